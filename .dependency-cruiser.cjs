@@ -1,0 +1,43 @@
+/** The allowed direction of imports: gpu <- kernels <- graph <- models <- train <- report <- cli; onnx and data are leaves. */
+const order = ['gpu', 'kernels', 'graph', 'models', 'train', 'report', 'cli'];
+
+const upward = order.slice(0, -1).map((layer, i) => ({
+  name: `${layer}-imports-no-later-layer`,
+  severity: 'error',
+  from: { path: `^src/${layer}/` },
+  to: { path: `^src/(${order.slice(i + 1).join('|')})/` },
+}));
+
+module.exports = {
+  forbidden: [
+    ...upward,
+    {
+      name: 'leaves-import-nothing',
+      comment: 'src/onnx and src/data stand alone, but for the shared error class and the generator',
+      severity: 'error',
+      from: { path: '^src/(onnx|data)/' },
+      to: { path: '^src/', pathNot: ['^src/(errors|random)\\.ts$', '^src/$1/'] },
+    },
+    {
+      name: 'gpu-stands-below',
+      severity: 'error',
+      from: { path: '^src/(gpu|kernels|graph)/' },
+      to: { path: '^src/(onnx|data)/' },
+    },
+    {
+      name: 'one-import-of-webgpu',
+      comment: "src/gpu/node.ts is the only import of 'webgpu'",
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/gpu/node\\.ts$' },
+      to: { path: 'node_modules/webgpu/' },
+    },
+    { name: 'src-imports-no-test', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench)/' } },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
+  },
+};
