@@ -1,0 +1,81 @@
+/**
+ * What a network is, before any adapter is chosen: a list of nodes in execution order over named values, the values of
+ * its parameters, and how an image becomes its input. Layer tables and ONNX files both become a `Network`; `build.ts`
+ * turns one into a graph of tensors, `export.ts` writes one back to ONNX.
+ *
+ * Shapes are N,C,H,W. The batch is always the first dimension of every activation and never stands in a node.
+ */
+
+export type Pair = readonly [number, number];
+/** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
+export type Pads = readonly [number, number, number, number];
+
+export type Op =
+  /** parameters: weight [out, in / groups, kh, kw], bias [out]? */
+  | { kind: 'conv2d'; strides: Pair; pads: Pads; dilations: Pair; groups: number }
+  /** input flattened to [N, in]; parameters: weight [out, in], bias [out]? */
+  | { kind: 'linear' }
+  | { kind: 'relu' }
+  /** y = x / (bias + alpha / size * sum of squares over `size` channels)^beta, ONNX LRN */
+  | { kind: 'lrn'; size: number; alpha: number; beta: number; bias: number }
+  | { kind: 'maxPool'; kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean }
+  | { kind: 'averagePool'; kernel: Pair; strides: Pair; pads: Pads; ceilMode: boolean; countIncludePad: boolean }
+  | { kind: 'globalAveragePool' }
+  /** over all dimensions from `axis` on, taken as one (opset < 13), or over `axis` alone: both are the last of 2-D here */
+  | { kind: 'softmax' }
+  | { kind: 'dropout'; ratio: number }
+  /** to [N, rest]; not counted as a layer */
+  | { kind: 'flatten' }
+  /** per-image shape after the batch; not counted as a layer */
+  | { kind: 'reshape'; shape: readonly number[] }
+  /** y = x * scale + shift with constants: one value, or one a channel. Preprocessing nodes of imported graphs. */
+  | { kind: 'affine'; scale: readonly number[]; shift: readonly number[] }
+  /** sum of two activations of one shape */
+  | { kind: 'add' }
+  | { kind: 'identity' };
+
+export interface Node {
+  readonly op: Op;
+  /** The layer's name: MATLAB's or the file's; unique in the network. */
+  readonly name: string;
+  /**
+   * MATLAB's layer number: the input is 1, every following node counts one, but flatten, reshape and identity (no
+   * number). A torchvision average pool of kernel 1x1 is an identity and does not count either.
+   */
+  readonly number?: number;
+  /** Names of the activations read. */
+  readonly inputs: readonly string[];
+  /** Name of the activation made. */
+  readonly output: string;
+  /** Names of parameters, keys of `Network.parameters`: the file's initialiser names. */
+  readonly weight?: string;
+  readonly bias?: string;
+}
+
+export interface ParameterValue {
+  readonly shape: readonly number[];
+  /** Row-major values; a getter may read them late from the file's buffer. */
+  readonly data: Float32Array;
+}
+
+/** From 8-bit RGB to the input: y[c] = (pixel[order[c]] * scale - mean[c]) / std[c], c in the network's channel order. */
+export interface Preprocessing {
+  /** height, width */
+  readonly size: Pair;
+  readonly channelOrder: 'rgb' | 'bgr';
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface Network {
+  readonly name: string;
+  /** Graph inputs that are no initialisers; `shape` without the batch. The first is the image. */
+  readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly outputs: readonly string[];
+  readonly nodes: readonly Node[];
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
+  readonly preprocessing?: Preprocessing;
+  /** Names of the classes, in the order of the outputs. */
+  readonly labels?: readonly string[];
+}
