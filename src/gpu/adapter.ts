@@ -1,0 +1,121 @@
+/**
+ * The choice of an adapter: a hardware GPU; else an installed software Vulkan driver (Mesa's lavapipe); else the
+ * embedded one. The choice is never silent: `Gpu.describe()` names what was taken.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FrostlineError } from '../errors.ts';
+import { loadEmbeddedDriver } from './embedded.ts';
+import { createInstance, type Instance } from './node.ts';
+
+export type AdapterKind = 'hardware' | 'software' | 'embedded';
+
+export interface ChosenAdapter {
+  readonly instance: Instance;
+  readonly adapter: GPUAdapter;
+  readonly kind: AdapterKind;
+}
+
+const ICD_VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES'] as const;
+
+/** llvmpipe is lavapipe's device name; Dawn also marks CPU devices as fallback adapters. */
+function isSoftware(info: GPUAdapterInfo): boolean {
+  return info.isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|software/i.test(adapterName(info));
+}
+
+/** The device's name, its driver and its architecture in one line. */
+export function adapterName(info: GPUAdapterInfo): string {
+  return [info.device, info.description, info.vendor, info.architecture].filter((part) => part !== '').join(', ');
+}
+
+/** Manifests of software Vulkan drivers in the places where the Vulkan loader looks. */
+function installedSoftwareDrivers(): string[] {
+  if (process.platform !== 'linux') return [];
+  const folders = ['/usr/share', '/usr/local/share', '/etc', join(homedir(), '.local/share')];
+  return folders
+    .map((folder) => join(folder, 'vulkan/icd.d'))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder).map((file) => join(folder, file)))
+    .filter((file) => /(lvp|lavapipe|swiftshader).*\.json$/.test(file));
+}
+
+async function request(kind: AdapterKind | undefined, manifests?: string[]): Promise<ChosenAdapter | undefined> {
+  const saved = ICD_VARIABLES.map((name) => process.env[name]);
+  // Mesa asks for this folder and warns where it is unset.
+  process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
+  if (manifests !== undefined) for (const name of ICD_VARIABLES) process.env[name] = manifests.join(':');
+  try {
+    const instance = createInstance();
+    const adapter = await instance.gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (adapter === null) return undefined;
+    return { instance, adapter, kind: kind ?? (isSoftware(adapter.info) ? 'software' : 'hardware') };
+  } finally {
+    ICD_VARIABLES.forEach((name, i) => {
+      if (saved[i] === undefined) delete process.env[name];
+      else process.env[name] = saved[i];
+    });
+  }
+}
+
+const systemAdapter = () => request(undefined);
+
+async function softwareAdapter(): Promise<ChosenAdapter | undefined> {
+  const system = await systemAdapter();
+  if (system?.kind === 'software') return system;
+  const manifests = installedSoftwareDrivers();
+  return manifests.length > 0 ? request('software', manifests) : undefined;
+}
+
+async function embeddedAdapter(): Promise<ChosenAdapter> {
+  const chosen = await request('embedded', [await loadEmbeddedDriver()]);
+  if (chosen === undefined) {
+    throw new FrostlineError(
+      'The embedded driver was unpacked but offers no adapter. Run `frostline doctor`; delete the cache folder ' +
+        '(~/.cache/frostline, or FROSTLINE_CACHE) if it may be damaged.',
+    );
+  }
+  return chosen;
+}
+
+/**
+ * @param wish `auto`, `hardware`, `software`, `embedded`, or part of an adapter's name (any case);
+ *   FROSTLINE_ADAPTER where it is left out
+ * @throws FrostlineError when no such adapter can be had; it says what was found and what to install
+ */
+export async function chooseAdapter(wish = process.env['FROSTLINE_ADAPTER'] || 'auto'): Promise<ChosenAdapter> {
+  switch (wish) {
+    case 'auto':
+      return (await systemAdapter()) ?? (await softwareAdapter()) ?? (await embeddedAdapter());
+    case 'embedded':
+      return embeddedAdapter();
+    case 'hardware': {
+      const found = await systemAdapter();
+      if (found?.kind === 'hardware') return found;
+      const instead = found === undefined ? 'none at all' : `only ${adapterName(found.adapter.info)}`;
+      throw new FrostlineError(
+        `No hardware adapter: WebGPU found ${instead}. Install the GPU's Vulkan driver, or use --adapter auto.`,
+      );
+    }
+    case 'software': {
+      const found = await softwareAdapter();
+      if (found !== undefined) return found;
+      throw new FrostlineError(
+        'No installed software adapter. Install Mesa 23 or newer (Debian 12: mesa-vulkan-drivers from ' +
+          'bookworm-backports), or use --adapter embedded.',
+      );
+    }
+  }
+  const seen: string[] = [];
+  for (const candidate of [systemAdapter, softwareAdapter, embeddedAdapter]) {
+    const found = await candidate().catch(() => undefined);
+    if (found === undefined) continue;
+    const name = adapterName(found.adapter.info);
+    if (name.toLowerCase().includes(wish.toLowerCase())) return found;
+    seen.push(name);
+  }
+  throw new FrostlineError(
+    `No adapter's name contains "${wish}". Found: ${[...new Set(seen)].join('; ') || 'none'}. ` +
+      'Use auto, hardware, software, embedded, or part of one of these names.',
+  );
+}

@@ -1,0 +1,228 @@
+/**
+ * `Gpu`: one opened device with its limits, its pipelines by text and its account of memory. Everything above names
+ * this class, never GPUDevice.
+ */
+import { FrostlineError } from '../errors.ts';
+import { type AdapterKind, adapterName, chooseAdapter } from './adapter.ts';
+import type { Instance } from './node.ts';
+import { PipelineCache } from './pipelines.ts';
+import { Storage } from './storage.ts';
+
+/** The limits that planning respects. Tests inject smaller ones than the adapter's to force windows. */
+export interface Limits {
+  /** bytes that one storage binding may cover */
+  readonly maxBinding: number;
+  /** bytes of one buffer */
+  readonly maxBuffer: number;
+  /** bytes: binding offsets are multiples of this */
+  readonly offsetAlignment: number;
+  /** workgroups in one dimension of a dispatch */
+  readonly maxWorkgroups: number;
+  /** threads of a workgroup */
+  readonly maxThreads: number;
+  /** bytes of workgroup memory */
+  readonly maxWorkgroupMemory: number;
+}
+
+export interface OpenOptions {
+  /** `auto`, `hardware`, `software`, `embedded`, or part of an adapter's name; else FROSTLINE_ADAPTER, else `auto` */
+  readonly adapter?: string;
+  /** smaller limits than the adapter's, for tests of windowing */
+  readonly limits?: Partial<Limits>;
+}
+
+export interface MemoryReport {
+  /** bytes in buffers that exist now */
+  readonly live: number;
+  /** the most that ever existed at once */
+  readonly peak: number;
+}
+
+const USAGE = {
+  mapRead: 0x01,
+  copySource: 0x04,
+  copyDestination: 0x08,
+  uniform: 0x40,
+  storage: 0x80,
+} as const;
+
+export class Gpu {
+  readonly name: string;
+  readonly kind: AdapterKind;
+  readonly limits: Limits;
+  /** Lanes of a subgroup where the width is one fixed number and the feature is there, else 0. */
+  readonly subgroupWidth: number;
+  readonly hasTimestamps: boolean;
+  readonly pipelines: PipelineCache;
+  readonly device: GPUDevice;
+  /** Keeps Dawn's instance referenced for as long as the device is used. */
+  private readonly instance: Instance;
+  private liveBytes = 0;
+  private peakBytes = 0;
+  private failure: string | undefined;
+  private destroyed = false;
+
+  private constructor(
+    instance: Instance,
+    adapter: GPUAdapter,
+    device: GPUDevice,
+    kind: AdapterKind,
+    limits: Partial<Limits>,
+  ) {
+    this.instance = instance;
+    this.device = device;
+    this.kind = kind;
+    this.name = adapterName(adapter.info);
+    const offered: Limits = {
+      maxBinding: device.limits.maxStorageBufferBindingSize,
+      maxBuffer: device.limits.maxBufferSize,
+      offsetAlignment: Math.max(
+        device.limits.minStorageBufferOffsetAlignment,
+        device.limits.minUniformBufferOffsetAlignment,
+      ),
+      maxWorkgroups: device.limits.maxComputeWorkgroupsPerDimension,
+      maxThreads: device.limits.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupMemory: device.limits.maxComputeWorkgroupStorageSize,
+    };
+    this.limits = { ...offered, ...limits };
+    const { subgroupMinSize: low = 0, subgroupMaxSize: high = 0 } = adapter.info;
+    this.subgroupWidth = device.features.has('subgroups') && low === high ? low : 0;
+    this.hasTimestamps = device.features.has('timestamp-query');
+    this.pipelines = new PipelineCache(device);
+    device.addEventListener('uncapturederror', (event) => {
+      this.failure ??= (event as GPUUncapturedErrorEvent).error.message;
+    });
+    device.lost.then((info) => {
+      if (!this.destroyed) this.failure ??= `the device was lost: ${info.message}`;
+    });
+  }
+
+  /** Opens the chosen adapter with its full limits. */
+  static async open(options: OpenOptions = {}): Promise<Gpu> {
+    const { instance, adapter, kind } = await chooseAdapter(options.adapter);
+    const wanted: GPUFeatureName[] = ['subgroups', 'timestamp-query'];
+    const device = await adapter.requestDevice({
+      label: 'frostline',
+      requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+      requiredLimits: {
+        maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+        maxBufferSize: adapter.limits.maxBufferSize,
+        maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: adapter.limits.maxComputeWorkgroupSizeX,
+        maxStorageBuffersPerShaderStage: Math.min(10, adapter.limits.maxStorageBuffersPerShaderStage),
+      },
+    });
+    return new Gpu(instance, adapter, device, kind, options.limits ?? {});
+  }
+
+  /** One line: the adapter's name and what kind it is. */
+  describe(): string {
+    return `${this.name} (${this.kind})`;
+  }
+
+  /** A zeroed buffer of at least `bytes`, counted until it is released. */
+  allocate(label: string, bytes: number): GPUBuffer {
+    const size = Math.max(16, Math.ceil(bytes / 16) * 16);
+    if (size > this.limits.maxBuffer) {
+      throw new FrostlineError(
+        `${label} needs a buffer of ${size} bytes; ${this.name} allows ${this.limits.maxBuffer}. ` +
+          'Use a smaller batch, or another adapter.',
+      );
+    }
+    this.liveBytes += size;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    const usage = USAGE.storage | USAGE.copySource | USAGE.copyDestination;
+    return this.device.createBuffer({ label, size, usage });
+  }
+
+  release(buffer: GPUBuffer): void {
+    this.liveBytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** A storage with a buffer of its own, and values where given. */
+  storage(label: string, contents: number | ArrayBufferView<ArrayBuffer>): Storage {
+    const bytes = typeof contents === 'number' ? contents : contents.byteLength;
+    const storage = new Storage(label, bytes, this.allocate(label, bytes));
+    if (typeof contents !== 'number') this.write(storage, contents);
+    return storage;
+  }
+
+  /** A uniform buffer with these bytes: the parameters of a whole program's dispatches. */
+  uniforms(label: string, bytes: Uint8Array<ArrayBuffer>): GPUBuffer {
+    const buffer = this.device.createBuffer({
+      label,
+      size: Math.max(16, bytes.byteLength),
+      usage: USAGE.uniform | USAGE.copyDestination,
+    });
+    this.liveBytes += buffer.size;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    this.device.queue.writeBuffer(buffer, 0, bytes);
+    return buffer;
+  }
+
+  /** Writes at `offset` bytes; ordered with submits, but before anything recorded and not yet submitted. */
+  write(storage: Storage, values: ArrayBufferView<ArrayBuffer>, offset = 0): void {
+    const end = offset + values.byteLength;
+    if (end > Math.ceil(storage.bytes / 4) * 4) {
+      throw new FrostlineError(`${storage.label} holds ${storage.bytes} bytes; a write ends at byte ${end}.`);
+    }
+    this.device.queue.writeBuffer(bufferOf(storage), offset, values);
+  }
+
+  /** Reads bytes back; waits for all submitted work. */
+  async read(storage: Storage, offset = 0, bytes = storage.bytes - offset): Promise<ArrayBuffer> {
+    const readback = this.readback(`${storage.label} (read back)`, bytes);
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(bufferOf(storage), offset, readback, 0, Math.ceil(bytes / 4) * 4);
+    this.device.queue.submit([encoder.finish()]);
+    try {
+      await readback.mapAsync(0x1);
+      this.check();
+      return readback.getMappedRange(0, Math.ceil(bytes / 4) * 4).slice(0, bytes);
+    } finally {
+      readback.destroy();
+    }
+  }
+
+  async readFloats(storage: Storage, offset = 0, bytes = storage.bytes - offset): Promise<Float32Array<ArrayBuffer>> {
+    return new Float32Array(await this.read(storage, offset, bytes));
+  }
+
+  /** A buffer that the host can map; not counted, it lives for a moment. */
+  readback(label: string, bytes: number): GPUBuffer {
+    return this.device.createBuffer({
+      label,
+      size: Math.max(4, Math.ceil(bytes / 4) * 4),
+      usage: USAGE.mapRead | USAGE.copyDestination,
+    });
+  }
+
+  /** Waits until everything submitted is done. */
+  async idle(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Throws what the device reported since: validation errors and device loss arrive late in WebGPU. */
+  check(): void {
+    if (this.failure !== undefined) throw new Error(`WebGPU on ${this.name}: ${this.failure}`);
+  }
+
+  memory(): MemoryReport {
+    return { live: this.liveBytes, peak: this.peakBytes };
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.device.destroy();
+    void this.instance;
+  }
+}
+
+/** The buffer behind a storage; a storage without one was used outside its program. */
+export function bufferOf(storage: Storage): GPUBuffer {
+  if (storage.buffer === undefined) throw new Error(`${storage.label} has no buffer yet: its program is not compiled`);
+  return storage.buffer;
+}

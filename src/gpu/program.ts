@@ -1,0 +1,140 @@
+/**
+ * A static list of dispatches, prepared once and encoded many times: pipelines, bind groups and one uniform buffer with
+ * every dispatch's parameters in a slot of its own.
+ */
+import { FrostlineError } from '../errors.ts';
+import { bufferOf, type Gpu } from './device.ts';
+import type { BindingAccess, Pipeline } from './pipelines.ts';
+import type { View } from './storage.ts';
+
+export interface Binding {
+  readonly access: Exclude<BindingAccess, 'uniform'>;
+  readonly view: View;
+}
+
+/** One run of one kernel, complete but for its buffers. */
+export interface Dispatch {
+  /** kernel, variant and what it works on; named when the device reports an error */
+  readonly label: string;
+  /** the kernel's final text; binding 0 is the uniform parameter struct */
+  readonly source: string;
+  readonly uniforms: Uint8Array<ArrayBuffer>;
+  readonly bindings: readonly Binding[];
+  /** number of workgroups, one long row; folded here where it passes the limit of a dimension */
+  readonly workgroups: number;
+}
+
+/** Offsets of bindings are aligned downward; what is left over is the kernel's `<binding>_base`, in elements of 4 bytes. */
+export function splitOffset(offset: number, alignment: number): { aligned: number; rest: number } {
+  const aligned = Math.floor(offset / alignment) * alignment;
+  return { aligned, rest: offset - aligned };
+}
+
+/** workgroup index = x + y * (number in x): the only place where a long row is folded. */
+export function foldWorkgroups(count: number, limit: number): [number, number] {
+  if (count <= limit) return [count, 1];
+  const rows = Math.ceil(count / limit);
+  if (rows > limit) throw new FrostlineError(`A dispatch of ${count} workgroups passes ${limit} x ${limit}.`);
+  return [Math.ceil(count / rows), rows];
+}
+
+interface Prepared {
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly workgroups: readonly [number, number];
+}
+
+export class Program {
+  readonly dispatches: readonly Dispatch[];
+  private readonly gpu: Gpu;
+  private readonly prepared: readonly Prepared[];
+  private readonly uniforms: GPUBuffer;
+
+  private constructor(gpu: Gpu, dispatches: readonly Dispatch[], prepared: readonly Prepared[], uniforms: GPUBuffer) {
+    this.gpu = gpu;
+    this.dispatches = dispatches;
+    this.prepared = prepared;
+    this.uniforms = uniforms;
+  }
+
+  /** Compiles all pipelines in parallel and binds. Every storage must have its buffer by now. */
+  static async prepare(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<Program> {
+    const compiling = dispatches.map((dispatch) =>
+      gpu.pipelines.get(dispatch.label, dispatch.source, [
+        'uniform',
+        ...dispatch.bindings.map((binding) => binding.access),
+      ]),
+    );
+    const { offsets, bytes } = packUniforms(dispatches, gpu.limits.offsetAlignment);
+    const uniforms = gpu.uniforms('parameters', bytes);
+    const pipelines = await Promise.all(compiling);
+    const prepared = dispatches.map((dispatch, i) => bind(gpu, dispatch, pipelines[i], uniforms, offsets[i]));
+    return new Program(gpu, dispatches, prepared, uniforms);
+  }
+
+  /** Records every dispatch, in order, into one compute pass. */
+  encode(encoder: GPUCommandEncoder): void {
+    const pass = encoder.beginComputePass();
+    for (const { pipeline, bindGroup, workgroups } of this.prepared) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+    }
+    pass.end();
+  }
+
+  /** Encodes and submits once. */
+  submit(): void {
+    const encoder = this.gpu.device.createCommandEncoder();
+    this.encode(encoder);
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  destroy(): void {
+    this.gpu.release(this.uniforms);
+  }
+}
+
+function packUniforms(dispatches: readonly Dispatch[], alignment: number) {
+  const offsets: number[] = [];
+  let size = 0;
+  for (const { uniforms } of dispatches) {
+    offsets.push(size);
+    size += Math.ceil(uniforms.byteLength / alignment) * alignment;
+  }
+  const bytes = new Uint8Array(size);
+  dispatches.forEach(({ uniforms }, i) => {
+    bytes.set(uniforms, offsets[i]);
+  });
+  return { offsets, bytes };
+}
+
+function bind(
+  gpu: Gpu,
+  dispatch: Dispatch,
+  { pipeline, layout }: Pipeline,
+  uniforms: GPUBuffer,
+  offset: number,
+): Prepared {
+  const storages = dispatch.bindings.map(({ view }) => {
+    const { aligned, rest } = splitOffset(view.offset, gpu.limits.offsetAlignment);
+    const size = Math.ceil((view.bytes + rest) / 4) * 4;
+    if (size > gpu.limits.maxBinding) {
+      throw new FrostlineError(
+        `${dispatch.label}: ${view.storage.label} binds ${size} bytes; the adapter allows ${gpu.limits.maxBinding}. ` +
+          'Use a smaller batch.',
+      );
+    }
+    return { buffer: bufferOf(view.storage), offset: aligned, size };
+  });
+  const resources = [{ buffer: uniforms, offset, size: dispatch.uniforms.byteLength }, ...storages];
+  return {
+    pipeline,
+    bindGroup: gpu.device.createBindGroup({
+      label: dispatch.label,
+      layout,
+      entries: resources.map((resource, binding) => ({ binding, resource })),
+    }),
+    workgroups: foldWorkgroups(dispatch.workgroups, gpu.limits.maxWorkgroups),
+  };
+}

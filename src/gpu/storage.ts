@@ -1,0 +1,28 @@
+/**
+ * Memory as kernels see it. A `Storage` is a place for `bytes` bytes that gets its GPUBuffer when a program is
+ * compiled (transient storages share buffers) or at once (parameters, inputs). A `View` is a range of it: what one
+ * binding of one dispatch reads or writes.
+ */
+export class Storage {
+  readonly label: string;
+  readonly bytes: number;
+  buffer: GPUBuffer | undefined;
+
+  constructor(label: string, bytes: number, buffer?: GPUBuffer) {
+    this.label = label;
+    this.bytes = bytes;
+    this.buffer = buffer;
+  }
+
+  /** The whole, or `bytes` from `offset` on. Both in bytes, multiples of 4. */
+  view(offset = 0, bytes = this.bytes - offset): View {
+    return { storage: this, offset, bytes };
+  }
+}
+
+export interface View {
+  readonly storage: Storage;
+  /** in bytes, a multiple of 4; the binding's own alignment is the recorder's care */
+  readonly offset: number;
+  readonly bytes: number;
+}

@@ -1,0 +1,238 @@
+/**
+ * `defineKernel`: what a kernel is. A name, the uniform parameter struct and the bindings (each described once: the
+ * same schema gives the WGSL declarations and packs the bytes), one or more variants of its text, and its cost.
+ *
+ * A kernel knows shapes and views of memory, never a tensor. Variant 0 is the plain one: one thread an output, the
+ * formula as it is written in books. It stays for ever as fallback, teaching text and oracle for the faster ones.
+ *
+ * In a variant's text these names are in scope: `p` (the parameters), the bindings as arrays, `p.<binding>_base` (the
+ * element at which the view begins, since binding offsets must be aligned and views need not), and in `main` also
+ * `workgroup` (its number, folded from two dimensions), `lane` (within the workgroup) and `index` (the thread's number).
+ */
+import type { Dispatch } from '../gpu/program.ts';
+import { splitOffset } from '../gpu/program.ts';
+import type { View } from '../gpu/storage.ts';
+
+export type FieldType = 'u32' | 'i32' | 'f32';
+export type ParamSchema = Readonly<Record<string, FieldType>>;
+export type Params<P extends ParamSchema> = { readonly [K in keyof P]: number };
+
+export interface BindingSpec {
+  readonly access: 'read' | 'write';
+  /** element type; f32 where left out */
+  readonly type?: 'f32' | 'u32';
+}
+export type BindingSchema = Readonly<Record<string, BindingSpec>>;
+
+/** What a variant may ask of the adapter. `Gpu` satisfies it. */
+export interface Capabilities {
+  readonly kind: 'hardware' | 'software' | 'embedded';
+  readonly subgroupWidth: number;
+  readonly limits: {
+    readonly maxThreads: number;
+    readonly maxWorkgroupMemory: number;
+    readonly offsetAlignment: number;
+  };
+}
+
+/** Constants in the text: tile sizes, unrolling. */
+export type Configuration = Readonly<Record<string, number>>;
+
+export interface VariantText {
+  /** statements of the entry point */
+  readonly main: string;
+  /** declarations before it: functions, workgroup memory */
+  readonly declarations?: string;
+}
+
+export interface Variant<P extends ParamSchema> {
+  readonly name: string;
+  /** Candidates for tuning; the first that fits is the default where `estimate` is left out. */
+  readonly configurations: readonly Configuration[];
+  /** whether the text uses subgroup operations; the workgroup is then exactly one subgroup */
+  readonly subgroups?: boolean;
+  /** threads of a workgroup */
+  workgroupSize(configuration: Configuration): number;
+  /** whether the adapter can run it and whether it computes this case */
+  supports?(capabilities: Capabilities, configuration: Configuration, params: Params<P>): boolean;
+  /** a time in arbitrary units, to choose among variants and configurations without a measurement */
+  estimate?(params: Params<P>, configuration: Configuration, capabilities: Capabilities): number;
+  /** number of workgroups */
+  workgroups(params: Params<P>, configuration: Configuration): number;
+  text(configuration: Configuration): VariantText;
+}
+
+export interface Cost {
+  /** floating-point operations, a multiply-add counted as two */
+  readonly flops: number;
+  /** the fewest bytes that must move: every input read once, every output written once */
+  readonly bytes: number;
+}
+
+export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
+  /** folder/direction, as in `conv2d/forward` */
+  readonly name: string;
+  readonly params: P;
+  readonly bindings: B;
+  readonly variants: readonly [Variant<P>, ...Variant<P>[]];
+  cost(params: Params<P>): Cost;
+}
+
+export interface Choice {
+  readonly variant: string;
+  readonly configuration: Configuration;
+}
+
+export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSchema = BindingSchema>
+  extends KernelSpec<P, B> {
+  /** The final text of a variant, readable WGSL. */
+  source(choice: Choice): string;
+  /** The variants and configurations that this adapter can run for this case; never empty: the plain one always can. */
+  choices(capabilities: Capabilities, params: Params<P>): Choice[];
+  /** One run on these views. Without `choice`, the one with the least estimate. */
+  dispatch(
+    capabilities: Capabilities,
+    params: Params<P>,
+    views: { readonly [K in keyof B]: View },
+    choice?: Choice,
+  ): Dispatch;
+}
+
+export function defineKernel<const P extends ParamSchema, const B extends BindingSchema>(
+  spec: KernelSpec<P, B>,
+): Kernel<P, B> {
+  const bindingNames = Object.keys(spec.bindings);
+  const layout: [string, FieldType][] = [
+    ...Object.entries(spec.params),
+    ...bindingNames.map((name): [string, FieldType] => [`${name}_base`, 'u32']),
+  ];
+  const texts = new Map<string, string>();
+
+  function variantNamed(name: string): Variant<P> {
+    const variant = spec.variants.find((candidate) => candidate.name === name);
+    if (variant === undefined) {
+      throw new Error(`${spec.name} has no variant ${name}, only ${spec.variants.map((v) => v.name).join(', ')}`);
+    }
+    return variant;
+  }
+
+  function source({ variant: name, configuration }: Choice): string {
+    const key = `${name} ${JSON.stringify(configuration)}`;
+    let text = texts.get(key);
+    if (text === undefined) {
+      text = assemble(spec, layout, variantNamed(name), configuration);
+      texts.set(key, text);
+    }
+    return text;
+  }
+
+  function choices(capabilities: Capabilities, params: Params<P>): Choice[] {
+    return spec.variants.flatMap((variant) =>
+      variant.configurations
+        .filter((configuration) => variant.workgroupSize(configuration) <= capabilities.limits.maxThreads)
+        .filter((configuration) => variant.supports?.(capabilities, configuration, params) ?? true)
+        .map((configuration) => ({ variant: variant.name, configuration })),
+    );
+  }
+
+  function best(capabilities: Capabilities, params: Params<P>): Choice {
+    let chosen: Choice | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const choice of choices(capabilities, params)) {
+      const estimate = variantNamed(choice.variant).estimate?.(params, choice.configuration, capabilities) ?? 1e300;
+      if (estimate < least) {
+        least = estimate;
+        chosen = choice;
+      }
+    }
+    if (chosen === undefined) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
+    return chosen;
+  }
+
+  function pack(params: Params<P>, bases: readonly number[]): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(Math.ceil((layout.length * 4) / 16) * 16);
+    const view = new DataView(bytes.buffer);
+    const values = [...Object.keys(spec.params).map((name) => params[name]), ...bases];
+    layout.forEach(([name, type], i) => {
+      const value = values[i];
+      if (type === 'f32') view.setFloat32(4 * i, value, true);
+      else if (!Number.isInteger(value) || value < -(2 ** 31) || value >= 2 ** 32) {
+        throw new Error(`${spec.name}: parameter ${name} is ${value}, not a 32-bit integer`);
+      } else view.setInt32(4 * i, value, true);
+    });
+    return bytes;
+  }
+
+  return {
+    ...spec,
+    source,
+    choices,
+    dispatch(capabilities, params, views, choice = best(capabilities, params)) {
+      const variant = variantNamed(choice.variant);
+      const bases = bindingNames.map(
+        (name) => splitOffset(views[name].offset, capabilities.limits.offsetAlignment).rest / 4,
+      );
+      return {
+        label: `${spec.name} ${choice.variant}`,
+        source: source(choice),
+        uniforms: pack(params, bases),
+        bindings: bindingNames.map((name) => ({ access: spec.bindings[name].access, view: views[name] })),
+        workgroups: variant.workgroups(params, choice.configuration),
+      };
+    },
+  };
+}
+
+function assemble<P extends ParamSchema, B extends BindingSchema>(
+  spec: KernelSpec<P, B>,
+  layout: readonly [string, FieldType][],
+  variant: Variant<P>,
+  configuration: Configuration,
+): string {
+  const { main, declarations } = variant.text(configuration);
+  const constants = Object.entries(configuration).map(([name, value]) => `${name} ${value}`);
+  const size = variant.workgroupSize(configuration);
+  const fields = layout.map(([name, type]) => `  ${name}: ${type},`);
+  const bindings = Object.entries(spec.bindings).map(
+    ([name, { access, type }], i) =>
+      `@group(0) @binding(${i + 1}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${type ?? 'f32'}>;`,
+  );
+  const laneBuiltin = variant.subgroups ? 'subgroup_invocation_id' : 'local_invocation_index';
+  return [
+    ...(variant.subgroups ? ['enable subgroups;'] : []),
+    `// ${spec.name}, variant ${variant.name}${constants.length > 0 ? `: ${constants.join(', ')}` : ''}`,
+    'struct Params {',
+    ...fields,
+    '}',
+    '@group(0) @binding(0) var<uniform> p: Params;',
+    ...bindings,
+    ...(declarations === undefined ? [] : [declarations.trim()]),
+    `@compute @workgroup_size(${size})`,
+    'fn main(',
+    '  @builtin(workgroup_id) workgroup_id: vec3u,',
+    '  @builtin(num_workgroups) workgroup_count: vec3u,',
+    `  @builtin(${laneBuiltin}) lane: u32,`,
+    ') {',
+    '  let workgroup = workgroup_id.x + workgroup_id.y * workgroup_count.x;',
+    `  let index = workgroup * ${size}u + lane;`,
+    main.replace(/^\n+|\s+$/g, ''),
+    '}',
+    '',
+  ].join('\n');
+}
+
+/** A plain variant: one thread for each of `count` outputs; the text begins where `index` is known to be one of them. */
+export function perElement<P extends ParamSchema>(
+  count: (params: Params<P>) => number,
+  guard: string,
+  main: string,
+  declarations?: string,
+): Variant<P> {
+  return {
+    name: 'plain',
+    configurations: [{}],
+    workgroupSize: () => 64,
+    workgroups: (params) => Math.ceil(count(params) / 64),
+    text: () => ({ main: `  if (index >= ${guard}) { return; }\n${main.replace(/^\n+/, '')}`, declarations }),
+  };
+}
