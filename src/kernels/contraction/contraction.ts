@@ -1,0 +1,440 @@
+/**
+ * The contraction that convolution and matrix products are made of:
+ *
+ *   C[g, m, j] (+)= bias + sum over u < U, v < V, r < R of  A[g, m, u, v, r] * B[g, j, u, v, r]
+ *
+ * A is a matrix by strides: a[g a_group + m a_row + u a_u + v a_v + r a_r].
+ * B is an image seen through a window: the column j is an item q = j / plane and a place (y, x) in a plane of `width`
+ * columns, and with t_y = y y_step + u y_u + y_0 and t_x = x x_step + v x_v + x_0 (modulo 2^32, so steps may be negative)
+ *
+ *   B = b[g b_group + q b_item + r b_r + t_y b_line + t_x]  where t_y < height and t_x < line, else 0
+ *
+ * C is written at c[g c_group + m c_row + q c_item + (j - q plane)].
+ *
+ * conv2d/forward, /input-gradient, /filter-gradient and every transpose of gemm are this with different strides
+ * (../conv2d, ../gemm): an implicit GEMM in which no column matrix and no padded copy is ever made. The sums over u and
+ * v are outside, that over r inside, so that the window's bounds are computed once for R multiply-adds a lane.
+ *
+ * Windows of the adapter's binding limit run one after another with `accumulate` 1.
+ *
+ * Variants
+ * - plain: one thread an output, the sum as above.
+ * - registers: one thread a tile of ROWS x COLUMNS outputs, operands straight from memory. Needs nothing of the adapter.
+ * - broadcast: a workgroup is one subgroup of WIDTH lanes. A tile of ROWS x (WIDTH COLUMNS) outputs; each lane loads
+ *   ROWS / WIDTH values of A, and `subgroupBroadcast` hands them round. On software rasterisers a load costs as much as
+ *   tens of multiply-adds, and this has the fewest loads.
+ * - workgroup: 16 x 16 threads share slabs of both operands in workgroup memory; for discrete GPUs.
+ *
+ * The bounds of B come in three texts: 0 no column reaches outside, 1 some do, 2 the window is spread: t must also be
+ * a multiple of `spread` and is divided by it (input gradients of strided convolutions).
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+
+const params = {
+  groups: 'u32',
+  /** M, and N = items * plane */
+  rows: 'u32',
+  columns: 'u32',
+  plane: 'u32',
+  width: 'u32',
+  /** U, V, R */
+  u: 'u32',
+  v: 'u32',
+  r: 'u32',
+  a_group: 'u32',
+  a_row: 'u32',
+  a_u: 'i32',
+  a_v: 'i32',
+  a_r: 'u32',
+  b_group: 'u32',
+  b_item: 'u32',
+  b_r: 'u32',
+  b_line: 'u32',
+  y_step: 'i32',
+  y_u: 'i32',
+  y_0: 'i32',
+  x_step: 'i32',
+  x_v: 'i32',
+  x_0: 'i32',
+  height: 'u32',
+  line: 'u32',
+  y_spread: 'u32',
+  x_spread: 'u32',
+  c_group: 'u32',
+  c_row: 'u32',
+  c_item: 'u32',
+  /** 0 none, 1 bias[g rows + m], 2 bias[q] */
+  bias_mode: 'u32',
+  accumulate: 'u32',
+} as const;
+
+export type ContractionParams = Params<typeof params>;
+
+/** Which text of the bounds a case needs. */
+export function boundsOf(p: ContractionParams): 0 | 1 | 2 {
+  if (p.y_spread > 1 || p.x_spread > 1) return 2;
+  const lines = p.plane / p.width;
+  const inside = (step: number, count: number, stepInner: number, inner: number, start: number, limit: number) => {
+    const ends = [0, step * (count - 1)].flatMap((a) => [0, stepInner * (inner - 1)].map((b) => start + a + b));
+    return Math.min(...ends) >= 0 && Math.max(...ends) < limit;
+  };
+  const whole =
+    inside(p.y_step, lines, p.y_u, p.u, p.y_0, p.height) && inside(p.x_step, p.width, p.x_v, p.v, p.x_0, p.line);
+  return whole ? 0 : 1;
+}
+
+/** Divides j into item and place. */
+const COLUMN = /* wgsl */ `
+struct Column { item: u32, rest: u32, y: u32, x: u32 }
+fn column(j: u32) -> Column {
+  let item = j / p.plane;
+  let rest = j - item * p.plane;
+  let y = rest / p.width;
+  return Column(item, rest, y, rest - y * p.width);
+}
+fn bias_of(g: u32, m: u32, item: u32) -> f32 {
+  switch (p.bias_mode) {
+    case 1u: { return bias[p.bias_base + g * p.rows + m]; }
+    case 2u: { return bias[p.bias_base + item]; }
+    default: { return 0.0; }
+  }
+}
+`;
+
+const plain = perElement<typeof params>(
+  (p) => p.groups * p.rows * p.columns,
+  'p.groups * p.rows * p.columns',
+  /* wgsl */ `
+  let j = index % p.columns;
+  let m = (index / p.columns) % p.rows;
+  let g = index / (p.columns * p.rows);
+  let at = column(j);
+  let a_0 = p.a_base + g * p.a_group + m * p.a_row;
+  let b_0 = p.b_base + g * p.b_group + at.item * p.b_item;
+  var sum = 0.0;
+  for (var u = 0u; u < p.u; u++) {
+    let t_y = at.y * u32(p.y_step) + u * u32(p.y_u) + u32(p.y_0);
+    let s_y = t_y / p.y_spread;
+    if (s_y >= p.height || s_y * p.y_spread != t_y) { continue; }
+    for (var v = 0u; v < p.v; v++) {
+      let t_x = at.x * u32(p.x_step) + v * u32(p.x_v) + u32(p.x_0);
+      let s_x = t_x / p.x_spread;
+      if (s_x >= p.line || s_x * p.x_spread != t_x) { continue; }
+      let a_uv = a_0 + u * u32(p.a_u) + v * u32(p.a_v);
+      let b_uv = b_0 + s_y * p.b_line + s_x;
+      for (var r = 0u; r < p.r; r++) {
+        sum += a[a_uv + r * p.a_r] * b[b_uv + r * p.b_r];
+      }
+    }
+  }
+  let place = p.c_base + g * p.c_group + m * p.c_row + at.item * p.c_item + at.rest;
+  if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = sum + bias_of(g, m, at.item); }`,
+  COLUMN,
+);
+
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/** Text that finds, for one (u, v), each column's place in B: `b_j`, and whether it is inside: `in_j`. */
+function placeColumns(count: number, bounds: number): string {
+  const lines = range(count).map((j) => {
+    const t = `let ty${j} = y${j} + u_y; let tx${j} = x${j} + v_x;`;
+    if (bounds === 0) return `${t} let b_${j} = b${j} + ty${j} * p.b_line + tx${j};`;
+    const place =
+      bounds === 1
+        ? `let sy${j} = ty${j}; let sx${j} = tx${j}; let in_${j} = sy${j} < p.height && sx${j} < p.line;`
+        : `let sy${j} = ty${j} / p.y_spread; let sx${j} = tx${j} / p.x_spread;
+      let in_${j} = sy${j} < p.height && sx${j} < p.line && sy${j} * p.y_spread == ty${j} && sx${j} * p.x_spread == tx${j};`;
+    return `${t} ${place} let b_${j} = select(p.b_base, b${j} + sy${j} * p.b_line + sx${j}, in_${j});`;
+  });
+  return lines.map((line) => `      ${line}`).join('\n');
+}
+
+/** The columns' starts, each lane's j-th column being `first + j * step`. */
+function startColumns(count: number, first: string, step: number): string {
+  return range(count)
+    .map(
+      (j) => `  let at${j} = column(min(${first} + ${j * step}u, p.columns - 1u));
+  let b${j} = p.b_base + g * p.b_group + at${j}.item * p.b_item;
+  let y${j} = at${j}.y * u32(p.y_step) + u32(p.y_0); let x${j} = at${j}.x * u32(p.x_step) + u32(p.x_0);`,
+    )
+    .join('\n');
+}
+
+/** Four columns' values at r as one vector. */
+function loadColumns(count: number, bounds: number): string {
+  return range(count / 4)
+    .map((i) => {
+      const four = range(4).map((k) => 4 * i + k);
+      const loads = four.map((j) => `b[b_${j} + rb]`).join(', ');
+      const inside = four.map((j) => `in_${j}`).join(', ');
+      return bounds === 0
+        ? `        let bv${i} = vec4f(${loads});`
+        : `        let bv${i} = select(vec4f(), vec4f(${loads}), vec4<bool>(${inside}));`;
+    })
+    .join('\n');
+}
+
+/** Stores the tile in loops whose bounds are known at run time only: unrolled stores cost seconds of compilation. */
+function storeTile(rows: number, columns: number, first: string, step: number): string {
+  return /* wgsl */ `
+  var tile = array<vec4f, ${(rows * columns) / 4}>(${range(rows)
+    .flatMap((i) => range(columns / 4).map((j) => `c${i}_${j}`))
+    .join(', ')});
+  let row_count = min(${rows}u, p.rows - m_0);
+  for (var j = 0u; j < ${columns}u; j++) {
+    let at_column = ${first} + j * ${step}u;
+    if (at_column >= p.columns) { break; }
+    let at = column(at_column);
+    let place = p.c_base + g * p.c_group + m_0 * p.c_row + at.item * p.c_item + at.rest;
+    for (var i = 0u; i < row_count; i++) {
+      let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
+      if (p.accumulate == 1u) { c[place + i * p.c_row] += sum; }
+      else { c[place + i * p.c_row] = sum + bias_of(g, m_0 + i, at.item); }
+    }
+  }`;
+}
+
+/** The tile's place in the grid: rows run fastest, so that neighbours in time share B. */
+function locateTile(rows: number, columns: number): string {
+  return /* wgsl */ `
+  let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
+  let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
+  let g = TILE / (tiles_m * tiles_n);
+  let m_0 = (TILE % tiles_m) * ${rows}u;
+  let n_0 = ((TILE / tiles_m) % tiles_n) * ${columns}u;`;
+}
+
+const tiles = (p: ContractionParams, rows: number, columns: number) =>
+  p.groups * Math.ceil(p.rows / rows) * Math.ceil(p.columns / columns);
+
+const accumulators = (rows: number, columns: number) =>
+  range(rows)
+    .map(
+      (i) =>
+        `  ${range(columns / 4)
+          .map((j) => `var c${i}_${j} = vec4f();`)
+          .join(' ')}`,
+    )
+    .join('\n');
+
+const multiplyAdds = (rows: number, columns: number, value: (row: number) => string) =>
+  range(rows)
+    .map((i) => {
+      const products = range(columns / 4).map((j) => `c${i}_${j} += x * bv${j};`);
+      return `        { let x = ${value(i)}; ${products.join(' ')} }`;
+    })
+    .join('\n');
+
+const LOOPS = (body: string, bounds: number, columns: number) => /* wgsl */ `
+  for (var u = 0u; u < p.u; u++) {
+    let u_y = u * u32(p.y_u);
+    for (var v = 0u; v < p.v; v++) {
+      let v_x = v * u32(p.x_v);
+      let a_uv = u * u32(p.a_u) + v * u32(p.a_v);
+${placeColumns(columns, bounds)}
+      for (var r = 0u; r < p.r; r++) {
+        let ra = a_uv + r * p.a_r;
+        let rb = r * p.b_r;
+${body}
+      }
+    }
+  }`;
+
+/**
+ * Time of one tile in units of one lane's vector multiply-add, on a software rasteriser: `load` is what a load of one
+ * value a lane costs, `setup` what the bounds of a column cost for each (u, v).
+ */
+function tileTime(p: ContractionParams, rows: number, columns: number, loads: number): number {
+  const load = 3;
+  const setup = 6;
+  return p.u * p.v * (columns * setup + p.r * (rows * columns + load * loads)) + rows * columns * 4;
+}
+
+const registers: Variant<typeof params> = {
+  name: 'registers',
+  configurations: [
+    [8, 4],
+    [4, 8],
+    [2, 8],
+    [1, 4],
+  ].flatMap(([rows, columns]) => [0, 1, 2].map((bounds) => ({ rows, columns, bounds }))),
+  workgroupSize: () => 64,
+  supports: (_, { bounds }, p) => bounds === boundsOf(p),
+  workgroups: (p, { rows, columns }) => Math.ceil(tiles(p, rows, columns) / 64),
+  estimate: (p, { rows, columns }, { kind }) =>
+    // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8. Hardware hides loads; it prefers `workgroup`.
+    (Math.ceil(tiles(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) /
+    8 /
+    (kind === 'hardware' ? 4 : 1),
+  text: ({ rows, columns, bounds }) => ({
+    declarations: COLUMN,
+    main: `${locateTile(rows, columns).replaceAll('TILE', 'index')}
+  if (g >= p.groups) { return; }
+${range(rows)
+  .map((i) => `  let a${i} = p.a_base + g * p.a_group + min(m_0 + ${i}u, p.rows - 1u) * p.a_row;`)
+  .join('\n')}
+${startColumns(columns, 'n_0', 1)}
+${accumulators(rows, columns)}
+${LOOPS(
+  `${loadColumns(columns, bounds)}
+${multiplyAdds(rows, columns, (i) => `a[a${i} + ra]`)}`,
+  bounds,
+  columns,
+)}
+${storeTile(rows, columns, 'n_0', 1)}`,
+  }),
+};
+
+const broadcast: Variant<typeof params> = {
+  name: 'broadcast',
+  subgroups: true,
+  configurations: [4, 8, 16, 32].flatMap((lanes) =>
+    [
+      [32, 8],
+      [16, 16],
+      [64, 8],
+      [16, 8],
+      [32, 4],
+      [8, 16],
+      [8, 8],
+    ]
+      .filter(([rows]) => rows % lanes === 0)
+      .flatMap(([rows, columns]) => [0, 1, 2].map((bounds) => ({ lanes, rows, columns, bounds }))),
+  ),
+  workgroupSize: ({ lanes }) => lanes,
+  supports: ({ subgroupWidth }, { lanes, bounds }, p) => lanes === subgroupWidth && bounds === boundsOf(p),
+  workgroups: (p, { lanes, rows, columns }) => tiles(p, rows, lanes * columns),
+  estimate: (p, { lanes, rows, columns }, { kind }) =>
+    tiles(p, rows, lanes * columns) *
+    tileTime(p, rows, columns, rows / lanes + columns) *
+    (lanes / 8) *
+    (kind === 'hardware' ? 4 : 1),
+  text: ({ lanes, rows, columns, bounds }) => ({
+    declarations: COLUMN,
+    main: `${locateTile(rows, lanes * columns).replaceAll('TILE', 'workgroup')}
+  if (g >= p.groups) { return; }
+${range(rows / lanes)
+  .map((i) => `  let a${i} = p.a_base + g * p.a_group + min(m_0 + ${i * lanes}u + lane, p.rows - 1u) * p.a_row;`)
+  .join('\n')}
+${startColumns(columns, 'n_0 + lane', lanes)}
+${accumulators(rows, columns)}
+${LOOPS(
+  `${range(rows / lanes)
+    .map((i) => `        let av${i} = a[a${i} + ra];`)
+    .join('\n')}
+${loadColumns(columns, bounds)}
+${multiplyAdds(rows, columns, (i) => `subgroupBroadcast(av${Math.floor(i / lanes)}, ${i % lanes}u)`)}`,
+  bounds,
+  columns,
+)}
+${storeTile(rows, columns, 'n_0 + lane', lanes)}`,
+  }),
+};
+
+/** 16 x 16 threads, each 4 x 4 outputs; slabs of 8 values of r. */
+const SLAB = 8;
+const workgroup: Variant<typeof params> = {
+  name: 'workgroup',
+  configurations: [0, 1, 2].map((bounds) => ({ bounds })),
+  workgroupSize: () => 256,
+  supports: ({ limits }, { bounds }, p) =>
+    bounds === boundsOf(p) && limits.maxWorkgroupMemory >= 2 * 64 * SLAB * 4 && limits.maxThreads >= 256,
+  workgroups: (p) => tiles(p, 64, 64),
+  estimate: (p, _, { kind }) =>
+    (tiles(p, 64, 64) * p.u * p.v * Math.ceil(p.r / SLAB) * SLAB * 64 * 64) / (kind === 'hardware' ? 32 : 1),
+  text: ({ bounds }) => ({
+    declarations: `${COLUMN}
+var<workgroup> slab_a: array<vec4f, ${16 * SLAB}>;
+var<workgroup> slab_b: array<vec4f, ${16 * SLAB}>;`,
+    main: `${locateTile(64, 64).replaceAll('TILE', 'workgroup')}
+  if (g >= p.groups) { return; }
+  // Loading: thread t brings rows (and columns) 4 (t % 16) .. + 3 of the slab's line t / 16, the first ${SLAB * 16} threads.
+  let loader = lane < ${SLAB * 16}u;
+  let line = lane / 16u;
+  let four = (lane % 16u) * 4u;
+${range(4)
+  .map((i) => `  let a${i} = p.a_base + g * p.a_group + min(m_0 + four + ${i}u, p.rows - 1u) * p.a_row;`)
+  .join('\n')}
+${startColumns(4, 'n_0 + four', 1)}
+  // Computing: rows 4 (lane / 16) .. + 3, columns 4 (lane % 16) .. + 3.
+${accumulators(4, 4)}
+  for (var u = 0u; u < p.u; u++) {
+    let u_y = u * u32(p.y_u);
+    for (var v = 0u; v < p.v; v++) {
+      let v_x = v * u32(p.x_v);
+      let a_uv = u * u32(p.a_u) + v * u32(p.a_v);
+${placeColumns(4, bounds)}
+      for (var r_0 = 0u; r_0 < p.r; r_0 += ${SLAB}u) {
+        let r = r_0 + line;
+        workgroupBarrier();
+        if (loader) {
+          var av = vec4f();
+          var bv = vec4f();
+          if (r < p.r) {
+            let ra = a_uv + r * p.a_r;
+            let rb = r * p.b_r;
+            av = vec4f(${range(4)
+              .map((i) => `a[a${i} + ra]`)
+              .join(', ')});
+${loadColumns(4, bounds).replace('let bv0', 'bv')}
+          }
+          slab_a[line * 16u + lane % 16u] = av;
+          slab_b[line * 16u + lane % 16u] = bv;
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < ${SLAB}u; k++) {
+          let rows = slab_a[k * 16u + lane / 16u];
+          let bv0 = slab_b[k * 16u + lane % 16u];
+${range(4)
+  .map((i) => `          c${i}_0 += rows[${i}] * bv0;`)
+  .join('\n')}
+        }
+      }
+    }
+  }
+  let m_tile = m_0 + (lane / 16u) * 4u;
+  if (m_tile >= p.rows) { return; }
+${storeTile(4, 4, 'n_0 + (lane % 16u) * 4u', 1).replaceAll('m_0', 'm_tile')}`,
+  }),
+};
+
+export const contraction = defineKernel({
+  name: 'contraction',
+  params,
+  bindings: { a: { access: 'read' }, b: { access: 'read' }, bias: { access: 'read' }, c: { access: 'write' } },
+  cost: (p) => {
+    const items = p.columns / p.plane;
+    const outputs = p.groups * p.rows * p.columns;
+    const a = p.groups * p.rows * p.u * p.v * p.r;
+    // Every value of B at most once: the window's images, or the matrix.
+    const b = p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
+    return { flops: 2 * outputs * p.u * p.v * p.r, bytes: 4 * (a + b + outputs * (1 + p.accumulate)) };
+  },
+  variants: [
+    { ...plain, estimate: (p) => p.groups * p.rows * p.columns * p.u * p.v * p.r * 1.5 },
+    registers,
+    broadcast,
+    workgroup,
+  ],
+});
+
+/** The fixed parts of a plain matrix product: no window. */
+export const noWindow = {
+  plane: 1,
+  width: 1,
+  u: 1,
+  v: 1,
+  a_u: 0,
+  a_v: 0,
+  b_line: 0,
+  y_step: 0,
+  y_u: 0,
+  y_0: 0,
+  x_step: 0,
+  x_v: 0,
+  x_0: 0,
+  height: 1,
+  line: 1,
+  y_spread: 1,
+  x_spread: 1,
+};

@@ -1,0 +1,48 @@
+/**
+ * Matrix products, as contractions. For a fully connected layer with x [batch, in], w [out, in], bias [out]:
+ *
+ *   y  = x w^T + bias      y [batch, out]
+ *   dx = dy w              dx [batch, in]
+ *   dw = dy^T x            dw [out, in]
+ *
+ * since y[n, o] = bias[o] + sum over i of x[n, i] w[o, i] is linear in each.
+ */
+import { type ContractionParams, noWindow } from '../contraction/contraction.ts';
+
+export interface GemmShape {
+  /** C is M x N, the sum runs over K values */
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** strides, in elements: A[m, k] = a[m a.row + k a.column] and so on; C's columns are neighbours */
+  readonly a: { readonly row: number; readonly column: number };
+  /** B[k, n] = b[k b.row + n b.column] */
+  readonly b: { readonly row: number; readonly column: number };
+  readonly cRow: number;
+  /** bias[n] is added to column n */
+  readonly bias?: boolean;
+  /** C += instead of C = */
+  readonly accumulate?: boolean;
+}
+
+/** C = A B (+ bias) with any strides: all transposes are one kernel. */
+export function gemm({ m, n, k, a, b, cRow, bias = false, accumulate = false }: GemmShape): ContractionParams {
+  return {
+    ...noWindow,
+    groups: 1,
+    rows: m,
+    columns: n,
+    r: k,
+    a_group: 0,
+    a_row: a.row,
+    a_r: a.column,
+    b_group: 0,
+    b_item: b.column,
+    b_r: b.row,
+    c_group: 0,
+    c_row: cRow,
+    c_item: 1,
+    bias_mode: bias ? 2 : 0,
+    accumulate: accumulate ? 1 : 0,
+  };
+}
