@@ -1,0 +1,434 @@
+/**
+ * From tensors to a static program.
+ *
+ * 1. The tape: everything that the wanted tensors are made of, in order of creation.
+ * 2. The frost line: a tensor needs a gradient when it is a trainable parameter (or asked for) or made of one that does.
+ *    Nothing else is differentiated, and nothing is kept for a derivative that will not run.
+ * 3. Forward, in the tape's order; then backward, in reverse. A tensor's gradient is written by the first operation that
+ *    contributes to it and added to by the others. A parameter is updated as soon as its last contribution is there, so
+ *    that its gradient's memory is free again.
+ * 4. Transient memory by lifetimes (memory.ts); pipelines, asynchronously and in parallel (gpu/program.ts).
+ *
+ * Who owns what: a `Parameter` owns its values on the device; a `CompiledGraph` owns inputs, momentum, activations.
+ */
+import { FrostlineError } from '../errors.ts';
+import { bufferOf, type Gpu } from '../gpu/device.ts';
+import { type Dispatch, Program } from '../gpu/program.ts';
+import { Storage } from '../gpu/storage.ts';
+import { addAccumulate } from '../kernels/add/add.ts';
+import { fillConstant } from '../kernels/fill/fill.ts';
+import type { Cost } from '../kernels/kernel.ts';
+import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
+import { packStep, STEP_WORDS, type StepValues } from '../kernels/step.ts';
+import { assignBuffers } from './memory.ts';
+import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
+import { type Mask, Parameter, type Tensor } from './tensor.ts';
+import { flatWindows, rows } from './windows.ts';
+
+export interface CompileOptions {
+  /** tensors to be read after a run */
+  readonly outputs?: readonly Tensor[];
+  /** a tensor of one value to differentiate */
+  readonly loss?: Tensor;
+  /** update the trainable parameters by SGD with momentum after each backward pass */
+  readonly update?: boolean;
+  /** tensors (parameters, inputs, any in between) whose gradients are to be read after a run */
+  readonly gradients?: readonly Tensor[];
+  /** dropout draws; default: whether there is a loss to differentiate */
+  readonly training?: boolean;
+}
+
+export interface CompiledMemory {
+  /** bytes of the parameters' values, of their momentum, of inputs and outputs, of activations and gradients */
+  readonly parameters: number;
+  readonly momentum: number;
+  readonly pinned: number;
+  readonly transient: number;
+}
+
+export class CompiledGraph {
+  readonly gpu: Gpu;
+  readonly memory: CompiledMemory;
+  /** the arithmetic of one run */
+  readonly cost: Cost;
+  private readonly program: Program;
+  private readonly values: ReadonlyMap<Tensor, Storage>;
+  private readonly gradients: ReadonlyMap<Tensor, Storage>;
+  private readonly momentum: readonly Storage[];
+  private readonly step: Storage;
+  private readonly masks: ReadonlyMap<Parameter, Mask>;
+  private readonly owned: readonly GPUBuffer[];
+  private readonly readbacks: GPUBuffer[] = [];
+
+  constructor(gpu: Gpu, program: Program, built: Built, owned: readonly GPUBuffer[]) {
+    this.gpu = gpu;
+    this.program = program;
+    this.values = built.values;
+    this.gradients = built.gradients;
+    this.momentum = built.momentum;
+    this.step = built.step;
+    this.masks = built.masks;
+    this.owned = owned;
+    this.cost = built.cost;
+    const total = (storages: Iterable<{ bytes: number }>) => [...storages].reduce((sum, { bytes }) => sum + bytes, 0);
+    const all = owned.reduce((sum, { size }) => sum + size, 0);
+    this.memory = {
+      parameters: total(built.parameters),
+      momentum: total(built.momentum),
+      pinned: total(built.pinned),
+      transient: all - total(built.momentum) - total(built.pinned),
+    };
+  }
+
+  /** Sets an input's values. */
+  write(tensor: Tensor, values: ArrayBufferView<ArrayBuffer>): void {
+    const storage = this.values.get(tensor);
+    if (storage === undefined || tensor.source !== undefined || tensor instanceof Parameter) {
+      throw new FrostlineError(`${tensor.name} is no input of this graph.`);
+    }
+    if (values.byteLength !== tensor.bytes) {
+      throw new FrostlineError(
+        `${tensor.name} [${tensor.shape.join(', ')}] takes ${tensor.bytes} bytes; got ${values.byteLength}.`,
+      );
+    }
+    this.gpu.write(storage, values);
+  }
+
+  /** Sets the rates, the step's number and the seed for the runs that follow. */
+  setStep(values: StepValues): void {
+    this.gpu.write(this.step, packStep(values));
+  }
+
+  /**
+   * Submits one run, once. Resolves with the values of `wanted` (outputs of this graph) when the device has done it;
+   * several runs may be under way at a time.
+   */
+  async run(wanted: readonly Tensor[] = []): Promise<ArrayBuffer[]> {
+    for (const [parameter, mask] of this.masks) {
+      if (parameter.mask !== mask) {
+        throw new FrostlineError(
+          `The mask of ${parameter.name} was changed after the graph was compiled. Compile it again.`,
+        );
+      }
+    }
+    const storages = wanted.map((tensor) => this.output(tensor));
+    const bytes = storages.reduce((sum, storage) => sum + storage.bytes, 0);
+    const encoder = this.gpu.device.createCommandEncoder();
+    this.program.encode(encoder);
+    if (bytes === 0) {
+      this.gpu.device.queue.submit([encoder.finish()]);
+      return [];
+    }
+    const index = this.readbacks.findIndex((buffer) => buffer.size >= bytes);
+    const readback = index >= 0 ? this.readbacks.splice(index, 1)[0] : this.gpu.readback('read back', bytes);
+    let offset = 0;
+    for (const storage of storages) {
+      encoder.copyBufferToBuffer(bufferOf(storage), 0, readback, offset, storage.bytes);
+      offset += storage.bytes;
+    }
+    this.gpu.device.queue.submit([encoder.finish()]);
+    await readback.mapAsync(0x1);
+    this.gpu.check();
+    const all = readback.getMappedRange(0, bytes);
+    offset = 0;
+    const results = storages.map((storage) => all.slice(offset, (offset += storage.bytes)));
+    readback.unmap();
+    this.readbacks.push(readback);
+    return results;
+  }
+
+  /** The values of an output after the last run. */
+  async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return this.gpu.readFloats(this.output(tensor));
+  }
+
+  /** dL/d tensor after the last run, for a tensor among the `gradients` asked for. */
+  async readGradient(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    const storage = this.gradients.get(tensor);
+    if (storage === undefined) throw new FrostlineError(`The gradient of ${tensor.name} was not asked for.`);
+    return this.gpu.readFloats(storage);
+  }
+
+  /** Sets all momentum to zero: the start of a training run. */
+  resetMomentum(): void {
+    const encoder = this.gpu.device.createCommandEncoder();
+    for (const storage of this.momentum) encoder.clearBuffer(bufferOf(storage));
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /** Names of the kernels that a run dispatches, in order. */
+  get dispatches(): readonly Dispatch[] {
+    return this.program.dispatches;
+  }
+
+  /** Frees what this graph owns; parameters stay. */
+  destroy(): void {
+    this.program.destroy();
+    for (const buffer of this.owned) this.gpu.release(buffer);
+    for (const buffer of this.readbacks) buffer.destroy();
+  }
+
+  private output(tensor: Tensor): Storage {
+    const storage = this.values.get(tensor);
+    if (storage === undefined) throw new FrostlineError(`${tensor.name} is no output of this graph.`);
+    return storage;
+  }
+}
+
+/** Everything that `wanted` is made of, sources first. */
+export function tapeOf(wanted: readonly Tensor[]): Tensor[] {
+  const seen = new Set<Tensor>();
+  const pending = [...wanted];
+  for (let tensor = pending.pop(); tensor !== undefined; tensor = pending.pop()) {
+    if (seen.has(tensor)) continue;
+    seen.add(tensor);
+    pending.push(...(tensor.source?.inputs ?? []));
+  }
+  return [...seen].sort((a, b) => a.order - b.order);
+}
+
+/** What the emission leaves behind for the compiled graph. */
+interface Built {
+  readonly dispatches: Dispatch[];
+  readonly values: Map<Tensor, Storage>;
+  readonly gradients: Map<Tensor, Storage>;
+  readonly parameters: Storage[];
+  readonly momentum: Storage[];
+  /** inputs, outputs, constants: storages with buffers of their own */
+  readonly pinned: Storage[];
+  readonly step: Storage;
+  readonly masks: Map<Parameter, Mask>;
+  cost: Cost;
+}
+
+/**
+ * Compiles the program that computes `outputs` and, where given, the gradients of `loss` and the update.
+ * @throws FrostlineError when an operation without a derivative stands between the loss and what is to be trained, or a
+ *   row of a tensor does not fit a binding
+ */
+export async function compile(gpu: Gpu, options: CompileOptions): Promise<CompiledGraph> {
+  const built = emit(gpu, options);
+  const transient = assignBuffers(gpu, built.dispatches);
+  const owned = [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
+  try {
+    return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned);
+  } catch (error) {
+    for (const buffer of owned) gpu.release(buffer);
+    throw error;
+  }
+}
+
+function emit(gpu: Gpu, options: CompileOptions): Built {
+  const { loss, outputs = [], update = false, gradients: asked = [], training = loss !== undefined } = options;
+  if (loss !== undefined && loss.size !== 1) {
+    throw new FrostlineError(`The loss ${loss.name} has ${loss.size} values; it must have one.`);
+  }
+  const tape = tapeOf(loss === undefined ? outputs : [...outputs, loss]);
+  const operations = tape.filter((tensor) => tensor.source !== undefined);
+  const lossTape = new Set(loss === undefined ? [] : tapeOf([loss]));
+  const needed = frostLine(tape, lossTape, asked, update);
+
+  const step = gpu.storage('step', new Uint32Array(STEP_WORDS));
+  const built: Built = {
+    dispatches: [],
+    values: new Map(),
+    gradients: new Map(),
+    parameters: [],
+    momentum: [],
+    pinned: [step],
+    step,
+    masks: new Map(),
+    cost: { flops: 0, bytes: 0 },
+  };
+  const { dispatches, values, pinned } = built;
+  const pin = (label: string, contents: number | Float32Array<ArrayBuffer>) => {
+    const storage = gpu.storage(label, contents);
+    pinned.push(storage);
+    return storage;
+  };
+
+  // Values: parameters on the device, inputs and outputs with buffers of their own, aliases as their sources.
+  const wantedStorages = new Set(outputs.map(sourceOfBytes));
+  if (loss !== undefined) wantedStorages.add(sourceOfBytes(loss));
+  for (const tensor of tape) {
+    if (tensor instanceof Parameter) {
+      values.set(tensor, tensor.place(gpu));
+      built.parameters.push(tensor.place(gpu));
+    } else if (tensor.source?.operation.alias) {
+      values.set(tensor, values.get(tensor.source.inputs[0])!);
+    } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
+      values.set(tensor, pin(tensor.name, tensor.bytes));
+    } else {
+      values.set(tensor, new Storage(tensor.name, tensor.bytes));
+    }
+  }
+
+  const constants = new Map<string, Storage>();
+  const saved = new Map<string, Storage>();
+  const emitter = (tensor: Tensor): ForwardEmitter => ({
+    gpu,
+    inputs: tensor.source!.inputs,
+    output: tensor,
+    training,
+    differentiated: needed.has(tensor),
+    ordinal: operations.indexOf(tensor),
+    step,
+    value: (wanted) => values.get(wanted)!,
+    saved(name, bytes) {
+      const key = `${tensor.order} ${name}`;
+      let storage = saved.get(key);
+      if (storage === undefined) saved.set(key, (storage = new Storage(`${tensor.name} ${name}`, bytes)));
+      return storage;
+    },
+    constant(name, contents) {
+      let storage = constants.get(name);
+      if (storage === undefined) constants.set(name, (storage = pin(name, contents)));
+      return storage;
+    },
+    run(kernel, params, views) {
+      const { flops, bytes } = kernel.cost(params);
+      built.cost = { flops: built.cost.flops + flops, bytes: built.cost.bytes + bytes };
+      dispatches.push(kernel.dispatch(gpu, params, views));
+    },
+  });
+
+  for (const tensor of operations) {
+    if (tensor.source!.operation.name === 'dropout' && !training) {
+      values.set(tensor, values.get(tensor.source!.inputs[0])!);
+    } else tensor.source!.operation.forward(emitter(tensor));
+  }
+  if (loss !== undefined && needed.has(loss)) {
+    emitBackward(gpu, { loss, operations, needed, asked, update, built, emitter, pin });
+  }
+  return built;
+}
+
+/** The tensor whose storage holds this one's bytes: aliases have none of their own. */
+function sourceOfBytes(tensor: Tensor): Tensor {
+  return tensor.source?.operation.alias ? sourceOfBytes(tensor.source.inputs[0]) : tensor;
+}
+
+/** The tensors that need a gradient. */
+function frostLine(
+  tape: readonly Tensor[],
+  lossTape: ReadonlySet<Tensor>,
+  asked: readonly Tensor[],
+  update: boolean,
+): Set<Tensor> {
+  const needed = new Set<Tensor>();
+  for (const tensor of tape) {
+    if (!lossTape.has(tensor)) continue;
+    const own = asked.includes(tensor) || (update && tensor instanceof Parameter && tensor.trainable);
+    const inherited = tensor.source?.inputs.some((input) => needed.has(input)) ?? false;
+    if (inherited && tensor.source!.operation.backward === null) {
+      throw new FrostlineError(
+        `${tensor.source!.operation.name} (${tensor.name}) has no derivative, and parameters before it are to be ` +
+          'trained. Freeze them, or take the loss from a tensor before it.',
+      );
+    }
+    if (own || inherited) needed.add(tensor);
+  }
+  return needed;
+}
+
+interface BackwardContext {
+  readonly loss: Tensor;
+  readonly operations: readonly Tensor[];
+  readonly needed: ReadonlySet<Tensor>;
+  readonly asked: readonly Tensor[];
+  readonly update: boolean;
+  readonly built: Built;
+  readonly emitter: (tensor: Tensor) => ForwardEmitter;
+  readonly pin: (label: string, contents: number | Float32Array<ArrayBuffer>) => Storage;
+}
+
+function emitBackward(gpu: Gpu, context: BackwardContext): void {
+  const { loss, operations, needed, asked, update, built, emitter, pin } = context;
+  const { gradients } = built;
+  gradients.set(loss, pin('dL/dL', Float32Array.of(1)));
+
+  // How many operations still contribute to a tensor's gradient.
+  const pending = new Map<Tensor, number>();
+  for (const tensor of operations) {
+    if (!needed.has(tensor)) continue;
+    for (const input of tensor.source!.inputs) pending.set(input, (pending.get(input) ?? 0) + 1);
+  }
+  const room = (tensor: Tensor): Storage => {
+    const label = `gradient of ${tensor.name}`;
+    return asked.includes(tensor) ? pin(label, tensor.bytes) : new Storage(label, tensor.bytes);
+  };
+
+  for (const tensor of operations.toReversed()) {
+    const dy = gradients.get(tensor);
+    if (dy === undefined) continue;
+    const { operation, inputs } = tensor.source!;
+    const emit = emitter(tensor);
+    const additions: [Tensor, Storage][] = [];
+    if (operation.alias) {
+      const [source] = inputs;
+      if (gradients.has(source) || asked.includes(source)) {
+        if (!gradients.has(source)) copyInto(emit, source, dy, room(source), gradients);
+        else additions.push([source, dy]);
+      } else gradients.set(source, dy);
+    } else {
+      const backward: BackwardEmitter = {
+        ...emit,
+        outputGradient: dy,
+        gradient(i) {
+          const source = inputs[i];
+          if (!needed.has(source)) return undefined;
+          if (!gradients.has(source)) {
+            gradients.set(source, room(source));
+            return gradients.get(source);
+          }
+          const addition = new Storage(`addition to the gradient of ${source.name}`, source.bytes);
+          additions.push([source, addition]);
+          return addition;
+        },
+      };
+      operation.backward?.(backward);
+    }
+    for (const [source, addition] of additions) {
+      for (const window of flatWindows(gpu, source.size)) {
+        const views = { a: rows(addition, 4, window), y: rows(gradients.get(source)!, 4, window) };
+        emit.run(addAccumulate, { count: window.count }, views);
+      }
+    }
+    for (const source of inputs) {
+      const left = pending.get(source)! - 1;
+      pending.set(source, left);
+      if (left === 0 && update && source instanceof Parameter && needed.has(source) && source.trainable) {
+        emitUpdate(gpu, source, emit, context);
+      }
+    }
+  }
+}
+
+/** A pinned gradient of a reshaped tensor: the bytes are copied (as 0 + dy). */
+function copyInto(emit: ForwardEmitter, source: Tensor, dy: Storage, room: Storage, gradients: Map<Tensor, Storage>): void {
+  gradients.set(source, room);
+  for (const window of flatWindows(emit.gpu, source.size)) {
+    // A pinned buffer starts as zeros only for the first run, so it is cleared on the device before each sum.
+    emit.run(fillConstant, { count: window.count, value: 0 }, { y: rows(room, 4, window) });
+    emit.run(addAccumulate, { count: window.count }, { a: rows(dy, 4, window), y: rows(room, 4, window) });
+  }
+}
+
+/** v <- momentum v - rate mask (g + decay w); w <- w + v */
+function emitUpdate(gpu: Gpu, parameter: Parameter, emit: ForwardEmitter, { built, pin }: BackwardContext): void {
+  const { mask, decayFactor: decay_factor } = parameter;
+  built.masks.set(parameter, mask);
+  const momentum = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
+  built.momentum.push(momentum);
+  const maskStorage = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);
+  for (const window of flatWindows(gpu, parameter.size)) {
+    const views = {
+      g: rows(built.gradients.get(parameter)!, 4, window),
+      step: built.step.view(),
+      w: rows(emit.value(parameter), 4, window),
+      v: rows(momentum, 4, window),
+    };
+    if (maskStorage === undefined) emit.run(sgdm, { count: window.count, mask: mask as number, decay_factor }, views);
+    else emit.run(sgdmMasked, { count: window.count, decay_factor }, { ...views, mask: rows(maskStorage, 4, window) });
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Buffers for transient storages. Each lives from its first dispatch to its last; two whose lives do not meet may share
+ * one buffer. Greedy by size, each into the smallest free buffer that holds it (Pisarchyk and Lee 2020, "Efficient
+ * Memory Management for Deep Neural Net Inference", shared objects). Whole buffers are shared, not ranges of one, since
+ * WebGPU forbids a buffer that one dispatch both reads and writes.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { Dispatch } from '../gpu/program.ts';
+import type { Storage } from '../gpu/storage.ts';
+
+interface Life {
+  readonly storage: Storage;
+  first: number;
+  last: number;
+}
+
+interface Shared {
+  readonly bytes: number;
+  readonly lives: Life[];
+}
+
+/** Gives every storage without a buffer one; returns the buffers made. */
+export function assignBuffers(gpu: Gpu, dispatches: readonly Dispatch[]): GPUBuffer[] {
+  const lives = new Map<Storage, Life>();
+  dispatches.forEach(({ bindings }, i) => {
+    for (const { view } of bindings) {
+      if (view.storage.buffer !== undefined) continue;
+      const life = lives.get(view.storage);
+      if (life === undefined) lives.set(view.storage, { storage: view.storage, first: i, last: i });
+      else life.last = i;
+    }
+  });
+  const shared: Shared[] = [];
+  for (const life of [...lives.values()].sort((a, b) => b.storage.bytes - a.storage.bytes || a.first - b.first)) {
+    // Largest first: every buffer made so far holds this one; the last made is the smallest.
+    const free = shared.findLast(({ lives: taken }) =>
+      taken.every((other) => other.last < life.first || life.last < other.first),
+    );
+    if (free !== undefined) free.lives.push(life);
+    else shared.push({ bytes: life.storage.bytes, lives: [life] });
+  }
+  return shared.map(({ bytes, lives: sharing }) => {
+    const label = sharing.map(({ storage }) => storage.label).join(' | ');
+    const buffer = gpu.allocate(label.length > 200 ? `${label.slice(0, 200)}...` : label, bytes);
+    for (const { storage } of sharing) storage.buffer = buffer;
+    return buffer;
+  });
+}

@@ -1,0 +1,76 @@
+/**
+ * What an operation is: how it is computed and how its derivative is, each as dispatches of kernels. The type demands a
+ * derivative; an operation that has none (an arg max) says so with `null` and is refused when it stands between a loss
+ * and a parameter, at compile time.
+ */
+import { FrostlineError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Storage, View } from '../gpu/storage.ts';
+import type { BindingSchema, Kernel, Params, ParamSchema } from '../kernels/kernel.ts';
+import { type ElementType, type Shape, Tensor } from './tensor.ts';
+
+export interface ForwardEmitter {
+  readonly gpu: Gpu;
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  /** dropout is active, choices are kept */
+  readonly training: boolean;
+  /** the derivative of this operation will run too */
+  readonly differentiated: boolean;
+  /** number of the operation on the tape: the stream of its random draws */
+  readonly ordinal: number;
+  /** the rates, the step's number and the seed: kernels/step.ts */
+  readonly step: Storage;
+  /** where a tensor's values are */
+  value(tensor: Tensor): Storage;
+  /** memory of this operation's own; `backward` finds it again under the same name */
+  saved(name: string, bytes: number): Storage;
+  /** constants, on the device once and for all */
+  constant(name: string, values: Float32Array<ArrayBuffer>): Storage;
+  run<P extends ParamSchema, B extends BindingSchema>(
+    kernel: Kernel<P, B>,
+    params: Params<P>,
+    views: { readonly [K in keyof B]: View },
+  ): void;
+}
+
+export interface BackwardEmitter extends ForwardEmitter {
+  /** dL/d output */
+  readonly outputGradient: Storage;
+  /** where dL/d input i is to be written (overwritten, every element), or nothing where nobody needs it */
+  gradient(i: number): Storage | undefined;
+}
+
+export interface Operation {
+  readonly name: string;
+  /** The output has the input's bytes: no kernel at all (reshape). */
+  readonly alias?: boolean;
+  forward(emit: ForwardEmitter): void;
+  backward: ((emit: BackwardEmitter) => void) | null;
+}
+
+/** The tensor that `operation` makes of `inputs`. */
+export function apply(
+  operation: Operation,
+  inputs: readonly Tensor[],
+  shape: Shape,
+  name = operation.name,
+  type: ElementType = 'f32',
+): Tensor {
+  return new Tensor(name, shape, type, { operation, inputs });
+}
+
+/** Refuses an operation when the graph is built. */
+export function refuse(operation: string, what: string, remedy: string): never {
+  throw new FrostlineError(`${operation}: ${what}. ${remedy}`);
+}
+
+export const shapeText = (shape: Shape) => `[${shape.join(', ')}]`;
+
+/** The four extents of an N,C,H,W tensor. */
+export function expect4d(operation: string, tensor: Tensor): [number, number, number, number] {
+  if (tensor.shape.length !== 4) {
+    refuse(operation, `input ${tensor.name} has shape ${shapeText(tensor.shape)}`, 'Give N, C, H, W.');
+  }
+  return tensor.shape as [number, number, number, number];
+}

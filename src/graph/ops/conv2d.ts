@@ -1,0 +1,146 @@
+/** Convolution as an operation of the graph; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
+import { biasGradient } from '../../kernels/bias/bias.ts';
+import { contraction } from '../../kernels/contraction/contraction.ts';
+import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
+import { type Conv2dShape, checkConv2d, conv2dOutput } from '../../kernels/conv2d/shape.ts';
+import { apply, expect4d, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
+import type { Tensor } from '../tensor.ts';
+import { rows, windows } from '../windows.ts';
+
+export interface Conv2dOptions {
+  /** rows, columns. Default 1, 1 */
+  readonly strides?: readonly [number, number];
+  /** top, left, bottom, right. Default 0 */
+  readonly pads?: readonly [number, number, number, number];
+  readonly dilations?: readonly [number, number];
+  readonly groups?: number;
+  readonly name?: string;
+}
+
+/**
+ * y [N, F, H', W'] = x [N, C, H, W] convolved with weight [F, C / groups, kh, kw], plus bias [F] where given. ONNX Conv.
+ * @throws FrostlineError when shapes do not fit or nothing is left of the image
+ */
+export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: Conv2dOptions = {}): Tensor {
+  const { strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1, name = 'conv2d' } = options;
+  const [batch, channels, height, width] = expect4d(name, x);
+  const [filters, perGroup, kh, kw] = expect4d(name, weight);
+  if (perGroup * groups !== channels) {
+    refuse(
+      name,
+      `weight ${weight.name} ${shapeText(weight.shape)} in ${groups} groups reads ${perGroup * groups} channels; ` +
+        `${x.name} ${shapeText(x.shape)} has ${channels}`,
+      'The weight must be [filters, channels / groups, kh, kw].',
+    );
+  }
+  if (bias !== undefined && bias.size !== filters) {
+    refuse(name, `bias ${bias.name} has ${bias.size} values for ${filters} filters`, 'Give one value a filter.');
+  }
+  const shape: Conv2dShape = { batch, channels, height, width, filters, kernel: [kh, kw], strides, pads, dilations, groups };
+  checkConv2d(shape);
+  const [outHeight, outWidth] = conv2dOutput(shape);
+  const plane = outHeight * outWidth;
+  const imageBytes = 4 * channels * height * width;
+  const outputBytes = 4 * filters * plane;
+  const filterBytes = 4 * perGroup * kh * kw;
+
+  /** Windows of images; within each, windows of filters where the weight passes the limit (then without groups). */
+  function eachWindow(
+    emit: ForwardEmitter,
+    visit: (part: Conv2dShape, images: { first: number; count: number }, at: { first: number; count: number }) => void,
+  ): void {
+    const filterWindows = windows(emit.gpu, filters, [filterBytes], `${name}: one filter`);
+    if (filterWindows.length > 1 && groups > 1) {
+      refuse(name, `weight ${weight.name} of ${weight.bytes} bytes in ${groups} groups passes one binding`, 'Split it.');
+    }
+    for (const images of windows(emit.gpu, batch, [imageBytes, outputBytes], `${name}: one image`)) {
+      for (const at of filterWindows) visit({ ...shape, batch: images.count, filters: at.count }, images, at);
+    }
+  }
+
+  /** What the strides over items of y (or dy) are when only some filters are worked on. */
+  const whole = filters * plane;
+  const outputs = (storage: ReturnType<ForwardEmitter['value']>, images: { first: number; count: number }, at: { first: number; count: number }) =>
+    storage.view(
+      images.first * outputBytes + 4 * at.first * plane,
+      (images.count - 1) * outputBytes + 4 * at.count * plane,
+    );
+
+  return apply(
+    {
+      name: 'conv2d',
+      forward(emit) {
+        eachWindow(emit, (part, images, at) => {
+          const w = rows(emit.value(weight), filterBytes, at);
+          emit.run(
+            contraction,
+            { ...conv2dForward(part, bias !== undefined), c_item: whole },
+            {
+              a: w,
+              b: rows(emit.value(x), imageBytes, images),
+              bias: bias === undefined ? w : rows(emit.value(bias), 4, at),
+              c: outputs(emit.value(emit.output), images, at),
+            },
+          );
+        });
+      },
+      backward(emit) {
+        const dy = emit.outputGradient;
+        const dx = emit.gradient(0);
+        const dw = emit.gradient(1);
+        const db = bias === undefined ? undefined : emit.gradient(2);
+        eachWindow(emit, (part, images, at) => {
+          const dyView = outputs(dy, images, at);
+          if (dx !== undefined) {
+            const w = rows(emit.value(weight), filterBytes, at);
+            emit.run(
+              contraction,
+              { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0 },
+              { a: w, b: dyView, bias: w, c: rows(dx, imageBytes, images) },
+            );
+          }
+          if (dw !== undefined) {
+            emit.run(
+              contraction,
+              { ...conv2dFilterGradient(part, images.first > 0), a_r: whole },
+              { a: dyView, b: rows(emit.value(x), imageBytes, images), bias: dyView, c: rows(dw, filterBytes, at) },
+            );
+          }
+        });
+        if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: filters, plane, name });
+      },
+    },
+    bias === undefined ? [x, weight] : [x, weight, bias],
+    [batch, filters, outHeight, outWidth],
+    name,
+  );
+}
+
+/** db[c] = sum over items and places of dy, in windows of items. */
+export function emitBiasGradient(
+  emit: ForwardEmitter,
+  {
+    dy,
+    db,
+    batch,
+    channels,
+    plane,
+    name,
+  }: {
+    dy: ReturnType<ForwardEmitter['value']>;
+    db: ReturnType<ForwardEmitter['value']>;
+    batch: number;
+    channels: number;
+    plane: number;
+    name: string;
+  },
+): void {
+  const itemBytes = 4 * channels * plane;
+  for (const items of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
+    emit.run(
+      biasGradient,
+      { batch: items.count, channels, plane, accumulate: items.first > 0 ? 1 : 0 },
+      { dy: rows(dy, itemBytes, items), db: db.view() },
+    );
+  }
+}

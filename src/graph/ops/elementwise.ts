@@ -1,0 +1,180 @@
+/** Operations on single elements: ReLU, dropout, affine maps by channel, sums; and reshaping, which moves nothing. */
+import { addForward } from '../../kernels/add/add.ts';
+import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
+import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
+import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
+import { apply, type BackwardEmitter, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
+import { type Shape, sizeOf, type Tensor } from '../tensor.ts';
+import { flatWindows, rows, windows } from '../windows.ts';
+
+/** y = max(x, 0) */
+export function relu(x: Tensor, name = 'relu'): Tensor {
+  return apply(
+    {
+      name: 'relu',
+      forward(emit) {
+        for (const window of flatWindows(emit.gpu, x.size)) {
+          const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
+          emit.run(reluForward, { count: window.count }, views);
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        for (const window of flatWindows(emit.gpu, x.size)) {
+          emit.run(
+            reluBackward,
+            { count: window.count },
+            {
+              y: rows(emit.value(emit.output), 4, window),
+              dy: rows(emit.outputGradient, 4, window),
+              dx: rows(dx, 4, window),
+            },
+          );
+        }
+      },
+    },
+    [x],
+    x.shape,
+    name,
+  );
+}
+
+/**
+ * Inverted dropout: in training, zero with probability `ratio`, else x / (1 - ratio); in inference x itself. The mask is
+ * a function of the run's seed, the step and the element.
+ */
+export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
+  const drawn = dropoutParams(ratio);
+  const each = (emit: ForwardEmitter, visit: (params: Parameters<typeof dropoutForward.dispatch>[1], window: { first: number; count: number }) => void) => {
+    for (const window of flatWindows(emit.gpu, x.size)) {
+      visit({ ...drawn, count: window.count, first: window.first, stream: emit.ordinal }, window);
+    }
+  };
+  return apply(
+    {
+      name: 'dropout',
+      forward(emit) {
+        each(emit, (params, window) => {
+          const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
+          emit.run(dropoutForward, params, { ...views, step: emit.step.view() });
+        });
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        each(emit, (params, window) => {
+          const views = { dy: rows(emit.outputGradient, 4, window), dx: rows(dx, 4, window) };
+          emit.run(dropoutBackward, params, { ...views, step: emit.step.view() });
+        });
+      },
+    },
+    [x],
+    x.shape,
+    name,
+  );
+}
+
+/** y[n, c, ...] = x[n, c, ...] scale[c] + shift[c], constants of one value or one a channel. */
+export function affine(x: Tensor, scale: readonly number[], shift: readonly number[], name = 'affine'): Tensor {
+  const [batch, channels = 1] = x.shape;
+  for (const [what, values] of Object.entries({ scale, shift })) {
+    if (values.length !== 1 && values.length !== channels) {
+      refuse(name, `${values.length} values of ${what} for ${x.name} ${shapeText(x.shape)}`, 'Give 1, or one a channel.');
+    }
+  }
+  const itemBytes = x.bytes / batch;
+  const plane = x.size / batch / channels;
+  const scale_step = scale.length > 1 ? 1 : 0;
+  const shift_step = shift.length > 1 ? 1 : 0;
+  const scaleOf = (emit: ForwardEmitter) => emit.constant(`${name} scale`, Float32Array.from(scale)).view();
+  return apply(
+    {
+      name: 'affine',
+      forward(emit) {
+        const shiftView = emit.constant(`${name} shift`, Float32Array.from(shift)).view();
+        for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
+          emit.run(
+            affineForward,
+            { batch: window.count, channels, plane, scale_step, shift_step },
+            {
+              x: rows(emit.value(x), itemBytes, window),
+              scale: scaleOf(emit),
+              shift: shiftView,
+              y: rows(emit.value(emit.output), itemBytes, window),
+            },
+          );
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
+          const views = { dy: rows(emit.outputGradient, itemBytes, window), dx: rows(dx, itemBytes, window) };
+          emit.run(affineBackward, { batch: window.count, channels, plane, scale_step }, { ...views, scale: scaleOf(emit) });
+        }
+      },
+    },
+    [x],
+    x.shape,
+    name,
+  );
+}
+
+/** y = a + b, of one shape; the derivative passes to both unchanged. */
+export function add(a: Tensor, b: Tensor, name = 'add'): Tensor {
+  if (shapeText(a.shape) !== shapeText(b.shape)) {
+    refuse(name, `shapes ${shapeText(a.shape)} and ${shapeText(b.shape)}`, 'Both must be the same.');
+  }
+  return apply(
+    {
+      name: 'add',
+      forward(emit) {
+        for (const window of flatWindows(emit.gpu, a.size)) {
+          emit.run(
+            addForward,
+            { count: window.count },
+            {
+              a: rows(emit.value(a), 4, window),
+              b: rows(emit.value(b), 4, window),
+              y: rows(emit.value(emit.output), 4, window),
+            },
+          );
+        }
+      },
+      backward(emit) {
+        copyGradient(emit, 0);
+        copyGradient(emit, 1);
+      },
+    },
+    [a, b],
+    a.shape,
+    name,
+  );
+}
+
+function copyGradient(emit: BackwardEmitter, i: number): void {
+  const dx = emit.gradient(i);
+  if (dx === undefined) return;
+  const one = emit.constant('one', Float32Array.of(1)).view();
+  for (const window of flatWindows(emit.gpu, emit.output.size)) {
+    emit.run(
+      affineBackward,
+      { batch: 1, channels: 1, plane: window.count, scale_step: 0 },
+      { dy: rows(emit.outputGradient, 4, window), scale: one, dx: rows(dx, 4, window) },
+    );
+  }
+}
+
+/** The same elements in another shape. */
+export function reshape(x: Tensor, shape: Shape, name = 'reshape'): Tensor {
+  if (sizeOf(shape) !== x.size) {
+    refuse(name, `${x.name} ${shapeText(x.shape)} into ${shapeText(shape)}`, `The product must stay ${x.size}.`);
+  }
+  return apply({ name: 'reshape', alias: true, forward() {}, backward() {} }, [x], shape, name);
+}
+
+/** To [N, rest]. */
+export function flatten(x: Tensor, name = 'flatten'): Tensor {
+  return reshape(x, [x.shape[0], x.size / x.shape[0]], name);
+}

@@ -1,0 +1,128 @@
+/**
+ * Tensors are symbols: a shape, a type and, unless they are inputs or parameters, the operation that makes them from
+ * other tensors. Nothing runs when one is made. `compile` walks back from what is wanted, in the order of creation: that
+ * list is the tape.
+ */
+import { FrostlineError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Storage } from '../gpu/storage.ts';
+import type { Operation } from './operation.ts';
+
+export type Shape = readonly number[];
+export type ElementType = 'f32' | 'u32';
+
+export const sizeOf = (shape: Shape): number => shape.reduce((product, extent) => product * extent, 1);
+
+let created = 0;
+
+export class Tensor {
+  readonly shape: Shape;
+  readonly type: ElementType;
+  readonly name: string;
+  /** the operation and what it reads; none for inputs and parameters */
+  readonly source: { readonly operation: Operation; readonly inputs: readonly Tensor[] } | undefined;
+  /** order of creation: a tensor's sources always come before it */
+  readonly order = created++;
+
+  constructor(name: string, shape: Shape, type: ElementType = 'f32', source?: Tensor['source']) {
+    if (!shape.every((extent) => Number.isInteger(extent) && extent >= 1)) {
+      throw new FrostlineError(`${name}: shape [${shape.join(', ')}] must consist of whole numbers of 1 or more.`);
+    }
+    this.name = name;
+    this.shape = shape;
+    this.type = type;
+    this.source = source;
+  }
+
+  /** number of elements */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** size in bytes */
+  get bytes(): number {
+    return 4 * this.size;
+  }
+}
+
+/** A tensor whose values the host writes before a run. */
+export function input(name: string, shape: Shape, type: ElementType = 'f32'): Tensor {
+  return new Tensor(name, shape, type);
+}
+
+/**
+ * The learning-rate mask: the rate applied to a parameter is the global rate times the mask. 0 leaves its bytes as they
+ * are (no decay, no momentum), 1 fine-tunes, 10 is usual for a new layer. An array of one value an element masks parts.
+ */
+export type Mask = number | Float32Array<ArrayBuffer>;
+
+export interface ParameterOptions {
+  readonly mask?: Mask;
+  /** factor on the global weight decay; 0 for biases in MATLAB. Default 1 */
+  readonly decayFactor?: number;
+}
+
+/** A tensor with values of its own that outlive a run, and that training changes. */
+export class Parameter extends Tensor {
+  mask: Mask;
+  readonly decayFactor: number;
+  /** the values on the device, once placed; shared by every program that uses the parameter */
+  storage: Storage | undefined;
+  private readonly initial: () => Float32Array<ArrayBuffer>;
+  private gpu: Gpu | undefined;
+
+  /** @param values row-major; a function is called when the parameter is placed, so that big files are read late */
+  constructor(
+    name: string,
+    shape: Shape,
+    values: Float32Array<ArrayBuffer> | (() => Float32Array<ArrayBuffer>),
+    { mask = 1, decayFactor = 1 }: ParameterOptions = {},
+  ) {
+    super(name, shape);
+    this.initial = typeof values === 'function' ? values : () => values;
+    this.mask = mask;
+    this.decayFactor = decayFactor;
+  }
+
+  /** Whether training may change any of it. */
+  get trainable(): boolean {
+    return typeof this.mask === 'number' ? this.mask !== 0 : this.mask.some((value) => value !== 0);
+  }
+
+  /** Puts the values on the device, once. */
+  place(gpu: Gpu): Storage {
+    if (this.storage !== undefined) {
+      if (this.gpu !== gpu) throw new FrostlineError(`Parameter ${this.name} lives on another device already.`);
+      return this.storage;
+    }
+    const values = this.initial();
+    this.check(values);
+    this.gpu = gpu;
+    this.storage = gpu.storage(this.name, values);
+    return this.storage;
+  }
+
+  /** Overwrites the values on the device; with none given, by those it was made with. */
+  reset(gpu: Gpu, values = this.initial()): void {
+    this.check(values);
+    gpu.write(this.place(gpu), values);
+  }
+
+  /** The values on the device now. */
+  async read(gpu: Gpu): Promise<Float32Array<ArrayBuffer>> {
+    return gpu.readFloats(this.place(gpu));
+  }
+
+  /** Frees the device's copy. */
+  release(gpu: Gpu): void {
+    if (this.storage?.buffer !== undefined) gpu.release(this.storage.buffer);
+    this.storage = undefined;
+  }
+
+  private check(values: Float32Array): void {
+    if (values.length === this.size) return;
+    throw new FrostlineError(
+      `Parameter ${this.name} of shape [${this.shape.join(', ')}] takes ${this.size} values; got ${values.length}.`,
+    );
+  }
+}
