@@ -1,9 +1,29 @@
 import { describe, it } from 'vitest';
+import { augmentCases } from '../cases/augment.ts';
 import { checkCase } from '../cases/case.ts';
+import { addCases, affineCases, biasCases } from '../cases/elementwise.ts';
+import { lrnCases } from '../cases/lrn.ts';
+import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
 import { reluCases } from '../cases/relu.ts';
+import { correctCountCases, softmaxCases, softmaxLossCases } from '../cases/softmax.ts';
+import { dropoutCases, sgdmCases } from '../cases/training.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
-const suites = { relu: reluCases };
+const suites = {
+  add: addCases,
+  affine: affineCases,
+  augment: augmentCases,
+  avgpool: averagePoolCases,
+  bias: biasCases,
+  'correct-count': correctCountCases,
+  dropout: dropoutCases,
+  lrn: lrnCases,
+  maxpool: maxPoolCases,
+  relu: reluCases,
+  sgdm: sgdmCases,
+  softmax: softmaxCases,
+  'softmax-loss': softmaxLossCases,
+};
 
 for (const [name, cases] of Object.entries(suites)) {
   describe(`kernels: ${name} (seed ${testSeed})`, () => {
