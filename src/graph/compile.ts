@@ -405,7 +405,13 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
 }
 
 /** A pinned gradient of a reshaped tensor: the bytes are copied (as 0 + dy). */
-function copyInto(emit: ForwardEmitter, source: Tensor, dy: Storage, room: Storage, gradients: Map<Tensor, Storage>): void {
+function copyInto(
+  emit: ForwardEmitter,
+  source: Tensor,
+  dy: Storage,
+  room: Storage,
+  gradients: Map<Tensor, Storage>,
+): void {
   gradients.set(source, room);
   for (const window of flatWindows(emit.gpu, source.size)) {
     // A pinned buffer starts as zeros only for the first run, so it is cleared on the device before each sum.

@@ -6,7 +6,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
-import type { BindingSchema, Kernel, Params, ParamSchema } from '../kernels/kernel.ts';
+import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { type ElementType, type Shape, Tensor } from './tensor.ts';
 
 export interface ForwardEmitter {

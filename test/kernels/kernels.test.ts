@@ -1,11 +1,35 @@
 import { describe, it } from 'vitest';
+import { augmentCases } from '../cases/augment.ts';
 import { checkCase } from '../cases/case.ts';
+
 import { conv2dCases } from '../cases/conv2d.ts';
+import { addCases, affineCases, biasCases } from '../cases/elementwise.ts';
 import { gemmCases } from '../cases/gemm.ts';
+import { lrnCases } from '../cases/lrn.ts';
+import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
+
 import { reluCases } from '../cases/relu.ts';
+import { correctCountCases, softmaxCases, softmaxLossCases } from '../cases/softmax.ts';
+import { dropoutCases, sgdmCases } from '../cases/training.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
-const suites = { conv2d: conv2dCases, gemm: gemmCases, relu: reluCases };
+const suites = {
+  conv2d: conv2dCases,
+  gemm: gemmCases,
+  add: addCases,
+  affine: affineCases,
+  augment: augmentCases,
+  avgpool: averagePoolCases,
+  bias: biasCases,
+  'correct-count': correctCountCases,
+  dropout: dropoutCases,
+  lrn: lrnCases,
+  maxpool: maxPoolCases,
+  relu: reluCases,
+  sgdm: sgdmCases,
+  softmax: softmaxCases,
+  'softmax-loss': softmaxLossCases,
+};
 
 for (const [name, cases] of Object.entries(suites)) {
   describe(`kernels: ${name} (seed ${testSeed})`, () => {

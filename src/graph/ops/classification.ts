@@ -1,11 +1,7 @@
 /** The end of a classifier: softmax, the loss, the predicted class, the count of correct predictions. */
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
-import {
-  softmaxLossBackward,
-  softmaxLossForward,
-  softmaxLossMean,
-} from '../../kernels/softmax-loss/softmax-loss.ts';
+import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from '../../kernels/softmax-loss/softmax-loss.ts';
 import { apply, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 

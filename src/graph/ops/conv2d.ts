@@ -36,7 +36,18 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
   if (bias !== undefined && bias.size !== filters) {
     refuse(name, `bias ${bias.name} has ${bias.size} values for ${filters} filters`, 'Give one value a filter.');
   }
-  const shape: Conv2dShape = { batch, channels, height, width, filters, kernel: [kh, kw], strides, pads, dilations, groups };
+  const shape: Conv2dShape = {
+    batch,
+    channels,
+    height,
+    width,
+    filters,
+    kernel: [kh, kw],
+    strides,
+    pads,
+    dilations,
+    groups,
+  };
   checkConv2d(shape);
   const [outHeight, outWidth] = conv2dOutput(shape);
   const plane = outHeight * outWidth;
@@ -51,7 +62,11 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
   ): void {
     const filterWindows = windows(emit.gpu, filters, [filterBytes], `${name}: one filter`);
     if (filterWindows.length > 1 && groups > 1) {
-      refuse(name, `weight ${weight.name} of ${weight.bytes} bytes in ${groups} groups passes one binding`, 'Split it.');
+      refuse(
+        name,
+        `weight ${weight.name} of ${weight.bytes} bytes in ${groups} groups passes one binding`,
+        'Split it.',
+      );
     }
     for (const images of windows(emit.gpu, batch, [imageBytes, outputBytes], `${name}: one image`)) {
       for (const at of filterWindows) visit({ ...shape, batch: images.count, filters: at.count }, images, at);
@@ -60,7 +75,11 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
 
   /** What the strides over items of y (or dy) are when only some filters are worked on. */
   const whole = filters * plane;
-  const outputs = (storage: ReturnType<ForwardEmitter['value']>, images: { first: number; count: number }, at: { first: number; count: number }) =>
+  const outputs = (
+    storage: ReturnType<ForwardEmitter['value']>,
+    images: { first: number; count: number },
+    at: { first: number; count: number },
+  ) =>
     storage.view(
       images.first * outputBytes + 4 * at.first * plane,
       (images.count - 1) * outputBytes + 4 * at.count * plane,

@@ -46,7 +46,10 @@ export function relu(x: Tensor, name = 'relu'): Tensor {
  */
 export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
   const drawn = dropoutParams(ratio);
-  const each = (emit: ForwardEmitter, visit: (params: Parameters<typeof dropoutForward.dispatch>[1], window: { first: number; count: number }) => void) => {
+  const each = (
+    emit: ForwardEmitter,
+    visit: (params: Parameters<typeof dropoutForward.dispatch>[1], window: { first: number; count: number }) => void,
+  ) => {
     for (const window of flatWindows(emit.gpu, x.size)) {
       visit({ ...drawn, count: window.count, first: window.first, stream: emit.ordinal }, window);
     }
@@ -80,7 +83,11 @@ export function affine(x: Tensor, scale: readonly number[], shift: readonly numb
   const [batch, channels = 1] = x.shape;
   for (const [what, values] of Object.entries({ scale, shift })) {
     if (values.length !== 1 && values.length !== channels) {
-      refuse(name, `${values.length} values of ${what} for ${x.name} ${shapeText(x.shape)}`, 'Give 1, or one a channel.');
+      refuse(
+        name,
+        `${values.length} values of ${what} for ${x.name} ${shapeText(x.shape)}`,
+        'Give 1, or one a channel.',
+      );
     }
   }
   const itemBytes = x.bytes / batch;
@@ -111,7 +118,11 @@ export function affine(x: Tensor, scale: readonly number[], shift: readonly numb
         if (dx === undefined) return;
         for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
           const views = { dy: rows(emit.outputGradient, itemBytes, window), dx: rows(dx, itemBytes, window) };
-          emit.run(affineBackward, { batch: window.count, channels, plane, scale_step }, { ...views, scale: scaleOf(emit) });
+          emit.run(
+            affineBackward,
+            { batch: window.count, channels, plane, scale_step },
+            { ...views, scale: scaleOf(emit) },
+          );
         }
       },
     },

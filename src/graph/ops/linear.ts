@@ -26,7 +26,8 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
     refuse(name, `bias ${bias.name} has ${bias.size} values for ${outputs} outputs`, 'Give one value an output.');
   }
   const rowBytes = 4 * inputs;
-  const weightWindows = (emit: ForwardEmitter) => windows(emit.gpu, outputs, [rowBytes], `${name}: one row of the weight`);
+  const weightWindows = (emit: ForwardEmitter) =>
+    windows(emit.gpu, outputs, [rowBytes], `${name}: one row of the weight`);
   /** Columns `first` .. of a [N, outputs] matrix: a view that begins at the first item's. */
   const part = (storage: ReturnType<ForwardEmitter['value']>, first: number, count: number) =>
     storage.view(4 * first, 4 * ((batch - 1) * outputs + count));

@@ -1,9 +1,5 @@
 /** Pooling and local response normalisation as operations of the graph. */
-import {
-  averagePoolBackward,
-  averagePoolForward,
-  averagePoolParams,
-} from '../../kernels/avgpool/avgpool.ts';
+import { averagePoolBackward, averagePoolForward, averagePoolParams } from '../../kernels/avgpool/avgpool.ts';
 import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference, maxPoolParams } from '../../kernels/maxpool/maxpool.ts';
 import { checkPool, type PoolShape, poolOutput } from '../../kernels/pooling.ts';
@@ -45,7 +41,10 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
       forward(emit) {
         for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
           const params = maxPoolParams({ ...shape, batch: window.count });
-          const views = { x: rows(emit.value(x), inputBytes, window), y: rows(emit.value(emit.output), outputBytes, window) };
+          const views = {
+            x: rows(emit.value(x), inputBytes, window),
+            y: rows(emit.value(emit.output), outputBytes, window),
+          };
           if (emit.differentiated) {
             const choice = rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window);
             emit.run(maxPoolForward, params, { ...views, choice });

@@ -22,12 +22,24 @@ export function warp(images: Tensor, transforms: Tensor, options: WarpOptions): 
   const { size, channels, fill, name = 'warp' } = options;
   const [batch, height, width] = images.shape;
   if (images.type !== 'u32' || images.shape.length !== 3 || transforms.size !== 6 * batch) {
-    refuse(name, `images ${shapeText(images.shape)}, transforms ${shapeText(transforms.shape)}`, 'Give [N, H, W] and [N, 6].');
+    refuse(
+      name,
+      `images ${shapeText(images.shape)}, transforms ${shapeText(transforms.shape)}`,
+      'Give [N, H, W] and [N, 6].',
+    );
   }
   const order = Uint32Array.from({ length: batch }, (_, i) => i);
   const imageBytes = 4 * height * width;
   const outputBytes = 4 * channels * size[0] * size[1];
-  const params = { channels, height, width, out_height: size[0], out_width: size[1], fill, ...normalisationParams(options) };
+  const params = {
+    channels,
+    height,
+    width,
+    out_height: size[0],
+    out_width: size[1],
+    fill,
+    ...normalisationParams(options),
+  };
   return apply(
     {
       name: 'warp',

@@ -1,0 +1,86 @@
+/**
+ * Dropout (Srivastava et al. 2014), inverted: x and y of `count` elements,
+ *
+ *   y[i] = k[i] x[i] / (1 - ratio),   k[i] = 1 with probability 1 - ratio, else 0
+ *
+ * so that the expectation is x and inference needs no kernel. Derivative: dx[i] = k[i] dy[i] / (1 - ratio), the same
+ * map, for which forward and backward share one text.
+ *
+ * No mask is stored. k[i] is a pure function of the run's seed, the step's number, the layer's stream and the element's
+ * index within the whole batch (`first` + the index within this window): ../../random.ts's generator, keyed by seed,
+ * then step, then stream. It compares integers with an integer threshold, so the host replays the mask bit for bit.
+ */
+import { FrostlineError } from '../../errors.ts';
+import { randomBits } from '../../random.ts';
+import { defineKernel, perElement } from '../kernel.ts';
+import { stepBinding, stepFunctions } from '../step.ts';
+
+/** The threshold and the factor that `ratio` stands for. @throws FrostlineError unless 0 <= ratio < 1 */
+export function dropoutParams(ratio: number): { threshold: number; scale: number } {
+  if (!(ratio >= 0 && ratio < 1)) {
+    throw new FrostlineError(`dropout: ratio ${ratio}, expected at least 0 and less than 1. Choose another ratio.`);
+  }
+  return { threshold: Math.min(Math.round(ratio * 2 ** 32), 2 ** 32 - 1), scale: 1 / (1 - ratio) };
+}
+
+export interface DropoutDraw {
+  readonly seed: number;
+  readonly step: number;
+  readonly stream: number;
+  readonly ratio: number;
+}
+
+/** The mask that the kernels draw for elements first .. first + count - 1 of a batch: 1 kept, 0 dropped. */
+export function replayDropout({ seed, step, stream, ratio }: DropoutDraw, count: number, first = 0): Uint8Array {
+  const { threshold } = dropoutParams(ratio);
+  const key = randomBits(randomBits(seed, step), stream);
+  return Uint8Array.from({ length: count }, (_, i) => (randomBits(key, first + i) >= threshold ? 1 : 0));
+}
+
+const params = { count: 'u32', first: 'u32', stream: 'u32', threshold: 'u32', scale: 'f32' } as const;
+
+const declarations = /* wgsl */ `${stepFunctions}
+fn hash32(word: u32) -> u32 {
+  let state = word * 747796405u + 2891336453u;
+  let mixed = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (mixed >> 22u) ^ mixed;
+}
+fn random_bits(key: u32, counter: u32) -> u32 {
+  return hash32(hash32(key) ^ counter);
+}
+fn keep(index: u32) -> bool {
+  let key = random_bits(random_bits(seed(), step_number()), p.stream);
+  return random_bits(key, p.first + index) >= p.threshold;
+}`;
+
+export const dropoutForward = defineKernel({
+  name: 'dropout/forward',
+  params,
+  bindings: { x: { access: 'read' }, step: stepBinding, y: { access: 'write' } },
+  cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
+  variants: [
+    perElement(
+      ({ count }) => count,
+      'p.count',
+      /* wgsl */ `
+  y[p.y_base + index] = select(0.0, x[p.x_base + index] * p.scale, keep(index));`,
+      declarations,
+    ),
+  ],
+});
+
+export const dropoutBackward = defineKernel({
+  name: 'dropout/backward',
+  params,
+  bindings: { dy: { access: 'read' }, step: stepBinding, dx: { access: 'write' } },
+  cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
+  variants: [
+    perElement(
+      ({ count }) => count,
+      'p.count',
+      /* wgsl */ `
+  dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index] * p.scale, keep(index));`,
+      declarations,
+    ),
+  ],
+});

@@ -1,0 +1,51 @@
+/** Every kernel by its name: for `frostline kernels show`, tests and benchmarks. */
+import { addAccumulate, addForward } from './add/add.ts';
+import { affineBackward, affineForward } from './affine/affine.ts';
+import { augmentWarp } from './augment/augment.ts';
+import { averagePoolBackward, averagePoolForward } from './avgpool/avgpool.ts';
+import { biasForward, biasGradient } from './bias/bias.ts';
+import { contraction } from './contraction/contraction.ts';
+import { correctCount, predict } from './correct-count/correct-count.ts';
+import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
+import { fillConstant } from './fill/fill.ts';
+import type { Kernel } from './kernel.ts';
+import { lrnBackward, lrnForward } from './lrn/lrn.ts';
+import { maxPoolBackward, maxPoolForward, maxPoolInference } from './maxpool/maxpool.ts';
+import { reluBackward, reluForward } from './relu/relu.ts';
+import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
+import { softmaxBackward, softmaxForward } from './softmax/softmax.ts';
+import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from './softmax-loss/softmax-loss.ts';
+
+const kernels: readonly Kernel[] = [
+  addAccumulate,
+  addForward,
+  affineBackward,
+  affineForward,
+  augmentWarp,
+  averagePoolBackward,
+  averagePoolForward,
+  biasForward,
+  biasGradient,
+  contraction,
+  correctCount,
+  dropoutBackward,
+  dropoutForward,
+  fillConstant,
+  lrnBackward,
+  lrnForward,
+  maxPoolBackward,
+  maxPoolForward,
+  maxPoolInference,
+  predict,
+  reluBackward,
+  reluForward,
+  sgdm,
+  sgdmMasked,
+  softmaxBackward,
+  softmaxForward,
+  softmaxLossBackward,
+  softmaxLossForward,
+  softmaxLossMean,
+];
+
+export const allKernels: ReadonlyMap<string, Kernel> = new Map(kernels.map((kernel) => [kernel.name, kernel]));

@@ -1,0 +1,200 @@
+/**
+ * Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3; ONNX LRN; Caffe; MATLAB's
+ * crosschannelnorm), x and y [batch, channels, plane] with plane = height x width:
+ *
+ *   s[c] = bias + (alpha / size) * sum over j in W(c) of x[j]^2,    y[c] = x[c] * s[c]^-beta
+ *   W(c) = { c - behind .. c + ahead } within the channels,  behind = floor((size-1)/2), ahead = ceil((size-1)/2)
+ *
+ * s must be positive: bias > 0.
+ *
+ * Derivative. y[j] depends on x[c] as its own factor (j = c) and through s[j] for each j whose window holds c, where
+ * ds[j]/dx[c] = (2 alpha / size) x[c]:
+ *
+ *   dx[c] = dy[c] s[c]^-beta - (2 alpha beta / size) x[c] * sum over j with c in W(j) of  t[j],
+ *   t[j]  = dy[j] x[j] s[j]^(-beta-1)
+ *
+ * c lies in W(j) for j in { c - ahead .. c + behind }: for an even size the window is mirrored. Backward computes s
+ * from x again, which costs less than to keep it.
+ */
+import { serialAccesses } from '../estimate.ts';
+import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+
+const params = {
+  batch: 'u32',
+  channels: 'u32',
+  plane: 'u32',
+  size: 'u32',
+  alpha: 'f32',
+  beta: 'f32',
+  bias: 'f32',
+} as const;
+type P = Params<typeof params>;
+
+const elements = ({ batch, channels, plane }: P) => batch * channels * plane;
+const guard = 'p.batch * p.channels * p.plane';
+
+const power = /* wgsl */ `
+// s^-beta. The usual 3/4 by square roots, which are exact where pow is not.
+fn power(s: f32) -> f32 {
+  if (p.beta == 0.75) {
+    let root = sqrt(s);
+    return 1.0 / (root * sqrt(root));
+  }
+  return pow(s, -p.beta);
+}`;
+
+const scaleAt = /* wgsl */ `
+// s at one channel; \`origin\` is the element of channel 0.
+fn scale_at(origin: u32, channel: u32) -> f32 {
+  let behind = (p.size - 1u) / 2u;
+  let ahead = p.size / 2u;
+  let end = min(channel + ahead + 1u, p.channels);
+  var squares = 0.0;
+  for (var j = max(channel, behind) - behind; j < end; j++) {
+    let value = x[p.x_base + origin + j * p.plane];
+    squares += value * value;
+  }
+  return p.bias + p.alpha / f32(p.size) * squares;
+}`;
+
+/** Sizes for which a sliding text exists. */
+const SLIDING_SIZES = [2, 3, 4, 5, 6, 7, 8, 9];
+
+/**
+ * One thread walks the channels of one pixel with the window in registers, so that each value is loaded once in place of
+ * `size` times (backward: `size`^2). The window is summed anew at each channel: a running sum that adds the value that
+ * enters and subtracts the one that leaves would drift, and one infinity would leave a NaN in all channels after it;
+ * for the small windows in use the few additions cost less than a load.
+ */
+function sliding(
+  count: { accesses: (p: P) => number },
+  text: (size: number) => { main: string; declarations: string },
+): Variant<typeof params> {
+  const threads = (p: P) => p.batch * p.plane;
+  return {
+    name: 'sliding',
+    configurations: SLIDING_SIZES.map((size) => ({ size })),
+    workgroupSize: () => 64,
+    supports: (_, { size }, p) => p.size === size,
+    estimate: (p, _, capabilities) => serialAccesses(threads(p), count.accesses(p), capabilities),
+    workgroups: (p) => Math.ceil(threads(p) / 64),
+    text: ({ size }) => text(size),
+  };
+}
+
+const plain = (accesses: (p: P) => number, main: string, declarations: string): Variant<typeof params> => ({
+  ...perElement(elements, guard, main, declarations),
+  estimate: (p: P, _: unknown, capabilities: Capabilities) => serialAccesses(elements(p), accesses(p), capabilities),
+});
+
+/** name0, name1, ..: registers. `shift` moves each to the one before it. */
+const registers = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`);
+const declare = (names: readonly string[]) => names.map((name) => `  var ${name} = 0.0;`).join('\n');
+const shift = (names: readonly string[]) =>
+  names
+    .slice(1)
+    .map((name, i) => `    ${names[i]} = ${name};`)
+    .join('\n');
+
+const begin = /* wgsl */ `
+  if (index >= p.batch * p.plane) { return; }
+  let origin = (index / p.plane) * p.channels * p.plane + index % p.plane;`;
+
+function slidingForward(size: number) {
+  const ahead = Math.floor(size / 2);
+  const x = registers('x', size);
+  return {
+    declarations: power,
+    main: /* wgsl */ `${begin}
+  // ${x[0]}..${x[size - 1]}: channels k - ${size - 1} .. k; 0 outside the channels.
+${declare(x)}
+  for (var k = 0u; k < p.channels + ${ahead}u; k++) {
+${shift(x)}
+    ${x[size - 1]} = 0.0;
+    if (k < p.channels) { ${x[size - 1]} = x[p.x_base + origin + k * p.plane]; }
+    if (k < ${ahead}u) { continue; }
+    let s = p.bias + p.alpha / ${size}.0 * (${x.map((name) => `${name} * ${name}`).join(' + ')});
+    y[p.y_base + origin + (k - ${ahead}u) * p.plane] = ${x[size - 1 - ahead]} * power(s);
+  }`,
+  };
+}
+
+function slidingBackward(size: number) {
+  const ahead = Math.floor(size / 2);
+  const behind = size - 1 - ahead;
+  const x = registers('x', size);
+  const t = registers('t', size);
+  const g = registers('g', behind + 1);
+  return {
+    declarations: power,
+    main: /* wgsl */ `${begin}
+  let factor = 2.0 * p.alpha * p.beta / ${size}.0;
+  // ${x[0]}..${x[size - 1]}: x at channels k - ${size - 1} .. k; 0 outside the channels.
+${declare(x)}
+  // ${t[0]}..${t[size - 1]}: t at the ${size} channels up to k - ${ahead}; ${g[0]}..: dy s^-beta at the last ${behind + 1} of them.
+${declare(t)}
+${declare(g)}
+  for (var k = 0u; k < p.channels + ${size - 1}u; k++) {
+${shift(x)}
+${shift(t)}
+${shift(g)}
+    ${x[size - 1]} = 0.0;
+    ${t[size - 1]} = 0.0;
+    ${g[behind]} = 0.0;
+    if (k < p.channels) { ${x[size - 1]} = x[p.x_base + origin + k * p.plane]; }
+    if (k >= ${ahead}u && k < p.channels + ${ahead}u) {
+      let s = p.bias + p.alpha / ${size}.0 * (${x.map((name) => `${name} * ${name}`).join(' + ')});
+      ${g[behind]} = dy[p.dy_base + origin + (k - ${ahead}u) * p.plane] * power(s);
+      ${t[size - 1]} = ${g[behind]} * ${x[size - 1 - ahead]} / s;
+    }
+    if (k < ${size - 1}u) { continue; }
+    dx[p.dx_base + origin + (k - ${size - 1}u) * p.plane] = ${g[0]} - factor * ${x[0]} * (${t.join(' + ')});
+  }`,
+  };
+}
+
+const decode = /* wgsl */ `
+  let channel = (index / p.plane) % p.channels;
+  let origin = index - channel * p.plane;`;
+
+export const lrnForward = defineKernel({
+  name: 'lrn/forward',
+  params,
+  bindings: { x: { access: 'read' }, y: { access: 'write' } },
+  cost: (p) => ({ flops: elements(p) * (2 * p.size + 5), bytes: 8 * elements(p) }),
+  variants: [
+    plain(
+      (p) => p.size + 2,
+      /* wgsl */ `${decode}
+  y[p.y_base + index] = x[p.x_base + index] * power(scale_at(origin, channel));`,
+      power + scaleAt,
+    ),
+    sliding({ accesses: (p) => 2 * p.channels }, slidingForward),
+  ],
+});
+
+export const lrnBackward = defineKernel({
+  name: 'lrn/backward',
+  params,
+  bindings: { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
+  cost: (p) => ({ flops: elements(p) * (3 * p.size + 12), bytes: 12 * elements(p) }),
+  variants: [
+    plain(
+      (p) => p.size * (p.size + 2) + 3,
+      /* wgsl */ `${decode}
+  let behind = (p.size - 1u) / 2u;
+  let ahead = p.size / 2u;
+  let end = min(channel + behind + 1u, p.channels);
+  var sum = 0.0;
+  for (var j = max(channel, ahead) - ahead; j < end; j++) {
+    let s = scale_at(origin, j);
+    let at = origin + j * p.plane;
+    sum += dy[p.dy_base + at] * x[p.x_base + at] * power(s) / s;
+  }
+  dx[p.dx_base + index] = dy[p.dy_base + index] * power(scale_at(origin, channel))
+    - 2.0 * p.alpha * p.beta / f32(p.size) * x[p.x_base + index] * sum;`,
+      power + scaleAt,
+    ),
+    sliding({ accesses: (p) => 3 * p.channels }, slidingBackward),
+  ],
+});

@@ -1,0 +1,118 @@
+/**
+ * Max pooling: x [batch, channels, height, width] -> y [batch, channels, out_height, out_width].
+ *
+ *   y[n, c, oy, ox] = max over ky, kx of  x[n, c, oy s - p + ky d, ox s - p + kx d]
+ *
+ * over the taps inside the image: padding never wins (it is -infinity), and windows may hang over the end (ceil mode:
+ * the output size comes from `poolOutput`). Of equal values the first in row-major order wins, as in PyTorch; so does
+ * the first NaN, since a NaN must reach the loss.
+ *
+ * Derivative: with w(o) the input that won window o, y_o = x_{w(o)} and so
+ *
+ *   dL/dx_i = sum over o with w(o) = i of  dL/dy_o
+ *
+ * Forward keeps w(o) in `choice`, the winner's offset within its plane. Backward turns the sum around: each input
+ * visits the windows that can cover it, those with  o s - p <= i <= o s - p + (k - 1) d,  in rising order. No atomics,
+ * and the same bits every time.
+ */
+import { defineKernel, type Params, perElement } from '../kernel.ts';
+import { isNanFunction } from '../nan.ts';
+import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
+
+const params = { ...poolSchema, dilation_height: 'u32', dilation_width: 'u32' } as const;
+
+/** The parameters of all three kernels. */
+export function maxPoolParams(shape: PoolShape): Params<typeof params> {
+  const [dilationHeight, dilationWidth] = shape.dilations ?? [1, 1];
+  return { ...poolParams(shape), dilation_height: dilationHeight, dilation_width: dilationWidth };
+}
+
+const scan = /* wgsl */ `
+  let ox = index % p.out_width;
+  let row = index / p.out_width;
+  let oy = row % p.out_height;
+  let plane = p.x_base + (row / p.out_height) * p.height * p.width;
+  var best = 0.0;
+  var winner = 0u;
+  var found = false;
+  for (var ky = 0u; ky < p.kernel_height; ky++) {
+    // A tap above or left of the image wraps round to a huge number, so one comparison serves both ends.
+    let iy = oy * p.stride_height + ky * p.dilation_height - p.pad_top;
+    if (iy >= p.height) { continue; }
+    for (var kx = 0u; kx < p.kernel_width; kx++) {
+      let ix = ox * p.stride_width + kx * p.dilation_width - p.pad_left;
+      if (ix >= p.width) { continue; }
+      let offset = iy * p.width + ix;
+      let value = x[plane + offset];
+      if (!found || (!is_nan(best) && (value > best || is_nan(value)))) {
+        best = value;
+        winner = offset;
+        found = true;
+      }
+    }
+  }
+  y[p.y_base + index] = best;`;
+
+const guard = 'p.batch * p.channels * p.out_height * p.out_width';
+
+const forwardCost = (p: Params<typeof params>, bytesOfOutput: number) => ({
+  flops: poolOutputs(p) * p.kernel_height * p.kernel_width,
+  bytes: 4 * poolInputs(p) + bytesOfOutput * poolOutputs(p),
+});
+
+/** For training: also writes which input won. */
+export const maxPoolForward = defineKernel({
+  name: 'maxpool/forward',
+  params,
+  bindings: { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } },
+  cost: (p) => forwardCost(p, 8),
+  variants: [
+    perElement<typeof params>(poolOutputs, guard, `${scan}\n  choice[p.choice_base + index] = winner;`, isNanFunction),
+  ],
+});
+
+/** Where no derivative is wanted. */
+export const maxPoolInference = defineKernel({
+  name: 'maxpool/inference',
+  params,
+  bindings: { x: { access: 'read' }, y: { access: 'write' } },
+  cost: (p) => forwardCost(p, 4),
+  variants: [
+    // `winner` is not kept; compilers drop it.
+    perElement<typeof params>(poolOutputs, guard, scan, isNanFunction),
+  ],
+});
+
+export const maxPoolBackward = defineKernel({
+  name: 'maxpool/backward',
+  params,
+  bindings: { dy: { access: 'read' }, choice: { access: 'read', type: 'u32' }, dx: { access: 'write' } },
+  cost: (p) => ({ flops: poolOutputs(p), bytes: 8 * poolOutputs(p) + 4 * poolInputs(p) }),
+  variants: [
+    perElement(
+      poolInputs,
+      'p.batch * p.channels * p.height * p.width',
+      /* wgsl */ `
+  let ix = index % p.width;
+  let row = index / p.width;
+  let iy = row % p.height;
+  let offset = iy * p.width + ix;
+  let plane = (row / p.height) * p.out_height * p.out_width;
+  // The first window that reaches this far and the end of those that begin before it.
+  let reach_y = (p.kernel_height - 1u) * p.dilation_height;
+  let reach_x = (p.kernel_width - 1u) * p.dilation_width;
+  let first_y = (max(iy + p.pad_top, reach_y) - reach_y + p.stride_height - 1u) / p.stride_height;
+  let first_x = (max(ix + p.pad_left, reach_x) - reach_x + p.stride_width - 1u) / p.stride_width;
+  let end_y = min((iy + p.pad_top) / p.stride_height + 1u, p.out_height);
+  let end_x = min((ix + p.pad_left) / p.stride_width + 1u, p.out_width);
+  var sum = 0.0;
+  for (var oy = first_y; oy < end_y; oy++) {
+    for (var ox = first_x; ox < end_x; ox++) {
+      let o = plane + oy * p.out_width + ox;
+      if (choice[p.choice_base + o] == offset) { sum += dy[p.dy_base + o]; }
+    }
+  }
+  dx[p.dx_base + index] = sum;`,
+    ),
+  ],
+});

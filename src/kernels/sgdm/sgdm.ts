@@ -1,0 +1,62 @@
+/**
+ * Stochastic gradient descent with momentum, as MATLAB's sgdm, on `count` elements of a parameter w with its velocity v
+ * and gradient g:
+ *
+ *   v <- momentum v - (learning_rate mask) (g + weight_decay decay_factor w)
+ *   w <- w + v
+ *
+ * The mask multiplies the learning rate: 0 frozen, 1 fine-tuned, 10 a new layer. A mask of 0 leaves the bytes of w and v
+ * as they are: no decay, no momentum. decay_factor is 1 for weights and 0 for biases. The update is the end of the
+ * chain: it has no derivative.
+ */
+import { defineKernel, perElement } from '../kernel.ts';
+import { stepBinding, stepFunctions } from '../step.ts';
+
+const update = /* wgsl */ `
+  let weight = w[p.w_base + index];
+  let gradient = g[p.g_base + index] + weight_decay() * p.decay_factor * weight;
+  let velocity = momentum() * v[p.v_base + index] - learning_rate() * rate_mask * gradient;
+  v[p.v_base + index] = velocity;
+  w[p.w_base + index] = weight + velocity;`;
+
+/** One mask for the whole parameter. */
+export const sgdm = defineKernel({
+  name: 'sgdm/update',
+  params: { count: 'u32', mask: 'f32', decay_factor: 'f32' },
+  bindings: { g: { access: 'read' }, step: stepBinding, w: { access: 'write' }, v: { access: 'write' } },
+  cost: ({ count }) => ({ flops: 7 * count, bytes: 20 * count }),
+  variants: [
+    perElement(
+      ({ count }) => count,
+      'p.count',
+      /* wgsl */ `
+  let rate_mask = p.mask;
+  if (rate_mask == 0.0) { return; }${update}`,
+      stepFunctions,
+    ),
+  ],
+});
+
+/** A mask for each element, to freeze single filters. */
+export const sgdmMasked = defineKernel({
+  name: 'sgdm/masked',
+  params: { count: 'u32', decay_factor: 'f32' },
+  bindings: {
+    g: { access: 'read' },
+    mask: { access: 'read' },
+    step: stepBinding,
+    w: { access: 'write' },
+    v: { access: 'write' },
+  },
+  cost: ({ count }) => ({ flops: 7 * count, bytes: 24 * count }),
+  variants: [
+    perElement(
+      ({ count }) => count,
+      'p.count',
+      /* wgsl */ `
+  let rate_mask = mask[p.mask_base + index];
+  if (rate_mask == 0.0) { return; }${update}`,
+      stepFunctions,
+    ),
+  ],
+});
