@@ -86,7 +86,7 @@ export function withoutClasses(dataset: ImageDataset, names: readonly string[]):
 
 /** Fashion-MNIST's ten classes in the order of its labels. */
 export const fashionMnistClasses: readonly string[] = [
-  'T-shirt or top',
+  'T-shirt/top',
   'Trouser',
   'Pullover',
   'Dress',
