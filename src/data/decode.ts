@@ -1,5 +1,5 @@
 import { FrostlineError } from '../errors.ts';
-import { concurrently } from './concurrent.ts';
+import { attemptAll } from './concurrent.ts';
 import type { ImageDataset } from './dataset.ts';
 import { cacheFile, readCache, writeCache } from './decode-cache.ts';
 import { arrayPixels, readPixels, reasonOf } from './pixels.ts';
@@ -58,22 +58,15 @@ export async function decodeImages(dataset: ImageDataset, options: DecodeOptions
   }
 
   const data = allocate(count * size, `${count} images of ${height} x ${width}`);
-  const problems: string[] = [];
-  let done = 0;
   const decode = async (at: number) => {
-    const { id, source } = samples[at];
-    try {
-      const pixels = 'file' in source ? await readPixels(source.file) : arrayPixels(source.array, source.index);
-      resizeToRgba(pixels, height, width, data, at * size);
-    } catch (error) {
-      problems.push(`${id}: ${reasonOf(error)}`);
-    }
-    onProgress?.(++done, count);
+    const { source } = samples[at];
+    const pixels = 'file' in source ? await readPixels(source.file) : arrayPixels(source.array, source.index);
+    resizeToRgba(pixels, height, width, data, at * size);
   };
-  await concurrently(count, decode, options.concurrency);
+  const failures = await attemptAll(count, decode, options);
   refuseAll(
-    `${problems.length} of ${count} images of ${dataset.path} cannot be decoded`,
-    problems.sort(),
+    `${failures.length} of ${count} images of ${dataset.path} cannot be decoded`,
+    failures.map(({ index, error }) => `${samples[index].id}: ${reasonOf(error)}`),
     'Replace or remove them.',
   );
   if (cache) await writeCache(cache, data);

@@ -78,7 +78,7 @@ export async function writeAtomically(path: string, ...parts: readonly (Uint8Arr
     }
     await rename(unfinished, path);
   } catch (error) {
-    await rm(unfinished, { force: true });
+    await rm(unfinished, { force: true }).catch(() => undefined);
     const { code, message } = error as NodeJS.ErrnoException;
     throw new FrostlineError(
       `${path} cannot be written (${code ?? message}); free disk space or choose another folder. Nothing was left behind`,

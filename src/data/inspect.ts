@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { concurrently } from './concurrent.ts';
+import { attemptAll } from './concurrent.ts';
 import { classCounts, type DatasetFormat, type ImageDataset } from './dataset.ts';
 import { arrayPixels, decodeImage, reasonOf } from './pixels.ts';
 
@@ -42,20 +42,14 @@ export interface InspectOptions {
 export async function inspectDataset(dataset: ImageDataset, options: InspectOptions = {}): Promise<DatasetInspection> {
   const { samples } = dataset;
   const fewest = options.fewest ?? 2;
-  const unreadable: { id: string; reason: string }[] = [];
   const found: ({ height: number; width: number; channels: number; digest: string } | undefined)[] = [];
-  let done = 0;
   const open = async (at: number) => {
-    const { id, source } = samples[at];
-    try {
-      found[at] =
-        'file' in source ? await describeFile(source.file) : describeArray(arrayPixels(source.array, source.index));
-    } catch (error) {
-      unreadable.push({ id, reason: reasonOf(error) });
-    }
-    options.onProgress?.(++done, samples.length);
+    const { source } = samples[at];
+    found[at] =
+      'file' in source ? await describeFile(source.file) : describeArray(arrayPixels(source.array, source.index));
   };
-  await concurrently(samples.length, open, options.concurrency);
+  const failures = await attemptAll(samples.length, open, options);
+  const unreadable = failures.map(({ index, error }) => ({ id: samples[index].id, reason: reasonOf(error) }));
 
   const readable = found.filter((one) => one !== undefined);
   const duplicates = [...groupBy(samples.keys(), (at) => found[at]?.digest).values()]
@@ -93,7 +87,7 @@ export async function inspectDataset(dataset: ImageDataset, options: InspectOpti
       .map(([channels, images]) => ({ channels, count: images.length }))
       .sort((a, b) => a.channels - b.channels),
     duplicates,
-    unreadable: unreadable.sort((a, b) => (a.id < b.id ? -1 : 1)),
+    unreadable,
     ignored: dataset.ignored,
     problems,
   };

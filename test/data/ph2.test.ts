@@ -118,7 +118,9 @@ describe('PH2', () => {
     const root = lay(scratch(), published());
     rmSync(join(root, original('IMD004')));
     rmSync(join(root, original('IMD400')));
-    await expect(loadDataset({ path: root })).rejects.toThrow(/2 of 200 cases[^]*IMD004: no image[^]*IMD400: no image/);
+    await expect(loadDataset({ path: root })).rejects.toThrow(
+      /2 of 200 cases[\s\S]*IMD004: no image[\s\S]*IMD400: no image/,
+    );
     lay(root, { 'PH2_dataset.txt': txt([...cases.slice(1), { id: 'IMD002', diagnosis: 7 }]) });
     await expect(loadDataset({ path: root })).rejects.toThrow(/IMD002 has the clinical diagnosis '7'/);
     lay(root, { 'PH2_dataset.txt': txt([...cases.slice(1), cases[1]]) });

@@ -125,12 +125,12 @@ function zip(entries: Record<string, string>): Buffer {
 
 /** A workbook of one sheet of text cells, as Excel writes it. */
 export function xlsx(rows: readonly (readonly string[])[]): Buffer {
-  const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
+  const escaped = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
   const column = (c: number) => String.fromCharCode(65 + c);
   const sheet = rows
     .map((row, r) => {
       const cells = row.map((text, c) =>
-        text === '' ? '' : `<c r="${column(c)}${r + 1}" t="inlineStr"><is><t>${escape(text)}</t></is></c>`,
+        text === '' ? '' : `<c r="${column(c)}${r + 1}" t="inlineStr"><is><t>${escaped(text)}</t></is></c>`,
       );
       return `<row r="${r + 1}">${cells.join('')}</row>`;
     })
