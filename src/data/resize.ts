@@ -35,19 +35,29 @@ function triangleTaps(from: number, to: number): Taps {
   return { first, weights };
 }
 
-/** Red, green and blue as numbers: grey is repeated, alpha is laid over black. */
-function toRgb({ height, width, channels, data }: Pixels): Uint8Array | Float32Array {
-  if (channels === 3) return data;
-  const rgb = channels === 1 ? new Uint8Array(height * width * 3) : new Float32Array(height * width * 3);
-  for (let pixel = 0; pixel < height * width; pixel++) {
-    const alpha = channels === 4 ? data[pixel * 4 + 3] / 255 : 1;
-    for (let c = 0; c < 3; c++) rgb[pixel * 3 + c] = data[pixel * channels + (channels === 1 ? 0 : c)] * alpha;
+/** Weights for each pair of sizes met: the images of a data set are mostly of one size. */
+const knownTaps = new Map<string, Taps>();
+
+function tapsFor(from: number, to: number): Taps {
+  const key = `${from} to ${to}`;
+  const taps = knownTaps.get(key) ?? triangleTaps(from, to);
+  if (knownTaps.size >= 64) knownTaps.clear();
+  knownTaps.set(key, taps);
+  return taps;
+}
+
+/** Alpha laid over black. */
+function withoutAlpha(rgba: Uint8Array): Float32Array {
+  const rgb = new Float32Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4) {
+    for (let c = 0; c < 3; c++) rgb[to++] = (rgba[from + c] * rgba[from + 3]) / 255;
   }
   return rgb;
 }
 
 /**
- * Stretches an image to exactly height x width, bilinear, without cropping, and writes it as RGBA with alpha 255.
+ * Stretches an image to exactly height x width, bilinear, without cropping, and writes it as RGBA with alpha 255: grey
+ * is repeated, alpha is laid over black.
  *
  * Own code rather than sharp's `resize`: its linear kernel shifts an enlarged image by half an output pixel
  * (libvips 8.18), and a call costs more than the whole work on a 28 x 28 image.
@@ -55,40 +65,39 @@ function toRgb({ height, width, channels, data }: Pixels): Uint8Array | Float32A
  * @param out receives height x width x 4 values from `offset` on
  */
 export function resizeToRgba(pixels: Pixels, height: number, width: number, out: Uint8Array, offset: number): void {
-  const rgb = toRgb(pixels);
-  const across = triangleTaps(pixels.width, width);
-  const down = triangleTaps(pixels.height, height);
+  const channels = pixels.channels === 1 ? 1 : 3;
+  const input = pixels.channels === 4 ? withoutAlpha(pixels.data) : pixels.data;
+  const across = tapsFor(pixels.width, width);
+  const down = tapsFor(pixels.height, height);
 
-  const rows = new Float32Array(pixels.height * width * 3);
-  for (let y = 0; y < pixels.height; y++) {
+  const rowSize = width * channels;
+  const rows = new Float32Array(pixels.height * rowSize);
+  for (let y = 0, to = 0; y < pixels.height; y++) {
     for (let x = 0; x < width; x++) {
       const taps = across.weights[x];
-      let from = (y * pixels.width + across.first[x]) * 3;
-      let [r, g, b] = [0, 0, 0];
-      for (let k = 0; k < taps.length; k++, from += 3) {
-        r += taps[k] * rgb[from];
-        g += taps[k] * rgb[from + 1];
-        b += taps[k] * rgb[from + 2];
+      const first = (y * pixels.width + across.first[x]) * channels;
+      for (let c = 0; c < channels; c++) {
+        let sum = 0;
+        for (let k = 0, from = first + c; k < taps.length; k++, from += channels) sum += taps[k] * input[from];
+        rows[to++] = sum;
       }
-      const to = (y * width + x) * 3;
-      rows[to] = r;
-      rows[to + 1] = g;
-      rows[to + 2] = b;
     }
   }
 
-  const sums = new Float64Array(width * 3);
-  for (let y = 0; y < height; y++) {
+  const sums = new Float64Array(rowSize);
+  // Green and blue stand behind red, or, in a grey image, are the same value.
+  const [green, blue] = channels === 1 ? [0, 0] : [1, 2];
+  for (let y = 0, to = offset; y < height; y++) {
     const taps = down.weights[y];
     sums.fill(0.5);
     for (let k = 0; k < taps.length; k++) {
-      const from = (down.first[y] + k) * width * 3;
-      for (let i = 0; i < sums.length; i++) sums[i] += taps[k] * rows[from + i];
+      const from = (down.first[y] + k) * rowSize;
+      for (let i = 0; i < rowSize; i++) sums[i] += taps[k] * rows[from + i];
     }
-    for (let x = 0, to = offset + y * width * 4; x < width; x++, to += 4) {
-      out[to] = sums[x * 3];
-      out[to + 1] = sums[x * 3 + 1];
-      out[to + 2] = sums[x * 3 + 2];
+    for (let i = 0; i < rowSize; i += channels, to += 4) {
+      out[to] = sums[i];
+      out[to + 1] = sums[i + green];
+      out[to + 2] = sums[i + blue];
       out[to + 3] = 255;
     }
   }
