@@ -248,14 +248,14 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
   };
 
   // Values: parameters on the device, inputs and outputs with buffers of their own, aliases as their sources.
-  const wantedStorages = new Set(outputs.map(sourceOfBytes));
-  if (loss !== undefined) wantedStorages.add(sourceOfBytes(loss));
+  const wantedStorages = new Set(outputs.map((tensor) => sourceOfBytes(tensor, training)));
+  if (loss !== undefined) wantedStorages.add(sourceOfBytes(loss, training));
   for (const tensor of tape) {
     if (tensor instanceof Parameter) {
       values.set(tensor, tensor.place(gpu));
       built.parameters.push(tensor.place(gpu));
-    } else if (tensor.source?.operation.alias) {
-      values.set(tensor, values.get(tensor.source.inputs[0])!);
+    } else if (isAlias(tensor, training)) {
+      values.set(tensor, values.get(tensor.source!.inputs[0])!);
     } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
       values.set(tensor, pin(tensor.name, tensor.bytes));
     } else {
@@ -293,19 +293,22 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
   });
 
   for (const tensor of operations) {
-    if (tensor.source!.operation.name === 'dropout' && !training) {
-      values.set(tensor, values.get(tensor.source!.inputs[0])!);
-    } else tensor.source!.operation.forward(emitter(tensor));
+    if (!isAlias(tensor, training)) tensor.source!.operation.forward(emitter(tensor));
   }
   if (loss !== undefined && needed.has(loss)) {
-    emitBackward(gpu, { loss, operations, needed, asked, update, built, emitter, pin });
+    emitBackward(gpu, { loss, operations, needed, asked, update, training, built, emitter, pin });
   }
   return built;
 }
 
+function isAlias(tensor: Tensor, training: boolean): boolean {
+  const alias = tensor.source?.operation.alias;
+  return alias === 'always' || (alias === 'inference' && !training);
+}
+
 /** The tensor whose storage holds this one's bytes: aliases have none of their own. */
-function sourceOfBytes(tensor: Tensor): Tensor {
-  return tensor.source?.operation.alias ? sourceOfBytes(tensor.source.inputs[0]) : tensor;
+function sourceOfBytes(tensor: Tensor, training: boolean): Tensor {
+  return isAlias(tensor, training) ? sourceOfBytes(tensor.source!.inputs[0], training) : tensor;
 }
 
 /** The tensors that need a gradient. */
@@ -337,13 +340,14 @@ interface BackwardContext {
   readonly needed: ReadonlySet<Tensor>;
   readonly asked: readonly Tensor[];
   readonly update: boolean;
+  readonly training: boolean;
   readonly built: Built;
   readonly emitter: (tensor: Tensor) => ForwardEmitter;
   readonly pin: (label: string, contents: number | Float32Array<ArrayBuffer>) => Storage;
 }
 
 function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, operations, needed, asked, update, built, emitter, pin } = context;
+  const { loss, operations, needed, asked, update, training, built, emitter, pin } = context;
   const { gradients } = built;
   gradients.set(loss, pin('dL/dL', Float32Array.of(1)));
 
@@ -364,7 +368,7 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const { operation, inputs } = tensor.source!;
     const emit = emitter(tensor);
     const additions: [Tensor, Storage][] = [];
-    if (operation.alias) {
+    if (isAlias(tensor, training)) {
       const [source] = inputs;
       if (gradients.has(source) || asked.includes(source)) {
         if (!gradients.has(source)) copyInto(emit, source, dy, room(source), gradients);

@@ -43,8 +43,8 @@ export interface BackwardEmitter extends ForwardEmitter {
 
 export interface Operation {
   readonly name: string;
-  /** The output has the input's bytes: no kernel at all (reshape). */
-  readonly alias?: boolean;
+  /** The output has the input's bytes, no kernel at all: always (reshape), or in inference (dropout). */
+  readonly alias?: 'always' | 'inference';
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

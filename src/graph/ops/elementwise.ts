@@ -57,6 +57,7 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
   return apply(
     {
       name: 'dropout',
+      alias: 'inference',
       forward(emit) {
         each(emit, (params, window) => {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
@@ -182,7 +183,7 @@ export function reshape(x: Tensor, shape: Shape, name = 'reshape'): Tensor {
   if (sizeOf(shape) !== x.size) {
     refuse(name, `${x.name} ${shapeText(x.shape)} into ${shapeText(shape)}`, `The product must stay ${x.size}.`);
   }
-  return apply({ name: 'reshape', alias: true, forward() {}, backward() {} }, [x], shape, name);
+  return apply({ name: 'reshape', alias: 'always', forward() {}, backward() {} }, [x], shape, name);
 }
 
 /** To [N, rest]. */
