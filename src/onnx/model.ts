@@ -13,13 +13,19 @@ export interface ValueInfo {
   readonly dims?: readonly Dim[];
 }
 
+export interface AttributeValues {
+  readonly float: number;
+  readonly int: number;
+  readonly string: string;
+  readonly tensor: OnnxTensor;
+  readonly floats: readonly number[];
+  readonly ints: readonly number[];
+  readonly strings: readonly string[];
+  readonly tensors: readonly OnnxTensor[];
+}
+
 export type Attribute =
-  | { readonly type: 'float' | 'int'; readonly value: number }
-  | { readonly type: 'string'; readonly value: string }
-  | { readonly type: 'tensor'; readonly value: OnnxTensor }
-  | { readonly type: 'floats' | 'ints'; readonly value: readonly number[] }
-  | { readonly type: 'strings'; readonly value: readonly string[] }
-  | { readonly type: 'tensors'; readonly value: readonly OnnxTensor[] }
+  | { [T in keyof AttributeValues]: { readonly type: T; readonly value: AttributeValues[T] } }[keyof AttributeValues]
   /** A subgraph, a type, a sparse tensor: it has no value here and cannot be written. */
   | { readonly type: 'opaque' };
 
