@@ -28,7 +28,10 @@ export type Op =
   | { kind: 'flatten' }
   /** per-image shape after the batch; not counted as a layer */
   | { kind: 'reshape'; shape: readonly number[] }
-  /** y = x * scale + shift with constants: one value, or one a channel. Preprocessing nodes of imported graphs. */
+  /**
+   * y = x * scale + shift with constants: one value, one a channel, or one an element of an image (MATLAB's mean
+   * image); element i of an image of n uses constant floor(i * length / n). Preprocessing nodes of imported graphs.
+   */
   | { kind: 'affine'; scale: readonly number[]; shift: readonly number[] }
   /** sum of two activations of one shape */
   | { kind: 'add' }
@@ -40,7 +43,8 @@ export interface Node {
   readonly name: string;
   /**
    * MATLAB's layer number: the input is 1, every following node counts one, but flatten, reshape and identity (no
-   * number). A torchvision average pool of kernel 1x1 is an identity and does not count either.
+   * number). A torchvision average pool of kernel 1x1 is an identity and does not count either, nor do affine nodes
+   * that read the input: MATLAB's input layer subtracts the mean itself. Given by `numberLayers`.
    */
   readonly number?: number;
   /** Names of the activations read. */

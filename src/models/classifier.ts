@@ -1,0 +1,48 @@
+import { FrostlineError } from '../errors.ts';
+import { glorotUniform, zeros } from './initialise.ts';
+import type { Network, Node } from './network.ts';
+import { inferShapes } from './shapes.ts';
+
+/**
+ * A network whose last learnable layer is a new one for the given classes: weight Glorot uniform, bias zero. It keeps
+ * its name, place and the names of its parameters; a softmax after it stays.
+ *
+ * @param classes names of the classes, in the order of the outputs
+ * @returns the network, and the names of the new parameters (those that get the new layer's learning rate)
+ * @throws FrostlineError when what follows that layer depends on the old number of classes
+ */
+export function replaceClassifier(
+  network: Network,
+  classes: readonly string[],
+  seed: number,
+): { network: Network; newParameters: string[] } {
+  if (classes.length < 2) throw new FrostlineError(`${classes.length} classes are given, at least 2 are expected.`);
+  const at = network.nodes.findLastIndex((node) => node.weight !== undefined);
+  if (at < 0) throw new FrostlineError(`${network.name} has no learnable layer that could be replaced.`);
+  const old = network.nodes[at];
+  const weight = old.weight!;
+  const bias = old.bias ?? `${old.name}.bias`;
+  if (network.nodes.some((node) => node !== old && (node.weight === weight || node.bias === bias))) {
+    throw new FrostlineError(`layer '${old.name}' shares its parameters with another one and cannot be replaced.`);
+  }
+  const shape = network.parameters.get(weight)!.shape;
+  if (old.op.kind === 'conv2d' && old.op.groups !== 1) {
+    throw new FrostlineError(`layer '${old.name}' is a convolution in ${old.op.groups} groups and no classifier.`);
+  }
+  const newShape = [classes.length, ...shape.slice(1)];
+  const parameters = new Map(network.parameters);
+  parameters.set(weight, glorotUniform(newShape, seed, weight));
+  parameters.set(bias, zeros([classes.length]));
+  const nodes = network.nodes.map((node, i): Node => {
+    if (i === at) return { ...node, bias };
+    if (i > at && node.op.kind === 'reshape') {
+      // The old number of classes is baked in, once: [1000, 1, 1] -> [2, 1, 1].
+      const place = node.op.shape.indexOf(shape[0]);
+      return place < 0 ? node : { ...node, op: { kind: 'reshape', shape: node.op.shape.with(place, classes.length) } };
+    }
+    return node;
+  });
+  const replaced: Network = { ...network, nodes, parameters, labels: [...classes] };
+  inferShapes(replaced, 1);
+  return { network: replaced, newParameters: [weight, bias] };
+}

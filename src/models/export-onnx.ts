@@ -1,0 +1,246 @@
+/** A network as an ONNX model of operator set 13, which onnxruntime and every other runtime of today loads. */
+import { FrostlineError } from '../errors.ts';
+import type { Attribute, OnnxModel, OnnxNode } from '../onnx/model.ts';
+import { OnnxTensor } from '../onnx/tensor.ts';
+import { formatMetadata } from './metadata.ts';
+import type { Network, Node } from './network.ts';
+import { inferShapes } from './shapes.ts';
+
+const opset = 13;
+/** IR version 7 came with operator set 13. */
+const irVersion = 7;
+const batch = 'batch';
+
+/**
+ * The model of a network: initialisers under their parameters' names, a symbolic batch, and labels, preprocessing and
+ * layer numbers in its metadata. `importOnnx` gives the same network back. Write it with `writeModelFile`.
+ *
+ * @param values new values of parameters by name (those that were trained); all others are the network's own
+ * @throws FrostlineError when a value's length is not its parameter's
+ */
+export function exportOnnx(network: Network, values: ReadonlyMap<string, Float32Array> = new Map()): OnnxModel {
+  return new Exporter(network, values).model();
+}
+
+class Exporter {
+  private readonly network: Network;
+  private readonly values: ReadonlyMap<string, Float32Array>;
+  private readonly shapes: ReadonlyMap<string, readonly number[]>;
+  private readonly initializers = new Map<string, OnnxTensor>();
+  private readonly nodes: OnnxNode[] = [];
+
+  constructor(network: Network, values: ReadonlyMap<string, Float32Array>) {
+    this.network = network;
+    this.values = values;
+    this.shapes = inferShapes(network, 1);
+    const stranger = [...values.keys()].find((name) => !network.parameters.has(name));
+    if (stranger !== undefined) throw new FrostlineError(`${network.name} has no parameter '${stranger}'.`);
+  }
+
+  model(): OnnxModel {
+    const { network } = this;
+    for (const node of network.nodes) this.add(node);
+    const info = (name: string) => ({
+      name,
+      dataType: 'float32' as const,
+      dims: [batch, ...this.shapes.get(name)!.slice(1)],
+    });
+    return {
+      irVersion,
+      opsets: new Map([['', opset]]),
+      producer: 'frostline',
+      producerVersion: '',
+      metadata: formatMetadata(network),
+      graph: {
+        name: network.name,
+        nodes: this.nodes,
+        initializers: this.initializers,
+        inputs: network.inputs.map(({ name }) => info(name)),
+        outputs: network.outputs.map(info),
+        sparseInitializers: [],
+      },
+    };
+  }
+
+  private add(node: Node): void {
+    const { op } = node;
+    switch (op.kind) {
+      case 'conv2d': {
+        const kernel = this.network.parameters.get(node.weight!)!.shape.slice(2);
+        this.emit(node, 'Conv', [...node.inputs, ...this.parameters(node)], {
+          kernel_shape: ints(kernel),
+          strides: ints(op.strides),
+          pads: ints(op.pads),
+          dilations: ints(op.dilations),
+          group: int(op.groups),
+        });
+        break;
+      }
+      case 'linear': {
+        let [input] = node.inputs;
+        if (this.shapes.get(input)!.length !== 2) {
+          const flat = `${node.output}/flat`;
+          this.emit({ ...node, name: `${node.name}/flatten`, output: flat }, 'Flatten', [input], { axis: int(1) });
+          input = flat;
+        }
+        this.emit(node, 'Gemm', [input, ...this.parameters(node)], { transB: int(1) });
+        break;
+      }
+      case 'relu':
+        this.emit(node, 'Relu', node.inputs);
+        break;
+      case 'lrn':
+        this.emit(node, 'LRN', node.inputs, {
+          size: int(op.size),
+          alpha: float(op.alpha),
+          beta: float(op.beta),
+          bias: float(op.bias),
+        });
+        break;
+      case 'maxPool':
+        this.emit(node, 'MaxPool', node.inputs, {
+          kernel_shape: ints(op.kernel),
+          strides: ints(op.strides),
+          pads: ints(op.pads),
+          dilations: ints(op.dilations),
+          ceil_mode: int(op.ceilMode ? 1 : 0),
+        });
+        break;
+      case 'averagePool':
+        this.emit(node, 'AveragePool', node.inputs, {
+          kernel_shape: ints(op.kernel),
+          strides: ints(op.strides),
+          pads: ints(op.pads),
+          ceil_mode: int(op.ceilMode ? 1 : 0),
+          count_include_pad: int(op.countIncludePad ? 1 : 0),
+        });
+        break;
+      case 'globalAveragePool':
+        this.emit(node, 'GlobalAveragePool', node.inputs);
+        break;
+      case 'softmax':
+        this.softmax(node);
+        break;
+      case 'dropout': {
+        const ratio = this.constant(`${node.name}.ratio`, [], Float32Array.of(op.ratio));
+        this.emit(node, 'Dropout', [...node.inputs, ratio]);
+        break;
+      }
+      case 'flatten':
+        this.emit(node, 'Flatten', node.inputs, { axis: int(1) });
+        break;
+      case 'reshape': {
+        const dims = [-1, ...op.shape];
+        const name = this.unused(`${node.name}.shape`);
+        const shape = OnnxTensor.of(name, [dims.length], 'int64', BigInt64Array.from(dims.map(BigInt)));
+        this.initializers.set(name, shape);
+        this.emit(node, 'Reshape', [...node.inputs, name]);
+        break;
+      }
+      case 'affine':
+        this.affine(node, op.scale, op.shift);
+        break;
+      case 'add':
+        this.emit(node, 'Add', node.inputs);
+        break;
+      case 'identity':
+        this.emit(node, 'Identity', node.inputs);
+        break;
+    }
+  }
+
+  /** Softmax of operator set 13 takes one axis: that with all values of an image, else the flattened image. */
+  private softmax(node: Node): void {
+    const [, ...shape] = this.shapes.get(node.inputs[0])!;
+    const wide = shape.filter((dim) => dim !== 1).length;
+    if (wide > 1) {
+      throw new FrostlineError(
+        `layer '${node.name}' (softmax) reads an activation of shape [${shape}] an image. Flatten it first.`,
+      );
+    }
+    const axis =
+      1 +
+      Math.max(
+        shape.findIndex((dim) => dim !== 1),
+        0,
+      );
+    this.emit(node, 'Softmax', node.inputs, { axis: int(axis) });
+  }
+
+  private affine(node: Node, scale: readonly number[], shift: readonly number[]): void {
+    const shape = this.shapes.get(node.inputs[0])!.slice(1);
+    const asConstant = (role: string, values: readonly number[]) => {
+      const dims = values.length === 1 ? [] : values.length === shape[0] ? shape.map((dim, i) => (i ? 1 : dim)) : shape;
+      return this.constant(`${node.name}.${role}`, dims, Float32Array.from(values));
+    };
+    const scales = scale.some((value) => value !== 1);
+    const shifts = shift.some((value) => value !== 0) || !scales;
+    let [input] = node.inputs;
+    if (scales) {
+      const output = shifts ? `${node.output}/scaled` : node.output;
+      this.emit({ ...node, output }, 'Mul', [input, asConstant('scale', scale)]);
+      input = output;
+    }
+    if (shifts) {
+      const name = scales ? `${node.name}/shift` : node.name;
+      this.emit({ ...node, name }, 'Add', [input, asConstant('shift', shift)]);
+    }
+  }
+
+  private emit(
+    { name, output }: Node,
+    opType: string,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute> = {},
+  ): void {
+    this.nodes.push({
+      name,
+      opType,
+      domain: '',
+      inputs,
+      outputs: [output],
+      attributes: new Map(Object.entries(attributes)),
+    });
+  }
+
+  /** Names of the node's weight and bias, which stand among the initialisers from now on. */
+  private parameters(node: Node): string[] {
+    const names = [node.weight, node.bias].filter((name) => name !== undefined);
+    for (const name of names) {
+      const parameter = this.network.parameters.get(name)!;
+      const value = this.values.get(name);
+      const size = parameter.shape.reduce((product, dim) => product * dim, 1);
+      if (value && value.length !== size) {
+        throw new FrostlineError(
+          `parameter '${name}' of shape [${parameter.shape}] is given ${value.length} values, ${size} are expected.`,
+        );
+      }
+      this.initializers.set(name, new OnnxTensor(name, parameter.shape, 'float32', () => value ?? parameter.data));
+    }
+    return names;
+  }
+
+  private constant(wanted: string, dims: readonly number[], data: Float32Array): string {
+    const name = this.unused(wanted);
+    this.initializers.set(name, OnnxTensor.of(name, dims, 'float32', data));
+    return name;
+  }
+
+  private unused(wanted: string): string {
+    let name = wanted;
+    while (this.network.parameters.has(name) || this.initializers.has(name) || this.shapes.has(name)) name += '_';
+    return name;
+  }
+}
+
+function int(value: number): Attribute {
+  return { type: 'int', value };
+}
+
+function ints(value: readonly number[]): Attribute {
+  return { type: 'ints', value };
+}
+
+function float(value: number): Attribute {
+  return { type: 'float', value };
+}

@@ -1,0 +1,271 @@
+/** An ONNX model as a network: what the file computes, in frostline's operations, with its layers named and numbered. */
+import { FrostlineError } from '../errors.ts';
+import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
+import { OnnxTensor } from '../onnx/tensor.ts';
+import { restoreDropout } from './dropout-heads.ts';
+import { numberLayers } from './layers.ts';
+import { parseMetadata } from './metadata.ts';
+import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
+import { Constants } from './onnx-constants.ts';
+import { type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
+import { outputShape, type Shape } from './shapes.ts';
+
+export { supportedOperators } from './onnx-operators.ts';
+
+export interface ImportOptions {
+  /** Height and width of the image input, in place of those in the file (227 for the zoo's AlexNet). */
+  readonly inputSize?: Pair;
+  /** Shapes of inputs by name, without the batch, where the file leaves them open. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /**
+   * 'auto' (the default) puts dropout back into AlexNet and VGG files that were exported without it. 'off' sets every
+   * ratio to 0; the nodes stay, so that layer numbers do not depend on it.
+   */
+  readonly dropout?: 'auto' | 'off';
+  /** In place of what the file's metadata says. */
+  readonly preprocessing?: Preprocessing;
+  readonly labels?: readonly string[];
+  /** For messages and `Network.name`; the graph's name otherwise. */
+  readonly name?: string;
+}
+
+/**
+ * Turns an ONNX model into a network.
+ *
+ * @throws FrostlineError naming the node for an unsupported operator (with the list of supported ones), shapes that do
+ *   not fit, weights that are no constants, and everything else that frostline would compute differently
+ */
+export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Network {
+  return new Importer(model, options).network();
+}
+
+class Importer {
+  private readonly model: OnnxModel;
+  private readonly options: ImportOptions;
+  private readonly constants: Constants;
+  private readonly shapes = new Map<string, Shape>();
+  private readonly parameters = new Map<string, ParameterValue>();
+  /** The tensor each parameter is made of, to tell a shared weight from one used in two layouts. */
+  private readonly origins = new Map<string, OnnxTensor>();
+  private readonly readers = new Map<string, number>();
+  private readonly nodes: Node[] = [];
+
+  constructor(model: OnnxModel, options: ImportOptions) {
+    this.model = model;
+    this.options = options;
+    this.constants = new Constants(model.graph.initializers);
+  }
+
+  network(): Network {
+    const { graph, metadata } = this.model;
+    const opset = this.model.opsets.get('');
+    if (opset === undefined) {
+      throw new FrostlineError(
+        `the model uses only the operators of ${[...this.model.opsets.keys()].join(', ')}, ONNX's own are expected.`,
+      );
+    }
+    const live = liveNodes(
+      graph.nodes,
+      graph.outputs.map(({ name }) => name),
+    );
+    for (const value of [...live.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]) {
+      this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
+    }
+    const inputs = graph.inputs
+      .filter(({ name }) => !graph.initializers.has(name) && this.readers.has(name))
+      .map((info, i) => ({ name: info.name, shape: this.inputShape(info.name, i === 0) }));
+    if (inputs.length === 0) throw new FrostlineError('the model has no input that its outputs depend on.');
+    for (const { name, shape } of inputs) this.shapes.set(name, shape);
+
+    const around: Surroundings = {
+      opset,
+      constants: this.constants,
+      shapeOf: (value, node) => this.shapeOf(value, node),
+      isActivation: (value) => this.shapes.has(value),
+      isRead: (value) => this.readers.has(value),
+    };
+    for (const node of live) {
+      if (node.domain === '' && this.constants.fold(node, opset, (value) => this.shapes.get(value))) continue;
+      this.add(node, around);
+    }
+    const outputs = graph.outputs.map(({ name }) => name);
+    const missing = outputs.find((name) => !this.shapes.has(name));
+    if (missing !== undefined)
+      throw new FrostlineError(`the model's output '${missing}' does not depend on any image.`);
+
+    const known = parseMetadata(metadata);
+    const restored = restoreDropout(this.nodes, this.parameters, this.shapes);
+    const nodes = uniqueNames(restored).map((node): Node => {
+      const off = node.op.kind === 'dropout' && this.options.dropout === 'off';
+      return off ? { ...node, op: { kind: 'dropout', ratio: 0 } } : node;
+    });
+    return {
+      name: this.options.name ?? graph.name,
+      inputs,
+      outputs,
+      nodes: numberLayers(
+        nodes,
+        inputs.map(({ name }) => name),
+        known.layers,
+      ),
+      parameters: this.parameters,
+      preprocessing: this.options.preprocessing ?? known.preprocessing,
+      labels: this.options.labels ?? known.labels,
+    };
+  }
+
+  private add(source: OnnxNode, around: Surroundings): void {
+    const { op, inputs, weight, bias } = translate(source, around);
+    const shapes = inputs.map((value) => this.shapeOf(value, source));
+    const [output] = source.outputs;
+    if (this.shapes.has(output) || this.constants.has(output)) {
+      throw refuse(source, `makes '${output}' a second time`, 'Each value is made once.');
+    }
+    const node: Node = { op, name: layerName(source, weight), inputs, output };
+    if (this.mergeIntoLast(source, node)) return;
+    const complete: Node = {
+      ...node,
+      ...(weight && { weight: this.parameter(weight, node) }),
+      ...(bias && { bias: this.parameter(bias, node) }),
+    };
+    this.shapes.set(output, outputShape(complete, shapes, this.parameters));
+    this.nodes.push(complete);
+  }
+
+  /**
+   * Constants added straight to a layer without bias are its bias (MatMul and Add, as Keras exports them), and constant
+   * arithmetic upon constant arithmetic is one. Both only where nobody else reads the value between.
+   */
+  private mergeIntoLast(source: OnnxNode, node: Node): boolean {
+    const [input] = node.inputs;
+    const at = this.nodes.findLastIndex(({ output }) => output === input);
+    if (node.op.kind !== 'affine' || at < 0 || this.readers.get(input) !== 1) return false;
+    const before = this.nodes[at];
+    const shape = this.shapes.get(input)!;
+    const { scale, shift } = node.op;
+    let merged: Node;
+    if (before.op.kind === 'affine') {
+      const length = Math.max(...[before.op.scale, before.op.shift, scale, shift].map((values) => values.length));
+      const all = [before.op.scale, before.op.shift, scale, shift];
+      if (all.some((values) => values.length !== 1 && values.length !== length)) return false;
+      const [s1, b1, s2, b2] = all.map((values) => (i: number) => values[values.length === 1 ? 0 : i]);
+      const indices = [...Array(all.every((values) => values.length === 1) ? 1 : length).keys()];
+      const op = {
+        kind: 'affine' as const,
+        scale: indices.map((i) => s1(i) * s2(i)),
+        shift: indices.map((i) => b1(i) * s2(i) + b2(i)),
+      };
+      merged = { ...before, op: { ...op, scale: collapse(op.scale), shift: collapse(op.shift) }, output: node.output };
+    } else if (
+      before.weight !== undefined &&
+      before.bias === undefined &&
+      source.opType === 'Add' &&
+      shift.length === shape[0]
+    ) {
+      const name = source.inputs.find((value) => this.constants.has(value))!;
+      const tensor = this.constants.tensor(name)!;
+      if (tensor.size !== shape[0]) return false;
+      const bias = this.parameter({ name, tensor: reshaped(tensor, [shape[0]]) }, before);
+      merged = { ...before, bias, output: node.output };
+    } else return false;
+    this.nodes[at] = merged;
+    this.shapes.delete(input);
+    this.shapes.set(node.output, shape);
+    return true;
+  }
+
+  /** Registers a parameter under its initialiser's name; one that two layers read in different layouts gets a second name. */
+  private parameter({ name, tensor }: Parameter, node: Node): string {
+    const taken = this.origins.get(name);
+    if (taken === tensor) return name;
+    const key = taken === undefined ? name : `${name}@${node.name}`;
+    this.origins.set(key, tensor);
+    this.parameters.set(key, asParameter(tensor));
+    return key;
+  }
+
+  private shapeOf(value: string, node: OnnxNode): Shape {
+    const shape = this.shapes.get(value);
+    if (shape !== undefined) return shape;
+    if (this.constants.has(value)) {
+      throw refuse(node, `reads the constant '${value}' where an activation is expected`, 'Fold it before exporting.');
+    }
+    if (this.model.graph.sparseInitializers.includes(value)) {
+      throw refuse(node, `reads the sparse initialiser '${value}'`, 'Export the weights in dense form.');
+    }
+    throw refuse(node, `reads '${value}', which no earlier node makes`, 'Export the model again, with sorted nodes.');
+  }
+
+  /** The shape of an input without the batch: from the options, else from the file. */
+  private inputShape(name: string, isImage: boolean): Shape {
+    const given = this.options.inputShapes?.[name];
+    if (given) return given;
+    const { dims } = this.model.graph.inputs.find((info) => info.name === name)!;
+    const [, ...shape] = dims ?? [];
+    const { inputSize } = this.options;
+    if (isImage && inputSize && shape.length === 3) shape.splice(1, 2, ...inputSize);
+    if (dims === undefined || dims.length === 0 || shape.some((dim) => typeof dim !== 'number' || dim < 1)) {
+      const shown = dims?.map((dim) => dim ?? '?').join(', ') ?? 'unknown';
+      throw new FrostlineError(
+        `the model's input '${name}' has the shape [${shown}]: all sizes but the batch must be known. Give the input's size.`,
+      );
+    }
+    return shape as number[];
+  }
+}
+
+/** Nodes that the outputs depend on, in the file's order: what else stands in the file need not be supported. */
+function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
+  const makers = new Map(nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
+  const live = new Set<OnnxNode>();
+  const wanted = [...outputs];
+  for (let value = wanted.pop(); value !== undefined; value = wanted.pop()) {
+    const maker = makers.get(value);
+    if (maker === undefined || live.has(maker)) continue;
+    live.add(maker);
+    wanted.push(...maker.inputs);
+  }
+  return nodes.filter((node) => live.has(node));
+}
+
+/** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */
+const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|\/kernel(:0)?)$/;
+
+/**
+ * The node's own name; but torch numbers its nodes ('Conv_0', '/features/features.0/Conv') and Caffe2 gives none: then
+ * the weight tells ('features.0', 'conv1'), and layers without weights are called after the value they make.
+ */
+function layerName(node: OnnxNode, weight: Parameter | undefined): string {
+  if (node.name && !node.name.includes('/') && node.name !== `${node.opType}_${node.name.split('_').at(-1)}`)
+    return node.name;
+  if (weight && weightSuffix.test(weight.name)) return weight.name.replace(weightSuffix, '');
+  return node.name || node.outputs[0];
+}
+
+function uniqueNames(nodes: readonly Node[]): Node[] {
+  const used = new Set<string>();
+  return nodes.map((node) => {
+    let name = node.name;
+    for (let copy = 2; used.has(name); copy++) name = `${node.name}_${copy}`;
+    used.add(name);
+    return { ...node, name };
+  });
+}
+
+function asParameter(tensor: OnnxTensor): ParameterValue {
+  const float32 = tensor.dataType === 'float32' ? tensor : reshaped(tensor, tensor.dims);
+  return {
+    shape: tensor.dims,
+    get data() {
+      return float32.toFloat32();
+    },
+  };
+}
+
+function reshaped(tensor: OnnxTensor, dims: readonly number[]): OnnxTensor {
+  return new OnnxTensor(tensor.name, dims, 'float32', () => tensor.toFloat32());
+}
+
+function collapse(values: readonly number[]): readonly number[] {
+  return values.every((value) => value === values[0]) ? [values[0]] : values;
+}

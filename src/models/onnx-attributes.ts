@@ -1,0 +1,23 @@
+import { FrostlineError } from '../errors.ts';
+import type { AttributeValues, OnnxNode } from '../onnx/model.ts';
+
+/** An attribute's value, or undefined when it is not there. Throws FrostlineError when it has another type. */
+export function attribute<T extends keyof AttributeValues>(
+  node: OnnxNode,
+  name: string,
+  type: T,
+): AttributeValues[T] | undefined {
+  const found = node.attributes.get(name);
+  if (found === undefined) return undefined;
+  if (found.type !== type) {
+    throw new FrostlineError(
+      `${describeNode(node)}: attribute '${name}' is of type ${found.type}, ${type} is expected. Export the model again.`,
+    );
+  }
+  return found.value as AttributeValues[T];
+}
+
+/** How messages name a node: by its name, or by the value it makes. */
+export function describeNode(node: OnnxNode): string {
+  return node.name ? `node '${node.name}' (${node.opType})` : `the ${node.opType} node that makes '${node.outputs[0]}'`;
+}

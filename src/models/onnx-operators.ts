@@ -1,0 +1,445 @@
+/** Each supported ONNX operator as a node of a network. Traps of real files are noted where they are met. */
+import { FrostlineError } from '../errors.ts';
+import type { OnnxNode } from '../onnx/model.ts';
+import { OnnxTensor } from '../onnx/tensor.ts';
+import type { Op, Pads, Pair } from './network.ts';
+import { attribute, describeNode } from './onnx-attributes.ts';
+import { type Constants, transposed } from './onnx-constants.ts';
+import { count, type Shape } from './shapes.ts';
+
+/** What an operator becomes. Parameters are tensors in the layout that the network's operation wants. */
+export interface Translation {
+  readonly op: Op;
+  /** Activations read. */
+  readonly inputs: readonly string[];
+  readonly weight?: Parameter;
+  readonly bias?: Parameter;
+}
+
+export interface Parameter {
+  /** The initialiser's name. */
+  readonly name: string;
+  readonly tensor: OnnxTensor;
+}
+
+export interface Surroundings {
+  readonly opset: number;
+  readonly constants: Constants;
+  /** Shape of an activation without the batch; refuses a value that is none. */
+  shapeOf(value: string, node: OnnxNode): Shape;
+  isActivation(value: string): boolean;
+  /** Whether any node or the graph's outputs read the value. */
+  isRead(value: string): boolean;
+}
+
+type Translate = (node: OnnxNode, around: Surroundings) => Translation;
+
+export function refuse(node: OnnxNode, found: string, remedy: string): FrostlineError {
+  return new FrostlineError(`${describeNode(node)} ${found}. ${remedy}`);
+}
+
+const operators: Record<string, Translate> = {
+  Conv: convolution,
+  Gemm: gemm,
+  MatMul: matMul,
+  Relu: (node) => plain(node, { kind: 'relu' }),
+  LRN: (node) => {
+    const size = attribute(node, 'size', 'int');
+    if (size === undefined) throw refuse(node, 'has no size', 'Export the model again.');
+    return plain(node, {
+      kind: 'lrn',
+      size,
+      alpha: attribute(node, 'alpha', 'float') ?? 1e-4,
+      beta: attribute(node, 'beta', 'float') ?? 0.75,
+      bias: attribute(node, 'bias', 'float') ?? 1,
+    });
+  },
+  MaxPool: (node, around) => {
+    if (node.outputs[1] && around.isRead(node.outputs[1])) {
+      throw refuse(node, `hands on the places of its maxima ('${node.outputs[1]}')`, 'That output is not supported.');
+    }
+    const kernel = kernelShape(node);
+    const dilations = pair(node, 'dilations', [1, 1]);
+    const strides = pair(node, 'strides', [1, 1]);
+    const pads = padding(node, around, kernel, strides, dilations);
+    return plain(node, { kind: 'maxPool', kernel, strides, pads, dilations, ceilMode: flag(node, 'ceil_mode') });
+  },
+  AveragePool: (node, around) => {
+    const kernel = kernelShape(node);
+    const strides = pair(node, 'strides', [1, 1]);
+    const dilations = pair(node, 'dilations', [1, 1]);
+    if (!isOne(dilations)) throw refuse(node, `has dilations [${dilations}]`, 'Only [1, 1] is supported.');
+    const pads = padding(node, around, kernel, strides, dilations);
+    // torchvision's adaptive pool at the size the network was made for.
+    if (isOne(kernel) && isOne(strides) && pads.every((pad) => pad === 0)) return plain(node, { kind: 'identity' });
+    const ceilMode = flag(node, 'ceil_mode');
+    const countIncludePad = flag(node, 'count_include_pad');
+    return plain(node, { kind: 'averagePool', kernel, strides, pads, ceilMode, countIncludePad });
+  },
+  GlobalAveragePool: (node, around) => {
+    const shape = around.shapeOf(node.inputs[0], node);
+    return plain(node, { kind: shape.length === 3 && count(shape.slice(1)) === 1 ? 'identity' : 'globalAveragePool' });
+  },
+  Dropout: (node, around) => {
+    if (node.outputs[1] && around.isRead(node.outputs[1])) {
+      throw refuse(node, `hands on its mask ('${node.outputs[1]}')`, 'That output is not supported.');
+    }
+    // An attribute before opset 12, an input since; is_test and training_mode are the run's business.
+    let ratio = attribute(node, 'ratio', 'float') ?? 0.5;
+    if (node.inputs[1]) {
+      const given = around.constants.tensor(node.inputs[1]);
+      if (given === undefined) throw refuse(node, `computes its ratio '${node.inputs[1]}'`, 'A constant is expected.');
+      ratio = given.toFloat32()[0];
+    }
+    return plain(node, { kind: 'dropout', ratio });
+  },
+  Softmax: softmax,
+  Flatten: (node, around) => {
+    const shape = around.shapeOf(node.inputs[0], node);
+    const axis = fromFront(attribute(node, 'axis', 'int') ?? 1, shape.length + 1);
+    if (axis < 1 || count(shape.slice(0, axis - 1)) !== 1) {
+      throw refuse(node, `flattens from axis ${axis}, which mixes images of a batch`, 'Axis 1 is expected.');
+    }
+    return plain(node, { kind: 'flatten' });
+  },
+  Reshape: reshape,
+  Squeeze: (node, around) => {
+    const shape = around.shapeOf(node.inputs[0], node);
+    const axes = axesOf(node, around)?.map((axis) => fromFront(axis, shape.length + 1));
+    if (axes?.some((axis) => axis === 0 || shape[axis - 1] !== 1)) {
+      throw refuse(
+        node,
+        `removes axes [${axes}] of an activation of shape [batch, ${shape}]`,
+        'They must be 1, without the batch.',
+      );
+    }
+    return toShape(
+      node,
+      shape.filter((dim, i) => (axes ? !axes.includes(i + 1) : dim !== 1)),
+    );
+  },
+  Unsqueeze: (node, around) => {
+    const shape = around.shapeOf(node.inputs[0], node);
+    const axes = axesOf(node, around) ?? [];
+    const rank = shape.length + 1 + axes.length;
+    const places = axes.map((axis) => fromFront(axis, rank));
+    if (places.includes(0)) throw refuse(node, 'puts an axis before the batch', 'The batch must come first.');
+    const rest = [...shape];
+    return toShape(
+      node,
+      Array.from({ length: rank - 1 }, (_, i) => (places.includes(i + 1) ? 1 : rest.shift()!)),
+    );
+  },
+  Transpose: (node, around) => {
+    // MATLAB wraps its softmax in transposes that move axes of size 1 alone: the values stay in their order.
+    const shape = around.shapeOf(node.inputs[0], node);
+    const perm = attribute(node, 'perm', 'ints') ?? [...shape.keys(), shape.length].reverse();
+    const moved = perm.slice(1).map((axis) => axis - 1);
+    const order = moved.filter((axis) => shape[axis] !== 1);
+    if (perm[0] !== 0 || order.some((axis, i) => i > 0 && axis < order[i - 1])) {
+      throw refuse(node, `reorders the values of [batch, ${shape}] by [${perm}]`, 'Only axes of size 1 may move.');
+    }
+    return toShape(
+      node,
+      moved.map((axis) => shape[axis]),
+    );
+  },
+  Add: (node, around) => {
+    if (node.inputs.every((value) => around.isActivation(value))) {
+      return { op: { kind: 'add' }, inputs: node.inputs };
+    }
+    return affine(node, around);
+  },
+  Sub: affine,
+  Mul: affine,
+  Div: affine,
+  Identity: (node) => plain(node, { kind: 'identity' }),
+  Cast: (node) => {
+    if (attribute(node, 'to', 'int') !== 1) throw refuse(node, 'casts to another type', 'Activations are float32.');
+    return plain(node, { kind: 'identity' });
+  },
+};
+
+/** Operators of activations, and those that may only compute constants and shapes. */
+export const supportedOperators: readonly string[] = [
+  ...Object.keys(operators),
+  ...['Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Concat', 'Slice'],
+].sort();
+
+export function translate(node: OnnxNode, around: Surroundings): Translation {
+  const operator = node.domain === '' && Object.hasOwn(operators, node.opType) ? operators[node.opType] : undefined;
+  if (operator === undefined) {
+    const shown = node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;
+    const computed = node.domain === '' && supportedOperators.includes(node.opType);
+    throw refuse(
+      node,
+      computed ? `computes ${shown} of an activation` : `is of the unsupported operator ${shown}`,
+      computed ? 'It is supported for constants and shapes alone.' : `Supported are ${supportedOperators.join(', ')}.`,
+    );
+  }
+  return operator(node, around);
+}
+
+function plain(node: OnnxNode, op: Op): Translation {
+  return { op, inputs: [node.inputs[0]] };
+}
+
+function toShape(node: OnnxNode, shape: readonly number[]): Translation {
+  return plain(node, shape.length === 1 ? { kind: 'flatten' } : { kind: 'reshape', shape });
+}
+
+function convolution(node: OnnxNode, around: Surroundings): Translation {
+  const weight = parameter(node, 1, 'weight', around);
+  const { dims } = weight.tensor;
+  if (dims.length !== 4) {
+    throw refuse(
+      node,
+      `has weight '${weight.name}' of shape [${dims}]`,
+      '[out, in / groups, height, width] is expected: one and three spatial dimensions are not supported.',
+    );
+  }
+  const kernel: Pair = [dims[2], dims[3]];
+  const declared = attribute(node, 'kernel_shape', 'ints');
+  if (declared && String(declared) !== String(kernel)) {
+    throw refuse(node, `has kernel_shape [${declared}] but weight '${weight.name}' of [${dims}]`, 'Both must agree.');
+  }
+  const strides = pair(node, 'strides', [1, 1]);
+  const dilations = pair(node, 'dilations', [1, 1]);
+  const pads = padding(node, around, kernel, strides, dilations);
+  const groups = attribute(node, 'group', 'int') ?? 1;
+  const bias = node.inputs[2] ? { bias: parameter(node, 2, 'bias', around) } : {};
+  return { op: { kind: 'conv2d', strides, pads, dilations, groups }, inputs: [node.inputs[0]], weight, ...bias };
+}
+
+/** Y = alpha A B' + beta C. The factors go into the parameters, so that a layer is x W^T + b alone. */
+function gemm(node: OnnxNode, around: Surroundings): Translation {
+  if (flag(node, 'transA'))
+    throw refuse(node, 'has transA = 1, which makes the batch the last axis', 'transA = 0 is expected.');
+  const alpha = attribute(node, 'alpha', 'float') ?? 1;
+  const beta = attribute(node, 'beta', 'float') ?? 1;
+  const given = parameter(node, 1, 'weight', around);
+  if (given.tensor.dims.length !== 2) {
+    throw refuse(node, `has weight '${given.name}' of shape [${given.tensor.dims}]`, 'A matrix is expected.');
+  }
+  const outFirst = flag(node, 'transB') ? given.tensor : transposed(given.tensor, given.name);
+  const weight = { name: given.name, tensor: scaled(outFirst, alpha) };
+  if (!node.inputs[2] || beta === 0) return { op: { kind: 'linear' }, inputs: [node.inputs[0]], weight };
+  const bias = parameter(node, 2, 'bias', around);
+  const tensor = scaled(asBias(node, bias, outFirst.dims[0]), beta);
+  return { op: { kind: 'linear' }, inputs: [node.inputs[0]], weight, bias: { name: bias.name, tensor } };
+}
+
+/** Gemm broadcasts C to [batch, out]: [out], [1, out], [1] and a scalar are the same for all images. */
+function asBias(node: OnnxNode, { name, tensor }: Parameter, out: number): OnnxTensor {
+  const { dims } = tensor;
+  if (dims.length > 2 || (tensor.size !== 1 && (dims.at(-1) !== out || tensor.size !== out))) {
+    throw refuse(node, `has bias '${name}' of shape [${dims}]`, `[${out}] is expected, the same for all images.`);
+  }
+  if (dims.length === 1 && tensor.size === out) return tensor;
+  return new OnnxTensor(name, [out], 'float32', () => {
+    const values = tensor.toFloat32();
+    return values.length === out ? values : new Float32Array(out).fill(values[0]);
+  });
+}
+
+function matMul(node: OnnxNode, around: Surroundings): Translation {
+  const given = parameter(node, 1, 'weight', around);
+  const shape = around.shapeOf(node.inputs[0], node);
+  if (given.tensor.dims.length !== 2 || shape.length !== 1) {
+    throw refuse(
+      node,
+      `multiplies [batch, ${shape}] by '${given.name}' of [${given.tensor.dims}]`,
+      'A flat activation and a matrix are expected.',
+    );
+  }
+  const weight = { name: given.name, tensor: transposed(given.tensor, given.name) };
+  return { op: { kind: 'linear' }, inputs: [node.inputs[0]], weight };
+}
+
+/** Before opset 13 all axes from `axis` on are taken as one; since then `axis` alone. Both must cover a whole image. */
+function softmax(node: OnnxNode, around: Surroundings): Translation {
+  const shape = around.shapeOf(node.inputs[0], node);
+  const old = around.opset < 13;
+  const axis = fromFront(attribute(node, 'axis', 'int') ?? (old ? 1 : -1), shape.length + 1);
+  const covered = axis < 1 ? 0 : old ? count(shape.slice(axis - 1)) : shape[axis - 1];
+  if (covered !== count(shape)) {
+    throw refuse(
+      node,
+      `normalises [batch, ${shape}] over axis ${axis}`,
+      'It must cover all values of an image: logits [batch, classes] or [batch, classes, 1, 1].',
+    );
+  }
+  return plain(node, { kind: 'softmax' });
+}
+
+/** The batch that was used at export may be baked in, or computed by Shape and Gather: it is the first dimension anyway. */
+function reshape(node: OnnxNode, around: Surroundings): Translation {
+  const shape = around.shapeOf(node.inputs[0], node);
+  const target = around.opset < 5 ? attribute(node, 'shape', 'ints') : around.constants.extentsOf(node.inputs[1] ?? '');
+  if (target === undefined) {
+    throw refuse(node, `takes its shape from '${node.inputs[1] ?? ''}'`, 'A constant shape is expected.');
+  }
+  const asked = `reshapes [batch, ${shape}] to [${target.join(', ')}]`;
+  const copiesZero = !flag(node, 'allowzero');
+  const rest = target.slice(1).map((dim, i) => (dim === 0 && copiesZero ? shape[i] : dim));
+  if (target.length < 2 || rest.some((dim) => dim === 'batch' || dim === undefined)) {
+    throw refuse(node, asked, 'The batch must stay the first dimension.');
+  }
+  const dims = rest as number[];
+  const open = dims.indexOf(-1);
+  if (open >= 0) dims[open] = count(shape) / count(dims.filter((dim) => dim !== -1));
+  if (count(dims) !== count(shape) || dims.some((dim) => !Number.isInteger(dim) || dim < 1)) {
+    throw refuse(
+      node,
+      asked,
+      `An image has ${count(shape)} values here: give the input size the network was made for.`,
+    );
+  }
+  return toShape(node, dims);
+}
+
+/**
+ * Arithmetic with a constant: MATLAB's mean subtraction, a scale, a bias that stands alone. Constants that are the same
+ * within each channel become one a channel.
+ */
+function affine(node: OnnxNode, around: Surroundings): Translation {
+  const [left, right] = node.inputs.map((value) => around.constants.tensor(value));
+  const constant = left ?? right;
+  if (constant === undefined || (left && right)) {
+    throw refuse(
+      node,
+      'combines two activations',
+      'Add is the only such operator that is supported; Sub, Mul and Div take a constant.',
+    );
+  }
+  const activation = node.inputs[left ? 1 : 0];
+  const values = perImage(node, around, constant, around.shapeOf(activation, node));
+  const ones = [1];
+  const none = [0];
+  const forms: Record<string, () => { scale: readonly number[]; shift: readonly number[] }> = {
+    Add: () => ({ scale: ones, shift: values }),
+    Sub: () => (left ? { scale: [-1], shift: values } : { scale: ones, shift: values.map((value) => -value) }),
+    Mul: () => ({ scale: values, shift: none }),
+    Div: () => {
+      if (left) throw refuse(node, 'divides a constant by an activation', 'Only division by a constant is supported.');
+      return { scale: values.map((value) => 1 / value), shift: none };
+    },
+  };
+  return { op: { kind: 'affine', ...forms[node.opType]() }, inputs: [activation] };
+}
+
+/** A constant broadcast to an image: one value, one a channel, or all. */
+function perImage(node: OnnxNode, around: Surroundings, constant: OnnxTensor, shape: Shape): number[] {
+  const rank = shape.length + 1;
+  // Before opset 7 the constant's first dimension stands at `axis`; since then the last ones are aligned.
+  const axis = around.opset < 7 ? attribute(node, 'axis', 'int') : undefined;
+  const before = axis === undefined ? rank - constant.dims.length : fromFront(axis, rank);
+  const after = rank - before - constant.dims.length;
+  const dims = [...Array(Math.max(before, 0)).fill(1), ...constant.dims, ...Array(Math.max(after, 0)).fill(1)];
+  const image = dims.slice(1);
+  if (dims.length !== rank || dims[0] !== 1 || image.some((dim, i) => dim !== 1 && dim !== shape[i])) {
+    throw refuse(
+      node,
+      `combines [batch, ${shape}] with a constant of shape [${constant.dims}]`,
+      'The constant must be one value, one a channel, or one an element of an image.',
+    );
+  }
+  const values = constant.toFloat32();
+  if (values.length === 1) return [values[0]];
+  const full = Float32Array.from({ length: count(shape) }, (_, i) => {
+    let place = 0;
+    let stride = 1;
+    for (let d = shape.length - 1, rest = i; d >= 0; d--) {
+      if (image[d] !== 1) place += (rest % shape[d]) * stride;
+      rest = Math.floor(rest / shape[d]);
+      stride *= image[d];
+    }
+    return values[place];
+  });
+  const area = count(shape.slice(1));
+  const byChannel = full.every((value, i) => value === full[i - (i % area)]);
+  return byChannel ? Array.from({ length: shape[0] }, (_, c) => full[c * area]) : Array.from(full);
+}
+
+function parameter(node: OnnxNode, input: number, role: string, around: Surroundings): Parameter {
+  const name = node.inputs[input];
+  const tensor = name ? around.constants.tensor(name) : undefined;
+  if (tensor === undefined) {
+    throw refuse(
+      node,
+      `has no constant ${role}${name ? `: '${name}' is computed or a graph input` : ''}`,
+      'It must be an initialiser.',
+    );
+  }
+  if (!/^b?float/.test(tensor.dataType)) {
+    throw refuse(
+      node,
+      `has ${role} '${name}' of ${tensor.dataType}`,
+      'Quantised models are not supported: use the float32 one.',
+    );
+  }
+  return { name, tensor };
+}
+
+/** The tensor times a constant. */
+function scaled(tensor: OnnxTensor, factor: number): OnnxTensor {
+  if (factor === 1) return tensor;
+  return new OnnxTensor(tensor.name, tensor.dims, 'float32', () => tensor.toFloat32().map((value) => value * factor));
+}
+
+function kernelShape(node: OnnxNode): Pair {
+  const kernel = attribute(node, 'kernel_shape', 'ints');
+  if (kernel?.length !== 2)
+    throw refuse(node, `has kernel_shape [${kernel ?? ''}]`, 'Two spatial dimensions are expected.');
+  return [kernel[0], kernel[1]];
+}
+
+function pair(node: OnnxNode, name: string, otherwise: Pair): Pair {
+  const values = attribute(node, name, 'ints');
+  if (values === undefined || values.length === 0) return otherwise;
+  if (values.length !== 2) throw refuse(node, `has ${name} [${values}]`, 'Two spatial dimensions are expected.');
+  return [values[0], values[1]];
+}
+
+function padding(node: OnnxNode, around: Surroundings, kernel: Pair, strides: Pair, dilations: Pair): Pads {
+  const auto = attribute(node, 'auto_pad', 'string') || 'NOTSET';
+  if (auto === 'VALID') return [0, 0, 0, 0];
+  if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
+    const shape = around.shapeOf(node.inputs[0], node);
+    const [vertical, horizontal] = [0, 1].map((axis) => {
+      const size = shape[axis + 1];
+      const out = Math.ceil(size / strides[axis]);
+      const total = Math.max((out - 1) * strides[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - size, 0);
+      const half = Math.floor(total / 2);
+      return auto === 'SAME_UPPER' ? [half, total - half] : [total - half, half];
+    });
+    return [vertical[0], horizontal[0], vertical[1], horizontal[1]];
+  }
+  if (auto !== 'NOTSET') {
+    throw refuse(node, `has auto_pad '${auto}'`, 'NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected.');
+  }
+  const pads = attribute(node, 'pads', 'ints') ?? [0, 0, 0, 0];
+  if (pads.length !== 4)
+    throw refuse(node, `has pads [${pads}]`, 'Four numbers are expected: top, left, bottom, right.');
+  return [pads[0], pads[1], pads[2], pads[3]];
+}
+
+function axesOf(node: OnnxNode, around: Surroundings): readonly number[] | undefined {
+  if (around.opset < 13) return attribute(node, 'axes', 'ints');
+  if (!node.inputs[1]) return undefined;
+  const axes = around.constants.integersOf(node.inputs[1]);
+  if (axes === undefined) throw refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
+  return axes;
+}
+
+function flag(node: OnnxNode, name: string): boolean {
+  return (attribute(node, name, 'int') ?? 0) !== 0;
+}
+
+function fromFront(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
+}
+
+function isOne([a, b]: Pair): boolean {
+  return a === 1 && b === 1;
+}

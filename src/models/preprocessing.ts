@@ -1,0 +1,45 @@
+/** How published networks want their images; see `Preprocessing` for the formula. */
+import { FrostlineError } from '../errors.ts';
+import type { Pair, Preprocessing } from './network.ts';
+
+const imageNetRgb = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+/** Means and deviations stand in the network's own channel order. */
+export const presets = {
+  /**
+   * BVLC's AlexNet and CaffeNet: blue, green, red from 0 to 255 less the mean of Caffe's ImageNet mean image, crops of
+   * 227 (Caffe, models/bvlc_alexnet and examples/00-classification).
+   */
+  'caffe-bgr': { size: [227, 227], channelOrder: 'bgr', scale: 1, mean: [104.007, 116.6688, 122.6789], std: [1, 1, 1] },
+  /** VGG's own Caffe models (Simonyan and Zisserman 2014). */
+  'caffe-vgg-bgr': {
+    size: [224, 224],
+    channelOrder: 'bgr',
+    scale: 1,
+    mean: [103.939, 116.779, 123.68],
+    std: [1, 1, 1],
+  },
+  /** torchvision, timm and Gluon: from 0 to 1, ImageNet's mean and deviation. */
+  torchvision: { size: [224, 224], channelOrder: 'rgb', scale: 1 / 255, ...imageNetRgb },
+  /** From 0 to 255 as they are: for networks that subtract the mean themselves, as MATLAB's export does. */
+  'raw-rgb': { size: [224, 224], channelOrder: 'rgb', scale: 1, mean: [0, 0, 0], std: [1, 1, 1] },
+  /** From -1 to 1. */
+  symmetric: { size: [224, 224], channelOrder: 'rgb', scale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+} as const satisfies Record<string, Preprocessing>;
+
+export type PreprocessingPreset = keyof typeof presets;
+
+/**
+ * A preset by name, at its own size or another one.
+ *
+ * @throws FrostlineError for an unknown name, with the known ones
+ */
+export function preprocessingPreset(name: string, size?: Pair): Preprocessing {
+  if (!Object.hasOwn(presets, name)) {
+    throw new FrostlineError(
+      `there is no preprocessing preset '${name}'. Give one of ${Object.keys(presets).join(', ')}.`,
+    );
+  }
+  const preset = presets[name as PreprocessingPreset];
+  return size ? { ...preset, size } : preset;
+}

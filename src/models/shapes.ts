@@ -1,0 +1,236 @@
+/** Shapes of all activations of a network, before anything is built: a mistake is named here, not on the GPU. */
+import { FrostlineError } from '../errors.ts';
+import type { Network, Node, Pads, Pair, ParameterValue } from './network.ts';
+
+export type Shape = readonly number[];
+
+/**
+ * The shape of every activation, inputs included, with the batch first.
+ *
+ * @throws FrostlineError naming node, value, what was found and what was expected
+ */
+export function inferShapes(network: Network, batch: number): Map<string, number[]> {
+  if (!Number.isInteger(batch) || batch < 1) throw new FrostlineError(`the batch is ${batch}, at least 1 is expected.`);
+  const shapes = new Map<string, Shape>(network.inputs.map(({ name, shape }) => [name, shape]));
+  for (const node of network.nodes) {
+    const inputs = node.inputs.map((value) => {
+      const shape = shapes.get(value);
+      if (shape === undefined) throw failure(node, `reads '${value}', which no earlier node makes`, 'Sort the nodes.');
+      return shape;
+    });
+    if (shapes.has(node.output)) throw failure(node, `makes '${node.output}' a second time`, 'Rename the value.');
+    shapes.set(node.output, outputShape(node, inputs, network.parameters));
+  }
+  for (const output of network.outputs) {
+    if (!shapes.has(output)) throw new FrostlineError(`the network's output '${output}' is made by no node.`);
+  }
+  return new Map([...shapes].map(([name, shape]) => [name, [batch, ...shape]]));
+}
+
+/**
+ * The shape that a node makes of its inputs' shapes; all without the batch.
+ *
+ * @throws FrostlineError when inputs, parameters and options do not fit each other
+ */
+export function outputShape(
+  node: Node,
+  inputs: readonly Shape[],
+  parameters: ReadonlyMap<string, ParameterValue>,
+): number[] {
+  const { op } = node;
+  const [input] = inputs;
+  if (op.kind === 'add') {
+    if (inputs.length !== 2 || String(inputs[0]) !== String(inputs[1])) {
+      throw failure(
+        node,
+        `adds activations of shapes ${inputs.map(show).join(' and ')}`,
+        'Both must have one shape; broadcasting of activations is not supported.',
+      );
+    }
+    return [...input];
+  }
+  if (inputs.length !== 1) throw failure(node, `has ${inputs.length} activations as input`, 'One is expected.');
+  switch (op.kind) {
+    case 'conv2d':
+      return convShape(node, op, imageShape(node, input), parameters);
+    case 'linear':
+      return linearShape(node, input, parameters);
+    case 'maxPool': {
+      const { kernel, strides, pads, dilations, ceilMode } = op;
+      checkPads(node, pads, kernel, dilations);
+      return pooled(node, imageShape(node, input), { kernel, strides, pads, dilations, ceilMode });
+    }
+    case 'averagePool': {
+      const { kernel, strides, pads, ceilMode } = op;
+      checkPads(node, pads, kernel, [1, 1]);
+      return pooled(node, imageShape(node, input), { kernel, strides, pads, dilations: [1, 1], ceilMode });
+    }
+    case 'globalAveragePool':
+      return [imageShape(node, input)[0], 1, 1];
+    case 'lrn':
+      if (!(op.size >= 1)) throw failure(node, `normalises over ${op.size} channels`, 'At least 1 is expected.');
+      imageShape(node, input);
+      return [...input];
+    case 'flatten':
+      return [count(input)];
+    case 'reshape':
+      if (count(op.shape) !== count(input)) {
+        throw failure(
+          node,
+          `reshapes ${nameOf(node)} of shape ${show(input)}, ${count(input)} values an image, to ${show(op.shape)}, ${count(op.shape)} values`,
+          'Give the input size the network was made for.',
+        );
+      }
+      return [...op.shape];
+    case 'affine':
+      for (const constants of [op.scale, op.shift]) {
+        if (![1, input[0], count(input)].includes(constants.length)) {
+          throw failure(
+            node,
+            `has ${constants.length} constants for an input of shape ${show(input)}`,
+            `1, ${input[0]} (one a channel) or ${count(input)} (one an element) are expected: check the input size.`,
+          );
+        }
+      }
+      return [...input];
+    case 'dropout':
+      if (!(op.ratio >= 0 && op.ratio < 1)) {
+        throw failure(node, `drops a share of ${op.ratio}`, 'A number from 0 up to, but not, 1 is expected.');
+      }
+      return [...input];
+    case 'relu':
+    case 'softmax':
+    case 'identity':
+      return [...input];
+  }
+}
+
+type Window = { kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean };
+
+function convShape(
+  node: Node,
+  op: Extract<Node['op'], { kind: 'conv2d' }>,
+  [channels, height, width]: Shape,
+  parameters: ReadonlyMap<string, ParameterValue>,
+): number[] {
+  const weight = parameterShape(node, node.weight, parameters);
+  if (weight.length !== 4) {
+    throw failure(
+      node,
+      `has weight '${node.weight}' of shape ${show(weight)}`,
+      '[out, in / groups, height, width] is expected.',
+    );
+  }
+  const [out, perGroup, kernelHeight, kernelWidth] = weight;
+  if (!(op.groups >= 1) || channels % op.groups !== 0 || out % op.groups !== 0) {
+    throw failure(
+      node,
+      `has ${op.groups} groups for ${channels} channels in and ${out} out`,
+      'The number of groups must divide both.',
+    );
+  }
+  if (perGroup * op.groups !== channels) {
+    throw failure(
+      node,
+      `reads ${nameOf(node)} with ${channels} channels, its weight '${node.weight}' ${show(weight)} with ${op.groups} groups needs ${perGroup * op.groups}`,
+      'Check the input shape and the group attribute.',
+    );
+  }
+  checkBias(node, out, parameters);
+  const { strides, pads, dilations } = op;
+  const window: Window = { kernel: [kernelHeight, kernelWidth], strides, pads, dilations, ceilMode: false };
+  return [out, ...pooled(node, [channels, height, width], window).slice(1)];
+}
+
+function linearShape(node: Node, input: Shape, parameters: ReadonlyMap<string, ParameterValue>): number[] {
+  const weight = parameterShape(node, node.weight, parameters);
+  if (weight.length !== 2) {
+    throw failure(node, `has weight '${node.weight}' of shape ${show(weight)}`, '[out, in] is expected.');
+  }
+  if (weight[1] !== count(input)) {
+    throw failure(
+      node,
+      `reads ${nameOf(node)} of shape ${show(input)}, ${count(input)} values an image, its weight '${node.weight}' ${show(weight)} needs ${weight[1]}`,
+      'Give the input size the network was made for.',
+    );
+  }
+  checkBias(node, weight[0], parameters);
+  return [weight[0]];
+}
+
+/** Height and width after a window has moved over the padded input. */
+function pooled(node: Node, [channels, height, width]: Shape, window: Window): number[] {
+  const { kernel, strides, pads, dilations, ceilMode } = window;
+  const extent = (axis: 0 | 1, size: number) => {
+    if (!(strides[axis] >= 1 && dilations[axis] >= 1 && kernel[axis] >= 1 && pads[axis] >= 0 && pads[axis + 2] >= 0)) {
+      throw failure(
+        node,
+        `has kernel [${kernel}], strides [${strides}], pads [${pads}], dilations [${dilations}]`,
+        'Kernel, strides and dilations of at least 1 and pads of at least 0 are expected.',
+      );
+    }
+    const steps = size + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel[axis] - 1) - 1;
+    if (steps < 0) {
+      throw failure(
+        node,
+        `reads ${nameOf(node)} of ${height} x ${width}, too small for kernel [${kernel}], dilations [${dilations}], pads [${pads}]`,
+        'Give a larger input size.',
+      );
+    }
+    if (!ceilMode) return Math.floor(steps / strides[axis]) + 1;
+    const up = Math.ceil(steps / strides[axis]) + 1;
+    // As in Caffe, PyTorch and onnxruntime: the last window must begin inside the input or its leading padding.
+    return (up - 1) * strides[axis] >= size + pads[axis] ? up - 1 : up;
+  };
+  return [channels, extent(0, height), extent(1, width)];
+}
+
+/** A window that sees padding alone has no maximum and no mean. */
+function checkPads(node: Node, pads: Pads, kernel: Pair, dilations: Pair): void {
+  const reach = kernel.map((size, axis) => dilations[axis] * (size - 1) + 1);
+  if (pads.some((pad, i) => pad >= reach[i % 2])) {
+    throw failure(node, `has pads [${pads}] for kernel [${kernel}]`, 'Padding must be smaller than the kernel.');
+  }
+}
+
+function checkBias(node: Node, out: number, parameters: ReadonlyMap<string, ParameterValue>): void {
+  if (node.bias === undefined) return;
+  const bias = parameterShape(node, node.bias, parameters);
+  if (bias.length !== 1 || bias[0] !== out) {
+    throw failure(node, `has bias '${node.bias}' of shape ${show(bias)}`, `[${out}] is expected, one a channel out.`);
+  }
+}
+
+function parameterShape(node: Node, name: string | undefined, parameters: ReadonlyMap<string, ParameterValue>): Shape {
+  const shape = name === undefined ? undefined : parameters.get(name)?.shape;
+  if (shape === undefined) throw failure(node, `has no parameter '${name ?? 'weight'}'`, 'Add its values.');
+  return shape;
+}
+
+function imageShape(node: Node, shape: Shape): Shape {
+  if (shape.length !== 3) {
+    throw failure(
+      node,
+      `reads ${nameOf(node)} of shape ${show(shape)} an image`,
+      '[channels, height, width] is expected: one and three spatial dimensions are not supported.',
+    );
+  }
+  return shape;
+}
+
+/** Values an image. */
+export function count(shape: Shape): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+function show(shape: Shape): string {
+  return `[${shape.join(', ')}]`;
+}
+
+function nameOf(node: Node): string {
+  return `'${node.inputs[0]}'`;
+}
+
+function failure(node: Node, found: string, expected: string): FrostlineError {
+  return new FrostlineError(`layer '${node.name}' (${node.op.kind}) ${found}. ${expected}`);
+}

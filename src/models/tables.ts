@@ -1,0 +1,165 @@
+/** AlexNet, VGG16 and a small AlexNet as tables of layers, with MATLAB's names and numbers. */
+
+import { glorotUniform, heUniform, zeros } from './initialise.ts';
+import { numberLayers } from './layers.ts';
+import type { Network, Node, Op, Pads, Pair, ParameterValue, Preprocessing } from './network.ts';
+import { preprocessingPreset } from './preprocessing.ts';
+import { outputShape } from './shapes.ts';
+
+export interface TableOptions {
+  /** Names of the classes, or how many there are; 1000 unless given. */
+  readonly classes?: number | readonly string[];
+  /** Values of parameters by name ('conv1.weight'); those that are not given are drawn. */
+  readonly weights?: ReadonlyMap<string, ParameterValue>;
+  /** Of the parameters that are drawn: He uniform, the classifier Glorot uniform, biases zero. */
+  readonly seed?: number;
+  readonly preprocessing?: Preprocessing;
+}
+
+export interface AlexNetSmallOptions extends TableOptions {
+  /** Filters of conv1 to conv5; those of conv2, conv4 and conv5 in two groups. */
+  readonly filters?: readonly [number, number, number, number, number];
+  /** Width of fc6 and fc7. */
+  readonly hidden?: number;
+}
+
+/** AlexNet as Caffe and MATLAB have it: input 3 x 227 x 227, two groups, normalisation before pooling. */
+export function alexnet(options: TableOptions = {}): Network {
+  const conv1 = { kernel: 11, stride: 4 };
+  return alexnetLayers('alexnet', 227, conv1, [96, 256, 384, 384, 256], 4096, options);
+}
+
+/** AlexNet's topology at small width for 3 x 64 x 64, so that the same layer numbers apply. */
+export function alexnetSmall(options: AlexNetSmallOptions = {}): Network {
+  const { filters = [16, 32, 48, 48, 32], hidden = 128 } = options;
+  return alexnetLayers('alexnet-small', 64, { kernel: 7, stride: 2 }, filters, hidden, {
+    preprocessing: preprocessingPreset('symmetric', [64, 64]),
+    ...options,
+  });
+}
+
+/** VGG16 (Simonyan and Zisserman 2014, configuration D): input 3 x 224 x 224. */
+export function vgg16(options: TableOptions = {}): Network {
+  const table = new Table('vgg16', [3, 224, 224], 'input', options);
+  const blocks = [
+    [64, 64],
+    [128, 128],
+    [256, 256, 256],
+    [512, 512, 512],
+    [512, 512, 512],
+  ];
+  for (const [i, filters] of blocks.entries()) {
+    for (const [j, out] of filters.entries()) {
+      table.conv(`conv${i + 1}_${j + 1}`, out, 3, { padding: 1 });
+      table.layer(`relu${i + 1}_${j + 1}`, { kind: 'relu' });
+    }
+    table.maxPool(`pool${i + 1}`, 2, 2);
+  }
+  return table.head(4096, preprocessingPreset('caffe-vgg-bgr'));
+}
+
+function alexnetLayers(
+  name: string,
+  size: number,
+  conv1: { kernel: number; stride: number },
+  filters: readonly [number, number, number, number, number],
+  hidden: number,
+  options: TableOptions,
+): Network {
+  const table = new Table(name, [3, size, size], 'data', options);
+  const normalise: Op = { kind: 'lrn', size: 5, alpha: 1e-4, beta: 0.75, bias: 1 };
+  table.conv('conv1', filters[0], conv1.kernel, { stride: conv1.stride });
+  table.layer('relu1', { kind: 'relu' });
+  table.layer('norm1', normalise);
+  table.maxPool('pool1', 3, 2);
+  table.conv('conv2', filters[1], 5, { padding: 2, groups: 2 });
+  table.layer('relu2', { kind: 'relu' });
+  table.layer('norm2', normalise);
+  table.maxPool('pool2', 3, 2);
+  table.conv('conv3', filters[2], 3, { padding: 1 });
+  table.layer('relu3', { kind: 'relu' });
+  table.conv('conv4', filters[3], 3, { padding: 1, groups: 2 });
+  table.layer('relu4', { kind: 'relu' });
+  table.conv('conv5', filters[4], 3, { padding: 1, groups: 2 });
+  table.layer('relu5', { kind: 'relu' });
+  table.maxPool('pool5', 3, 2);
+  return table.head(hidden, preprocessingPreset('caffe-bgr'));
+}
+
+/** Collects layers one after the other. */
+class Table {
+  private readonly name: string;
+  private readonly input: { readonly name: string; readonly shape: readonly number[] };
+  private readonly options: TableOptions;
+  private readonly nodes: Node[] = [];
+  private readonly parameters = new Map<string, ParameterValue>();
+  /** Shape of the last layer's output, without the batch. */
+  private shape: readonly number[];
+
+  constructor(name: string, shape: readonly number[], input: string, options: TableOptions) {
+    this.name = name;
+    this.input = { name: input, shape };
+    this.options = options;
+    this.shape = shape;
+  }
+
+  layer(name: string, op: Op, parameters: { weight?: string; bias?: string } = {}): void {
+    const inputs = [this.nodes.at(-1)?.output ?? this.input.name];
+    const node: Node = { op, name, inputs, output: name, ...parameters };
+    this.shape = outputShape(node, [this.shape], this.parameters);
+    this.nodes.push(node);
+  }
+
+  conv(
+    name: string,
+    filters: number,
+    kernel: number,
+    options: { stride?: number; padding?: number; groups?: number },
+  ): void {
+    const { stride = 1, padding = 0, groups = 1 } = options;
+    const pads: Pads = [padding, padding, padding, padding];
+    const op: Op = { kind: 'conv2d', strides: [stride, stride], pads, dilations: [1, 1], groups };
+    const weight = [filters, Math.ceil(this.shape[0] / groups), kernel, kernel];
+    this.layer(name, op, this.parameter(name, weight, heUniform));
+  }
+
+  maxPool(name: string, size: number, stride: number): void {
+    const kernel: Pair = [size, size];
+    const pads: Pads = [0, 0, 0, 0];
+    this.layer(name, { kind: 'maxPool', kernel, strides: [stride, stride], pads, dilations: [1, 1], ceilMode: false });
+  }
+
+  linear(name: string, out: number, draw: typeof heUniform): void {
+    this.layer(name, { kind: 'linear' }, this.parameter(name, [out, this.shape[0]], draw));
+  }
+
+  /** The three fully connected layers, and the network. */
+  head(hidden: number, preprocessing: Preprocessing): Network {
+    const { classes = 1000 } = this.options;
+    this.layer('flatten', { kind: 'flatten' });
+    for (const i of [6, 7]) {
+      this.linear(`fc${i}`, hidden, heUniform);
+      this.layer(`relu${i}`, { kind: 'relu' });
+      this.layer(`drop${i}`, { kind: 'dropout', ratio: 0.5 });
+    }
+    this.linear('fc8', typeof classes === 'number' ? classes : classes.length, glorotUniform);
+    this.layer('prob', { kind: 'softmax' });
+    return {
+      name: this.name,
+      inputs: [this.input],
+      outputs: ['prob'],
+      nodes: numberLayers(this.nodes, [this.input.name]),
+      parameters: this.parameters,
+      preprocessing: this.options.preprocessing ?? preprocessing,
+      labels: typeof classes === 'number' ? undefined : [...classes],
+    };
+  }
+
+  private parameter(layer: string, shape: readonly number[], draw: typeof heUniform): { weight: string; bias: string } {
+    const { weights, seed = 1 } = this.options;
+    const [weight, bias] = [`${layer}.weight`, `${layer}.bias`];
+    this.parameters.set(weight, weights?.get(weight) ?? draw(shape, seed, weight));
+    this.parameters.set(bias, weights?.get(bias) ?? zeros([shape[0]]));
+    return { weight, bias };
+  }
+}

@@ -1,0 +1,64 @@
+/** An ONNX model as plain values: what stands in the file, without any meaning given to it. */
+import type { DataType } from './data-types.ts';
+import type { OnnxTensor } from './tensor.ts';
+
+/** A dimension: a size, a symbol ('BatchSize'), or not known. */
+export type Dim = number | string | undefined;
+
+export interface ValueInfo {
+  readonly name: string;
+  /** Undefined for sequences, maps and types without arrays here. */
+  readonly dataType?: DataType;
+  /** Undefined when not even the rank is given. */
+  readonly dims?: readonly Dim[];
+}
+
+export interface AttributeValues {
+  readonly float: number;
+  readonly int: number;
+  readonly string: string;
+  readonly tensor: OnnxTensor;
+  readonly floats: readonly number[];
+  readonly ints: readonly number[];
+  readonly strings: readonly string[];
+  readonly tensors: readonly OnnxTensor[];
+}
+
+export type Attribute =
+  | { [T in keyof AttributeValues]: { readonly type: T; readonly value: AttributeValues[T] } }[keyof AttributeValues]
+  /** A subgraph, a type, a sparse tensor: it has no value here and cannot be written. */
+  | { readonly type: 'opaque' };
+
+export interface OnnxNode {
+  /** May be empty. */
+  readonly name: string;
+  readonly opType: string;
+  /** Empty for ONNX's own operators ('ai.onnx'). */
+  readonly domain: string;
+  /** An omitted optional input is an empty string. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: ReadonlyMap<string, Attribute>;
+}
+
+export interface OnnxGraph {
+  readonly name: string;
+  /** In the file's order: each value is made before it is read. */
+  readonly nodes: readonly OnnxNode[];
+  readonly initializers: ReadonlyMap<string, OnnxTensor>;
+  /** Initialisers may stand among them (always before IR version 4). */
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** Names of initialisers in sparse form, which have no values here. */
+  readonly sparseInitializers: readonly string[];
+}
+
+export interface OnnxModel {
+  readonly irVersion: number;
+  /** Operator set version of each domain; '' is ONNX's own. */
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly producer: string;
+  readonly producerVersion: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly graph: OnnxGraph;
+}
