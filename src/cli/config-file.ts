@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { parseDocument } from 'yaml';
+import { FrostlineError } from '../errors.ts';
+import { nearestHint } from './nearest.ts';
+import { camelCase, type OptionSpec, readValue } from './options.ts';
+
+/**
+ * Reads option values from a YAML or JSON file (JSON is YAML). Keys are those of the flags, in kebab-case or camelCase.
+ * @returns values by the option's key
+ */
+export async function readConfig(path: string, specs: readonly OptionSpec[]): Promise<Record<string, unknown>> {
+  const entries = parse(path, await read(path));
+  const values: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(entries)) {
+    const spec = specs.find(({ key, flag }) => name === flag || camelCase(name) === key);
+    if (spec === undefined) {
+      const known = specs.map(({ key, flag }) => (name.includes('-') ? flag : key));
+      throw new FrostlineError(`${path}: unknown key '${name}'; ${nearestHint(name, known)}`);
+    }
+    if (spec.key in values) {
+      throw new FrostlineError(`${path}: '${spec.key}' is given twice, once as '${name}'; keep one of them`);
+    }
+    values[spec.key] = readValue(spec, value);
+  }
+  return values;
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new FrostlineError(
+      `${path}: cannot be read (${code}); expected a YAML or JSON file with the keys of the flags`,
+    );
+  }
+}
+
+function parse(path: string, text: string): Record<string, unknown> {
+  const document = parseDocument(text);
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    throw new FrostlineError(`${path}: not valid YAML or JSON: ${problem.message.split('\n')[0]}`);
+  }
+  const value: unknown = document.toJS();
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new FrostlineError(
+      `${path}: holds ${Array.isArray(value) ? 'a list' : `the value ${JSON.stringify(value)}`}; expected keys and values, such as 'epochs: 6'`,
+    );
+  }
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,38 @@
+import { Deferred } from './deferred.ts';
+import { runProgram } from './program.ts';
+import type { Registered } from './registry.ts';
+
+/** Runs the process's own command line: its streams, signals and exit code around `runProgram`. */
+export async function runProcess(registry: readonly Registered[]): Promise<void> {
+  // A reader that goes away (`frostline ... | head`) is no error of ours.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit();
+    });
+  }
+  const deferred = new Deferred();
+  const interruption = new AbortController();
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    process.on(signal, async () => {
+      // A second Ctrl-C does not wait for the first one's cleaning up.
+      if (interruption.signal.aborted) process.exit(code);
+      process.exitCode = code;
+      interruption.abort();
+      await deferred.run();
+      process.exit(code);
+    });
+  }
+  const { stdout, stderr } = process;
+  const code = await runProgram(process.argv.slice(2), registry, {
+    stdout,
+    stderr,
+    signal: interruption.signal,
+    deferred,
+  });
+  // Not process.exit(): what is still on its way to a pipe must arrive. After a signal, its handler exits.
+  if (!interruption.signal.aborted) process.exitCode = code;
+}

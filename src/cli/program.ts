@@ -1,0 +1,244 @@
+/**
+ * The command line without the process: arguments in, exit code out. commander parses and prints help; the schema of
+ * the command decides what is allowed.
+ *
+ * Exit codes: 0 all well, 1 a check failed, 2 the user can mend it (message only), 3 a defect (with its stack).
+ */
+import { Command as CommanderCommand, CommanderError, Option } from 'commander';
+import { FrostlineError } from '../errors.ts';
+import { frostlineVersion } from '../version.ts';
+import type { Command, Context } from './command.ts';
+import { Deferred } from './deferred.ts';
+import { nearestHint } from './nearest.ts';
+import type { OptionSpec } from './options.ts';
+import type { Registered } from './registry.ts';
+
+export interface Surroundings {
+  readonly stdout: Context['stdout'];
+  readonly stderr: Context['stderr'];
+  /** Aborted on Ctrl-C. */
+  readonly signal?: AbortSignal;
+  /** Filled by the command; run here when it ends, and by the caller on Ctrl-C. */
+  readonly deferred?: Deferred;
+}
+
+type Full = Surroundings & Required<Pick<Surroundings, 'deferred'>>;
+
+/**
+ * Runs one command line.
+ * @param args the arguments after the program's name
+ * @returns the exit code; it throws nothing
+ */
+export async function runProgram(
+  args: readonly string[],
+  registry: readonly Registered[],
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stderr, signal, deferred = new Deferred() } = surroundings;
+  let code: number;
+  try {
+    code = await dispatch(args, registry, { ...surroundings, deferred });
+  } catch (error) {
+    // What a command throws because it was interrupted is not worth a word.
+    code = signal?.aborted ? 130 : report(error, stderr);
+  }
+  for (const error of await deferred.run()) code = Math.max(code, report(error, stderr));
+  return code;
+}
+
+/** Prints an error as its kind deserves. Returns the exit code. */
+function report(error: unknown, stderr: Context['stderr']): number {
+  if (error instanceof FrostlineError) {
+    stderr.write(`frostline: ${error.message}\n`);
+    return error.exitCode;
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`${stack}\n\nfrostline ${frostlineVersion}: this is a defect; please report it with the lines above\n`);
+  return 3;
+}
+
+async function dispatch(args: readonly string[], registry: readonly Registered[], surroundings: Full): Promise<number> {
+  let exitCode = 0;
+  const program = rootCommand(surroundings);
+  const words = args.filter((arg) => !arg.startsWith('-'));
+  const askedForHelp = args.length === 0 || words[0] === 'help';
+  const wanted = words[0] === 'help' ? words[1] : words[0];
+  const names = registry.map(({ name }) => name);
+  if (wanted !== undefined && !names.includes(wanted)) {
+    throw new FrostlineError(
+      `unknown command '${wanted}'; ${nearestHint(wanted, names)}; 'frostline --help' lists the commands`,
+    );
+  }
+  for (const { name, group, summary, load } of registry) {
+    const sub = program.command(name).summary(summary).helpGroup(`${group}:`);
+    // Only the command that runs is loaded: the list of commands must not cost all their imports.
+    if (name !== wanted) continue;
+    await equip(sub, (await load()).command, surroundings, (code) => {
+      exitCode = code;
+    });
+  }
+  try {
+    const line = askedForHelp ? [...(wanted === undefined ? [] : [wanted]), '--help'] : [...args];
+    await program.parseAsync(line, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0; // help or version was printed
+    throw usageError(error, program.commands.find((c) => c.name() === wanted) ?? program);
+  }
+  return exitCode;
+}
+
+function rootCommand({ stdout }: Surroundings): CommanderCommand {
+  return new CommanderCommand('frostline')
+    .description('Fine-tunes convolutional networks on the GPU and finds how deep a pretrained one should be frozen.')
+    .usage('COMMAND [options]')
+    .version(frostlineVersion, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .exitOverride()
+    .showSuggestionAfterError(false) // usageError() suggests
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: () => {}, // printed once, by report()
+      getOutHelpWidth: () => stdout.columns ?? 80,
+    })
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      optionTerm: (option) => (option.isBoolean() && negatable.has(option) ? `--[no-]${option.name()}` : option.flags),
+    })
+    .addHelpText('after', "\n'frostline COMMAND --help' tells more.");
+}
+
+/** Options that have a --no- twin, which the help shows in one line with them. */
+const negatable = new WeakSet<Option>();
+
+/** Gives the commander command the arguments, options, help and action of ours. */
+async function equip(
+  sub: CommanderCommand,
+  command: Command,
+  surroundings: Full,
+  setExitCode: (code: number) => void,
+): Promise<void> {
+  const { optionSpecs } = await import('./options.ts');
+  const argumentSpecs = command.arguments ? optionSpecs(command.arguments) : [];
+  const specs = optionSpecs(command.options);
+  sub.description(command.description).usage(usageOf(argumentSpecs));
+  for (const spec of argumentSpecs) {
+    const name = spec.key + (spec.kind === 'list' ? '...' : '');
+    sub.argument(spec.required ? `<${name}>` : `[${name}]`, spec.description);
+  }
+  for (const spec of specs) addOption(sub, spec);
+  if (specs.length > 0)
+    sub.addOption(common('--config <FILE>', 'read options from a YAML or JSON file; flags win over it'));
+  if (command.json) sub.addOption(common('--json', 'print the results as JSON'));
+  sub.helpOption('-h, --help', 'print this help');
+  if (command.examples?.length) {
+    const lines = command.examples.map(({ line, what }) => `  ${what}:\n    frostline ${sub.name()} ${line}`);
+    sub.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+  }
+  sub.action(async (...received: unknown[]) => {
+    const flags = sub.opts<Record<string, unknown>>();
+    const values = await collect(sub.name(), command, { argumentSpecs, specs, positional: received, flags });
+    await command.run(
+      values as never,
+      contextOf(flags.json === true, surroundings, () => setExitCode(1)),
+    );
+  });
+}
+
+function usageOf(argumentSpecs: readonly OptionSpec[]): string {
+  const words = argumentSpecs.map(({ key, kind, required }) => {
+    const word = key.toUpperCase() + (kind === 'list' ? '...' : '');
+    return required ? word : `[${word}]`;
+  });
+  return [...words, '[options]'].join(' ');
+}
+
+function addOption(sub: CommanderCommand, spec: OptionSpec): void {
+  if (spec.kind === 'boolean') {
+    const positive = new Option(`--${spec.flag}`, spec.description);
+    negatable.add(positive);
+    sub.addOption(positive).addOption(new Option(`--no-${spec.flag}`).hideHelp());
+    return;
+  }
+  const value = spec.kind === 'list' ? `<${spec.placeholder}...>` : `<${spec.placeholder}>`;
+  sub.addOption(new Option(`--${spec.flag} ${value}`, spec.description));
+}
+
+function common(flags: string, description: string): Option {
+  return new Option(flags, description).helpGroup('Common options:');
+}
+
+/** Flags over config file over the schema's defaults, checked by the schema. */
+async function collect(
+  name: string,
+  command: Command,
+  given: {
+    readonly argumentSpecs: readonly OptionSpec[];
+    readonly specs: readonly OptionSpec[];
+    readonly positional: readonly unknown[];
+    readonly flags: Readonly<Record<string, unknown>>;
+  },
+): Promise<Record<string, unknown>> {
+  const [{ readValue }, { checkValues }] = await Promise.all([import('./options.ts'), import('./check-values.ts')]);
+  const positional = Object.fromEntries(
+    given.argumentSpecs.flatMap((spec, i) =>
+      given.positional[i] === undefined ? [] : [[spec.key, readArgument(spec, given.positional[i], readValue)]],
+    ),
+  );
+  const flags = Object.fromEntries(
+    given.specs.flatMap((spec) =>
+      given.flags[spec.key] === undefined ? [] : [[spec.key, readValue(spec, given.flags[spec.key])]],
+    ),
+  );
+  const configPath = given.flags.config as string | undefined;
+  const config =
+    configPath === undefined ? {} : await (await import('./config-file.ts')).readConfig(configPath, given.specs);
+  const source = (key: string): string =>
+    key in flags || !(key in config) ? `--${flagOf(given.specs, key)}` : `${configPath}: ${key}`;
+  return {
+    ...(command.arguments && checkValues(command.arguments, positional, (key) => key, name)),
+    ...checkValues(command.options, { ...config, ...flags }, source, name),
+  };
+}
+
+/** Positional lists are file names as the shell gave them: not split at commas. */
+function readArgument(
+  spec: OptionSpec,
+  value: unknown,
+  readValue: (spec: OptionSpec, value: unknown) => unknown,
+): unknown {
+  return Array.isArray(value) ? value.map((item) => spec.read(item as string)) : readValue(spec, value);
+}
+
+function flagOf(specs: readonly OptionSpec[], key: string): string {
+  return specs.find((spec) => spec.key === key)?.flag ?? key;
+}
+
+function contextOf(json: boolean, surroundings: Full, onCheckFailed: () => void): Context {
+  const { stdout, stderr, deferred, signal = new AbortController().signal } = surroundings;
+  return {
+    stdout,
+    stderr,
+    json,
+    signal,
+    print: (text) => void stdout.write(`${text}\n`),
+    printJson: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    note: (text) => void stderr.write(`${text}\n`),
+    checkFailed: (text) => {
+      stderr.write(`${text}\n`);
+      onCheckFailed();
+    },
+    defer: (work) => deferred.add(work),
+  };
+}
+
+/** commander's complaint with the nearest known flag and where to read on. */
+function usageError(error: CommanderError, command: CommanderCommand): FrostlineError {
+  const name = command.parent ? `frostline ${command.name()}` : 'frostline';
+  const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
+  const flag = /unknown option '(-[^'=]*)/.exec(message)?.[1];
+  const known = command.options.flatMap((option) => option.long ?? []).concat('--help');
+  const hint = flag === undefined ? '' : `; ${nearestHint(flag, known)}`;
+  return new FrostlineError(`${message}${hint}; see '${name} --help'`);
+}

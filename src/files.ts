@@ -1,0 +1,54 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FrostlineError } from './errors.ts';
+
+/**
+ * Writes files so that a reader, a crash or a full disk never sees half of one: all contents go to temporary names in
+ * the folder and to the disk, and only then take their names. Makes the folder if it is missing.
+ * @param files contents by name, relative to `folder`
+ * @returns the paths written, in the order given
+ */
+export async function writeFilesAtomically(
+  folder: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+): Promise<string[]> {
+  const pending = Object.entries(files).map(([name, data]) => {
+    const path = join(folder, name);
+    return { path, temporary: join(dirname(path), `.${process.pid}-${name.replaceAll(/[\\/]/g, '-')}.tmp`), data };
+  });
+  try {
+    for (const { temporary, data } of pending) {
+      await mkdir(dirname(temporary), { recursive: true });
+      const file = await open(temporary, 'w');
+      try {
+        await file.writeFile(data);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    }
+    for (const { temporary, path } of pending) await rename(temporary, path);
+  } catch (error) {
+    await Promise.all(pending.map(({ temporary }) => rm(temporary, { force: true }).catch(() => {})));
+    throw asWriteError(error, folder);
+  }
+  return pending.map(({ path }) => path);
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; free some space or choose another folder',
+  EDQUOT: 'the disk quota is used up; free some space or choose another folder',
+  EROFS: 'the file system is read-only; choose another folder',
+  EACCES: 'no permission to write there; choose another folder',
+  EPERM: 'no permission to write there; choose another folder',
+  ENOTDIR: 'a part of the path is a file, not a folder; choose another folder',
+  EEXIST: 'a file of that name is in the way; choose another folder',
+  EISDIR: 'a folder of that name is in the way; choose another folder',
+};
+
+/** What the user can mend becomes a FrostlineError; anything else is passed on. */
+function asWriteError(error: unknown, folder: string): unknown {
+  const code = (error as NodeJS.ErrnoException)?.code;
+  const remedy = code === undefined ? undefined : remedies[code];
+  return remedy === undefined ? error : new FrostlineError(`cannot write to ${folder}: ${code}, ${remedy}`);
+}

@@ -1,0 +1,55 @@
+/** How numbers and names read in tables, figures and the terminal: one place, so that they agree everywhere. */
+import type { FreezePoint } from '../train/results.ts';
+
+/** Text made safe for HTML content and quoted attributes. */
+export function escapeHtml(text: unknown): string {
+  return String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+}
+
+/** 0.93 -> '93.0 %' */
+export function percent(fraction: number, digits = 1): string {
+  return `${(fraction * 100).toFixed(digits)} %`;
+}
+
+/** A score in [0, 1] to three decimals. */
+export function score(value: number): string {
+  return value.toFixed(3);
+}
+
+/** A learning rate without the noise of binary fractions: 0.00025000000000000001 -> '0.00025'. */
+export function rate(value: number): string {
+  return String(Number(value.toPrecision(6)));
+}
+
+/** 'none', '10 conv3', '20 fc7 (all)' */
+export function freezeLabel(point: FreezePoint): string {
+  if (point.number === null) return 'none';
+  return `${point.number} ${point.name}${point.all ? ' (all)' : ''}`;
+}
+
+/** 'no layer frozen', 'layers frozen through 10 (conv3)', 'all layers but the new one frozen' */
+export function freezePhrase(point: FreezePoint): string {
+  if (point.number === null) return 'no layer frozen';
+  if (point.all) return 'all layers but the new one frozen';
+  return `layers frozen through ${point.number} (${point.name})`;
+}
+
+/** 92 -> '1 min 32 s' */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** 1234567 -> '1,234,567' */
+export function integer(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** 1 cell, 2 cells */
+export function plural(count: number, noun: string): string {
+  return `${integer(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,157 @@
+/**
+ * The grid as tables see it: columns are rates, rows are freeze points, and one entry gathers the seeds of one freeze
+ * point and rate.
+ */
+import type { CellResult, FreezePoint, GridResult } from '../train/results.ts';
+import { rate } from './format.ts';
+
+/** One column of the grid, one line of the figure. */
+export interface Series {
+  readonly learningRate: number;
+  readonly newLayerRate: number;
+  /** The rate; with the new layer's where that is not the usual multiple. */
+  readonly label: string;
+}
+
+const scores = ['accuracy', 'macroPrecision', 'macroRecall', 'f1', 'meanClassF1'] as const;
+export type Scores = Readonly<Record<(typeof scores)[number], number>>;
+
+/** All seeds of one freeze point at one rate. */
+export interface Entry {
+  readonly freeze: FreezePoint;
+  readonly series: Series;
+  /** In order of seed. */
+  readonly cells: readonly CellResult[];
+  /** Means over the cells that are done; undefined where none is. */
+  readonly mean?: Scores;
+  /** Sample standard deviation over seeds; undefined with fewer than two. */
+  readonly deviation?: Scores;
+}
+
+export interface GridSummary {
+  /** Those that run over the freeze points: columns of tables and lines of figures. */
+  readonly series: readonly Series[];
+  /** Rates tried at a single freeze point beside them, as the paper does with all layers frozen. */
+  readonly extraSeries: readonly Series[];
+  readonly freezePoints: readonly FreezePoint[];
+  /** In order of freeze point, then series; only those that hold a cell. */
+  readonly entries: readonly Entry[];
+  /** Highest mean F1; ties go to accuracy, then to the deeper freeze, which trains fewer weights. */
+  readonly best?: Entry;
+  readonly done: readonly CellResult[];
+  readonly failed: readonly CellResult[];
+  /** More than one seed somewhere: scores are means. */
+  readonly repeated: boolean;
+}
+
+export function summarise(grid: GridResult): GridSummary {
+  const allSeries = seriesOf(grid);
+  const entries = grid.freezePoints.flatMap((freeze) =>
+    allSeries.flatMap((s) => {
+      const cells = grid.cells.filter((cell) => cell.freeze.number === freeze.number && belongs(cell, s));
+      return cells.length === 0 ? [] : [entryOf(freeze, s, cells)];
+    }),
+  );
+  const isExtra = (s: Series): boolean =>
+    grid.freezePoints.length > 1 && entries.filter((entry) => entry.series === s).length === 1;
+  const extraSeries = allSeries.filter(isExtra);
+  const series = allSeries.filter((s) => !isExtra(s));
+  return {
+    series: series.length > 0 ? series : allSeries,
+    extraSeries: series.length > 0 ? extraSeries : [],
+    freezePoints: grid.freezePoints,
+    entries,
+    best: bestOf(entries),
+    done: grid.cells.filter((cell) => cell.status === 'done'),
+    failed: grid.cells.filter((cell) => cell.status === 'failed'),
+    repeated: entries.some((entry) => entry.cells.length > 1),
+  };
+}
+
+/** The entry with the highest F1, or undefined where no cell is done. */
+export function bestOf(entries: readonly Entry[]): Entry | undefined {
+  return entries.filter((entry) => entry.mean !== undefined).sort(betterFirst)[0];
+}
+
+/** The entry at a freeze point and series, if the grid has one. */
+export function entryAt(summary: GridSummary, freeze: FreezePoint, series: Series): Entry | undefined {
+  return summary.entries.find((entry) => entry.freeze.number === freeze.number && entry.series === series);
+}
+
+/** The rows of the paper's Table I: the best freeze layer at each rate, then the two extremes. */
+export interface PaperTable {
+  readonly best: readonly Entry[];
+  readonly none: readonly Entry[];
+  readonly all: readonly Entry[];
+}
+
+export function paperTable(summary: GridSummary): PaperTable {
+  return {
+    best: summary.series.flatMap((series) => bestOf(summary.entries.filter((e) => e.series === series)) ?? []),
+    none: summary.entries.filter((entry) => entry.freeze.number === null),
+    all: summary.entries.filter((entry) => entry.freeze.all),
+  };
+}
+
+function seriesOf(grid: GridResult): Series[] {
+  const usual = usualFactor(grid.cells);
+  const series: Series[] = [];
+  for (const cell of grid.cells) {
+    if (series.some((s) => belongs(cell, s))) continue;
+    const { learningRate, newLayerRate } = cell;
+    const plain = close(newLayerRate, learningRate * usual);
+    const label = plain ? rate(learningRate) : `${rate(learningRate)}, new layer ${rate(newLayerRate)}`;
+    series.push({ learningRate, newLayerRate, label });
+  }
+  return series.sort((a, b) => a.learningRate - b.learningRate || a.newLayerRate - b.newLayerRate);
+}
+
+/** The most frequent multiple of the global rate at the new layer; 10 in the paper. */
+function usualFactor(cells: readonly CellResult[]): number {
+  const counts = new Map<string, number>();
+  for (const { newLayerRate, learningRate } of cells) {
+    const factor = (newLayerRate / learningRate).toPrecision(6);
+    counts.set(factor, (counts.get(factor) ?? 0) + 1);
+  }
+  return Number([...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 1);
+}
+
+function belongs(cell: CellResult, series: Series): boolean {
+  return close(cell.learningRate, series.learningRate) && close(cell.newLayerRate, series.newLayerRate);
+}
+
+function close(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
+}
+
+function entryOf(freeze: FreezePoint, series: Series, unsorted: readonly CellResult[]): Entry {
+  const cells = [...unsorted].sort((a, b) => a.seed - b.seed);
+  const metrics = cells.flatMap((cell) => (cell.status === 'done' && cell.metrics ? [cell.metrics] : []));
+  if (metrics.length === 0) return { freeze, series, cells };
+  const mean = each((key) => average(metrics.map((m) => m[key])));
+  const deviation =
+    metrics.length < 2
+      ? undefined
+      : each((key) => {
+          const squares = metrics.map((m) => (m[key] - mean[key]) ** 2);
+          return Math.sqrt((average(squares) * squares.length) / (squares.length - 1));
+        });
+  return { freeze, series, cells, mean, deviation };
+}
+
+function each(value: (key: keyof Scores) => number): Scores {
+  return Object.fromEntries(scores.map((key) => [key, value(key)])) as Scores;
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+function betterFirst(a: Entry, b: Entry): number {
+  return (
+    b.mean!.f1 - a.mean!.f1 ||
+    b.mean!.accuracy - a.mean!.accuracy ||
+    (b.freeze.number ?? 0) - (a.freeze.number ?? 0) ||
+    a.series.learningRate - b.series.learningRate
+  );
+}

@@ -1,0 +1,81 @@
+/**
+ * What a grid of fine-tuning runs yields: plain data that is written as JSON and read by the report. One cell is one
+ * run: a freeze point, a learning rate, the new layer's rate and a seed.
+ */
+import type { ConfusionMatrix, Metrics } from './metrics.ts';
+
+/** The frost line of a run: this layer and every one before it keep their pretrained weights. */
+export interface FreezePoint {
+  /** MATLAB's layer number (the input is 1); null where nothing is frozen. */
+  readonly number: number | null;
+  /** The layer's name, or 'none'. */
+  readonly name: string;
+  /** True on the deepest point: all but the new layer is frozen. */
+  readonly all?: boolean;
+}
+
+export interface CellResult {
+  readonly freeze: FreezePoint;
+  /** Global rate: that of layers with mask 1. */
+  readonly learningRate: number;
+  /** Rate of the new layer: the global rate times its mask, 10 in the paper. */
+  readonly newLayerRate: number;
+  readonly seed: number;
+  readonly status: 'done' | 'failed';
+  /** Why it failed, as shown to the user. */
+  readonly error?: string;
+  /** Of the test set; both there when done. */
+  readonly metrics?: Metrics;
+  readonly confusion?: ConfusionMatrix;
+  /** Share of the training images that the final network classifies rightly. */
+  readonly trainAccuracy?: number;
+  readonly finalLoss?: number;
+  /** Wall time of this cell. */
+  readonly seconds: number;
+  /** Update steps made. */
+  readonly steps: number;
+  /** Mini-batch loss of each step; NaN and infinity become null in JSON and NaN when read back. */
+  readonly lossHistory?: readonly number[];
+}
+
+export interface GridResult {
+  readonly title: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** Wall time of the grid. */
+  readonly seconds: number;
+  readonly model: {
+    readonly name: string;
+    /** File, or the name of a zoo model. */
+    readonly source: string;
+    readonly sha256?: string;
+    /** Number of scalars in all parameters. */
+    readonly parameters: number;
+    /** A plain statement of what it was pretrained on. */
+    readonly note?: string;
+  };
+  readonly dataset: {
+    readonly name: string;
+    /** Names of the classes in the order of the confusion matrix. */
+    readonly classes: readonly string[];
+    /** Number of training and of test images. */
+    readonly train: number;
+    readonly test: number;
+    /** Images of each class in the two parts, in the order of `classes`. */
+    readonly counts: { readonly train: readonly number[]; readonly test: readonly number[] };
+    /** A plain statement of what the images are. */
+    readonly note?: string;
+  };
+  readonly adapter: {
+    readonly name: string;
+    readonly driver: string;
+    readonly kind: 'hardware' | 'software' | 'embedded';
+  };
+  /** The configuration as used: nested plain data. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** In order of depth, none first. */
+  readonly freezePoints: readonly FreezePoint[];
+  readonly learningRates: readonly number[];
+  readonly cells: readonly CellResult[];
+  readonly frostlineVersion: string;
+}

@@ -1,0 +1,253 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FrostlineError } from '../../src/errors.ts';
+import { writeFilesAtomically } from '../../src/files.ts';
+import { resultsCsv } from '../../src/report/csv.ts';
+import { duration, freezeLabel, freezePhrase, rate } from '../../src/report/format.ts';
+import { reportHtml } from '../../src/report/html.ts';
+import { html } from '../../src/report/markup.ts';
+import { readResults } from '../../src/report/read.ts';
+import { paperTable, summarise } from '../../src/report/summary.ts';
+import { terminalTable } from '../../src/report/terminal.ts';
+import { writeReport } from '../../src/report/write.ts';
+import type { GridResult } from '../../src/train/results.ts';
+import { alexnetPoints, cell, sampleGrid } from './grid.ts';
+
+const [none, conv1, , , , , , all] = alexnetPoints;
+
+/** Three freeze points, two rates, numbers to be checked by eye: a diagonal of 9/10, 7/10 and so on. */
+function smallGrid(cells: GridResult['cells']): GridResult {
+  const points = [none, conv1, all];
+  return { ...sampleGrid({ points, rates: [0.0001, 0.0002] }), freezePoints: points, cells };
+}
+const half = (right: number) => [
+  [right, 10 - right],
+  [10 - right, right],
+];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'frostline-report-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('format', () => {
+  it('writes rates, times and freeze points shortly', () => {
+    expect([0.000025, 0.000025 * 10, 1e-4 * 3, 0.02, 1e-7].map(rate)).toEqual([
+      '0.000025',
+      '0.00025',
+      '0.0003',
+      '0.02',
+      '1e-7',
+    ]);
+    expect([0.44, 59.6, 92, 3600, 7290].map(duration)).toEqual([
+      '0.4 s',
+      '1 min 0 s',
+      '1 min 32 s',
+      '1 h 0 min',
+      '2 h 1 min',
+    ]);
+    expect([none, conv1, all].map(freezeLabel)).toEqual(['none', '2 conv1', '20 fc7 (all)']);
+    expect(freezePhrase(conv1)).toBe('layers frozen through 2 (conv1)');
+  });
+});
+
+describe('html', () => {
+  it('escapes what is inserted, and only that', () => {
+    const name = `<b> & "x'`;
+    expect(html`<p title="${name}">${html`<i>${1}</i>`}${[name, undefined, false]}</p>`.text).toBe(
+      '<p title="&#60;b&#62; &#38; &#34;x&#39;"><i>1</i>&#60;b&#62; &#38; &#34;x&#39;</p>',
+    );
+  });
+});
+
+describe('summarise', () => {
+  it('finds the best; ties go to accuracy, then to the deeper freeze', () => {
+    const tied = [cell(none, 1e-4, half(9)), cell(conv1, 1e-4, half(9)), cell(all, 1e-4, half(7))];
+    expect(summarise(smallGrid(tied)).best?.freeze).toEqual(conv1);
+    const clear = [...tied, cell(none, 2e-4, half(10))];
+    expect(summarise(smallGrid(clear)).best).toMatchObject({
+      freeze: none,
+      series: { label: '0.0002' },
+      mean: { f1: 1 },
+    });
+  });
+
+  it('averages over seeds, with the sample standard deviation, and leaves out what failed', () => {
+    const summary = summarise(
+      smallGrid([
+        cell(none, 1e-4, half(9), { seed: 2 }),
+        cell(none, 1e-4, half(7), { seed: 1 }),
+        cell(none, 1e-4, undefined, { seed: 3 }),
+      ]),
+    );
+    const [entry] = summary.entries;
+    expect(entry.cells.map((c) => c.seed)).toEqual([1, 2, 3]);
+    expect(entry.mean!.accuracy).toBeCloseTo(0.8, 12);
+    expect(entry.deviation!.accuracy).toBeCloseTo(0.1 * Math.SQRT2, 12);
+    expect([summary.done.length, summary.failed.length, summary.repeated]).toEqual([2, 1, true]);
+  });
+
+  it("keeps a new layer's rate that is not the usual multiple apart from the columns", () => {
+    const summary = summarise(
+      smallGrid([
+        ...[none, conv1, all].map((point) => cell(point, 1e-4, half(8))),
+        cell(all, 1e-4, half(9), { newLayerRate: 0.02 }),
+      ]),
+    );
+    expect(summary.series.map((s) => s.label)).toEqual(['0.0001']);
+    expect(summary.extraSeries.map((s) => s.label)).toEqual(['0.0001, new layer 0.02']);
+    const table = paperTable(summary);
+    expect(table.best.map((e) => e.freeze.name)).toEqual(['fc7']);
+    expect(table.none).toHaveLength(1);
+    expect(table.all).toHaveLength(2);
+  });
+});
+
+describe('resultsCsv', () => {
+  it('has a line a cell at full precision, and neutralises formulas', () => {
+    const grid = smallGrid([
+      cell(none, 1e-4, half(9)),
+      cell(conv1, 1e-4, undefined, { error: '=1+1, "quoted"\nsecond line' }),
+    ]);
+    const rows: Record<string, string>[] = parse(resultsCsv(grid), { columns: true });
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toMatchObject({ freeze_number: '', freeze_name: 'none', learning_rate: '0.0001', status: 'done' });
+    expect(Number(rows[0].f1)).toBe(0.9);
+    expect(JSON.parse(rows[0].confusion)).toEqual(half(9));
+    expect(rows[1]).toMatchObject({
+      freeze_number: '2',
+      status: 'failed',
+      f1: '',
+      error: `'=1+1, "quoted"\nsecond line`,
+    });
+  });
+});
+
+describe('reportHtml', () => {
+  it('is one file that asks for nothing, with every cell in it', async () => {
+    const grid = sampleGrid();
+    const page = await reportHtml(grid);
+    expect(page.match(/<script|<link|@import|\bsrc=|url\((?!#)|https?:(?!\/\/www\.w3\.org)/)?.[0]).toBeUndefined();
+    const ids = [...page.matchAll(/\bid="([^"]*)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const [, id] of page.matchAll(/url\(#([^)]*)\)/g)) expect(ids).toContain(id);
+    expect(page.match(/<table class="matrix">/g)).toHaveLength(23);
+    expect(page.match(/Failed after 17 steps: loss is NaN at step 17/g)).toHaveLength(1);
+    expect([grid.model.note!, grid.dataset.note!].every((note) => page.includes(note))).toBe(true);
+    // Two sizes of each of the two figures.
+    expect(page.match(/<svg /g)).toHaveLength(4);
+    expect(page.match(/undefined|NaN(?! at step)|\[object/)?.[0]).toBeUndefined();
+  });
+
+  it('draws a point for each cell that is done and a cross for each that failed', async () => {
+    const page = await reportHtml(sampleGrid({ rates: [0.0001, 0.0002] }));
+    const figure = page.slice(page.indexOf('<svg'), page.indexOf('</svg>'));
+    const points = figure.match(/aria-roledescription="point"/g) ?? [];
+    expect(points).toHaveLength(15 + 1); // and the ring
+    expect(figure.match(/>×</g)).toHaveLength(1);
+  });
+
+  it('escapes names, notes, errors and settings', async () => {
+    const evil = '<img src=x onerror=alert(1)>"\'&';
+    const sample = sampleGrid();
+    const page = await reportHtml({
+      ...sample,
+      title: evil,
+      model: { ...sample.model, name: evil, source: evil, note: evil },
+      dataset: { ...sample.dataset, name: evil, note: evil, classes: [evil, evil] },
+      adapter: { name: evil, driver: evil, kind: 'software' },
+      settings: { [evil]: evil, nested: { [evil]: [evil] } },
+      freezePoints: sample.freezePoints.map((p) => (p.number === 2 ? { ...p, name: evil } : p)),
+      cells: sample.cells.map((c) => (c.status === 'failed' ? { ...c, error: evil } : c)),
+    });
+    expect(page.includes('<img')).toBe(false);
+  });
+
+  it('stands a grid in which every cell failed, and one with no cell', async () => {
+    const failed = smallGrid([cell(none, 1e-4), cell(all, 1e-4)]);
+    for (const grid of [failed, smallGrid([])]) {
+      expect((await reportHtml(grid)).match(/No cell of this grid finished/g)).toHaveLength(1);
+    }
+  });
+});
+
+describe('terminalTable', () => {
+  const grid = smallGrid([
+    cell(none, 1e-4, half(9)),
+    cell(conv1, 1e-4, half(10)),
+    cell(none, 2e-4, half(6)),
+    cell(conv1, 2e-4),
+  ]);
+
+  it('has freeze points in rows and rates in columns, the best starred', () => {
+    const text = terminalTable(grid, { columns: 100, color: false });
+    const row = (start: string) =>
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`│ ${start}`))
+        ?.split('│')
+        .map((c) => c.trim());
+    expect(row('freeze')).toEqual(['', 'freeze', 'rate 0.0001', 'rate 0.0002', '']);
+    expect(row('none')).toEqual(['', 'none', '0.900 (90.0 %)', '0.600 (60.0 %)', '']);
+    expect(row('2 conv1')).toEqual(['', '2 conv1', '1.000 (100.0 %) *', 'failed', '']);
+    expect(text).toContain('failed 2 conv1, rate 0.0002, seed 1: loss is NaN at step 17');
+    expect(text).toContain('* Best F1 1.000 (accuracy 100.0 %): layers frozen through 2 (conv1), rate 0.0001');
+    expect(text).toContain('3 of 4 cells done');
+  });
+
+  it('keeps to a narrow terminal', () => {
+    const table = terminalTable(grid, { columns: 48, color: false }).split('\nfailed ')[0];
+    expect(Math.max(...table.split('\n').map((line) => line.length))).toBeLessThanOrEqual(48);
+    expect(table.split('\n')[2]).toMatch(/^none +0\.0002 +0\.600 \(60\.0 %\)/);
+  });
+
+  it('colours only when told or able to', () => {
+    const controlCode = String.fromCharCode(27);
+    expect(terminalTable(grid, { columns: 100, color: false })).not.toContain(controlCode);
+    expect(terminalTable(grid, { columns: 100, color: true })).toContain(controlCode);
+  });
+});
+
+describe('writeReport and readResults', () => {
+  it('reads back what it wrote', async () => {
+    const grid = sampleGrid();
+    const paths = await writeReport(join(folder, 'a', 'b'), grid);
+    expect(Object.values(paths).map((p) => p.slice(folder.length))).toEqual([
+      '/a/b/results.csv',
+      '/a/b/results.json',
+      '/a/b/report.html',
+    ]);
+    expect((await readdir(join(folder, 'a', 'b'))).sort()).toEqual(['report.html', 'results.csv', 'results.json']);
+    // toEqual treats NaN as equal to NaN, and a missing key as undefined.
+    expect(await readResults(join(folder, 'a', 'b'))).toEqual(grid);
+  });
+
+  it.each([
+    ['{"title": 3', /results\.json: not valid JSON/],
+    ['{"title": 3}', /title: Invalid input: expected string/],
+  ])('names what is wrong with %s', async (text, message) => {
+    await writeFile(join(folder, 'results.json'), text);
+    await expect(readResults(folder)).rejects.toThrow(FrostlineError);
+    await expect(readResults(folder)).rejects.toThrow(message);
+  });
+
+  it('names a folder that holds no results', async () => {
+    await expect(readResults(join(folder, 'nowhere'))).rejects.toThrow(
+      /nowhere\/results\.json: cannot be read \(ENOENT\)/,
+    );
+  });
+
+  it('leaves nothing behind when it cannot write, and keeps the old file', async () => {
+    const target = join(folder, 'kept');
+    await writeFilesAtomically(target, { 'one.txt': 'old' });
+    await expect(writeFilesAtomically(target, { 'one.txt': 'new', 'one.txt/two.txt': 'x' })).rejects.toThrow(
+      FrostlineError,
+    );
+    expect(await readdir(target)).toEqual(['one.txt']);
+    expect(await readFile(join(target, 'one.txt'), 'utf8')).toBe('old');
+  });
+});
