@@ -79,11 +79,16 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
   );
 }
 
-/** y[n, c, ...] = x[n, c, ...] scale[c] + shift[c], constants of one value or one a channel. */
+/**
+ * y = x scale + shift with constants: one value, one a channel, or one an element of an item. Element i of an item of n
+ * uses constant floor(i length / n).
+ */
 export function affine(x: Tensor, scale: readonly number[], shift: readonly number[], name = 'affine'): Tensor {
-  const [batch, channels = 1] = x.shape;
+  const batch = x.shape[0];
+  const item = x.size / batch;
+  const channels = Math.max(scale.length, shift.length);
   for (const [what, values] of Object.entries({ scale, shift })) {
-    if (values.length !== 1 && values.length !== channels) {
+    if ((values.length !== 1 && values.length !== channels) || item % channels !== 0) {
       refuse(
         name,
         `${values.length} values of ${what} for ${x.name} ${shapeText(x.shape)}`,
@@ -92,7 +97,7 @@ export function affine(x: Tensor, scale: readonly number[], shift: readonly numb
     }
   }
   const itemBytes = x.bytes / batch;
-  const plane = x.size / batch / channels;
+  const plane = item / channels;
   const scale_step = scale.length > 1 ? 1 : 0;
   const shift_step = shift.length > 1 ? 1 : 0;
   const scaleOf = (emit: ForwardEmitter) => emit.constant(`${name} scale`, Float32Array.from(scale)).view();

@@ -1,0 +1,119 @@
+/**
+ * From a `Network` to tensors of the graph: one operation a node, one `Parameter` a weight and bias. The parameters are
+ * made once (`parametersOf`) and shared by every batch size and purpose that the network is built for.
+ */
+
+import { softmax } from '../graph/ops/classification.ts';
+import { conv2d } from '../graph/ops/conv2d.ts';
+import { add, affine, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
+import { linear } from '../graph/ops/linear.ts';
+import { averagePool, globalAveragePool, lrn, maxPool } from '../graph/ops/spatial.ts';
+import { input, Parameter, type Tensor } from '../graph/tensor.ts';
+import type { Network, Node } from './network.ts';
+
+/** A network's parameters by name, in its order. Biases do not decay, as in MATLAB (BiasL2Factor 0). */
+export function parametersOf(network: Network): Map<string, Parameter> {
+  const biases = new Set(network.nodes.map((node) => node.bias));
+  return new Map(
+    [...network.parameters].map(([name, value]) => [
+      name,
+      new Parameter(name, value.shape, () => asOwnBuffer(value.data), { decayFactor: biases.has(name) ? 0 : 1 }),
+    ]),
+  );
+}
+
+function asOwnBuffer(data: Float32Array): Float32Array<ArrayBuffer> {
+  return data as Float32Array<ArrayBuffer>;
+}
+
+export interface BuildOptions {
+  readonly batch: number;
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  /** the image, where it is no plain input (the warp's output) */
+  readonly image?: Tensor;
+  /** leave dropout out */
+  readonly withoutDropout?: boolean;
+}
+
+export interface BuiltNetwork {
+  /** by name, without the image where it was given */
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  /** every activation by its value's name */
+  readonly values: ReadonlyMap<string, Tensor>;
+  /** the network's outputs, in its order */
+  readonly outputs: readonly Tensor[];
+  /** what goes into the softmax: the first output, or its input where a softmax ends the network */
+  readonly logits: Tensor;
+}
+
+/** @throws FrostlineError when shapes do not fit; the message names the node */
+export function buildNetwork(network: Network, options: BuildOptions): BuiltNetwork {
+  const { batch, parameters, image, withoutDropout = false } = options;
+  const inputs = new Map<string, Tensor>();
+  const values = new Map<string, Tensor>();
+  network.inputs.forEach(({ name, shape }, i) => {
+    if (i === 0 && image !== undefined) values.set(name, image);
+    else {
+      const tensor = input(name, [batch, ...shape]);
+      inputs.set(name, tensor);
+      values.set(name, tensor);
+    }
+  });
+  for (const node of network.nodes) {
+    const reads = node.inputs.map((name) => values.get(name)!);
+    const skip = node.op.kind === 'identity' || (node.op.kind === 'dropout' && withoutDropout);
+    values.set(node.output, skip ? reads[0] : build(node, reads, parameters));
+  }
+  const outputs = network.outputs.map((name) => values.get(name)!);
+  return { inputs, values, outputs, logits: beforeSoftmax(network, values) };
+}
+
+/** Walks back from the first output over a softmax and what only reshapes. */
+function beforeSoftmax(network: Network, values: ReadonlyMap<string, Tensor>): Tensor {
+  let name = network.outputs[0];
+  for (;;) {
+    const node = network.nodes.find((candidate) => candidate.output === name);
+    if (node === undefined) break;
+    if (node.op.kind === 'softmax') return values.get(node.inputs[0])!;
+    if (!['flatten', 'reshape', 'identity'].includes(node.op.kind)) break;
+    name = node.inputs[0];
+  }
+  return values.get(network.outputs[0])!;
+}
+
+function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<string, Parameter>): Tensor {
+  const { op, name } = node;
+  const [x] = reads;
+  const weight = node.weight === undefined ? undefined : parameters.get(node.weight);
+  const bias = node.bias === undefined ? undefined : parameters.get(node.bias);
+  switch (op.kind) {
+    case 'conv2d':
+      return conv2d(x, weight!, bias, { ...op, name });
+    case 'linear':
+      return linear(x, weight!, bias, name);
+    case 'relu':
+      return relu(x, name);
+    case 'lrn':
+      return lrn(x, { ...op, name });
+    case 'maxPool':
+      return maxPool(x, { ...op, name });
+    case 'averagePool':
+      return averagePool(x, { ...op, name });
+    case 'globalAveragePool':
+      return globalAveragePool(x, name);
+    case 'softmax':
+      return softmax(x, name);
+    case 'dropout':
+      return dropout(x, op.ratio, name);
+    case 'flatten':
+      return flatten(x, name);
+    case 'reshape':
+      return reshape(x, [x.shape[0], ...op.shape], name);
+    case 'affine':
+      return affine(x, op.scale, op.shift, name);
+    case 'add':
+      return add(x, reads[1], name);
+    case 'identity':
+      return x;
+  }
+}
