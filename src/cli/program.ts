@@ -183,7 +183,7 @@ async function collect(
   const [{ readValue }, { checkValues }] = await Promise.all([import('./options.ts'), import('./check-values.ts')]);
   const positional = Object.fromEntries(
     given.argumentSpecs.flatMap((spec, i) =>
-      given.positional[i] === undefined ? [] : [[spec.key, readArgument(spec, given.positional[i], readValue)]],
+      isAbsent(given.positional[i]) ? [] : [[spec.key, readArgument(spec, given.positional[i], readValue)]],
     ),
   );
   const flags = Object.fromEntries(
@@ -200,6 +200,11 @@ async function collect(
     ...(command.arguments && checkValues(command.arguments, positional, (key) => key, name)),
     ...checkValues(command.options, { ...config, ...flags }, source, name),
   };
+}
+
+/** commander gives an empty list for an optional list that was left out. */
+function isAbsent(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
 /** Positional lists are file names as the shell gave them: not split at commas. */

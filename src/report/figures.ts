@@ -72,8 +72,9 @@ export async function f1Figure(summary: GridSummary, { width, narrow }: FigureSi
     };
   });
   const scoresShown = values.flatMap((v) => [v.f1, v.low, v.high]).filter((v) => v !== null);
-  const low = Math.max(0, Math.floor(Math.min(1, ...scoresShown) * 20 - 0.2) / 20);
-  const high = Math.min(1, Math.ceil(Math.max(0, ...scoresShown) * 20 + 0.2) / 20);
+  const shown = scoresShown.length > 0 ? scoresShown : [0, 1];
+  const low = Math.max(0, Math.floor(Math.min(...shown) * 20 - 0.2) / 20);
+  const high = Math.min(1, Math.ceil(Math.max(...shown) * 20 + 0.2) / 20);
   // The number over the name; a phone and a deep network have room for the number only.
   const roomForNames = width / order.length >= 46;
   const x = {
@@ -245,9 +246,17 @@ function thin(history: readonly number[]): { step: number; loss: number | null }
 async function render(prefix: string, spec: vegaLite.TopLevelSpec): Promise<string> {
   const view = new vega.View(vega.parse(vegaLite.compile(spec).spec), { renderer: 'none', logLevel: vega.Error });
   try {
-    const svg = await view.toSVG();
-    return svg.replaceAll(/(id="|url\(#)/g, `$1${prefix}-`);
+    return renameIds(await view.toSVG(), prefix);
   } finally {
     view.finalize();
   }
+}
+
+/** vega counts ids through the process; counted through the figure, the same results give the same page. */
+function renameIds(svg: string, prefix: string): string {
+  const names = new Map<string, string>();
+  return svg.replaceAll(/(id="|url\(#)([^")]+)/g, (_, before: string, id: string) => {
+    if (!names.has(id)) names.set(id, `${prefix}-${names.size}`);
+    return before + names.get(id);
+  });
 }

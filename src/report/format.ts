@@ -36,7 +36,7 @@ export function freezePhrase(point: FreezePoint): string {
 
 /** 92 -> '1 min 32 s' */
 export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);

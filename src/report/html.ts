@@ -116,7 +116,7 @@ async function f1Section(grid: GridResult, summary: GridSummary): Promise<Html> 
     deepest ? html`, ${deepest.number!} trains the new layer alone` : ''
   }. The ring marks the best point${summary.repeated && '; points are means over seeds, bars reach from the lowest to the highest seed'}${
     summary.failed.length > 0 && '; × marks a cell that failed'
-  }. The axis of F1 does not start at 0.${elsewhere(summary)}`;
+  }. The axis of F1 covers only the range of the scores.${elsewhere(summary)}`;
   return html`<section><h2>F1 over the freeze layer</h2>
 ${await twoSizes((size) => f1Figure(summary, size), 'F1 over the last frozen layer', caption)}</section>`;
 }
