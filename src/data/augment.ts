@@ -71,7 +71,7 @@ const AUGMENT_STREAM = 0x61756767;
  * in pixels, with pixel i's centre at i. The image is scaled, then rotated, then reflected, all about its centre, then
  * translated. (MathWorks does not publish its order.) A draw depends on the seed, the epoch and the sample alone.
  */
-export function drawTransforms(preset: AugmentPreset, draw: TransformDraw): Float32Array {
+export function drawTransforms(preset: AugmentPreset, draw: TransformDraw): Float32Array<ArrayBuffer> {
   check(preset);
   const { seed, epoch, samples, height, width } = draw;
   const transforms = new Float32Array(samples.length * 6);

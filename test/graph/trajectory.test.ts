@@ -10,7 +10,7 @@ import { alexnetSmall } from '../../src/models/tables.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { useGpu } from '../support/gpu.ts';
-import { hasPython, python } from '../support/python.ts';
+import { hasPython, python } from '../support/oracle.ts';
 
 const TORCH = `
 import json, sys, torch
@@ -65,16 +65,20 @@ for (const momentum of [0.9, 0.99]) {
       const labels = Uint32Array.of(0, 2, 1, 1);
       const settings = { steps: 12, rate: 0.002, momentum, decay: 0.01 };
 
-      const expected = python<{ losses: number[]; parameters: Record<string, number[]> }>(TORCH, {
-        ...settings,
-        masks,
-        x: Array.from(x),
-        shape: [batch, 3, 64, 64],
-        labels: Array.from(labels),
-        parameters: Object.fromEntries(
-          [...network.parameters].map(([name, { shape, data }]) => [name, { shape, data: Array.from(data) }]),
-        ),
-      });
+      const expected = python<{ losses: number[]; parameters: Record<string, number[]> }>(
+        TORCH,
+        {
+          ...settings,
+          masks,
+          x: Array.from(x),
+          shape: [batch, 3, 64, 64],
+          labels: Array.from(labels),
+          parameters: Object.fromEntries(
+            [...network.parameters].map(([name, { shape, data }]) => [name, { shape, data: Array.from(data) }]),
+          ),
+        },
+        'torch',
+      );
 
       const built = buildNetwork(network, { batch, parameters, withoutDropout: true });
       const labelTensor = input('labels', [batch], 'u32');

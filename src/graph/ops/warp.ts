@@ -14,22 +14,22 @@ export interface WarpOptions extends Normalisation {
 }
 
 /**
- * @param images [count, height, width] of u32, one RGBA pixel a word
- * @param transforms [N, 6]: xin = a xout + b yout + c, yin = d xout + e yout + f for each image of the batch
- * @returns [N, channels, height, width], image n being images[n] warped, then (value * scale - mean) / std
+ * @param images [count, height, width] of u32, one RGBA pixel a word; they must fit one binding
+ * @param source [N] of u32: which image each of the batch is
+ * @param transforms [N, 6]: xin = a xout + b yout + c, yin = d xout + e yout + f for each of the batch
+ * @returns [N, channels, height, width]: images[source[n]] warped, then (value * scale - mean) / std
  */
-export function warp(images: Tensor, transforms: Tensor, options: WarpOptions): Tensor {
+export function warp(images: Tensor, source: Tensor, transforms: Tensor, options: WarpOptions): Tensor {
   const { size, channels, fill, name = 'warp' } = options;
-  const [batch, height, width] = images.shape;
-  if (images.type !== 'u32' || images.shape.length !== 3 || transforms.size !== 6 * batch) {
+  const [, height, width] = images.shape;
+  const batch = source.size;
+  if (images.type !== 'u32' || images.shape.length !== 3 || source.type !== 'u32' || transforms.size !== 6 * batch) {
     refuse(
       name,
-      `images ${shapeText(images.shape)}, transforms ${shapeText(transforms.shape)}`,
-      'Give [N, H, W] and [N, 6].',
+      `images ${shapeText(images.shape)}, source ${shapeText(source.shape)}, transforms ${shapeText(transforms.shape)}`,
+      'Give [count, H, W], [N] and [N, 6].',
     );
   }
-  const order = Uint32Array.from({ length: batch }, (_, i) => i);
-  const imageBytes = 4 * height * width;
   const outputBytes = 4 * channels * size[0] * size[1];
   const params = {
     channels,
@@ -44,15 +44,13 @@ export function warp(images: Tensor, transforms: Tensor, options: WarpOptions): 
     {
       name: 'warp',
       forward(emit) {
-        const source = emit.constant('order of the batch', new Float32Array(order.buffer));
-        for (const window of windows(emit.gpu, batch, [imageBytes, outputBytes], `${name}: one image`)) {
+        for (const window of windows(emit.gpu, batch, [outputBytes], `${name}: one image`)) {
           emit.run(
             augmentWarp,
             { ...params, batch: window.count },
             {
-              images: rows(emit.value(images), imageBytes, window),
-              // Indices count from the window's own first image.
-              source: rows(source, 4, { first: 0, count: window.count }),
+              images: emit.value(images).view(),
+              source: rows(emit.value(source), 4, window),
               transform: rows(emit.value(transforms), 24, window),
               y: rows(emit.value(emit.output), outputBytes, window),
             },
@@ -61,7 +59,7 @@ export function warp(images: Tensor, transforms: Tensor, options: WarpOptions): 
       },
       backward: null,
     },
-    [images, transforms],
+    [images, source, transforms],
     [batch, channels, ...size],
     name,
   );

@@ -1,0 +1,67 @@
+/** Inference over a data set with the parameters as they are on the device. */
+import type { Gpu } from '../gpu/device.ts';
+import { type CompiledGraph, compile } from '../graph/compile.ts';
+import { softmax } from '../graph/ops/classification.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { buildNetwork } from '../models/build.ts';
+import type { TrainingData } from './data.ts';
+import { createFeed, type Feed } from './feed.ts';
+import type { Model } from './model.ts';
+
+export interface Evaluation {
+  /** class of each sample: the first of the largest probabilities */
+  readonly predictions: Uint32Array<ArrayBuffer>;
+  /** [samples, classes] */
+  readonly probabilities: Float32Array<ArrayBuffer>;
+  readonly classes: number;
+}
+
+export class Evaluator {
+  private readonly graph: CompiledGraph;
+  private readonly feed: Feed;
+  private readonly probabilities: Tensor;
+  private readonly data: TrainingData;
+  private readonly batch: number;
+
+  private constructor(graph: CompiledGraph, feed: Feed, probabilities: Tensor, data: TrainingData, batch: number) {
+    this.graph = graph;
+    this.feed = feed;
+    this.probabilities = probabilities;
+    this.data = data;
+    this.batch = batch;
+  }
+
+  /** Compiles once for a data set; `run` may follow any number of changes of the parameters. */
+  static async compile(gpu: Gpu, model: Model, data: TrainingData, batch: number): Promise<Evaluator> {
+    const feed = createFeed(gpu, model.network, data, batch);
+    const { logits } = buildNetwork(model.network, { batch, parameters: model.parameters, image: feed.image });
+    const probabilities = softmax(logits);
+    const graph = await compile(gpu, { outputs: [probabilities] });
+    feed.load(graph);
+    return new Evaluator(graph, feed, probabilities, data, batch);
+  }
+
+  async run(signal?: AbortSignal): Promise<Evaluation> {
+    const count = this.data.labels.length;
+    const classes = this.probabilities.size / this.batch;
+    const probabilities = new Float32Array(count * classes);
+    for (let first = 0; first < count; first += this.batch) {
+      signal?.throwIfAborted();
+      // The last batch is filled up with its first sample; what comes of those is dropped.
+      const samples = Array.from({ length: this.batch }, (_, i) => (first + i < count ? first + i : first));
+      this.feed.write(this.graph, samples);
+      const [bytes] = await this.graph.run([this.probabilities]);
+      const take = Math.min(this.batch, count - first) * classes;
+      probabilities.set(new Float32Array(bytes, 0, take), first * classes);
+    }
+    const predictions = Uint32Array.from({ length: count }, (_, i) => {
+      const row = probabilities.subarray(i * classes, (i + 1) * classes);
+      return row.indexOf(Math.max(...row));
+    });
+    return { predictions, probabilities, classes };
+  }
+
+  destroy(): void {
+    this.graph.destroy();
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * How samples get into a compiled graph. 8-bit images stay resident on the device where one binding holds them all, and
+ * a step sends only indices and transforms; a larger set is sent batch by batch. Tensors are always sent.
+ */
+import { FrostlineError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { CompiledGraph } from '../graph/compile.ts';
+import { warp } from '../graph/ops/warp.ts';
+import { input, type Tensor } from '../graph/tensor.ts';
+import { IDENTITY_TRANSFORM } from '../kernels/augment/augment.ts';
+import type { Network } from '../models/network.ts';
+import type { TrainingData } from './data.ts';
+
+export interface Feed {
+  /** the network's input, [batch, C, H, W] */
+  readonly image: Tensor;
+  /** Sends what stays resident; once, after compilation. */
+  load(graph: CompiledGraph): void;
+  /** Sends one batch: samples and, for images, six numbers of inverse affine map each (identity where left out). */
+  write(graph: CompiledGraph, samples: ArrayLike<number>, transforms?: Float32Array<ArrayBuffer>): void;
+}
+
+/** @throws FrostlineError when the data do not fit the network's input, or it has no preprocessing for images */
+export function createFeed(gpu: Gpu, network: Network, data: TrainingData, batch: number, fill = 0): Feed {
+  const [{ name, shape }] = network.inputs;
+  return data.kind === 'images' ? imageFeed(gpu, network, data, batch, fill) : tensorFeed(data, batch, name, shape);
+}
+
+function tensorFeed(
+  data: TrainingData & { kind: 'tensors' },
+  batch: number,
+  name: string,
+  shape: readonly number[],
+): Feed {
+  if (data.shape.join() !== shape.join()) {
+    throw new FrostlineError(
+      `The tensors are [${data.shape.join(', ')}] an item, the network's input ${name} is [${shape.join(', ')}]. ` +
+        'Make them anew in that shape.',
+    );
+  }
+  const image = input(name, [batch, ...shape]);
+  const item = image.size / batch;
+  const values = new Float32Array(image.size);
+  return {
+    image,
+    load() {},
+    write(graph, samples) {
+      for (let i = 0; i < batch; i++) {
+        values.set(data.values.subarray(samples[i] * item, (samples[i] + 1) * item), i * item);
+      }
+      graph.write(image, values);
+    },
+  };
+}
+
+function imageFeed(
+  gpu: Gpu,
+  network: Network,
+  data: TrainingData & { kind: 'images' },
+  batch: number,
+  fill: number,
+): Feed {
+  const { preprocessing } = network;
+  if (preprocessing === undefined) {
+    throw new FrostlineError(
+      `How images become the input of ${network.name} is not known. Give --preprocessing, a preset's name.`,
+    );
+  }
+  const [{ name, shape }] = network.inputs;
+  const [channels, height, width] = shape;
+  if (channels !== 1 && channels !== 3) {
+    throw new FrostlineError(`Input ${name} has ${channels} channels; images give 1 or 3. Train on tensors instead.`);
+  }
+  const { height: imageHeight, width: imageWidth, labels } = data;
+  const pixels = new Uint32Array(data.pixels.buffer, data.pixels.byteOffset, data.pixels.byteLength / 4);
+  const plane = imageHeight * imageWidth;
+  const resident = 4 * pixels.length <= gpu.limits.maxBinding - gpu.limits.offsetAlignment;
+  const images = input('images', [resident ? labels.length : batch, imageHeight, imageWidth], 'u32');
+  const source = input('source', [batch], 'u32');
+  const transforms = input('transforms', [batch, 6]);
+  const image = warp(images, source, transforms, { ...preprocessing, size: [height, width], channels, fill, name });
+  const identity = Float32Array.from({ length: 6 * batch }, (_, i) => IDENTITY_TRANSFORM[i % 6]);
+  const part = new Uint32Array(resident ? 0 : batch * plane);
+  return {
+    image,
+    load(graph) {
+      if (resident) graph.write(images, pixels);
+      else
+        graph.write(
+          source,
+          Uint32Array.from({ length: batch }, (_, i) => i),
+        );
+    },
+    write(graph, samples, drawn = identity) {
+      if (resident) graph.write(source, Uint32Array.from(samples));
+      else {
+        for (let i = 0; i < batch; i++) {
+          part.set(pixels.subarray(samples[i] * plane, (samples[i] + 1) * plane), i * plane);
+        }
+        graph.write(images, part);
+      }
+      graph.write(transforms, drawn);
+    },
+  };
+}

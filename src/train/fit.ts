@@ -1,0 +1,220 @@
+/**
+ * One training run. Everything of a step runs on the device: warp, forward, loss, backward, update, count of correct
+ * predictions. The host sends indices and transforms, keeps a few steps in flight, and reads each step's loss late.
+ */
+import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
+import { batchesOf, epochOrder, type Shuffle } from '../data/batches.ts';
+import { FrostlineError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { type CompiledGraph, compile } from '../graph/compile.ts';
+import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classification.ts';
+import { input, type Tensor } from '../graph/tensor.ts';
+import { buildNetwork } from '../models/build.ts';
+import type { TrainingData } from './data.ts';
+import { createFeed, type Feed } from './feed.ts';
+import type { Model } from './model.ts';
+
+export interface FitSettings {
+  /** the global rate; a parameter's mask multiplies it */
+  readonly learningRate: number;
+  readonly momentum: number;
+  /** L2 factor, on weights, not on biases */
+  readonly weightDecay: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly shuffle: Shuffle;
+  readonly augment: AugmentPreset;
+  /** false leaves dropout layers out */
+  readonly dropout: boolean;
+  readonly seed: number;
+  /** a weight for each class in the loss */
+  readonly classWeights?: readonly number[];
+}
+
+export interface StepRecord {
+  /** from 0 */
+  readonly step: number;
+  /** from 0 */
+  readonly epoch: number;
+  /** mean loss of the mini-batch, before the update */
+  readonly loss: number;
+  /** share of the mini-batch classified rightly, before the update */
+  readonly accuracy: number;
+  readonly learningRate: number;
+  readonly imagesPerSecond: number;
+}
+
+export interface FitHooks {
+  onStep?(record: StepRecord, steps: number): void;
+  readonly signal?: AbortSignal;
+}
+
+/** How many steps are submitted before the oldest one's loss is awaited. */
+const STEPS_IN_FLIGHT = 3;
+
+/** A compiled training step for one set of masks. Rates, momentum, decay and seed are free from run to run. */
+export class TrainingStep {
+  readonly graph: CompiledGraph;
+  private readonly gpu: Gpu;
+  private readonly model: Model;
+  private readonly data: TrainingData;
+  private readonly feed: Feed;
+  private readonly labels: Tensor;
+  private readonly loss: Tensor;
+  private readonly correct: Tensor;
+  private readonly batchSize: number;
+
+  private constructor(
+    gpu: Gpu,
+    model: Model,
+    data: TrainingData,
+    graph: CompiledGraph,
+    feed: Feed,
+    tensors: { labels: Tensor; loss: Tensor; correct: Tensor },
+  ) {
+    this.gpu = gpu;
+    this.model = model;
+    this.data = data;
+    this.graph = graph;
+    this.feed = feed;
+    this.labels = tensors.labels;
+    this.loss = tensors.loss;
+    this.correct = tensors.correct;
+    this.batchSize = tensors.labels.size;
+  }
+
+  static async compile(
+    gpu: Gpu,
+    model: Model,
+    data: TrainingData,
+    settings: Pick<FitSettings, 'batchSize' | 'dropout' | 'classWeights' | 'augment'>,
+  ): Promise<TrainingStep> {
+    const { batchSize, dropout, classWeights, augment } = settings;
+    const feed = createFeed(gpu, model.network, data, batchSize, augment.fill);
+    const { logits } = buildNetwork(model.network, {
+      batch: batchSize,
+      parameters: model.parameters,
+      image: feed.image,
+      withoutDropout: !dropout,
+    });
+    checkLabels(data.labels, logits.size / batchSize, model.network.name);
+    const labels = input('labels', [batchSize], 'u32');
+    const loss = softmaxCrossEntropy(logits, labels, classWeights);
+    const correct = countCorrect(argMax(logits), labels);
+    const graph = await compile(gpu, { loss, outputs: [correct], update: true });
+    feed.load(graph);
+    return new TrainingStep(gpu, model, data, graph, feed, { labels, loss, correct });
+  }
+
+  /** Steps of one epoch; the incomplete batch at the end is left out, as MATLAB does. */
+  stepsAnEpoch(): number {
+    return Math.floor(this.data.labels.length / this.batchSize);
+  }
+
+  /**
+   * Trains from the parameters' present values, momentum starting at zero.
+   * @returns a record for each step
+   * @throws FrostlineError when the loss is NaN or infinite: names the step and the first layer that is not finite
+   */
+  async fit(settings: FitSettings, hooks: FitHooks = {}): Promise<StepRecord[]> {
+    const { epochs, shuffle, seed, augment, learningRate, momentum, weightDecay } = settings;
+    const { labels } = this.data;
+    this.graph.resetMomentum();
+    const records: StepRecord[] = [];
+    const flight: Promise<void>[] = [];
+    const steps = epochs * this.stepsAnEpoch();
+    let step = 0;
+    let last = performance.now();
+    try {
+      for (let epoch = 0; epoch < epochs; epoch++) {
+        const order = epochOrder(labels.length, { shuffle, seed, epoch });
+        for (const batch of batchesOf(order, { batchSize: this.batchSize })) {
+          hooks.signal?.throwIfAborted();
+          this.graph.setStep({ learningRate, momentum, weightDecay, step, seed });
+          this.graph.write(
+            this.labels,
+            Uint32Array.from(batch, (i) => labels[i]),
+          );
+          this.feed.write(this.graph, batch, this.transforms(augment, { seed, epoch, samples: batch }));
+          const at = { step, epoch, learningRate };
+          flight.push(
+            this.graph.run([this.loss, this.correct]).then(async ([lossBytes, correctBytes]) => {
+              const loss = new Float32Array(lossBytes)[0];
+              if (!Number.isFinite(loss)) throw await this.explain(at.step, loss);
+              const now = performance.now();
+              const record: StepRecord = {
+                ...at,
+                loss,
+                accuracy: new Uint32Array(correctBytes)[0] / this.batchSize,
+                imagesPerSecond: (1000 * this.batchSize) / (now - last),
+              };
+              last = now;
+              records.push(record);
+              hooks.onStep?.(record, steps);
+            }),
+          );
+          if (flight.length >= STEPS_IN_FLIGHT) await flight.shift();
+          step++;
+        }
+      }
+      await Promise.all(flight);
+    } catch (error) {
+      await Promise.allSettled(flight);
+      throw error;
+    }
+    return records;
+  }
+
+  destroy(): void {
+    this.graph.destroy();
+  }
+
+  private transforms(
+    preset: AugmentPreset,
+    draw: { seed: number; epoch: number; samples: Uint32Array },
+  ): Float32Array<ArrayBuffer> | undefined {
+    if (this.data.kind === 'tensors') return undefined;
+    const { height, width } = this.data;
+    return drawTransforms(preset, { ...draw, height, width });
+  }
+
+  /** Names the first layer whose output is not finite, with the weights as they are now. */
+  private async explain(step: number, loss: number): Promise<FrostlineError> {
+    const { network, parameters } = this.model;
+    let where = 'every layer is finite in inference';
+    const built = buildNetwork(network, { batch: this.batchSize, parameters, image: this.feed.image });
+    const graph = await compile(this.gpu, { outputs: [...built.values.values()].filter((t) => t.source) });
+    try {
+      this.feed.load(graph);
+      this.feed.write(
+        graph,
+        Array.from({ length: this.batchSize }, (_, i) => i),
+      );
+      await graph.run();
+      for (const node of network.nodes) {
+        const tensor = built.values.get(node.output)!;
+        if (tensor.source === undefined) continue;
+        if (!(await graph.read(tensor)).every(Number.isFinite)) {
+          where = `the first layer that is not finite is ${node.name}`;
+          break;
+        }
+      }
+    } finally {
+      graph.destroy();
+    }
+    return new FrostlineError(
+      `The loss is ${loss} at step ${step}; ${where}. Use a smaller learning rate or a smaller momentum.`,
+    );
+  }
+}
+
+/** @throws FrostlineError when a label is no class of the network */
+export function checkLabels(labels: Uint32Array, classes: number, network: string): void {
+  const at = labels.findIndex((label) => label >= classes);
+  if (at >= 0) {
+    throw new FrostlineError(
+      `Sample ${at} has the label ${labels[at]}; ${network} has ${classes} classes, 0 to ${classes - 1}. ` +
+        'Correct the labels, or let the classifier be replaced.',
+    );
+  }
+}
