@@ -37,3 +37,11 @@ for (const [name, cases] of Object.entries(suites)) {
     for (const testCase of cases(testSeed)) it(testCase.name, () => checkCase(gpu(), testCase));
   });
 }
+
+describe(`kernels in dispatches folded into two dimensions (seed ${testSeed})`, () => {
+  // 15 workgroups in a dimension: rows that do not come out even, threads and workgroups beyond the last element.
+  const gpu = useGpu({ limits: { maxWorkgroups: 15 } });
+  for (const cases of [affineCases, augmentCases, biasCases, lrnCases]) {
+    for (const testCase of cases(testSeed)) it(testCase.name, () => checkCase(gpu(), testCase));
+  }
+});

@@ -5,8 +5,9 @@
  *   l[n]    = -log p[n, label[n]] = log S[n] + m[n] - x[n, label[n]]
  *   loss    = (1 / W) * sum over n of  w[label[n]] l[n],   W = sum over n of w[label[n]]      (PyTorch's weighted mean)
  *
- * l is never taken from p, which underflows: with extreme logits it stays finite and its gradient right. An infinite
- * or NaN logit makes the row's probabilities, and with them the loss, infinite or NaN.
+ * l is never taken from p, which underflows: with extreme logits it stays finite and its gradient right. A NaN or
+ * an infinite maximum makes the row's probabilities, and with them loss and gradient, NaN; -infinity at the label makes
+ * the loss infinite.
  *
  * Derivative: dl[n]/dx[n, i] = p[n, i] - [i = label[n]], so with the loss's own gradient `upstream` (one value)
  *
@@ -16,6 +17,7 @@
  * also gives W, and the gradient. Labels must be below `columns`: the host checks them.
  */
 import { defineKernel, perElement } from '../kernel.ts';
+import { largerFunction, poisonFunction } from '../nan.ts';
 
 const params = { rows: 'u32', columns: 'u32' } as const;
 
@@ -38,18 +40,17 @@ export const softmaxLossForward = defineKernel({
   let row = p.logits_base + index * p.columns;
   let out = p.probabilities_base + index * p.columns;
   var largest = logits[row];
-  for (var i = 1u; i < p.columns; i++) {
-    let value = logits[row + i];
-    if (value > largest) { largest = value; }
-  }
+  for (var i = 1u; i < p.columns; i++) { largest = larger(largest, logits[row + i]); }
+  let spoiled = poison(largest);
   var sum = 0.0;
   for (var i = 0u; i < p.columns; i++) {
     let power = exp(logits[row + i] - largest);
     probabilities[out + i] = power;
     sum += power;
   }
-  for (var i = 0u; i < p.columns; i++) { probabilities[out + i] /= sum; }
-  losses[p.losses_base + index] = log(sum) + (largest - logits[row + labels[p.labels_base + index]]);`,
+  for (var i = 0u; i < p.columns; i++) { probabilities[out + i] = probabilities[out + i] / sum + spoiled; }
+  losses[p.losses_base + index] = log(sum) + (largest - logits[row + labels[p.labels_base + index]]) + spoiled;`,
+      largerFunction + poisonFunction,
     ),
   ],
 });
