@@ -1,5 +1,6 @@
 /** AlexNet, VGG16 and a small AlexNet as tables of layers, with MATLAB's names and numbers. */
 
+import { FrostlineError } from '../errors.ts';
 import { glorotUniform, heUniform, zeros } from './initialise.ts';
 import { numberLayers } from './layers.ts';
 import type { Network, Node, Op, Pads, Pair, ParameterValue, Preprocessing } from './network.ts';
@@ -158,8 +159,19 @@ class Table {
   private parameter(layer: string, shape: readonly number[], draw: typeof heUniform): { weight: string; bias: string } {
     const { weights, seed = 1 } = this.options;
     const [weight, bias] = [`${layer}.weight`, `${layer}.bias`];
-    this.parameters.set(weight, weights?.get(weight) ?? draw(shape, seed, weight));
-    this.parameters.set(bias, weights?.get(bias) ?? zeros([shape[0]]));
+    const drawn: [string, ParameterValue][] = [
+      [weight, draw(shape, seed, weight)],
+      [bias, zeros([shape[0]])],
+    ];
+    for (const [name, value] of drawn) {
+      const given = weights?.get(name);
+      if (given && String(given.shape) !== String(value.shape)) {
+        throw new FrostlineError(
+          `${this.name}: parameter '${name}' is given with shape [${given.shape}], [${value.shape}] is expected.`,
+        );
+      }
+      this.parameters.set(name, given ?? value);
+    }
     return { weight, bias };
   }
 }
