@@ -12,6 +12,13 @@ export interface Registered {
 
 /** Every command, a line each, in the order of the help. */
 export const registry: readonly Registered[] = [
+  entry(
+    'Training',
+    'sweep',
+    'the freezing experiment: a grid over freeze points and rates',
+    () => import('./commands/sweep.ts'),
+  ),
+  entry('Training', 'train', 'one fine-tuning run', () => import('./commands/train.ts')),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
 ];

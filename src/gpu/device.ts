@@ -48,6 +48,8 @@ const USAGE = {
 
 export class Gpu {
   readonly name: string;
+  /** the driver's description of itself */
+  readonly driver: string;
   readonly kind: AdapterKind;
   readonly limits: Limits;
   /** Lanes of a subgroup where the width is one fixed number and the feature is there, else 0. */
@@ -73,6 +75,7 @@ export class Gpu {
     this.device = device;
     this.kind = kind;
     this.name = adapterName(adapter.info);
+    this.driver = adapter.info.description;
     const offered: Limits = {
       maxBinding: device.limits.maxStorageBufferBindingSize,
       maxBuffer: device.limits.maxBufferSize,

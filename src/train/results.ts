@@ -27,7 +27,7 @@ export interface CellResult {
   /** Of the test set; both there when done. */
   readonly metrics?: Metrics;
   readonly confusion?: ConfusionMatrix;
-  /** Share of the training images that the final network classifies rightly. */
+  /** Share of the training images classified rightly during the last epoch, augmented and with dropout as trained. */
   readonly trainAccuracy?: number;
   readonly finalLoss?: number;
   /** Wall time of this cell. */

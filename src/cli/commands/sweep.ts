@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
+import { defineCommand } from '../command.ts';
+import {
+  adapterOption,
+  dataOptions,
+  dataSource,
+  fitOptions,
+  fitSettings,
+  modelOptions,
+  modelSource,
+} from '../experiment-options.ts';
+
+export const command = defineCommand({
+  description:
+    'Runs the freezing experiment: fine-tunes a pretrained network once for every freeze point and learning rate, and compares. A grid that was interrupted goes on where it stopped; a finished cell is never run again.',
+  arguments: z.object({
+    preset: z.enum(['quickstart', 'paper-alexnet', 'paper-vgg16']).optional().describe('a named experiment'),
+  }),
+  options: z.object({
+    model: z.string().optional().meta({ placeholder: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
+    ...modelOptions,
+    ...dataOptions,
+    freeze: z
+      .array(z.union([z.number(), z.string()]))
+      .default(['all-points'])
+      .describe('freeze points: numbers or names of layers, none, all; or all-points'),
+    learningRates: z.array(z.number().positive()).optional().describe('global learning rates'),
+    allFrozenRates: z
+      .array(z.number().positive())
+      .optional()
+      .describe('further rates of the new layer, tried with all others frozen'),
+    momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
+    ...fitOptions,
+    repeats: z.number().int().min(1).default(1).describe('runs of each cell, with seeds counting up from --seed'),
+    out: z.string().optional().meta({ placeholder: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
+    title: z.string().optional().describe('heading of the report'),
+    adapter: adapterOption,
+  }),
+  json: true,
+  examples: [
+    { what: 'the shipped experiment, under two minutes', line: 'quickstart' },
+    { what: 'the paper on PH2', line: 'paper-alexnet --data PH2Dataset' },
+    {
+      what: 'your own images',
+      line: '--model vgg16-12 --data photos --freeze all-points --learning-rates 1e-4 --momentum 0.9 --out runs/photos',
+    },
+  ],
+  async run(values, context) {
+    const [{ presets }, { Gpu }, { openExperiment }, grid, { writeReport }, { terminalTable }, { gridProgress }] =
+      await Promise.all([
+        import('../../train/presets.ts'),
+        import('../../gpu/device.ts'),
+        import('../../train/experiment.ts'),
+        import('../../train/grid.ts'),
+        import('../../report/write.ts'),
+        import('../../report/terminal.ts'),
+        import('../progress.ts'),
+      ]);
+    const preset: import('../../train/presets.ts').Preset | undefined = values.preset && presets[values.preset];
+    const model = values.model ?? preset?.model;
+    if (model === undefined) throw new FrostlineError('No model: give a preset, or --model FILE|NAME.');
+    const learningRates = values.learningRates ?? preset?.learningRates;
+    if (learningRates === undefined) throw new FrostlineError('No learning rates: give --learning-rates LIST.');
+    const data = values.data ?? preset?.data;
+    const momentum = values.momentum ?? preset?.momentum ?? 0.9;
+    const allFrozenRates = values.allFrozenRates ?? preset?.allFrozenRates ?? [];
+    const out = values.out ?? `runs/${values.preset ?? 'sweep'}`;
+    const { seed, repeats, newLayerFactor } = values;
+
+    const source = dataSource({ ...values, data });
+    const gpu = await Gpu.open({ adapter: values.adapter });
+    context.defer(() => gpu.destroy());
+    context.note(`Adapter: ${gpu.describe()}`);
+    const experiment = await openExperiment(modelSource(model, values), source, seed);
+    const freeze = values.freeze.flatMap((point) =>
+      point === 'all-points' ? grid.allFreezePoints(experiment.network) : [point],
+    );
+    const ownData = values.data !== undefined;
+    const plan = {
+      title:
+        values.title ?? preset?.title ?? `How deep to freeze ${experiment.source.name} on ${experiment.dataset.name}`,
+      freeze,
+      learningRates,
+      newLayerFactor,
+      allFrozenRates,
+      seeds: Array.from({ length: repeats }, (_, i) => seed + i),
+      fit: await fitSettings({ ...values, momentum }),
+      notes: {
+        model: values.model === undefined ? preset?.notes.model : undefined,
+        dataset: ownData ? undefined : preset?.notes.dataset,
+      },
+    };
+    const settings = {
+      model,
+      data: source.dataset?.path,
+      trainFraction: source.trainFraction,
+      freeze,
+      learningRates,
+      allFrozenRates,
+      newLayerFactor,
+      repeats,
+      seed,
+      ...plan.fit,
+      augment: values.augment,
+    };
+    let progress: import('../progress.ts').GridProgress | undefined;
+    const result = await grid.runGrid(gpu, experiment, plan, settings, out, {
+      signal: context.signal,
+      onPlan(cells) {
+        const shown = gridProgress(cells, { stream: context.stderr });
+        progress = shown;
+        context.defer(() => shown.stop());
+      },
+      onSkip: (index) => progress?.skip(index),
+      onBegin: (index) => progress?.begin(index),
+      onStep: ({ step, epoch, loss, imagesPerSecond }, steps) =>
+        progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond }),
+      onEnd: (_, { status, metrics, error }) =>
+        progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? '')),
+    });
+    progress?.stop();
+    const paths = await writeReport(out, result);
+    if (context.json) return context.printJson(result);
+    context.print(terminalTable(result, { columns: context.stdout.columns }));
+    context.print(`${paths.html}\n${paths.csv}\n${paths.json}`);
+    if (result.cells.every(({ status }) => status === 'failed')) context.checkFailed('Every cell failed.');
+  },
+});

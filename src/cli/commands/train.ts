@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { defineCommand } from '../command.ts';
+import {
+  adapterOption,
+  dataOptions,
+  dataSource,
+  fitOptions,
+  fitSettings,
+  modelOptions,
+  modelSource,
+} from '../experiment-options.ts';
+
+export const command = defineCommand({
+  description:
+    'Fine-tunes a network once and tests it. The folder then holds the configuration, environment, split, history, predictions, metrics and the trained model.',
+  options: z.object({
+    model: z
+      .string()
+      .meta({ placeholder: 'FILE|NAME' })
+      .describe('ONNX file, a name from weights list, or random/alexnet-small, random/alexnet, random/vgg16'),
+    ...modelOptions,
+    ...dataOptions,
+    images: z.string().optional().meta({ placeholder: 'X.npy' }).describe('float32 N,C,H,W, used as they are'),
+    labels: z.string().optional().meta({ placeholder: 'Y.npy' }).describe('integers N'),
+    freeze: z
+      .union([z.number(), z.string()])
+      .default('none')
+      .describe('none, all (but the last learnable layer), or the number or name of a layer: it and all before it'),
+    learningRate: z.number().positive().default(1e-4).describe('global learning rate'),
+    momentum: z.number().min(0).lt(1).default(0.9).describe('of SGD; the paper has 0.99'),
+    ...fitOptions,
+    mask: z
+      .array(z.string())
+      .default([])
+      .describe('PATTERN=FACTOR on parameters’ learning rates, such as conv1.weight=0 or fc8.*=10'),
+    keepHead: z.boolean().default(false).describe('train the file’s own classifier instead of a new one'),
+    classWeights: z.array(z.number().positive()).optional().describe('weight of each class in the loss'),
+    out: z.string().default('runs/train').meta({ placeholder: 'DIR' }).describe('folder of the run'),
+    export: z.string().optional().meta({ placeholder: 'FILE' }).describe('also write the trained network here as ONNX'),
+    adapter: adapterOption,
+  }),
+  json: true,
+  examples: [
+    {
+      what: 'the shipped model and sample',
+      line: '--model alexnet-small --data samples/fashion-two --freeze 10 --learning-rate 0.002',
+    },
+    { what: 'raw tensors', line: '--model net.onnx --images X.npy --labels Y.npy --keep-head --train-fraction 1' },
+  ],
+  async run(values, context) {
+    const [{ Gpu }, { openExperiment }, { trainOnce }, { SingleBar }] = await Promise.all([
+      import('../../gpu/device.ts'),
+      import('../../train/experiment.ts'),
+      import('../../train/run.ts'),
+      import('cli-progress'),
+    ]);
+    const source = dataSource(values, values);
+    const gpu = await Gpu.open({ adapter: values.adapter });
+    context.defer(() => gpu.destroy());
+    context.note(`Adapter: ${gpu.describe()}`);
+    const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out } = values;
+    const experiment = await openExperiment(modelSource(values.model, values, values.keepHead), source, seed);
+    const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };
+    const { adapter: _, out: __, export: ___, ...settings } = values;
+    const bar = context.stderr.isTTY
+      ? new SingleBar({
+          stream: context.stderr,
+          hideCursor: true,
+          format: '{bar} step {value} of {total}, loss {loss}, {rate} images/s, {eta_formatted} left',
+        })
+      : undefined;
+    context.defer(() => bar?.stop());
+    let noted = performance.now();
+    const result = await trainOnce(
+      gpu,
+      experiment,
+      { freeze, newLayerFactor, mask, fit, settings, out, export: values.export },
+      {
+        signal: context.signal,
+        onStep({ step, epoch, loss, imagesPerSecond }, steps) {
+          const payload = { loss: loss.toFixed(4), rate: Math.round(imagesPerSecond) };
+          if (bar !== undefined) {
+            if (step === 0) bar.start(steps, 0, payload);
+            bar.update(step + 1, payload);
+          } else if (performance.now() - noted > 15_000 || step + 1 === steps) {
+            noted = performance.now();
+            context.note(
+              `step ${step + 1} of ${steps}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate} images/s`,
+            );
+          }
+        },
+      },
+    );
+    bar?.stop();
+    if (context.json) return context.printJson(result);
+    const { metrics } = result;
+    context.print(
+      `final loss ${result.finalLoss.toPrecision(4)} after ${result.steps} steps, ${result.seconds.toFixed(1)} s`,
+    );
+    if (metrics !== undefined) {
+      context.print(
+        `test: accuracy ${metrics.accuracy.toFixed(4)} (${metrics.correct} of ${metrics.total}), macro precision ` +
+          `${metrics.macroPrecision.toFixed(4)}, macro recall ${metrics.macroRecall.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`,
+      );
+    }
+    context.print(result.files.join('\n'));
+  },
+});
