@@ -62,7 +62,8 @@ export function dataSource(
   values: Values<typeof dataOptions>,
   tensors?: { images?: string; labels?: string },
 ): DataSource {
-  const { data, trainFraction, split, format, ...rest } = values;
+  const { data, trainFraction, split, format, pathColumn, labelColumn, groupColumn, task, allowCounts } = values;
+  const { classNames, exclude } = values;
   if ((tensors?.images === undefined) !== (tensors?.labels === undefined)) {
     throw new FrostlineError('--images and --labels go together: the inputs and their classes.');
   }
@@ -73,7 +74,8 @@ export function dataSource(
   if (data === undefined) {
     throw new FrostlineError('No data: give --data DIR (for example --data samples/fashion-two).');
   }
-  const dataset: DatasetOptions = { path: data, format, ...rest };
+  const columns = { pathColumn, labelColumn, groupColumn };
+  const dataset: DatasetOptions = { path: data, format, ...columns, task, allowCounts, classNames, exclude };
   return { dataset, trainFraction, splitFile: split };
 }
 
