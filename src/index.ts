@@ -1,0 +1,49 @@
+/**
+ * The library: open an adapter, build networks from operations or ONNX files, train them, check their gradients.
+ * Everything exported here has its documentation where it is declared.
+ */
+export { type AugmentPreset, augmentPresets } from './data/augment.ts';
+export { type DecodedImages, decodeImages } from './data/decode.ts';
+export { type DatasetOptions, loadDataset } from './data/load.ts';
+export { readNpy, writeNpy } from './data/npy.ts';
+export { stratifiedSplit } from './data/split.ts';
+export { FrostlineError } from './errors.ts';
+export { Gpu, type Limits, type OpenOptions } from './gpu/device.ts';
+export { type CompiledGraph, type CompileOptions, compile } from './graph/compile.ts';
+export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';
+export { argMax, countCorrect, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
+export { type Conv2dOptions, conv2d } from './graph/ops/conv2d.ts';
+export { add, affine, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
+export { linear } from './graph/ops/linear.ts';
+export {
+  averagePool,
+  globalAveragePool,
+  type LrnOptions,
+  lrn,
+  maxPool,
+  type PoolOptions,
+} from './graph/ops/spatial.ts';
+export { type WarpOptions, warp } from './graph/ops/warp.ts';
+export { input, type Mask, Parameter, type ParameterOptions, type Shape, Tensor } from './graph/tensor.ts';
+export { allKernels } from './kernels/index.ts';
+export { defineKernel, type Kernel, type KernelSpec, type Variant } from './kernels/kernel.ts';
+export { type BuiltNetwork, buildNetwork, parametersOf } from './models/build.ts';
+export { replaceClassifier } from './models/classifier.ts';
+export { exportOnnx } from './models/export-onnx.ts';
+export { type ImportOptions, importOnnx } from './models/import-onnx.ts';
+export { freezePoints, freezeThrough } from './models/layers.ts';
+export { loadNetwork } from './models/load.ts';
+export type { Network, Node, Op, Preprocessing } from './models/network.ts';
+export { alexnet, alexnetSmall, vgg16 } from './models/tables.ts';
+export { readModel } from './onnx/read.ts';
+export { writeModelFile } from './onnx/write.ts';
+export { Random } from './random.ts';
+export type { TrainingData } from './train/data.ts';
+export { type Evaluation, Evaluator } from './train/evaluate.ts';
+export { type Experiment, openExperiment } from './train/experiment.ts';
+export { type FitSettings, type StepRecord, TrainingStep } from './train/fit.ts';
+export { type GridPlan, runGrid } from './train/grid.ts';
+export { computeMetrics, confusionMatrix, type Metrics } from './train/metrics.ts';
+export { createModel, exportModel, type Model, parseMaskRules, setMasks } from './train/model.ts';
+export { type RunOptions, type RunResult, trainOnce } from './train/run.ts';
+export { frostlineVersion } from './version.ts';
