@@ -34,8 +34,8 @@ export function alexnet(options: TableOptions = {}): Network {
 export function alexnetSmall(options: AlexNetSmallOptions = {}): Network {
   const { filters = [16, 32, 48, 48, 32], hidden = 128 } = options;
   return alexnetLayers('alexnet-small', 64, { kernel: 7, stride: 2 }, filters, hidden, {
-    preprocessing: preprocessingPreset('symmetric', [64, 64]),
     ...options,
+    preprocessing: options.preprocessing ?? preprocessingPreset('symmetric', [64, 64]),
   });
 }
 
