@@ -1,0 +1,140 @@
+/** The grid on a narrow network and random images: what is written, resumed, marked and refused. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { augmentPresets } from '../../src/data/augment.ts';
+import { replaceClassifier } from '../../src/models/classifier.ts';
+import { alexnetSmall } from '../../src/models/tables.ts';
+import { Random } from '../../src/random.ts';
+import type { ImageData } from '../../src/train/data.ts';
+import type { Experiment } from '../../src/train/experiment.ts';
+import { type GridPlan, runGrid } from '../../src/train/grid.ts';
+import { useGpu } from '../support/gpu.ts';
+
+const pretrained = alexnetSmall({ filters: [4, 4, 4, 4, 4], hidden: 8, classes: 5, seed: 3 });
+
+/** Bright images are of class 1, dark ones of class 0. */
+function images(count: number, seed: number): ImageData {
+  const random = new Random(seed);
+  const labels = Uint32Array.from({ length: count }, (_, i) => i % 2);
+  const pixels = new Uint8Array(count * 64 * 64 * 4);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = random.integer(100) + 120 * labels[Math.floor(i / (64 * 64 * 4))];
+  return { kind: 'images', pixels, height: 64, width: 64, labels };
+}
+
+const classes = ['dark', 'bright'];
+const { network, newParameters } = replaceClassifier(pretrained, classes, 1);
+const test = images(12, 2);
+const experiment: Experiment = {
+  network,
+  newParameters,
+  withSeed: (seed) => replaceClassifier(pretrained, classes, seed).network,
+  source: { name: 'narrow', source: 'a test' },
+  classes,
+  train: images(20, 1),
+  test,
+  testIds: Array.from(test.labels, (_, i) => `image "${i}"`),
+  dataset: { name: 'random', notes: [] },
+  split: undefined,
+  counts: { train: [10, 10], test: [6, 6] },
+  fingerprint: 'a test',
+};
+
+const plan: GridPlan = {
+  title: 'a test',
+  freeze: ['none', 10, 'all'],
+  learningRates: [0.002],
+  newLayerFactor: 10,
+  allFrozenRates: [],
+  seeds: [1],
+  fit: {
+    momentum: 0.9,
+    weightDecay: 1e-4,
+    batchSize: 5,
+    epochs: 2,
+    shuffle: 'every-epoch',
+    augment: augmentPresets.paper,
+    dropout: true,
+  },
+  notes: {},
+};
+
+describe('the grid', () => {
+  const gpu = useGpu();
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'frostline-grid-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('runs every cell, writes its files, and does not run a finished one again', async () => {
+    const out = join(folder, 'a');
+    const first = await runGrid(gpu(), experiment, plan, { a: 1 }, out);
+    expect(first.cells.map(({ status, steps }) => [status, steps])).toEqual([
+      ['done', 8],
+      ['done', 8],
+      ['done', 8],
+    ]);
+    const cells = await readdir(join(out, 'cells'));
+    expect(cells.length).toBe(3);
+    for (const cell of cells) {
+      expect((await readdir(join(out, 'cells', cell))).sort()).toEqual([
+        'history.jsonl',
+        'predictions.csv',
+        'result.json',
+      ]);
+    }
+    const predictions = await readFile(join(out, 'cells', cells[0], 'predictions.csv'), 'utf8');
+    expect(predictions.split('\n')[0]).toBe('sample,label,prediction,dark,bright');
+    expect(predictions.split('\n')[1]).toMatch(/^"image ""0""",dark,(dark|bright),0\.\d+,0\.\d+$/);
+
+    const skipped: number[] = [];
+    const begun: number[] = [];
+    const second = await runGrid(gpu(), experiment, plan, { a: 1 }, out, {
+      onSkip: (index) => skipped.push(index),
+      onBegin: (index) => begun.push(index),
+    });
+    expect([skipped, begun]).toEqual([[0, 1, 2], []]);
+    expect(second.cells).toEqual(first.cells);
+  });
+
+  it('gives the same bits in another folder', async () => {
+    const again = await runGrid(gpu(), experiment, plan, { a: 1 }, join(folder, 'b'));
+    const before = await runGrid(gpu(), experiment, plan, { a: 1 }, join(folder, 'a'));
+    expect(again.cells.map(({ lossHistory }) => lossHistory)).toEqual(
+      before.cells.map(({ lossHistory }) => lossHistory),
+    );
+  });
+
+  it('goes on where it was stopped', async () => {
+    const out = join(folder, 'c');
+    const abort = new AbortController();
+    const run = runGrid(gpu(), experiment, plan, { a: 1 }, out, {
+      signal: abort.signal,
+      onBegin: (index) => {
+        if (index === 1) abort.abort();
+      },
+    });
+    await expect(run).rejects.toThrow(/abort/i);
+    const begun: number[] = [];
+    await runGrid(gpu(), experiment, plan, { a: 1 }, out, { onBegin: (index) => begun.push(index) });
+    expect(begun).toEqual([1, 2]);
+  });
+
+  it('refuses a folder of another configuration, and names what differs', async () => {
+    await expect(runGrid(gpu(), experiment, plan, { a: 2 }, join(folder, 'a'))).rejects.toThrow(
+      /another configuration \(different: a\)/,
+    );
+    await expect(
+      runGrid(gpu(), { ...experiment, fingerprint: 'other data' }, plan, { a: 1 }, join(folder, 'a')),
+    ).rejects.toThrow(/the data have changed/);
+  });
+
+  it('marks a cell whose loss is not finite with its step and layer, and goes on', async () => {
+    const diverging = { ...plan, freeze: ['none'], learningRates: [1e30, 0.002] };
+    const { cells } = await runGrid(gpu(), experiment, diverging, { d: 1 }, join(folder, 'd'));
+    expect(cells.map(({ status }) => status)).toEqual(['failed', 'done']);
+    expect(cells[0].error).toMatch(/The loss is (NaN|Infinity) at step \d+; the first layer that is not finite is \w+/);
+  });
+});
