@@ -67,9 +67,14 @@ export class Program {
     );
     const { offsets, bytes } = packUniforms(dispatches, gpu.limits.offsetAlignment);
     const uniforms = gpu.uniforms('parameters', bytes);
-    const pipelines = await Promise.all(compiling);
-    const prepared = dispatches.map((dispatch, i) => bind(gpu, dispatch, pipelines[i], uniforms, offsets[i]));
-    return new Program(gpu, dispatches, prepared, uniforms);
+    try {
+      const pipelines = await Promise.all(compiling);
+      const prepared = dispatches.map((dispatch, i) => bind(gpu, dispatch, pipelines[i], uniforms, offsets[i]));
+      return new Program(gpu, dispatches, prepared, uniforms);
+    } catch (error) {
+      gpu.release(uniforms);
+      throw error;
+    }
   }
 
   /** Records every dispatch, in order, into one compute pass. */

@@ -28,8 +28,13 @@ import { flatWindows, rows } from './windows.ts';
 export interface CompileOptions {
   /** tensors to be read after a run */
   readonly outputs?: readonly Tensor[];
-  /** a tensor of one value to differentiate */
+  /** the tensor to differentiate: of one value, or of any shape with `upstream` */
   readonly loss?: Tensor;
+  /**
+   * dL/d loss, an `input` of the loss's shape; default 1. With it, backward gives the vector-Jacobian product: PyTorch's
+   * `backward(gradient)`.
+   */
+  readonly upstream?: Tensor;
   /** update the trainable parameters by SGD with momentum after each backward pass */
   readonly update?: boolean;
   /** tensors (parameters, inputs, any in between) whose gradients are to be read after a run */
@@ -53,6 +58,8 @@ export class CompiledGraph {
   readonly cost: Cost;
   private readonly program: Program;
   private readonly values: ReadonlyMap<Tensor, Storage>;
+  /** storages that nothing else overwrites within a run */
+  private readonly lasting: ReadonlySet<Storage>;
   private readonly gradients: ReadonlyMap<Tensor, Storage>;
   private readonly momentum: readonly Storage[];
   private readonly step: Storage;
@@ -64,6 +71,7 @@ export class CompiledGraph {
     this.gpu = gpu;
     this.program = program;
     this.values = built.values;
+    this.lasting = new Set([...built.pinned, ...built.parameters]);
     this.gradients = built.gradients;
     this.momentum = built.momentum;
     this.step = built.step;
@@ -170,7 +178,9 @@ export class CompiledGraph {
 
   private output(tensor: Tensor): Storage {
     const storage = this.values.get(tensor);
-    if (storage === undefined) throw new FrostlineError(`${tensor.name} is no output of this graph.`);
+    if (storage === undefined || !this.lasting.has(storage)) {
+      throw new FrostlineError(`${tensor.name} is no output of this graph. Name it in \`outputs\` when compiling.`);
+    }
     return storage;
   }
 }
@@ -207,27 +217,7 @@ interface Built {
  *   row of a tensor does not fit a binding
  */
 export async function compile(gpu: Gpu, options: CompileOptions): Promise<CompiledGraph> {
-  const built = emit(gpu, options);
-  const transient = assignBuffers(gpu, built.dispatches);
-  const owned = [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
-  try {
-    return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned);
-  } catch (error) {
-    for (const buffer of owned) gpu.release(buffer);
-    throw error;
-  }
-}
-
-function emit(gpu: Gpu, options: CompileOptions): Built {
-  const { loss, outputs = [], update = false, gradients: asked = [], training = loss !== undefined } = options;
-  if (loss !== undefined && loss.size !== 1) {
-    throw new FrostlineError(`The loss ${loss.name} has ${loss.size} values; it must have one.`);
-  }
-  const tape = tapeOf(loss === undefined ? outputs : [...outputs, loss]);
-  const operations = tape.filter((tensor) => tensor.source !== undefined);
-  const lossTape = new Set(loss === undefined ? [] : tapeOf([loss]));
-  const needed = frostLine(tape, lossTape, asked, update);
-
+  const lossTape = checkLoss(options);
   const step = gpu.storage('step', new Uint32Array(STEP_WORDS));
   const built: Built = {
     dispatches: [],
@@ -240,7 +230,55 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
     masks: new Map(),
     cost: { flops: 0, bytes: 0 },
   };
-  const { dispatches, values, pinned } = built;
+  let transient: GPUBuffer[] = [];
+  const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
+  try {
+    emit(gpu, options, lossTape, built);
+    transient = assignBuffers(gpu, built.dispatches);
+    return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned());
+  } catch (error) {
+    for (const buffer of owned()) gpu.release(buffer);
+    throw error;
+  }
+}
+
+/** What the loss is made of; refuses what could only be ignored. */
+function checkLoss({ loss, upstream, update, gradients = [] }: CompileOptions): ReadonlySet<Tensor> {
+  if (loss === undefined) {
+    if (upstream === undefined && !update && gradients.length === 0) return new Set();
+    throw new FrostlineError('Gradients, `upstream` and `update` need a loss to differentiate. Give `loss`.');
+  }
+  if (upstream === undefined && loss.size !== 1) {
+    throw new FrostlineError(
+      `The loss ${loss.name} [${loss.shape.join(', ')}] has ${loss.size} values; it must have one. ` +
+        'Give `upstream` to differentiate a tensor of any shape.',
+    );
+  }
+  if (upstream !== undefined) {
+    const plain = upstream.source === undefined && !(upstream instanceof Parameter) && upstream.type === 'f32';
+    if (!plain || upstream.shape.join() !== loss.shape.join()) {
+      throw new FrostlineError(
+        `upstream ${upstream.name} [${upstream.shape.join(', ')}] must be an input of f32 in the shape of ` +
+          `${loss.name}, [${loss.shape.join(', ')}].`,
+      );
+    }
+  }
+  const lossTape = new Set(tapeOf([loss]));
+  for (const tensor of gradients) {
+    if (lossTape.has(tensor) && tensor.type === 'f32') continue;
+    const reason = tensor.type === 'f32' ? `${loss.name} does not depend on it` : 'it holds integers';
+    throw new FrostlineError(`The gradient of ${tensor.name} was asked for, but ${reason}. Leave it out.`);
+  }
+  return lossTape;
+}
+
+function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, built: Built): void {
+  const { loss, upstream, outputs = [], update = false, gradients: asked = [] } = options;
+  const { training = loss !== undefined } = options;
+  const tape = tapeOf([loss, upstream, ...outputs].filter((tensor) => tensor !== undefined));
+  const operations = tape.filter((tensor) => tensor.source !== undefined);
+  const needed = frostLine(tape, lossTape, asked, update);
+  const { dispatches, values, pinned, step } = built;
   const pin = (label: string, contents: number | Float32Array<ArrayBuffer>) => {
     const storage = gpu.storage(label, contents);
     pinned.push(storage);
@@ -254,6 +292,10 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
     if (tensor instanceof Parameter) {
       values.set(tensor, tensor.place(gpu));
       built.parameters.push(tensor.place(gpu));
+      if (update) {
+        checkMask(tensor);
+        built.masks.set(tensor, tensor.mask);
+      }
     } else if (isAlias(tensor, training)) {
       values.set(tensor, values.get(tensor.source!.inputs[0])!);
     } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
@@ -265,12 +307,13 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
 
   const constants = new Map<string, Storage>();
   const saved = new Map<string, Storage>();
+  // Names of tensors need not differ, so memory of an operation's own goes by its place on the tape.
   const emitter = (tensor: Tensor): ForwardEmitter => ({
     gpu,
     inputs: tensor.source!.inputs,
     output: tensor,
     training,
-    differentiated: needed.has(tensor),
+    differentiated: needed.has(tensor) && tensor.source!.inputs.some((source) => needed.has(source)),
     ordinal: operations.indexOf(tensor),
     step,
     value: (wanted) => values.get(wanted)!,
@@ -281,8 +324,9 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
       return storage;
     },
     constant(name, contents) {
-      let storage = constants.get(name);
-      if (storage === undefined) constants.set(name, (storage = pin(name, contents)));
+      const key = `${tensor.order} ${name}`;
+      let storage = constants.get(key);
+      if (storage === undefined) constants.set(key, (storage = pin(name, contents)));
       return storage;
     },
     run(kernel, params, views) {
@@ -296,9 +340,22 @@ function emit(gpu: Gpu, options: CompileOptions): Built {
     if (!isAlias(tensor, training)) tensor.source!.operation.forward(emitter(tensor));
   }
   if (loss !== undefined && needed.has(loss)) {
-    emitBackward(gpu, { loss, operations, needed, asked, update, training, built, emitter, pin });
+    const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
+    emitBackward(gpu, { loss, seed, operations, needed, asked, update, training, built, emitter, pin });
   }
-  return built;
+}
+
+/** A mask is one number of 0 or more, or one for each element. */
+function checkMask({ name, mask, shape, size }: Parameter): void {
+  if (typeof mask !== 'number' && mask.length !== size) {
+    throw new FrostlineError(
+      `The mask of ${name} [${shape.join(', ')}] has ${mask.length} values. Give one number, or ${size}.`,
+    );
+  }
+  const bad = (typeof mask === 'number' ? [mask] : mask).find((value) => !(value >= 0 && Number.isFinite(value)));
+  if (bad !== undefined) {
+    throw new FrostlineError(`The mask of ${name} holds ${bad}. Use 0 (frozen), 1, or any other positive number.`);
+  }
 }
 
 function isAlias(tensor: Tensor, training: boolean): boolean {
@@ -336,6 +393,8 @@ function frostLine(
 
 interface BackwardContext {
   readonly loss: Tensor;
+  /** dL/d loss */
+  readonly seed: Storage;
   readonly operations: readonly Tensor[];
   readonly needed: ReadonlySet<Tensor>;
   readonly asked: readonly Tensor[];
@@ -347,9 +406,9 @@ interface BackwardContext {
 }
 
 function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, operations, needed, asked, update, training, built, emitter, pin } = context;
+  const { loss, seed, operations, needed, asked, update, training, built, emitter, pin } = context;
   const { gradients } = built;
-  gradients.set(loss, pin('dL/dL', Float32Array.of(1)));
+  gradients.set(loss, seed);
 
   // How many operations still contribute to a tensor's gradient.
   const pending = new Map<Tensor, number>();
@@ -364,16 +423,16 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
 
   for (const tensor of operations.toReversed()) {
     const dy = gradients.get(tensor);
-    if (dy === undefined) continue;
+    if (dy === undefined || !tensor.source!.inputs.some((source) => needed.has(source))) continue;
     const { operation, inputs } = tensor.source!;
     const emit = emitter(tensor);
     const additions: [Tensor, Storage][] = [];
     if (isAlias(tensor, training)) {
       const [source] = inputs;
-      if (gradients.has(source) || asked.includes(source)) {
-        if (!gradients.has(source)) copyInto(emit, source, dy, room(source), gradients);
-        else additions.push([source, dy]);
-      } else gradients.set(source, dy);
+      if (gradients.has(source)) additions.push([source, dy]);
+      // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
+      else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, dy, room(source), gradients);
+      else gradients.set(source, dy);
     } else {
       const backward: BackwardEmitter = {
         ...emit,
@@ -427,7 +486,6 @@ function copyInto(
 /** v <- momentum v - rate mask (g + decay w); w <- w + v */
 function emitUpdate(gpu: Gpu, parameter: Parameter, emit: ForwardEmitter, { built, pin }: BackwardContext): void {
   const { mask, decayFactor: decay_factor } = parameter;
-  built.masks.set(parameter, mask);
   const momentum = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
   built.momentum.push(momentum);
   const maskStorage = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);

@@ -39,10 +39,17 @@ export function assignBuffers(gpu: Gpu, dispatches: readonly Dispatch[]): GPUBuf
     if (free !== undefined) free.lives.push(life);
     else shared.push({ bytes: life.storage.bytes, lives: [life] });
   }
-  return shared.map(({ bytes, lives: sharing }) => {
-    const label = sharing.map(({ storage }) => storage.label).join(' | ');
-    const buffer = gpu.allocate(label.length > 200 ? `${label.slice(0, 200)}...` : label, bytes);
-    for (const { storage } of sharing) storage.buffer = buffer;
-    return buffer;
-  });
+  const buffers: GPUBuffer[] = [];
+  try {
+    for (const { bytes, lives: sharing } of shared) {
+      const label = sharing.map(({ storage }) => storage.label).join(' | ');
+      const buffer = gpu.allocate(label.length > 200 ? `${label.slice(0, 200)}...` : label, bytes);
+      buffers.push(buffer);
+      for (const { storage } of sharing) storage.buffer = buffer;
+    }
+  } catch (error) {
+    for (const buffer of buffers) gpu.release(buffer);
+    throw error;
+  }
+  return buffers;
 }

@@ -45,6 +45,8 @@ export interface Operation {
   readonly name: string;
   /** The output has the input's bytes, no kernel at all: always (reshape), or in inference (dropout). */
   readonly alias?: 'always' | 'inference';
+  /** which inputs hold integers (u32); all others are f32 */
+  readonly integers?: readonly number[];
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }
@@ -57,6 +59,10 @@ export function apply(
   name = operation.name,
   type: ElementType = 'f32',
 ): Tensor {
+  inputs.forEach((input, i) => {
+    const expected = operation.integers?.includes(i) ? 'u32' : 'f32';
+    if (input.type !== expected) refuse(name, `input ${input.name} holds ${input.type}`, `Give ${expected}.`);
+  });
   return new Tensor(name, shape, type, { operation, inputs });
 }
 

@@ -2,32 +2,46 @@
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
 import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from '../../kernels/softmax-loss/softmax-loss.ts';
-import { apply, refuse, shapeText } from '../operation.ts';
+import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
+import { rows, windows } from '../windows.ts';
 
 /** Rows and columns of [N, C], also of [N, C, 1, 1]. */
-function matrix(name: string, x: Tensor): { rows: number; columns: number } {
-  const [rows, columns = 1] = x.shape;
-  if (rows * columns !== x.size) {
+function matrix(name: string, x: Tensor): { items: number; columns: number } {
+  const [items, columns = 1] = x.shape;
+  if (items * columns !== x.size) {
     refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, 'Give [N, classes]: flatten it before.');
   }
-  return { rows, columns };
+  return { items, columns };
 }
 
 /** Probabilities of each row, [N, C]. */
 export function softmax(x: Tensor, name = 'softmax'): Tensor {
-  const params = matrix(name, x);
+  const { items, columns } = matrix(name, x);
+  const rowBytes = 4 * columns;
   return apply(
     {
       name: 'softmax',
       forward(emit) {
-        emit.run(softmaxForward, params, { x: emit.value(x).view(), y: emit.value(emit.output).view() });
+        for (const window of windows(emit.gpu, items, [rowBytes], `${name}: one row`)) {
+          const views = {
+            x: rows(emit.value(x), rowBytes, window),
+            y: rows(emit.value(emit.output), rowBytes, window),
+          };
+          emit.run(softmaxForward, { rows: window.count, columns }, views);
+        }
       },
       backward(emit) {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
-        const views = { y: emit.value(emit.output).view(), dy: emit.outputGradient.view(), dx: dx.view() };
-        emit.run(softmaxBackward, params, views);
+        for (const window of windows(emit.gpu, items, [rowBytes], `${name}: one row`)) {
+          const views = {
+            y: rows(emit.value(emit.output), rowBytes, window),
+            dy: rows(emit.outputGradient, rowBytes, window),
+            dx: rows(dx, rowBytes, window),
+          };
+          emit.run(softmaxBackward, { rows: window.count, columns }, views);
+        }
       },
     },
     [x],
@@ -46,10 +60,12 @@ export function softmaxCrossEntropy(
   classWeights?: readonly number[],
   name = 'loss',
 ): Tensor {
-  const { rows, columns } = matrix(name, logits);
-  if (labels.type !== 'u32' || labels.size !== rows) {
-    refuse(name, `labels ${labels.name} ${shapeText(labels.shape)} of ${labels.type}`, `Give ${rows} values of u32.`);
+  const { items, columns } = matrix(name, logits);
+  if (labels.type !== 'u32' || labels.size !== items) {
+    refuse(name, `labels ${labels.name} ${shapeText(labels.shape)} of ${labels.type}`, `Give ${items} values of u32.`);
   }
+  const rowBytes = 4 * columns;
+  const rowWindows = (emit: ForwardEmitter) => windows(emit.gpu, items, [rowBytes], `${name}: one row`);
   const weights = Float32Array.from(classWeights ?? Array.from({ length: columns }, () => 1));
   if (weights.length !== columns || !weights.every((value) => value > 0 && Number.isFinite(value))) {
     refuse(name, `class weights ${shapeText(Array.from(weights))}`, `Give ${columns} positive numbers.`);
@@ -57,25 +73,27 @@ export function softmaxCrossEntropy(
   return apply(
     {
       name: 'softmaxCrossEntropy',
+      integers: [1],
       forward(emit) {
-        const losses = emit.saved('losses', 4 * rows).view();
-        const labelsView = emit.value(labels).view();
-        emit.run(
-          softmaxLossForward,
-          { rows, columns },
-          {
-            logits: emit.value(logits).view(),
-            labels: labelsView,
-            probabilities: emit.saved('probabilities', logits.bytes).view(),
-            losses,
-          },
-        );
+        const losses = emit.saved('losses', 4 * items);
+        for (const window of rowWindows(emit)) {
+          emit.run(
+            softmaxLossForward,
+            { rows: window.count, columns },
+            {
+              logits: rows(emit.value(logits), rowBytes, window),
+              labels: rows(emit.value(labels), 4, window),
+              probabilities: rows(emit.saved('probabilities', logits.bytes), rowBytes, window),
+              losses: rows(losses, 4, window),
+            },
+          );
+        }
         emit.run(
           softmaxLossMean,
-          { rows },
+          { rows: items },
           {
-            losses,
-            labels: labelsView,
+            losses: losses.view(),
+            labels: emit.value(labels).view(),
             class_weights: emit.constant(`${name} class weights`, weights).view(),
             loss: emit.value(emit.output).view(),
             weight_sum: emit.saved('weight sum', 4).view(),
@@ -85,18 +103,20 @@ export function softmaxCrossEntropy(
       backward(emit) {
         const dlogits = emit.gradient(0);
         if (dlogits === undefined) return;
-        emit.run(
-          softmaxLossBackward,
-          { rows, columns },
-          {
-            probabilities: emit.saved('probabilities', logits.bytes).view(),
-            labels: emit.value(labels).view(),
-            class_weights: emit.constant(`${name} class weights`, weights).view(),
-            weight_sum: emit.saved('weight sum', 4).view(),
-            upstream: emit.outputGradient.view(),
-            dlogits: dlogits.view(),
-          },
-        );
+        for (const window of rowWindows(emit)) {
+          emit.run(
+            softmaxLossBackward,
+            { rows: window.count, columns },
+            {
+              probabilities: rows(emit.saved('probabilities', logits.bytes), rowBytes, window),
+              labels: rows(emit.value(labels), 4, window),
+              class_weights: emit.constant(`${name} class weights`, weights).view(),
+              weight_sum: emit.saved('weight sum', 4).view(),
+              upstream: emit.outputGradient.view(),
+              dlogits: rows(dlogits, rowBytes, window),
+            },
+          );
+        }
       },
     },
     [logits, labels],
@@ -107,18 +127,23 @@ export function softmaxCrossEntropy(
 
 /** The first of the largest values of each row, [N] of u32. It has no derivative. */
 export function argMax(logits: Tensor, name = 'prediction'): Tensor {
-  const { rows, columns } = matrix(name, logits);
+  const { items, columns } = matrix(name, logits);
   return apply(
     {
       name: 'argMax',
       forward(emit) {
-        const views = { logits: emit.value(logits).view(), prediction: emit.value(emit.output).view() };
-        emit.run(predict, { rows, columns }, views);
+        for (const window of windows(emit.gpu, items, [4 * columns], `${name}: one row`)) {
+          const views = {
+            logits: rows(emit.value(logits), 4 * columns, window),
+            prediction: rows(emit.value(emit.output), 4, window),
+          };
+          emit.run(predict, { rows: window.count, columns }, views);
+        }
       },
       backward: null,
     },
     [logits],
-    [rows],
+    [items],
     name,
     'u32',
   );
@@ -132,6 +157,7 @@ export function countCorrect(prediction: Tensor, labels: Tensor, name = 'correct
   return apply(
     {
       name: 'countCorrect',
+      integers: [0, 1],
       forward(emit) {
         emit.run(
           correctCount,

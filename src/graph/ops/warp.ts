@@ -43,6 +43,7 @@ export function warp(images: Tensor, source: Tensor, transforms: Tensor, options
   return apply(
     {
       name: 'warp',
+      integers: [0, 1],
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [outputBytes], `${name}: one image`)) {
           emit.run(

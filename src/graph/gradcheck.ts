@@ -1,0 +1,435 @@
+/**
+ * Gradient check on the device: the derivatives that `backward` computes against differences of `forward`.
+ *
+ * For a function y = f(x) and a fixed random v, backward gives the vector-Jacobian product g = v J. Along a direction u
+ *
+ *   g . u = v J u = d/dt  v . f(x + t u)   at t = 0
+ *
+ * and the right side is found numerically: central differences at steps h, h/2, h/4, extrapolated to step 0 (Ridders
+ * 1982, "Accurate computation of F'(x) and F'(x) F''(x)"; Numerical Recipes, `dfridr`). u is a single element's axis, or
+ * a direction over all elements of an input, which costs the same for any size and so serves whole networks.
+ *
+ * What single precision changes against torch.autograd.gradcheck, whose names the options carry:
+ * - y is read back and v . y is summed in float64, so that only the kernels' own rounding enters;
+ * - the points are rounded to f32 first and the difference is divided by the distance they really have;
+ * - steps are large (1e-2, not 1e-6), relative to the size of the input, and extrapolation removes their error;
+ * - a direction is half g / |g|, half random signs: along random signs alone v J u of a large input is a small
+ *   difference of large terms. It is right only if g is.
+ *
+ * Kinks (ReLU at 0, ties of a pool) have no derivative. They are found from the numbers of `forward` alone: the
+ * difference to the right and that to the left do not meet as the step shrinks, or the extrapolation does not settle.
+ * Such a sample is reported as a kink and another is drawn; it never counts as passed, and an input without one smooth
+ * sample fails.
+ */
+import { FrostlineError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { Random } from '../random.ts';
+import { type CompiledGraph, compile, tapeOf } from './compile.ts';
+import { input, Parameter, type Shape, sizeOf, type Tensor } from './tensor.ts';
+
+export interface GradcheckInput {
+  readonly shape: Shape;
+  /** row-major. Integers (labels, choices) are given to the function as they are; floats are differentiated */
+  readonly values: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+  /** false: a constant of the function, its derivative is not looked at. Default true (torch: requires_grad) */
+  readonly requiresGrad?: boolean;
+}
+
+export interface GradcheckOptions {
+  /**
+   * The largest step: for a single element in units of the input's root mean square, for a direction an eighth of
+   * that. Default 1/32. Networks of many kinks want less (1/256)
+   */
+  readonly eps?: number;
+  /** |analytic - numeric| <= atol + rtol |numeric|. Defaults 1e-3 and 5e-3 */
+  readonly atol?: number;
+  readonly rtol?: number;
+  /** how far the gradients of two runs may differ. Default 0: the same bits */
+  readonly nondetTol?: number;
+  /** single elements looked at, for each input; all where it has no more. Default 16 */
+  readonly elements?: number;
+  /** directions over all elements, for each input. Default 2 */
+  readonly directions?: number;
+  /** directions only, however many elements were asked for. Default false */
+  readonly fastMode?: boolean;
+  /** of v, the elements, the directions and dropout. Default 0 */
+  readonly seed?: number;
+  /** dropout draws, the same mask in every run. Default true */
+  readonly training?: boolean;
+  /** throw a `GradcheckError` where the check fails. Default true */
+  readonly raiseException?: boolean;
+}
+
+export interface GradcheckSample {
+  /** the element's flat index; undefined for a direction */
+  readonly element: number | undefined;
+  readonly direction: number | undefined;
+  readonly analytic: number;
+  readonly numeric: number;
+  readonly absoluteError: number;
+  /** the absolute error over the larger of the two sizes */
+  readonly relativeError: number;
+  /** the error in units of what is allowed: above 1 it fails */
+  readonly ratio: number;
+}
+
+export interface GradcheckInputReport {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly passed: boolean;
+  /** smooth samples compared */
+  readonly samples: number;
+  /** samples with a kink within reach of the step, which were replaced by others as far as there were any */
+  readonly kinks: number;
+  readonly maxAbsoluteError: number;
+  readonly maxRelativeError: number;
+  /** the sample with the largest error for its tolerance */
+  readonly worst: GradcheckSample | undefined;
+  /** the largest difference of a gradient between two runs */
+  readonly nondeterminism: number;
+}
+
+export interface GradcheckReport {
+  readonly passed: boolean;
+  readonly inputs: readonly GradcheckInputReport[];
+  /** why it did not pass, a line each */
+  readonly problems: readonly string[];
+  readonly seed: number;
+  readonly atol: number;
+  readonly rtol: number;
+}
+
+/** A gradient check that failed. Its message names the input and the numbers. */
+export class GradcheckError extends Error {
+  override readonly name = 'GradcheckError';
+  readonly report: GradcheckReport;
+
+  constructor(report: GradcheckReport) {
+    super(`gradcheck failed (seed ${report.seed})\n${report.problems.join('\n')}`);
+    this.report = report;
+  }
+}
+
+interface Settings extends Required<GradcheckOptions> {}
+
+/**
+ * Checks the derivatives of `build` for every float input at the given values.
+ *
+ * @param build makes a tensor of any shape from tensors named as `inputs`; floats come as `Parameter`s
+ * @throws GradcheckError when an analytic and a numeric derivative differ, two runs differ, or every sample of an input
+ *   lies at a kink; not with `raiseException: false`
+ * @throws FrostlineError when inputs or options make no sense
+ */
+export async function gradcheck<Name extends string>(
+  gpu: Gpu,
+  build: (tensors: Record<Name, Tensor>) => Tensor,
+  inputs: Readonly<Record<Name, GradcheckInput>>,
+  options: GradcheckOptions = {},
+): Promise<GradcheckReport> {
+  const settings: Settings = {
+    eps: 1 / 32,
+    atol: 1e-3,
+    rtol: 5e-3,
+    nondetTol: 0,
+    elements: 16,
+    directions: 2,
+    fastMode: false,
+    seed: 0,
+    training: true,
+    raiseException: true,
+    ...options,
+  };
+  checkSettings(settings);
+  const tensors = Object.fromEntries(
+    Object.entries<GradcheckInput>(inputs).map(([name, given]) => [name, tensorOf(name, given)]),
+  ) as Record<Name, Tensor>;
+  const subject = await Subject.compile(gpu, build(tensors), tensors, inputs, settings);
+  try {
+    const reports: GradcheckInputReport[] = [];
+    const problems: string[] = [];
+    for (const tensor of subject.checked) {
+      const { report, problems: own } = await checkInput(subject, tensor, reports.length, settings);
+      reports.push(report);
+      problems.push(...own);
+    }
+    const { seed, atol, rtol } = settings;
+    const report = { passed: problems.length === 0, inputs: reports, problems, seed, atol, rtol };
+    if (!report.passed && settings.raiseException) throw new GradcheckError(report);
+    return report;
+  } finally {
+    subject.destroy();
+  }
+}
+
+function checkSettings(settings: Settings): void {
+  for (const name of ['eps', 'atol', 'rtol', 'nondetTol', 'elements', 'directions'] as const) {
+    if (settings[name] >= 0 && (name !== 'eps' || settings.eps > 0)) continue;
+    throw new FrostlineError(`gradcheck: ${name} is ${settings[name]}. Give a positive number.`);
+  }
+  if (settings.atol + settings.rtol === 0) {
+    throw new FrostlineError('gradcheck: atol and rtol are both 0, which no rounded number meets. Give one of them.');
+  }
+  if (settings.directions === 0 && (settings.fastMode || settings.elements === 0)) {
+    throw new FrostlineError('gradcheck: neither elements nor directions are asked for. Ask for one of each or more.');
+  }
+}
+
+function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {
+  if (values.length !== sizeOf(shape)) {
+    throw new FrostlineError(
+      `gradcheck: ${name} [${shape.join(', ')}] takes ${sizeOf(shape)} values; got ${values.length}.`,
+    );
+  }
+  if (values instanceof Uint32Array) return input(name, shape, 'u32');
+  if (!values.every(Number.isFinite)) {
+    throw new FrostlineError(`gradcheck: ${name} holds NaN or infinity, where no derivative can be checked.`);
+  }
+  return new Parameter(name, shape, values);
+}
+
+/** The function under check, compiled twice: forward alone, and with the vector-Jacobian product. */
+class Subject {
+  /** what is differentiated, in the order of the inputs */
+  readonly checked: readonly Parameter[];
+  readonly gpu: Gpu;
+  private readonly output: Tensor;
+  private readonly forward: CompiledGraph;
+  private readonly backward: CompiledGraph;
+  private readonly parameters: readonly Parameter[];
+  private readonly v: Float32Array<ArrayBuffer>;
+
+  private constructor(
+    gpu: Gpu,
+    output: Tensor,
+    graphs: { forward: CompiledGraph; backward: CompiledGraph },
+    parameters: readonly Parameter[],
+    checked: readonly Parameter[],
+    v: Float32Array<ArrayBuffer>,
+  ) {
+    this.gpu = gpu;
+    this.output = output;
+    this.forward = graphs.forward;
+    this.backward = graphs.backward;
+    this.parameters = parameters;
+    this.checked = checked;
+    this.v = v;
+  }
+
+  static async compile(
+    gpu: Gpu,
+    output: Tensor,
+    tensors: Readonly<Record<string, Tensor>>,
+    inputs: Readonly<Record<string, GradcheckInput>>,
+    { seed, training }: Settings,
+  ): Promise<Subject> {
+    const all = Object.values(tensors);
+    const parameters = all.filter((tensor) => tensor instanceof Parameter);
+    const checked = parameters.filter(({ name }) => inputs[name].requiresGrad !== false);
+    if (checked.length === 0) throw new FrostlineError('gradcheck: no input of floats that requires a gradient.');
+    const upstream = input('v', output.shape);
+    const graphs: CompiledGraph[] = [];
+    const release = () => {
+      for (const graph of graphs) graph.destroy();
+      for (const parameter of parameters) parameter.release(gpu);
+    };
+    try {
+      graphs.push(await compile(gpu, { outputs: [output], training }));
+      graphs.push(await compile(gpu, { loss: output, upstream, gradients: checked, training }));
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const [forward, backward] = graphs;
+    const used = new Set(tapeOf([output]));
+    for (const graph of graphs) {
+      graph.setStep({ learningRate: 0, momentum: 0, weightDecay: 0, step: 0, seed });
+      for (const tensor of all) {
+        if (!(tensor instanceof Parameter) && used.has(tensor)) graph.write(tensor, inputs[tensor.name].values);
+      }
+    }
+    const random = new Random(seed, V_STREAM);
+    const v = Float32Array.from({ length: output.size }, () => random.normal());
+    backward.write(upstream, v);
+    return new Subject(gpu, output, { forward, backward }, parameters, checked, v);
+  }
+
+  /** v . f with `tensor` at these values, summed in float64. */
+  async at(tensor: Parameter, values: Float32Array<ArrayBuffer>): Promise<number> {
+    tensor.reset(this.gpu, values);
+    const [bytes] = await this.forward.run([this.output]);
+    const y = new Float32Array(bytes);
+    return y.reduce((sum, value, i) => sum + value * this.v[i], 0);
+  }
+
+  /** The length of the products v[i] f[i]: what rounding in f is measured by. */
+  async size(): Promise<number> {
+    const [bytes] = await this.forward.run([this.output]);
+    const y = new Float32Array(bytes);
+    return Math.sqrt(y.reduce((sum, value, i) => sum + (value * this.v[i]) ** 2, 0));
+  }
+
+  /** v J for `tensor`. */
+  async gradient(tensor: Parameter): Promise<Float32Array<ArrayBuffer>> {
+    await this.backward.run();
+    return this.backward.readGradient(tensor);
+  }
+
+  destroy(): void {
+    this.forward.destroy();
+    this.backward.destroy();
+    for (const parameter of this.parameters) parameter.release(this.gpu);
+  }
+}
+
+const V_STREAM = 1;
+const SAMPLE_STREAM = 2;
+/** steps h, h/2, h/4 */
+const LEVELS = 3;
+
+interface Difference {
+  readonly numeric: number;
+  /** of `numeric`, as the extrapolation shows it */
+  readonly uncertainty: number;
+  /** slope to the right less slope to the left, at the largest and at the smallest step */
+  readonly jumps: readonly [number, number];
+}
+
+/** The derivative of v . f along `direction` at `values`, for steps of `step` |direction| and less. */
+async function difference(
+  subject: Subject,
+  tensor: Parameter,
+  values: Float32Array<ArrayBuffer>,
+  direction: Readonly<Float64Array>,
+  step: number,
+): Promise<Difference> {
+  const squared = direction.reduce((sum, value) => sum + value * value, 0);
+  const moved = (t: number) => Float32Array.from(values, (value, i) => value + t * direction[i]);
+  /** How far a rounded point lies along the direction, in units of the direction. */
+  const along = (point: Float32Array) =>
+    point.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
+  const middle = await subject.at(tensor, values);
+  const jumps: number[] = [];
+  let previous: number[] = [];
+  let numeric = 0;
+  let uncertainty = 0;
+  for (let level = 0; level < LEVELS; level++) {
+    const t = step / 2 ** level;
+    const [right, left] = [moved(t), moved(-t)];
+    const [after, before] = [await subject.at(tensor, right), await subject.at(tensor, left)];
+    jumps.push((after - middle) / along(right) - (before - middle) / along(left));
+    // One row of Neville's tableau: the error of central differences is a series in the square of the step.
+    const row = [(after - before) / (along(right) - along(left))];
+    for (let j = 1; j <= level; j++) row.push((4 ** j * row[j - 1] - previous[j - 1]) / (4 ** j - 1));
+    // Not Ridders' least change in the tableau: near kinks two entries may agree by chance.
+    uncertainty = Math.max(...row.slice(1).map((value, j) => Math.abs(value - row[j])), Math.abs(row[0] - previous[0]));
+    numeric = row[level];
+    previous = row;
+  }
+  return { numeric, uncertainty, jumps: [jumps[0], jumps[LEVELS - 1]] };
+}
+
+/** Whether the numbers show a kink: slopes that do not meet (a smooth function's come 4 times nearer), or no limit. */
+function isKink({ uncertainty, jumps: [far, near] }: Difference, allowed: number): boolean {
+  const meets = Math.abs(near) <= Math.max(allowed, 0.6 * Math.abs(far));
+  return !meets || !(uncertainty <= allowed);
+}
+
+async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, settings: Settings) {
+  const { eps, atol, rtol, nondetTol, seed } = settings;
+  const values = await tensor.read(subject.gpu);
+  const gradient = await subject.gradient(tensor);
+  const nondeterminism = largestDifference(gradient, await subject.gradient(tensor));
+
+  const scale = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length) || 1;
+  const random = new Random(seed, SAMPLE_STREAM + ordinal);
+  const samples: GradcheckSample[] = [];
+  let kinks = 0;
+  const look = async (direction: Float64Array, step: number, where: { element?: number; direction?: number }) => {
+    const analytic = direction.reduce((sum, value, i) => sum + value * gradient[i], 0);
+    let found = await difference(subject, tensor, values, direction, step);
+    let allowed = atol + rtol * Math.abs(found.numeric);
+    if (isKink(found, allowed)) {
+      // A kink beside the point is out of reach of a shorter step; one at the point is not.
+      found = await difference(subject, tensor, values, direction, step / 8);
+      allowed = atol + rtol * Math.abs(found.numeric);
+    }
+    if (isKink(found, allowed)) {
+      kinks++;
+      return;
+    }
+    const absoluteError = Math.abs(analytic - found.numeric);
+    const size = Math.max(Math.abs(analytic), Math.abs(found.numeric));
+    const relativeError = absoluteError === 0 ? 0 : absoluteError / size;
+    const { numeric } = found;
+    const ratio = Number.isNaN(absoluteError) ? Number.POSITIVE_INFINITY : absoluteError / allowed;
+    const { element, direction: number } = where;
+    samples.push({ element, direction: number, analytic, numeric, absoluteError, relativeError, ratio });
+  };
+
+  // Four times as many as asked for may be looked at, so that a kink can be replaced by another sample.
+  const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
+  for (const element of random.permutation(values.length).slice(0, 4 * elements)) {
+    if (samples.length >= elements) break;
+    const axis = new Float64Array(values.length);
+    axis[element] = 1;
+    await look(axis, eps * scale, { element });
+  }
+  const before = samples.length;
+  for (let i = 0; i < 4 * settings.directions && samples.length - before < settings.directions; i++) {
+    const direction = mixedDirection(gradient, random);
+    const slope = Math.abs(direction.reduce((sum, value, j) => sum + value * gradient[j], 0));
+    const step = Math.min(scale * Math.sqrt(values.length), (await subject.size()) / (4 * slope));
+    await look(direction, eps * step, { direction: i });
+  }
+  tensor.reset(subject.gpu, values);
+
+  const worst = samples.reduce<GradcheckSample | undefined>(
+    (a, b) => (a === undefined || b.ratio > a.ratio ? b : a),
+    undefined,
+  );
+  const problems: string[] = [];
+  const what = `${tensor.name} [${tensor.shape.join(', ')}]`;
+  if (worst === undefined)
+    problems.push(`${what}: none of ${kinks} samples has a derivative (kinks, NaN); move the input, or lessen eps`);
+  else if (!(worst.ratio <= 1)) {
+    const place = worst.element === undefined ? `along direction ${worst.direction}` : `at element ${worst.element}`;
+    problems.push(
+      `${what}: ${place} backward gives ${worst.analytic.toPrecision(6)}, differences give ` +
+        `${worst.numeric.toPrecision(6)}; |error| ${worst.absoluteError.toPrecision(3)}, ` +
+        `${worst.ratio.toPrecision(3)} times what is allowed`,
+    );
+  }
+  if (!(nondeterminism <= nondetTol)) {
+    problems.push(`${what}: two runs of backward differ by ${nondeterminism}; nondetTol is ${nondetTol}`);
+  }
+  const report: GradcheckInputReport = {
+    name: tensor.name,
+    shape: tensor.shape,
+    passed: problems.length === 0,
+    samples: samples.length,
+    kinks,
+    maxAbsoluteError: Math.max(0, ...samples.map((sample) => sample.absoluteError)),
+    maxRelativeError: Math.max(0, ...samples.map((sample) => sample.relativeError)),
+    worst,
+    nondeterminism,
+  };
+  return { report, problems };
+}
+
+/** Half along the gradient, half random signs, of length 1. */
+function mixedDirection(gradient: Float32Array, random: Random): Float64Array {
+  const length = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)) || 1;
+  const sign = 1 / Math.sqrt(gradient.length);
+  const mixed = Float64Array.from(gradient, (value) => value / length + (random.uniform() < 0.5 ? sign : -sign));
+  const norm = Math.sqrt(mixed.reduce((sum, value) => sum + value * value, 0)) || 1;
+  return mixed.map((value) => value / norm);
+}
+
+/** The largest difference between two runs; NaN in one alone, and other bits for equal numbers (-0), count too. */
+function largestDifference(a: Float32Array<ArrayBuffer>, b: Float32Array<ArrayBuffer>): number {
+  return a.reduce((largest, value, i) => {
+    if (Object.is(value, b[i])) return largest;
+    const difference = Math.abs(value - b[i]);
+    return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(largest, difference, Number.MIN_VALUE);
+  }, 0);
+}

@@ -1,0 +1,161 @@
+/** The checker itself: it passes what is right, and names what is wrong, at a kink, or senseless. */
+import { expect, it } from 'vitest';
+import { GradcheckError, type GradcheckInput, gradcheck } from '../../src/graph/gradcheck.ts';
+import { apply } from '../../src/graph/operation.ts';
+import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
+import { conv2d } from '../../src/graph/ops/conv2d.ts';
+import { add, relu } from '../../src/graph/ops/elementwise.ts';
+import { maxPool } from '../../src/graph/ops/spatial.ts';
+import { Parameter, type Shape, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
+import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';
+import { buildNetwork } from '../../src/models/build.ts';
+import { alexnetSmall } from '../../src/models/tables.ts';
+import { Random } from '../../src/random.ts';
+import { testSeed, useGpu } from '../support/gpu.ts';
+
+const gpu = useGpu();
+const random = new Random(testSeed);
+const normal = (shape: Shape): GradcheckInput & { values: Float32Array } => ({
+  shape,
+  values: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+});
+
+/** y = 2 x, whose backward multiplies by `factor`, on elements from `from` on. */
+function doubled(x: Tensor, factor: number): Tensor {
+  return apply(
+    {
+      name: 'doubled',
+      forward(emit) {
+        emit.run(
+          affineForward,
+          { batch: 1, channels: 1, plane: x.size, scale_step: 0, shift_step: 0 },
+          {
+            x: emit.value(x).view(),
+            scale: emit.constant('two', Float32Array.of(2)).view(),
+            shift: emit.constant('zero', Float32Array.of(0)).view(),
+            y: emit.value(emit.output).view(),
+          },
+        );
+      },
+      backward(emit) {
+        emit.run(
+          affineBackward,
+          { batch: 1, channels: 1, plane: x.size, scale_step: 0 },
+          {
+            dy: emit.outputGradient.view(),
+            scale: emit.constant('factor', Float32Array.of(factor)).view(),
+            dx: emit.gradient(0)!.view(),
+          },
+        );
+      },
+    },
+    [x],
+    x.shape,
+  );
+}
+
+it('passes a right derivative with an error far below the tolerance', async () => {
+  const report = await gradcheck(gpu(), ({ x }) => doubled(x, 2), { x: normal([3, 17]) });
+  expect(report.passed).toBe(true);
+  expect(report.inputs[0]).toMatchObject({ name: 'x', samples: 18, kinks: 0, nondeterminism: 0 });
+  expect(report.inputs[0].maxRelativeError).toBeLessThan(1e-3);
+});
+
+it('finds a derivative that is 1 % off, by elements and by directions, and gives both values', async () => {
+  const x = normal([3, 17]);
+  for (const fastMode of [false, true]) {
+    const failed = await gradcheck(gpu(), (tensors) => doubled(tensors.x, 2.02), { x }, { fastMode }).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failed).toBeInstanceOf(GradcheckError);
+    const { worst } = (failed as GradcheckError).report.inputs[0];
+    expect(worst!.analytic / worst!.numeric).toBeCloseTo(1.01, 3);
+    expect((failed as GradcheckError).message).toMatch(/x \[3, 17\]: .* backward gives .*, differences give/);
+  }
+});
+
+it('reports instead of throwing where asked to', async () => {
+  const report = await gradcheck(gpu(), ({ x }) => doubled(x, -2), { x: normal([5]) }, { raiseException: false });
+  expect(report.passed).toBe(false);
+  expect(report.problems).toHaveLength(1);
+});
+
+it('does not pass ReLU at 0 or a tie of a pool, and passes them beside it', async () => {
+  const zeros = { shape: [2, 3], values: new Float32Array(6) };
+  const atKink = await gradcheck(gpu(), ({ x }) => relu(x), { x: zeros }, { raiseException: false });
+  expect(atKink.passed).toBe(false);
+  expect(atKink.inputs[0]).toMatchObject({ samples: 0 });
+  expect(atKink.inputs[0].kinks).toBeGreaterThan(0);
+
+  const tie = { shape: [1, 1, 2, 2], values: Float32Array.of(1, 1, 1, 1) };
+  const pooled = await gradcheck(
+    gpu(),
+    ({ x }) => maxPool(x, { kernel: [2, 2] }),
+    { x: tie },
+    { raiseException: false },
+  );
+  expect(pooled.passed).toBe(false);
+  expect(pooled.inputs[0].samples).toBe(0);
+
+  const beside = { shape: [4], values: Float32Array.of(0, 0.01, -0.01, 2) };
+  const partly = await gradcheck(gpu(), ({ x }) => relu(x), { x: beside }, { directions: 0 });
+  expect(partly.inputs[0]).toMatchObject({ samples: 3, kinks: 1 });
+});
+
+it('takes the expected kink for no excuse: a wrong slope beside it fails', async () => {
+  const x = { shape: [3], values: Float32Array.of(0, 1, -1) };
+  const report = await gradcheck(gpu(), (t) => doubled(relu(t.x), 3), { x }, { raiseException: false });
+  expect(report.passed).toBe(false);
+  expect(report.inputs[0].worst!.analytic / report.inputs[0].worst!.numeric).toBeCloseTo(1.5, 3);
+});
+
+it('checks several inputs, a tensor used twice, and leaves out what needs no gradient', async () => {
+  const inputs = {
+    x: normal([2, 4, 6, 5]),
+    w: normal([6, 2, 3, 2]),
+    b: { ...normal([6]), requiresGrad: false },
+  };
+  const report = await gradcheck(
+    gpu(),
+    ({ x, w, b }) => {
+      const once = conv2d(x, w, b, { groups: 2, pads: [1, 0, 1, 1] });
+      return add(once, conv2d(x, w, b, { groups: 2, pads: [1, 0, 1, 1] }));
+    },
+    inputs,
+  );
+  expect(report.inputs.map(({ name }) => name)).toEqual(['x', 'w']);
+});
+
+it('checks a whole network by directions, and gives back the memory', async () => {
+  const before = gpu().memory().live;
+  const network = alexnetSmall({ classes: 3, seed: 5, filters: [4, 8, 8, 8, 4], hidden: 16 });
+  const inputs: Record<string, GradcheckInput> = { data: normal([2, 3, 64, 64]) };
+  for (const [name, { shape, data }] of network.parameters) {
+    inputs[name] = { shape, values: Float32Array.from(data) };
+  }
+  inputs['labels'] = { shape: [2], values: Uint32Array.of(0, 2) };
+  const report = await gradcheck(
+    gpu(),
+    (tensors) => {
+      const parameters = new Map(Object.values(tensors).flatMap((t) => (t instanceof Parameter ? [[t.name, t]] : [])));
+      const { logits } = buildNetwork(network, { batch: 2, parameters, image: tensors['data'] });
+      return softmaxCrossEntropy(logits, tensors['labels']);
+    },
+    inputs,
+    { fastMode: true, directions: 1, eps: 1 / 64, rtol: 1e-2 },
+  );
+  expect(report.inputs).toHaveLength(17);
+  expect(gpu().memory().live).toBe(before);
+});
+
+it('refuses what makes no sense', async () => {
+  const x = normal([2]);
+  const check = (inputs: Record<string, GradcheckInput>, options = {}) =>
+    gradcheck(gpu(), (tensors) => relu(tensors['x']), inputs, options);
+  await expect(check({ x: { shape: [3], values: x.values } })).rejects.toThrow(/x \[3\] takes 3 values; got 2/);
+  await expect(check({ x: { shape: [2], values: Float32Array.of(1, Number.NaN) } })).rejects.toThrow(/NaN/);
+  await expect(check({ x }, { eps: 0 })).rejects.toThrow(/eps is 0/);
+  await expect(check({ x }, { fastMode: true, directions: 0 })).rejects.toThrow(/neither/);
+  await expect(check({ x, unused: normal([2]) })).rejects.toThrow(/unused.*does not depend/);
+});
