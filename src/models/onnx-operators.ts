@@ -305,6 +305,7 @@ function reshape(node: OnnxNode, around: Surroundings): Translation {
 function affine(node: OnnxNode, around: Surroundings): Translation {
   const [left, right] = node.inputs.map((value) => around.constants.tensor(value));
   const constant = left ?? right;
+  for (const value of node.inputs) if (!around.constants.has(value)) around.shapeOf(value, node);
   if (constant === undefined || (left && right)) {
     throw refuse(
       node,

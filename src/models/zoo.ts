@@ -1,0 +1,256 @@
+/** Published weights: what there is, fetching and checking it, and finding a model by name. */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { closest, distance } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { FrostlineError } from '../errors.ts';
+import type { Preprocessing } from './network.ts';
+import { preprocessingPreset, presets } from './preprocessing.ts';
+
+/** The package's own `weights/`: the manifest and the model that ships. */
+const shippedFolder = fileURLToPath(new URL('../../weights', import.meta.url));
+
+/** Where pulled weights go unless told otherwise: `weights` in the current folder. */
+export const defaultFolder = 'weights';
+
+const entrySchema = z.strictObject({
+  name: z.string(),
+  /** Name of the file on disk. */
+  file: z.string(),
+  bytes: z.number().int().positive(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  opset: z.number().int(),
+  preprocessing: z.enum(Object.keys(presets) as [string, ...string[]]),
+  /** In order of preference; the sum decides, not the address. */
+  addresses: z.array(z.url()).min(1),
+  /** The operator that keeps frostline from running it. */
+  unsupported: z.string().optional(),
+});
+
+export type WeightsEntry = z.infer<typeof entrySchema>;
+
+export interface ListedWeights extends WeightsEntry {
+  /** Path of the file when it is there at its full size; its sum is not computed. */
+  readonly path?: string;
+}
+
+export interface Progress {
+  readonly received: number;
+  readonly total: number;
+  readonly address: string;
+}
+
+export interface PullOptions {
+  readonly folder?: string;
+  readonly onProgress?: (progress: Progress) => void;
+  /** In place of the manifest's. */
+  readonly addresses?: readonly string[];
+  /** In place of the package's own manifest. */
+  readonly manifest?: readonly WeightsEntry[];
+}
+
+export interface Verification {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** The zoo's file with this sum, if there is one. */
+  readonly entry?: WeightsEntry;
+}
+
+let shipped: readonly WeightsEntry[] | undefined;
+
+/** The files that the package knows. */
+export function manifest(): readonly WeightsEntry[] {
+  if (shipped === undefined) {
+    const text = fs.readFileSync(path.join(shippedFolder, 'manifest.json'), 'utf8');
+    shipped = z.strictObject({ files: z.array(entrySchema) }).parse(JSON.parse(text)).files;
+  }
+  return shipped;
+}
+
+/** All known files, with their paths where they are already there. */
+export function listWeights(folder = defaultFolder): ListedWeights[] {
+  return manifest().map((entry) => {
+    const file = path.join(folder, entry.file);
+    const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
+    return size === entry.bytes ? { ...entry, path: file } : entry;
+  });
+}
+
+/** Size and sha256 of a file, and which of the zoo's files it is. Throws FrostlineError when it cannot be read. */
+export async function verifyWeights(file: string): Promise<Verification> {
+  const bytes = fs.statSync(file, { throwIfNoEntry: false })?.size;
+  if (bytes === undefined) throw new FrostlineError(`${file} does not exist. Check the path.`);
+  const sha256 = await sha256Of(file);
+  return { file, bytes, sha256, entry: manifest().find((entry) => entry.sha256 === sha256) };
+}
+
+/** How a zoo file wants its images, known by its sha256; undefined for any other file. */
+export async function knownPreprocessing(file: string): Promise<Preprocessing | undefined> {
+  const bytes = fs.statSync(file, { throwIfNoEntry: false })?.size;
+  // A sum over 600 MB takes seconds: only files of a known size are worth it.
+  if (!manifest().some((entry) => entry.bytes === bytes)) return undefined;
+  const { entry } = await verifyWeights(file);
+  return entry && preprocessingPreset(entry.preprocessing);
+}
+
+/**
+ * The file of a model: a path, the name of a model that ships, or the name of one in the manifest that was pulled.
+ *
+ * @throws FrostlineError when there is none, with the nearest known name or the command that pulls it
+ */
+export function resolveModel(nameOrPath: string, folder = defaultFolder): string {
+  if (fs.existsSync(nameOrPath)) return nameOrPath;
+  const ours = path.join(shippedFolder, `${nameOrPath}.onnx`);
+  if (path.basename(nameOrPath) === nameOrPath && fs.existsSync(ours)) return ours;
+  const known = listWeights(folder).find(({ name }) => name === nameOrPath);
+  if (known?.path) return known.path;
+  if (known) {
+    throw new FrostlineError(
+      `the weights of ${known.name} are not at ${path.join(folder, known.file)}. Fetch them with 'frostline weights pull ${known.name}'.`,
+    );
+  }
+  throw new FrostlineError(`there is no model file and no model called '${nameOrPath}'.${suggestion(nameOrPath)}`);
+}
+
+/**
+ * Fetches a file of the zoo. It continues what an earlier try left in `FILE.part`, tries the addresses in order, and
+ * gives the file its name only when its size and sha256 are right.
+ *
+ * @returns the file's path
+ * @throws FrostlineError when no address gives the file: what to download by hand, and where to put it
+ */
+export async function pullWeights(name: string, options: PullOptions = {}): Promise<string> {
+  const { folder = defaultFolder, onProgress = () => {} } = options;
+  const entry = (options.manifest ?? manifest()).find((known) => known.name === name);
+  if (entry === undefined) throw new FrostlineError(`no weights are called '${name}'.${suggestion(name)}`);
+  const target = path.join(folder, entry.file);
+  const { size } = fs.statSync(target, { throwIfNoEntry: false }) ?? {};
+  if (size === entry.bytes && (await sha256Of(target)) === entry.sha256) return target;
+  if (size !== undefined) {
+    throw new FrostlineError(`${target} is there but is not the zoo's ${name}. Move it away, then pull again.`);
+  }
+  fs.mkdirSync(folder, { recursive: true });
+
+  const failures: string[] = [];
+  for (const address of options.addresses ?? entry.addresses) {
+    try {
+      await fetchWhole(entry, address, `${target}.part`, onProgress);
+      fs.renameSync(`${target}.part`, target);
+      return target;
+    } catch (error) {
+      if (isLocal(error)) throw unwritable(target, error);
+      failures.push(`  ${address}: ${reason(error)}`);
+    }
+  }
+  throw new FrostlineError(
+    [
+      `${name} could not be fetched:`,
+      ...failures,
+      `Download ${entry.file} by hand (${entry.bytes} bytes, sha256 ${entry.sha256}), e.g. from ${entry.addresses[0]},`,
+      `and put it at ${path.resolve(target)}.`,
+    ].join('\n'),
+  );
+}
+
+/** Fills `part` from the address; throws, and leaves `part` only as far as it may be continued. */
+async function fetchWhole(
+  entry: WeightsEntry,
+  address: string,
+  part: string,
+  onProgress: (progress: Progress) => void,
+): Promise<void> {
+  let start = fs.statSync(part, { throwIfNoEntry: false })?.size ?? 0;
+  if (start > entry.bytes) start = discard(part);
+  const resumed = start > 0;
+  if (start < entry.bytes) await fetchRest(entry, address, part, start, onProgress);
+
+  const size = fs.statSync(part).size;
+  if (size < entry.bytes) throw new Error(`the connection ended after ${size} of ${entry.bytes} bytes`);
+  const sum = await sha256Of(part);
+  if (sum === entry.sha256) return;
+  discard(part);
+  // What lay there from an earlier try may have been the wrong half: once more from the beginning.
+  if (resumed) return fetchWhole(entry, address, part, onProgress);
+  throw new Error(`its sha256 is ${sum}, ${entry.sha256} is expected: it is another file`);
+}
+
+async function fetchRest(
+  entry: WeightsEntry,
+  address: string,
+  part: string,
+  start: number,
+  onProgress: (progress: Progress) => void,
+): Promise<void> {
+  const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+  if (start > 0) headers['range'] = `bytes=${start}-`;
+  const response = await fetch(address, { headers });
+  if (!response.ok || response.body === null) {
+    await response.body?.cancel();
+    throw new Error(`HTTP ${response.status} ${response.statusText}`.trim());
+  }
+  // A server that does not continue sends the whole file.
+  const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${start}-`);
+  let received = continues ? start : 0;
+  const length = response.headers.get('content-length');
+  if (length !== null && received + Number(length) !== entry.bytes) {
+    await response.body.cancel();
+    throw new Error(`it offers ${received + Number(length)} bytes, ${entry.bytes} are expected: it is another file`);
+  }
+  const file = await fs.promises.open(part, continues ? 'a' : 'w');
+  try {
+    onProgress({ received, total: entry.bytes, address });
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      received += chunk.length;
+      if (received > entry.bytes) break;
+      await file.appendFile(chunk);
+      onProgress({ received, total: entry.bytes, address });
+    }
+  } finally {
+    await file.close();
+  }
+  if (received > entry.bytes) {
+    discard(part);
+    throw new Error(`it sends more than the expected ${entry.bytes} bytes: it is another file`);
+  }
+}
+
+function discard(part: string): 0 {
+  fs.rmSync(part, { force: true });
+  return 0;
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of fs.createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** An error of the local disk, for which another address is no help. */
+function isLocal(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EISDIR'].includes(
+    (error as NodeJS.ErrnoException).code ?? '',
+  );
+}
+
+function unwritable(target: string, error: unknown): FrostlineError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : message;
+  return new FrostlineError(
+    `${target} cannot be written: ${why}. What was fetched is kept; free space, then pull again.`,
+  );
+}
+
+function reason(error: unknown): string {
+  const { message, cause } = error as Error & { cause?: NodeJS.ErrnoException };
+  return cause ? `${message} (${cause.code ?? cause.message})` : message;
+}
+
+function suggestion(name: string): string {
+  const names = ['alexnet-small', ...manifest().map((entry) => entry.name)];
+  const nearest = closest(name, names);
+  if (distance(name, nearest) > Math.max(3, name.length / 2)) return ` Known are ${names.join(', ')}.`;
+  return ` Did you mean '${nearest}'? 'frostline weights list' shows all.`;
+}
