@@ -61,31 +61,62 @@ async function dispatch(args: readonly string[], registry: readonly Registered[]
   let exitCode = 0;
   const program = rootCommand(surroundings);
   const words = args.filter((arg) => !arg.startsWith('-'));
-  const askedForHelp = args.length === 0 || words[0] === 'help';
-  const wanted = words[0] === 'help' ? words[1] : words[0];
-  const names = registry.map(({ name }) => name);
-  if (wanted !== undefined && !names.includes(wanted)) {
-    throw new FrostlineError(
-      `unknown command '${wanted}'; ${nearestHint(wanted, names)}; 'frostline --help' lists the commands`,
-    );
+  const spoken = words[0] === 'help' ? words.slice(1) : words;
+  const wanted = registry.find(({ name }) => name.split(' ').every((word, i) => spoken[i] === word));
+  const family = registry.some(({ name }) => name.startsWith(`${spoken[0]} `)) ? spoken[0] : undefined;
+  if (wanted === undefined && spoken.length > (family === undefined ? 0 : 1)) {
+    throw unknownCommand(spoken, family, registry);
   }
-  for (const { name, group, summary, load } of registry) {
-    const sub = program.command(name).summary(summary).helpGroup(`${group}:`);
+  const askedForHelp = wanted === undefined || words[0] === 'help';
+  let wantedCommand: CommanderCommand | undefined;
+  for (const registered of registry) {
+    const { name, group, summary, load } = registered;
+    const sub = commandAt(program, name, `${group}:`).summary(summary);
     // Only the command that runs is loaded: the list of commands must not cost all their imports.
-    if (name !== wanted) continue;
-    await equip(sub, (await load()).command, surroundings, (code) => {
+    if (registered !== wanted) continue;
+    wantedCommand = sub;
+    await equip(sub, name, (await load()).command, surroundings, (code) => {
       exitCode = code;
     });
   }
   try {
-    const line = askedForHelp ? [...(wanted === undefined ? [] : [wanted]), '--help'] : [...args];
+    const helpOf = wanted?.name.split(' ') ?? (family === undefined ? [] : [family]);
+    // '--version' and the like reach commander as they are.
+    const line = askedForHelp && !(words.length === 0 && args.length > 0) ? [...helpOf, '--help'] : [...args];
     await program.parseAsync(line, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0; // help or version was printed
-    throw usageError(error, program.commands.find((c) => c.name() === wanted) ?? program);
+    throw usageError(error, wantedCommand ?? program, wanted?.name);
   }
   return exitCode;
+}
+
+/** The commander command of a name; a first word that several share becomes a command without an action. */
+function commandAt(program: CommanderCommand, name: string, group: string): CommanderCommand {
+  const words = name.split(' ');
+  let at = program;
+  for (const [i, word] of words.entries()) {
+    const known = i < words.length - 1 ? at.commands.find((command) => command.name() === word) : undefined;
+    at = known ?? at.command(word).helpGroup(group);
+    if (i < words.length - 1) at.usage('COMMAND [options]');
+  }
+  return at;
+}
+
+function unknownCommand(
+  spoken: readonly string[],
+  family: string | undefined,
+  registry: readonly Registered[],
+): FrostlineError {
+  const named = spoken.slice(0, family === undefined ? 1 : 2).join(' ');
+  const names = registry
+    .map(({ name }) => name)
+    .filter((name) => family === undefined || name.startsWith(`${family} `));
+  const listing = family === undefined ? 'frostline --help' : `frostline ${family} --help`;
+  return new FrostlineError(
+    `unknown command '${named}'; ${nearestHint(named, names)}; '${listing}' lists the commands`,
+  );
 }
 
 function rootCommand({ stdout }: Surroundings): CommanderCommand {
@@ -103,7 +134,9 @@ function rootCommand({ stdout }: Surroundings): CommanderCommand {
       getOutHelpWidth: () => stdout.columns ?? 80,
     })
     .configureHelp({
-      subcommandTerm: (command) => command.name(),
+      visibleCommands: (command) => command.commands.flatMap((sub) => (sub.commands.length > 0 ? sub.commands : [sub])),
+      subcommandTerm: (command) =>
+        command.parent?.parent ? `${command.parent.name()} ${command.name()}` : command.name(),
       optionTerm: (option) => (option.isBoolean() && negatable.has(option) ? `--[no-]${option.name()}` : option.flags),
     })
     .addHelpText('after', "\n'frostline COMMAND --help' tells more.");
@@ -115,6 +148,7 @@ const negatable = new WeakSet<Option>();
 /** Gives the commander command the arguments, options, help and action of ours. */
 async function equip(
   sub: CommanderCommand,
+  name: string,
   command: Command,
   surroundings: Full,
   setExitCode: (code: number) => void,
@@ -124,8 +158,8 @@ async function equip(
   const specs = optionSpecs(command.options);
   sub.description(command.description).usage(usageOf(argumentSpecs));
   for (const spec of argumentSpecs) {
-    const name = spec.key + (spec.kind === 'list' ? '...' : '');
-    sub.argument(spec.required ? `<${name}>` : `[${name}]`, spec.description);
+    const term = spec.key + (spec.kind === 'list' ? '...' : '');
+    sub.argument(spec.required ? `<${term}>` : `[${term}]`, spec.description);
   }
   for (const spec of specs) addOption(sub, spec);
   if (specs.length > 0)
@@ -133,12 +167,12 @@ async function equip(
   if (command.json) sub.addOption(common('--json', 'print the results as JSON'));
   sub.helpOption('-h, --help', 'print this help');
   if (command.examples?.length) {
-    const lines = command.examples.map(({ line, what }) => `  ${what}:\n    frostline ${sub.name()} ${line}`);
+    const lines = command.examples.map(({ line, what }) => `  ${what}:\n    frostline ${name} ${line}`);
     sub.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
   }
   sub.action(async (...received: unknown[]) => {
     const flags = sub.opts<Record<string, unknown>>();
-    const values = await collect(sub.name(), command, { argumentSpecs, specs, positional: received, flags });
+    const values = await collect(name, command, { argumentSpecs, specs, positional: received, flags });
     await command.run(
       values as never,
       contextOf(flags.json === true, surroundings, () => setExitCode(1)),
@@ -239,8 +273,8 @@ function contextOf(json: boolean, surroundings: Full, onCheckFailed: () => void)
 }
 
 /** commander's complaint with the nearest known flag and where to read on. */
-function usageError(error: CommanderError, command: CommanderCommand): FrostlineError {
-  const name = command.parent ? `frostline ${command.name()}` : 'frostline';
+function usageError(error: CommanderError, command: CommanderCommand, commandName?: string): FrostlineError {
+  const name = commandName === undefined ? 'frostline' : `frostline ${commandName}`;
   const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
   const flag = /unknown option '(-[^'=]*)/.exec(message)?.[1];
   const known = command.options.flatMap((option) => option.long ?? []).concat('--help');

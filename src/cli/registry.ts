@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 
 /** A command as the list of commands knows it, before its file is loaded. */
 export interface Registered {
+  /** One word, or two where several commands share the first: 'weights pull'. */
   readonly name: string;
   /** Heading in the global help. */
   readonly group: string;
@@ -19,8 +20,48 @@ export const registry: readonly Registered[] = [
     () => import('./commands/sweep.ts'),
   ),
   entry('Training', 'train', 'one fine-tuning run', () => import('./commands/train.ts')),
+  entry(
+    'Data and weights',
+    'dataset inspect',
+    'counts, sizes and problems of a data set',
+    () => import('./commands/dataset-inspect.ts'),
+  ),
+  entry(
+    'Data and weights',
+    'weights list',
+    'the published weights that are known',
+    () => import('./commands/weights-list.ts'),
+  ),
+  entry(
+    'Data and weights',
+    'weights pull',
+    'fetch published weights, checked',
+    () => import('./commands/weights-pull.ts'),
+  ),
+  entry(
+    'Data and weights',
+    'weights verify',
+    'sha256 of a file, and which weights it is',
+    () => import('./commands/weights-verify.ts'),
+  ),
+  entry(
+    'Data and weights',
+    'weights inspect',
+    'layers, shapes and freeze points of a model',
+    () => import('./commands/weights-inspect.ts'),
+  ),
+  entry('Using a network', 'predict', 'classes and probabilities of images', () => import('./commands/predict.ts')),
+  entry('Using a network', 'infer', 'run any supported ONNX graph on tensors', () => import('./commands/infer.ts')),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
+  entry(
+    'The engine',
+    'doctor',
+    'is there an adapter, does it compute rightly, how fast',
+    () => import('./commands/doctor.ts'),
+  ),
+  entry('The engine', 'kernels list', 'every kernel and its variants', () => import('./commands/kernels-list.ts')),
+  entry('The engine', 'kernels show', 'the WGSL of a kernel', () => import('./commands/kernels-show.ts')),
 ];
 
 function entry(group: string, name: string, summary: string, load: Registered['load']): Registered {

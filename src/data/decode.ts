@@ -32,7 +32,10 @@ export interface DecodedImages {
  *
  * @throws FrostlineError that names every image that cannot be decoded
  */
-export async function decodeImages(dataset: ImageDataset, options: DecodeOptions): Promise<DecodedImages> {
+export async function decodeImages(
+  dataset: Pick<ImageDataset, 'path' | 'samples'>,
+  options: DecodeOptions,
+): Promise<DecodedImages> {
   const { height, width, onProgress } = options;
   for (const [name, size] of Object.entries({ height, width })) {
     if (!Number.isInteger(size) || size < 1) {
@@ -43,7 +46,9 @@ export async function decodeImages(dataset: ImageDataset, options: DecodeOptions
     ? Array.from(options.indices, (index) => {
         const sample = dataset.samples[index];
         if (!sample)
-          throw new FrostlineError(`index ${index} is outside ${dataset.name}'s ${dataset.samples.length} samples`);
+          throw new FrostlineError(
+            `index ${index} is outside the ${dataset.samples.length} samples of ${dataset.path}`,
+          );
         return sample;
       })
     : dataset.samples;

@@ -101,6 +101,12 @@ function npyHeader({ type, shape }: NpyArray): Uint8Array {
   ]);
 }
 
+/** The bytes of a `.npy` file, version 1, C order. */
+export function formatNpy(array: NpyArray): Uint8Array {
+  const { buffer, byteOffset, byteLength } = array.data;
+  return Buffer.concat([npyHeader(array), new Uint8Array(buffer, byteOffset, byteLength)]);
+}
+
 /** Writes a `.npy` file (version 1, C order) under its name only when it is complete. */
 export async function writeNpy(path: string, array: NpyArray): Promise<void> {
   const count = array.shape.reduce((product, size) => product * size, 1);

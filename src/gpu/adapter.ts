@@ -30,7 +30,7 @@ export function adapterName(info: GPUAdapterInfo): string {
 }
 
 /** Manifests of software Vulkan drivers in the places where the Vulkan loader looks. */
-function installedSoftwareDrivers(): string[] {
+export function installedSoftwareDrivers(): string[] {
   if (process.platform !== 'linux') return [];
   const folders = ['/usr/share', '/usr/local/share', '/etc', join(homedir(), '.local/share')];
   return folders

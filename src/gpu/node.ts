@@ -2,6 +2,8 @@
  * The only import of Dawn's Node bindings. The object that `create` makes owns the Vulkan instance: it stays referenced
  * by every `Gpu` opened from it and is never put on `globalThis`, or node would not exit.
  */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { create } from 'webgpu';
 
 export interface Instance {
@@ -11,4 +13,10 @@ export interface Instance {
 /** A new Dawn instance. It reads VK_ICD_FILENAMES now, so set that first. */
 export function createInstance(flags: string[] = []): Instance {
   return { gpu: create(flags) };
+}
+
+/** Version of the npm package `webgpu`: Dawn's. */
+export function webgpuVersion(): string {
+  const path = createRequire(import.meta.url).resolve('webgpu/package.json');
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }

@@ -1,0 +1,21 @@
+/** The option --adapter, and opening the adapter it names: every command that uses a device says which one it is. */
+import { z } from 'zod';
+import type { Gpu } from '../gpu/device.ts';
+import type { Context } from './command.ts';
+
+export const adapterOption = z
+  .string()
+  .optional()
+  .describe(
+    "auto, hardware, software, embedded, or part of an adapter's name; FROSTLINE_ADAPTER, else auto, if left out",
+  )
+  .meta({ placeholder: 'NAME' });
+
+/** Opens the adapter, names it on standard error, and closes it when the command ends. */
+export async function openAdapter(wish: string | undefined, context: Context): Promise<Gpu> {
+  const { Gpu } = await import('../gpu/device.ts');
+  const gpu = await Gpu.open({ adapter: wish });
+  context.defer(() => gpu.destroy());
+  context.note(`adapter: ${gpu.describe()}`);
+  return gpu;
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
+import { frostlineVersion } from '../../version.ts';
+import { adapterOption, openAdapter } from '../adapter.ts';
+import type { Context } from '../command.ts';
+import { defineCommand } from '../command.ts';
+
+export const command = defineCommand({
+  description:
+    'Says which adapter frostline finds and what it can do, checks a matrix product on it against double precision on the host, times it, and tells what to do if something is wrong. Exits with 1 when there is no adapter or it computes wrongly.',
+  options: z.object({ adapter: adapterOption }),
+  json: true,
+  examples: [
+    { what: 'the adapter that other commands take', line: '' },
+    { what: 'the driver that comes with the package', line: '--adapter embedded' },
+  ],
+  async run({ adapter: wish }, context) {
+    const [{ advise, readSituation }, { adapterDetails }, { webgpuVersion }] = await Promise.all([
+      import('../../gpu/advice.ts'),
+      import('../../gpu/details.ts'),
+      import('../../gpu/node.ts'),
+    ]);
+    const versions = {
+      frostline: frostlineVersion,
+      webgpu: webgpuVersion(),
+      node: process.version,
+      system: `${process.platform} ${process.arch}`,
+    };
+    if (!context.json) context.print(pairs(versions));
+    const gpu = await openAdapter(wish, context).catch((error: unknown) => {
+      if (error instanceof FrostlineError) return error;
+      throw error;
+    });
+    if (gpu instanceof FrostlineError) {
+      const advice = advise(readSituation());
+      if (context.json) context.printJson({ versions, adapter: null, problem: gpu.message, advice, passed: false });
+      else printAdvice(advice, context);
+      return context.checkFailed(`no adapter: ${gpu.message}`);
+    }
+
+    const adapter = adapterDetails(gpu);
+    const { name, kind, vendor, architecture, device, driver, subgroupSizes, features, limits } = adapter;
+    const subgroups = subgroupSizes === undefined ? 'not known' : [...new Set(subgroupSizes)].join(' to ');
+    if (!context.json) {
+      context.print(pairs({ adapter: name, kind: kinds[kind], vendor, architecture, device, driver, subgroups }));
+      context.print(pairs({ features: features.join(', ') }));
+      context.print(
+        `limits\n${Object.entries(limits)
+          .map(([limit, value]) => `  ${limit} ${value}`)
+          .join('\n')}`,
+      );
+    }
+
+    const { checkMatrixProduct } = await import('../../kernels/contraction/check.ts');
+    context.note('checking a matrix product ...');
+    const matrixProduct = await checkMatrixProduct(gpu);
+    const failed = matrixProduct.checks.filter(({ passed }) => !passed);
+    const advice = advise(readSituation(kind));
+    if (context.json) {
+      context.printJson({ versions, adapter, matrixProduct, advice, passed: failed.length === 0 });
+    } else {
+      await printProduct(matrixProduct, context);
+      printAdvice(advice, context);
+      if (failed.length === 0) context.print('all well');
+    }
+    if (failed.length > 0) {
+      context.checkFailed(
+        `${name} computes wrongly: ${failed.map(({ variant, error, tolerance }) => `variant ${variant} is off by ${error}, ${tolerance} is allowed`).join('; ')}. ` +
+          'Update its driver, or use another adapter (--adapter software, --adapter embedded).',
+      );
+    }
+  },
+});
+
+const kinds = {
+  hardware: 'hardware GPU',
+  software: 'software: an installed driver computes on the processor',
+  embedded: 'software: the driver that comes with the package computes on the processor',
+} as const;
+
+function pairs(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([key, value]) => `${key.padEnd(12)}  ${value}`)
+    .join('\n');
+}
+
+function printAdvice(advice: readonly string[], context: Context): void {
+  for (const line of advice) context.print(`- ${line}`);
+}
+
+async function printProduct(
+  { size, checks }: Awaited<ReturnType<typeof import('../../kernels/contraction/check.ts').checkMatrixProduct>>,
+  context: Context,
+): Promise<void> {
+  const { default: Table } = await import('cli-table3');
+  const table = new Table({
+    head: ['variant', 'configuration', 'largest error', 'check', 'ms', 'GFLOP/s'],
+    colAligns: ['left', 'left', 'right', 'left', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { variant, configuration, error, passed, milliseconds, gflops } of checks) {
+    const constants = Object.entries(configuration).map(([key, value]) => `${key} ${value}`);
+    const verdict = passed ? 'right' : 'WRONG';
+    table.push([
+      variant,
+      constants.join(', '),
+      error.toExponential(1),
+      verdict,
+      milliseconds.toFixed(2),
+      gflops.toFixed(1),
+    ]);
+  }
+  context.print(`matrix product, ${size} x ${size} by ${size} x ${size}, against double precision on the host`);
+  context.print(table.toString());
+}

@@ -1,0 +1,119 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
+import { adapterOption, openAdapter } from '../adapter.ts';
+import { defineCommand } from '../command.ts';
+import { inputSizeOption } from '../model-options.ts';
+import { nearestHint } from '../nearest.ts';
+
+export const command = defineCommand({
+  description:
+    'Runs an ONNX graph made of supported operators on tensors from .npy files or ONNX .pb files, and writes its outputs as .npy. The first dimension of every input is the batch.',
+  arguments: z.object({ model: z.string().describe('an ONNX file, or the name of a model') }),
+  options: z.object({
+    input: z
+      .array(z.string())
+      .min(1)
+      .meta({ placeholder: '[NAME=]FILE' })
+      .describe('tensor of an input; NAME= may be left out where the model has one input'),
+    output: z
+      .string()
+      .meta({ placeholder: 'FILE|DIR' })
+      .describe('where to write: a file for one output, else a folder, which gets NAME.npy for each'),
+    inputSize: inputSizeOption,
+    adapter: adapterOption,
+  }),
+  json: true,
+  examples: [
+    { what: 'one input, one output', line: 'alexnet-small --input x.npy --output y.npy' },
+    { what: 'inputs by name', line: 'two.onnx --input left=a.npy --input right=b.pb --output out/' },
+  ],
+  async run({ model: nameOrPath, input, output, inputSize, adapter }, context) {
+    const [zoo, onnx, { modelInputs }, files, { infer, networkForInputs }, { formatNpy }, { writeFilesAtomically }] =
+      await Promise.all([
+        import('../../models/zoo.ts'),
+        import('../../onnx/read.ts'),
+        import('../../models/inputs.ts'),
+        import('../../models/tensor-file.ts'),
+        import('../../models/infer.ts'),
+        import('../../data/npy.ts'),
+        import('../../files.ts'),
+      ]);
+    const path = zoo.resolveModel(nameOrPath);
+    const model = onnx.readModel(path);
+    const inputNames = modelInputs(model).map(({ name }) => name);
+    const assigned = assignInputs(input, inputNames);
+    const tensors = new Map(
+      await Promise.all([...assigned].map(async ([name, file]) => [name, await files.readTensorFile(file)] as const)),
+    );
+    const { network, batch } = withFileName(path, () => networkForInputs(model, tensors, inputSize));
+    const { folder, names } = outputPlaces(output, network.outputs, files.outputFileNames);
+
+    const gpu = await openAdapter(adapter, context);
+    const results = await infer(gpu, network, batch, tensors);
+    const contents = results.map(({ shape, data }, i) => [names[i], formatNpy({ type: 'f4', shape, data })] as const);
+    const written = await writeFilesAtomically(folder, Object.fromEntries(contents));
+    const outputs = results.map(({ name, shape }, i) => ({ name, shape, file: written[i] }));
+    if (context.json) {
+      const inputs = [...tensors].map(([name, { shape, source }]) => ({ name, shape, file: source }));
+      return context.printJson({ model: path, adapter: gpu.describe(), inputs, outputs });
+    }
+    for (const { name, shape, file } of outputs) context.print(`${name} [${shape.join(', ')}] -> ${file}`);
+  },
+});
+
+/** Files by the input's name. A name may hold '=' itself, so that the known names decide. */
+function assignInputs(given: readonly string[], names: readonly string[]): Map<string, string> {
+  const assigned = new Map<string, string>();
+  for (const text of given) {
+    const name = names.find((known) => text.startsWith(`${known}=`));
+    const [key, file] = name === undefined ? unnamed(text, names) : [name, text.slice(name.length + 1)];
+    if (assigned.has(key)) {
+      throw new FrostlineError(`--input: '${key}' is given twice, ${assigned.get(key)} and ${file}; keep one of them`);
+    }
+    assigned.set(key, file);
+  }
+  return assigned;
+}
+
+function unnamed(text: string, names: readonly string[]): [string, string] {
+  const at = text.indexOf('=');
+  if (at >= 0 && !existsSync(text)) {
+    const name = text.slice(0, at);
+    throw new FrostlineError(`--input ${text}: the model has no input '${name}'; ${nearestHint(name, names)}`);
+  }
+  if (names.length !== 1) {
+    throw new FrostlineError(
+      `--input ${text}: the model has ${names.length} inputs, ${names.join(', ')}; say which, as in --input ${names[0]}=${text}`,
+    );
+  }
+  return [names[0], text];
+}
+
+/** Messages about the model name its file. */
+function withFileName<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof FrostlineError) throw new FrostlineError(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Where the outputs go, checked before anything is computed. */
+function outputPlaces(
+  output: string,
+  outputs: readonly string[],
+  fileNames: (names: readonly string[]) => string[],
+): { folder: string; names: string[] } {
+  const found = statSync(output, { throwIfNoEntry: false });
+  const isFolder = found?.isDirectory() ?? /[\\/]$/.test(output);
+  if (outputs.length === 1 && !isFolder) return { folder: dirname(output), names: [basename(output)] };
+  if (found !== undefined && !isFolder) {
+    throw new FrostlineError(
+      `--output: ${output} is a file, and the model has ${outputs.length} outputs, ${outputs.join(', ')}; name a folder`,
+    );
+  }
+  return { folder: join(output), names: fileNames(outputs) };
+}

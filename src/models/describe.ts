@@ -1,0 +1,119 @@
+/** What is in an ONNX file, for people: where it comes from, what goes in and out, its layers and freeze points. */
+import { readModel } from '../onnx/read.ts';
+import { modelInputs } from './inputs.ts';
+import { freezePoints } from './layers.ts';
+import { loadNetwork } from './load.ts';
+import type { Network, Node, Pair, Preprocessing } from './network.ts';
+import { count, inferShapes } from './shapes.ts';
+
+export interface ModelDescription {
+  readonly file: string;
+  readonly name: string;
+  readonly producer: string;
+  readonly irVersion: number;
+  /** Version of ONNX's own operator set. */
+  readonly opset: number;
+  /** As the file declares them; a symbol or null where a size is open. */
+  readonly inputs: readonly DescribedValue[];
+  readonly outputs: readonly DescribedValue[];
+  readonly layers: readonly DescribedLayer[];
+  readonly parameterCount: number;
+  readonly freezePoints: readonly { readonly number: number; readonly name: string }[];
+  readonly preprocessing?: Preprocessing;
+  readonly labels?: readonly string[];
+}
+
+export interface DescribedValue {
+  readonly name: string;
+  readonly type?: string;
+  readonly shape?: readonly (number | string | null)[];
+}
+
+export interface DescribedLayer {
+  /** MATLAB's layer number; flatten and the like have none. */
+  readonly number?: number;
+  readonly name: string;
+  readonly kind: Node['op']['kind'];
+  /** '5 x 5, stride 1, pads 2, 2 groups' */
+  readonly detail: string;
+  /** Of one image's output, without the batch. */
+  readonly shape: readonly number[];
+  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly parameterCount: number;
+}
+
+/** @throws FrostlineError as `loadNetwork` does: what cannot be imported cannot be described */
+export async function describeModel(file: string, options: { inputSize?: Pair } = {}): Promise<ModelDescription> {
+  const model = readModel(file);
+  const network = await loadNetwork(file, options);
+  const describe = ({ name, dataType, dims }: ReturnType<typeof modelInputs>[number]): DescribedValue => ({
+    name,
+    type: dataType,
+    shape: dims?.map((dim) => dim ?? null),
+  });
+  const { layers, parameterCount } = describeLayers(network);
+  return {
+    file,
+    name: network.name,
+    producer: [model.producer, model.producerVersion].filter((part) => part !== '').join(' '),
+    irVersion: model.irVersion,
+    opset: model.opsets.get('')!,
+    inputs: modelInputs(model).map(describe),
+    outputs: model.graph.outputs.map(describe),
+    layers,
+    parameterCount,
+    freezePoints: freezePoints(network).map(({ number, name }) => ({ number, name })),
+    preprocessing: network.preprocessing,
+    labels: network.labels,
+  };
+}
+
+/** The layers of a network. A parameter that several layers share counts once in the sum. */
+export function describeLayers(network: Network): Pick<ModelDescription, 'layers' | 'parameterCount'> {
+  const shapes = inferShapes(network, 1);
+  const layers = network.nodes.map((node): DescribedLayer => {
+    const parameters = [node.weight, node.bias]
+      .filter((name) => name !== undefined)
+      .map((name) => ({ name, shape: network.parameters.get(name)!.shape }));
+    return {
+      number: node.number,
+      name: node.name,
+      kind: node.op.kind,
+      detail: detailOf(node, parameters[0]?.shape),
+      shape: shapes.get(node.output)!.slice(1),
+      parameters,
+      parameterCount: parameters.reduce((sum, { shape }) => sum + count(shape), 0),
+    };
+  });
+  const used = new Map(layers.flatMap(({ parameters }) => parameters.map(({ name, shape }) => [name, shape] as const)));
+  return { layers, parameterCount: [...used.values()].reduce((sum, shape) => sum + count(shape), 0) };
+}
+
+function detailOf({ op }: Node, weight: readonly number[] | undefined): string {
+  const same = (values: readonly number[]) => (values.every((v) => v === values[0]) ? `${values[0]}` : `[${values}]`);
+  const window = (kernel: Pair, strides: Pair, pads: readonly number[]) => [
+    kernel.join(' x '),
+    `stride ${same(strides)}`,
+    ...(pads.some((pad) => pad > 0) ? [`pads ${same(pads)}`] : []),
+  ];
+  const parts = (): string[] => {
+    switch (op.kind) {
+      case 'conv2d':
+        return [
+          ...window([weight![2], weight![3]], op.strides, op.pads),
+          ...(op.dilations.some((d) => d > 1) ? [`dilation ${same(op.dilations)}`] : []),
+          ...(op.groups > 1 ? [`${op.groups} groups`] : []),
+        ];
+      case 'maxPool':
+      case 'averagePool':
+        return [...window(op.kernel, op.strides, op.pads), ...(op.ceilMode ? ['rounded up'] : [])];
+      case 'lrn':
+        return [`size ${op.size}`, `alpha ${op.alpha}`, `beta ${op.beta}`, `bias ${op.bias}`];
+      case 'dropout':
+        return [`ratio ${op.ratio}`];
+      default:
+        return [];
+    }
+  };
+  return parts().join(', ');
+}

@@ -1,0 +1,48 @@
+/** Tensors as files: NumPy's `.npy`, and ONNX's `.pb` as its test data come. */
+import { basename, extname } from 'node:path';
+import { type NpyType, readNpy } from '../data/npy.ts';
+import { FrostlineError } from '../errors.ts';
+import { readTensor } from '../onnx/read.ts';
+import type { GivenTensor } from './infer.ts';
+
+const onnxNames: Readonly<Record<NpyType, string>> = {
+  b1: 'bool',
+  u1: 'uint8',
+  i1: 'int8',
+  u2: 'uint16',
+  i2: 'int16',
+  u4: 'uint32',
+  i4: 'int32',
+  i8: 'int64',
+  f4: 'float32',
+  f8: 'float64',
+};
+
+/** @throws FrostlineError for a file that is missing, damaged, or neither .npy nor .pb */
+export async function readTensorFile(file: string): Promise<GivenTensor> {
+  switch (extname(file).toLowerCase()) {
+    case '.npy': {
+      const { type, shape, data } = await readNpy(file);
+      const toFloat32 = () => (data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>));
+      return { type: onnxNames[type], shape, toFloat32, source: file };
+    }
+    case '.pb': {
+      const tensor = readTensor(file);
+      return { type: tensor.dataType, shape: tensor.dims, toFloat32: () => tensor.toFloat32(), source: file };
+    }
+    default:
+      throw new FrostlineError(`${file}: a tensor comes as .npy or as ONNX's .pb, not as '${basename(file)}'.`);
+  }
+}
+
+/** File names for the outputs of a model, whose names may hold slashes and colons: '/fc/Gemm_output_0'. */
+export function outputFileNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    const plain = name.replaceAll(/[^\w.-]+/g, '_').replace(/^[_.]+(?=.)/, '') || 'output';
+    let unique = plain;
+    for (let copy = 2; taken.has(unique.toLowerCase()); copy++) unique = `${plain}_${copy}`;
+    taken.add(unique.toLowerCase());
+    return `${unique}.npy`;
+  });
+}
