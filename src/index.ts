@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" preserve="true" />
 /**
  * The library: open an adapter, build networks from operations or ONNX files, train them, check their gradients.
  * Everything exported here has its documentation where it is declared.
@@ -10,6 +11,13 @@ export { stratifiedSplit } from './data/split.ts';
 export { FrostlineError } from './errors.ts';
 export { Gpu, type Limits, type OpenOptions } from './gpu/device.ts';
 export { type CompiledGraph, type CompileOptions, compile } from './graph/compile.ts';
+export {
+  GradcheckError,
+  type GradcheckInput,
+  type GradcheckOptions,
+  type GradcheckReport,
+  gradcheck,
+} from './graph/gradcheck.ts';
 export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';
 export { argMax, countCorrect, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
 export { type Conv2dOptions, conv2d } from './graph/ops/conv2d.ts';

@@ -1,0 +1,69 @@
+/**
+ * The package as a stranger gets it: packed, unpacked elsewhere beside its dependencies, its command run and the
+ * README's example executed against its types and its code.
+ */
+import { spawnSync } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** Runs a program in a folder; throws with its output where it fails. */
+function run(folder: string, program: string, ...args: string[]): string {
+  const result = spawnSync(program, args, { cwd: folder, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  if (result.status !== 0) throw new Error(`${program} ${args.join(' ')}:\n${result.stdout}\n${result.stderr}`);
+  return result.stdout;
+}
+
+describe('the package', () => {
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'frostline-package-'));
+    run(root, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json');
+    const [{ filename }] = JSON.parse(
+      run(root, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder),
+    );
+    run(folder, 'tar', 'xzf', filename);
+    const modules = join(folder, 'node_modules');
+    await mkdir(modules);
+    for (const name of await readdir(join(root, 'node_modules'))) {
+      if (!name.startsWith('.')) await symlink(join(root, 'node_modules', name), join(modules, name));
+    }
+    await cp(join(folder, 'package'), join(modules, 'frostline'), { recursive: true });
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('holds the build, the model, the sample and the licence, and no sources or tests', async () => {
+    const entries = await readdir(join(folder, 'package'));
+    expect(entries).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist', 'samples', 'weights']));
+    expect(entries).not.toContain('src');
+    expect(entries).not.toContain('test');
+  });
+
+  it('gives a frostline command', async () => {
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+    const main = join('node_modules', 'frostline', 'dist', 'cli', 'main.js');
+    expect(run(folder, process.execPath, main, '--version').trim()).toBe(version);
+    const scores = JSON.parse(
+      run(folder, process.execPath, main, 'metrics', '--confusion', '[[38,2],[3,7]]', '--json'),
+    );
+    expect(scores.accuracy).toBeCloseTo(0.9, 12);
+  });
+
+  it("runs the README's example, which is typed", async () => {
+    const readme = await readFile(join(root, 'README.md'), 'utf8');
+    const example = /```ts\n([\s\S]*?)```/.exec(readme)![1];
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+    await writeFile(join(folder, 'example.ts'), example);
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const flags = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node', '--skipLibCheck'];
+    run(folder, process.execPath, tsc, ...flags, 'example.ts');
+    const lines = run(folder, process.execPath, 'example.js').trim().split('\n');
+    const losses = lines.filter((line) => /^\d+ /.test(line)).map((line) => Number(line.split(' ')[1]));
+    expect(losses.length).toBe(20);
+    expect(losses.at(-1)).toBeLessThan(losses[0]);
+  });
+});
