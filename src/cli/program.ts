@@ -67,7 +67,7 @@ async function dispatch(args: readonly string[], registry: readonly Registered[]
   if (wanted === undefined && spoken.length > (family === undefined ? 0 : 1)) {
     throw unknownCommand(spoken, family, registry);
   }
-  const askedForHelp = wanted === undefined || words[0] === 'help';
+  const askedForHelp = args.length === 0 || words[0] === 'help' || (wanted === undefined && family !== undefined);
   let wantedCommand: CommanderCommand | undefined;
   for (const registered of registry) {
     const { name, group, summary, load } = registered;
@@ -81,8 +81,7 @@ async function dispatch(args: readonly string[], registry: readonly Registered[]
   }
   try {
     const helpOf = wanted?.name.split(' ') ?? (family === undefined ? [] : [family]);
-    // '--version' and the like reach commander as they are.
-    const line = askedForHelp && !(words.length === 0 && args.length > 0) ? [...helpOf, '--help'] : [...args];
+    const line = askedForHelp ? [...helpOf, '--help'] : [...args];
     await program.parseAsync(line, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -110,9 +109,10 @@ function unknownCommand(
   registry: readonly Registered[],
 ): FrostlineError {
   const named = spoken.slice(0, family === undefined ? 1 : 2).join(' ');
-  const names = registry
-    .map(({ name }) => name)
-    .filter((name) => family === undefined || name.startsWith(`${family} `));
+  const names =
+    family === undefined
+      ? [...new Set(registry.map(({ name }) => name.split(' ')[0]))]
+      : registry.map(({ name }) => name).filter((name) => name.startsWith(`${family} `));
   const listing = family === undefined ? 'frostline --help' : `frostline ${family} --help`;
   return new FrostlineError(
     `unknown command '${named}'; ${nearestHint(named, names)}; '${listing}' lists the commands`,

@@ -4,6 +4,8 @@ import { type AdapterKind, installedSoftwareDrivers } from './adapter.ts';
 
 /** What the advice depends on; `readSituation` finds it out. */
 export interface Situation {
+  /** The adapter was named by the user, not found by 'auto'. */
+  readonly asked: boolean;
   /** undefined: no adapter was found */
   readonly kind?: AdapterKind;
   readonly platform: NodeJS.Platform;
@@ -17,10 +19,12 @@ export interface Situation {
   readonly softwareDrivers: readonly string[];
 }
 
-export function readSituation(kind?: AdapterKind): Situation {
+/** @param wish as for `chooseAdapter`; @param kind of the adapter it chose, undefined where it found none */
+export function readSituation(wish = process.env['FROSTLINE_ADAPTER'] || 'auto', kind?: AdapterKind): Situation {
   const { platform } = process;
   const nodes = ['/dev/nvidia0', '/dev/dri/renderD128', '/dev/dxg'];
   return {
+    asked: wish !== 'auto',
     kind,
     platform,
     distribution: osRelease(),
@@ -45,8 +49,9 @@ function osRelease(): Record<string, string> {
 
 /** Sentences to be read in order; empty where a hardware adapter is in use. */
 export function advise(situation: Situation): string[] {
-  const { kind, platform, gpuNode, wsl, softwareDrivers } = situation;
+  const { asked, kind, platform, gpuNode, wsl, softwareDrivers } = situation;
   if (kind === 'hardware') return [];
+  if (asked) return ["The adapter was asked for by name; 'frostline doctor --adapter auto' shows the best there is."];
   if (platform !== 'linux') return kind === undefined ? [elsewhere(platform)] : [];
   const advice: string[] = [];
   if (wsl) {

@@ -18,6 +18,7 @@ export interface ModelDescription {
   readonly outputs: readonly DescribedValue[];
   readonly layers: readonly DescribedLayer[];
   readonly parameterCount: number;
+  /** The learnable layers but the last, the classifier. */
   readonly freezePoints: readonly { readonly number: number; readonly name: string }[];
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
@@ -62,7 +63,9 @@ export async function describeModel(file: string, options: { inputSize?: Pair } 
     outputs: model.graph.outputs.map(describe),
     layers,
     parameterCount,
-    freezePoints: freezePoints(network).map(({ number, name }) => ({ number, name })),
+    freezePoints: freezePoints(network)
+      .slice(0, -1)
+      .map(({ number, name }) => ({ number, name })),
     preprocessing: network.preprocessing,
     labels: network.labels,
   };

@@ -2,7 +2,8 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import type { OnnxModel } from '../onnx/model.ts';
+import type { Dim, OnnxModel, ValueInfo } from '../onnx/model.ts';
+import { OnnxTensor } from '../onnx/tensor.ts';
 import { buildNetwork, parametersOf } from './build.ts';
 import { importOnnx } from './import-onnx.ts';
 import { modelInputs } from './inputs.ts';
@@ -10,10 +11,7 @@ import type { Network, Pair } from './network.ts';
 
 /** A tensor as the user gives it. */
 export interface GivenTensor {
-  /** Such as float32; one of ONNX's names. */
-  readonly type: string;
-  readonly shape: readonly number[];
-  toFloat32(): Float32Array;
+  readonly tensor: OnnxTensor;
   /** Where it comes from, for messages. */
   readonly source: string;
 }
@@ -24,87 +22,113 @@ export interface ResultTensor {
   readonly data: Float32Array<ArrayBuffer>;
 }
 
+export interface BoundNetwork {
+  readonly network: Network;
+  readonly batch: number;
+  /** Values of the network's inputs; what stands in the place of a weight has become a parameter. */
+  readonly inputs: ReadonlyMap<string, OnnxTensor>;
+}
+
 /** Types whose values become float32; integers are refused, for nothing says how they should be scaled. */
 const floats = ['float32', 'float16', 'bfloat16', 'float64'];
 
 /**
- * The network of a model, for these inputs: sizes that the file leaves open are the tensors'.
+ * The network of a model, for these inputs: sizes that the file leaves open are the tensors'. Inputs that the graph
+ * uses as weights, biases or shapes are taken as constants, as is a new value for an initialiser that the file lists
+ * among its inputs.
  *
  * @param inputSize height and width of the first input in place of the file's
  * @throws FrostlineError when an input is missing, unknown, or of another type or shape than the model declares
  */
-export function networkForInputs(
-  model: OnnxModel,
-  given: ReadonlyMap<string, GivenTensor>,
-  inputSize?: Pair,
-): { network: Network; batch: number } {
-  const declared = modelInputs(model);
-  const names = declared.map(({ name }) => name).join(', ');
-  for (const [name, { source }] of given) {
-    if (declared.some((input) => input.name === name)) continue;
-    const why = model.graph.initializers.has(name)
-      ? `'${name}' is a parameter, its values are in the model`
-      : `the model has no input '${name}'`;
-    throw new FrostlineError(`${source}: ${why}. Its inputs are ${names}.`);
-  }
-  const inputShapes: Record<string, readonly number[]> = {};
-  for (const [i, { name, dims, dataType }] of declared.entries()) {
-    const tensor = given.get(name);
-    if (tensor === undefined) continue;
-    const sized = dims?.map((dim, axis) =>
-      i === 0 && inputSize && dims.length === 4 && axis >= 2 ? inputSize[axis - 2] : dim,
-    );
-    checkType(name, tensor, dataType);
-    checkShape(name, tensor, sized);
-    inputShapes[name] = tensor.shape.slice(1);
-  }
-  const network = importOnnx(model, { inputShapes });
-  const missing = network.inputs.find(({ name }) => !given.has(name));
+export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTensor>, inputSize?: Pair): BoundNetwork {
+  const { graph } = model;
+  const names = modelInputs(model).map(({ name }) => name);
+  const missing = names.find((name) => !given.has(name) && graph.nodes.some(({ inputs }) => inputs.includes(name)));
   if (missing !== undefined) {
-    throw new FrostlineError(
-      `the input '${missing.name}' [N, ${missing.shape.join(', ')}] is not given. Give every input of the model: ${names}.`,
-    );
+    throw new FrostlineError(`the input '${missing}' is not given. The model's inputs are ${names.join(', ')}.`);
   }
-  const [first, ...others] = network.inputs.map(({ name }) => ({ name, ...given.get(name)! }));
-  const other = others.find(({ shape }) => shape[0] !== first.shape[0]);
+  const initializers = new Map(graph.initializers);
+  const inputs = new Map<string, OnnxTensor>();
+  const inputShapes: Record<string, readonly number[]> = {};
+  for (const [name, { tensor, source }] of given) {
+    const declared = graph.inputs.find((input) => input.name === name);
+    if (declared === undefined) {
+      const why = initializers.has(name) ? 'is a constant of the model' : 'is no input of the model';
+      throw new FrostlineError(`${source}: '${name}' ${why}. Its inputs are ${names.join(', ')}.`);
+    }
+    if (initializers.has(name) || isConstant(name, model, given)) {
+      checkShape(declared, given.get(name)!, declared.dims, 0);
+      initializers.set(name, new OnnxTensor(name, tensor.dims, tensor.dataType, () => tensor.data));
+      continue;
+    }
+    const isImage = name === names[0] && declared.dims?.length === 4;
+    const dims = declared.dims?.map((dim, axis) => (isImage && inputSize && axis >= 2 ? inputSize[axis - 2] : dim));
+    checkType(declared, given.get(name)!);
+    checkShape(declared, given.get(name)!, dims, 1);
+    inputs.set(name, tensor);
+    inputShapes[name] = tensor.dims.slice(1);
+  }
+  const network = importOnnx({ ...model, graph: { ...graph, initializers } }, { inputShapes });
+  const [first, ...others] = network.inputs.map(({ name }) => ({ name, batch: inputs.get(name)!.dims[0] }));
+  const other = others.find(({ batch }) => batch !== first.batch);
   if (other !== undefined) {
     throw new FrostlineError(
-      `${first.source} holds ${first.shape[0]} items for '${first.name}', ${other.source} ${other.shape[0]} for ` +
-        `'${other.name}'. The first dimension of every input is the batch: make them equal.`,
+      `${given.get(first.name)!.source} holds ${first.batch} items for '${first.name}', ` +
+        `${given.get(other.name)!.source} ${other.batch} for '${other.name}'. ` +
+        'The first dimension of every input is the batch: make them equal.',
     );
   }
-  return { network, batch: first.shape[0] };
+  return { network, batch: first.batch, inputs };
 }
 
-function checkType(name: string, tensor: GivenTensor, declared: string | undefined): void {
+/**
+ * Whether the graph reads an input only where weights, biases, shapes and other constants stand: as the second or a
+ * later operand. A sum of two inputs of one rank is a sum of activations.
+ */
+function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<string, GivenTensor>): boolean {
+  const readers = graph.nodes.filter(({ inputs }) => inputs.includes(name));
+  return (
+    readers.length > 0 &&
+    readers.every(({ opType, inputs: [first, ...rest] }) => {
+      if (first === name) return false;
+      if (opType !== 'Add' && opType !== 'Sum') return rest.includes(name);
+      const rank = given.get(first)?.tensor.dims.length;
+      return rank !== undefined && given.get(name)!.tensor.dims.length !== rank;
+    })
+  );
+}
+
+function checkType({ name, dataType: declared }: ValueInfo, { tensor, source }: GivenTensor): void {
   if (declared !== undefined && !floats.includes(declared)) {
     throw new FrostlineError(
       `the model's input '${name}' takes ${declared}; only inputs of floating-point numbers are supported.`,
     );
   }
-  if (tensor.type === 'float32' || tensor.type === declared) return;
+  if (tensor.dataType === 'float32' || tensor.dataType === declared) return;
   throw new FrostlineError(
-    `${tensor.source} holds ${tensor.type}, the input '${name}' takes ${declared ?? 'float32'}. ` +
+    `${source} holds ${tensor.dataType}, the input '${name}' takes ${declared ?? 'float32'}. ` +
       "Convert it, for example with array.astype('<f4').",
   );
 }
 
+/** @param free how many of the first dimensions may be any: the batch, whatever the exporter baked in */
 function checkShape(
-  name: string,
-  { shape, source }: GivenTensor,
-  declared: readonly (number | string | undefined)[] | undefined,
+  { name }: ValueInfo,
+  { tensor, source }: GivenTensor,
+  declared: readonly Dim[] | undefined,
+  free: number,
 ): void {
+  const shape = tensor.dims;
   const fits =
-    shape.length >= 1 &&
+    shape.length >= free &&
     shape.every((size) => size >= 1) &&
     (declared === undefined ||
       (declared.length === shape.length &&
-        // The first dimension is the batch, whatever the exporter baked in.
-        declared.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === shape[axis])));
+        declared.every((dim, axis) => axis < free || typeof dim !== 'number' || dim === shape[axis])));
   if (fits) return;
-  const expected = declared?.map((dim, axis) => (axis === 0 ? 'N' : (dim ?? '?'))).join(', ') ?? 'N, ...';
+  const expected = declared?.map((dim, axis) => (axis < free ? 'N' : (dim ?? '?'))).join(', ') ?? 'N, ...';
   throw new FrostlineError(
-    `${source} has the shape [${shape.join(', ')}], the input '${name}' takes [${expected}] with N of at least 1.`,
+    `${source} has the shape [${shape.join(', ')}], the input '${name}' takes [${expected}], each at least 1.`,
   );
 }
 
@@ -113,19 +137,14 @@ function checkShape(
  *
  * @returns every output of the network, in its order; the first dimension is the batch
  */
-export async function infer(
-  gpu: Gpu,
-  network: Network,
-  batch: number,
-  given: ReadonlyMap<string, GivenTensor>,
-): Promise<ResultTensor[]> {
+export async function infer(gpu: Gpu, { network, batch, inputs: values }: BoundNetwork): Promise<ResultTensor[]> {
   const parameters = parametersOf(network);
   try {
     const { inputs, outputs } = buildNetwork(network, { batch, parameters });
     const graph = await compile(gpu, { outputs });
     try {
       for (const [name, tensor] of inputs) {
-        graph.write(tensor, given.get(name)!.toFloat32() as Float32Array<ArrayBuffer>);
+        graph.write(tensor, values.get(name)!.toFloat32() as Float32Array<ArrayBuffer>);
       }
       const results = await graph.run(outputs);
       return results.map((bytes, i) => ({

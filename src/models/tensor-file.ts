@@ -2,10 +2,12 @@
 import { basename, extname } from 'node:path';
 import { type NpyType, readNpy } from '../data/npy.ts';
 import { FrostlineError } from '../errors.ts';
+import type { DataType } from '../onnx/data-types.ts';
 import { readTensor } from '../onnx/read.ts';
+import { OnnxTensor } from '../onnx/tensor.ts';
 import type { GivenTensor } from './infer.ts';
 
-const onnxNames: Readonly<Record<NpyType, string>> = {
+const dataTypes: Readonly<Record<NpyType, DataType>> = {
   b1: 'bool',
   u1: 'uint8',
   i1: 'int8',
@@ -23,12 +25,13 @@ export async function readTensorFile(file: string): Promise<GivenTensor> {
   switch (extname(file).toLowerCase()) {
     case '.npy': {
       const { type, shape, data } = await readNpy(file);
-      const toFloat32 = () => (data instanceof Float32Array ? data : Float32Array.from(data as ArrayLike<number>));
-      return { type: onnxNames[type], shape, toFloat32, source: file };
+      return { tensor: OnnxTensor.of(basename(file), shape, dataTypes[type], data), source: file };
     }
     case '.pb': {
       const tensor = readTensor(file);
-      return { type: tensor.dataType, shape: tensor.dims, toFloat32: () => tensor.toFloat32(), source: file };
+      // Now, so that a damaged file is named before anything runs.
+      void tensor.data;
+      return { tensor, source: file };
     }
     default:
       throw new FrostlineError(`${file}: a tensor comes as .npy or as ONNX's .pb, not as '${basename(file)}'.`);
@@ -39,7 +42,7 @@ export async function readTensorFile(file: string): Promise<GivenTensor> {
 export function outputFileNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
   return names.map((name) => {
-    const plain = name.replaceAll(/[^\w.-]+/g, '_').replace(/^[_.]+(?=.)/, '') || 'output';
+    const plain = name.replaceAll(/[^\w.-]+/g, '_').replace(/^[_.]+(?=.)/, '');
     let unique = plain;
     for (let copy = 2; taken.has(unique.toLowerCase()); copy++) unique = `${plain}_${copy}`;
     taken.add(unique.toLowerCase());

@@ -194,13 +194,70 @@ describe('help', () => {
 
   it('is there for every command', async () => {
     for (const { name, load } of registry) {
-      const { code, stdout } = await run(registry, name, '--help');
+      const { code, stdout } = await run(registry, ...name.split(' '), '--help');
       expect([name, code]).toEqual([name, 0]);
       expect(stdout).toContain(`Usage: frostline ${name}`);
       for (const [key, option] of Object.entries((await load()).command.options.shape)) {
         expect([name, key, (option as z.ZodType).description]).not.toContain(undefined);
       }
     }
+  });
+});
+
+describe('commands of two words', () => {
+  const command = (text: string) =>
+    defineCommand({
+      description: `Does ${text}.`,
+      options: z.object({ size: z.number().optional().describe('how large') }),
+      examples: [{ what: 'small', line: '--size 1' }],
+      async run({ size }, context) {
+        context.print(`${text} ${size}`);
+      },
+    });
+  const family = ['box open', 'box close', 'boxes'].map((name) => ({
+    name,
+    group: 'Tests',
+    summary: `${name} it`,
+    load: async () => ({ command: command(name) }),
+  }));
+
+  it('run, with their own options', async () => {
+    expect((await run(family, 'box', 'open', '--size', '2')).stdout).toBe('box open 2\n');
+    expect((await run(family, 'box', 'close')).stdout).toBe('box close undefined\n');
+    expect((await run(family, 'boxes')).stdout).toBe('boxes undefined\n');
+  });
+
+  it('have help each, together and in the list', async () => {
+    const own = await run(family, 'box', 'open', '--help');
+    expect(own.stdout).toMatch(
+      /Usage: frostline box open \[options\][\s\S]*Does box open\.[\s\S]*frostline box open --size 1/,
+    );
+    expect((await run(family, 'help', 'box', 'open')).stdout).toBe(own.stdout);
+    for (const args of [['box'], ['box', '--help'], ['help', 'box']]) {
+      const { code, stdout } = await run(family, ...args);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(
+        /Usage: frostline box COMMAND[\s\S]*Tests:\n {2}box open +box open it\n {2}box close +box close it\n/,
+      );
+      expect(stdout).not.toContain('boxes');
+    }
+    expect((await run(family)).stdout).toMatch(/Tests:\n {2}box open .*\n {2}box close .*\n {2}boxes /);
+  });
+
+  it.each([
+    [
+      ['box', 'opne'],
+      "unknown command 'box opne'; the nearest is 'box open'; 'frostline box --help' lists the commands",
+    ],
+    [['bax', 'open'], "unknown command 'bax'; the nearest is 'box'; 'frostline --help' lists the commands"],
+    [
+      ['box', 'open', '--siez', '1'],
+      "unknown option '--siez'; the nearest is '--size'; see 'frostline box open --help'",
+    ],
+    [['box', 'open', '--size', 'x'], '--size: found "x"; expected number; see \'frostline box open --help\''],
+  ])('%j is a mistake', async (args, message) => {
+    const { code, stderr } = await run(family, ...args);
+    expect([code, stderr.trim()]).toEqual([2, expect.stringContaining(message)]);
   });
 });
 

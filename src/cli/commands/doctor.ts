@@ -32,7 +32,7 @@ export const command = defineCommand({
       throw error;
     });
     if (gpu instanceof FrostlineError) {
-      const advice = advise(readSituation());
+      const advice = advise(readSituation(wish));
       if (context.json) context.printJson({ versions, adapter: null, problem: gpu.message, advice, passed: false });
       else printAdvice(advice, context);
       return context.checkFailed(`no adapter: ${gpu.message}`);
@@ -55,7 +55,7 @@ export const command = defineCommand({
     context.note('checking a matrix product ...');
     const matrixProduct = await checkMatrixProduct(gpu);
     const failed = matrixProduct.checks.filter(({ passed }) => !passed);
-    const advice = advise(readSituation(kind));
+    const advice = advise(readSituation(wish, kind));
     if (context.json) {
       context.printJson({ versions, adapter, matrixProduct, advice, passed: failed.length === 0 });
     } else {

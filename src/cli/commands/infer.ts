@@ -30,7 +30,7 @@ export const command = defineCommand({
     { what: 'inputs by name', line: 'two.onnx --input left=a.npy --input right=b.pb --output out/' },
   ],
   async run({ model: nameOrPath, input, output, inputSize, adapter }, context) {
-    const [zoo, onnx, { modelInputs }, files, { infer, networkForInputs }, { formatNpy }, { writeFilesAtomically }] =
+    const [zoo, onnx, { modelInputs }, files, { bindInputs, infer }, { formatNpy }, { writeFilesAtomically }] =
       await Promise.all([
         import('../../models/zoo.ts'),
         import('../../onnx/read.ts'),
@@ -42,21 +42,23 @@ export const command = defineCommand({
       ]);
     const path = zoo.resolveModel(nameOrPath);
     const model = onnx.readModel(path);
-    const inputNames = modelInputs(model).map(({ name }) => name);
-    const assigned = assignInputs(input, inputNames);
+    const needed = modelInputs(model).map(({ name }) => name);
+    // Initialisers among the inputs have values and may be given others.
+    const known = model.graph.inputs.map(({ name }) => name);
+    const assigned = assignInputs(input, known, needed);
     const tensors = new Map(
       await Promise.all([...assigned].map(async ([name, file]) => [name, await files.readTensorFile(file)] as const)),
     );
-    const { network, batch } = withFileName(path, () => networkForInputs(model, tensors, inputSize));
-    const { folder, names } = outputPlaces(output, network.outputs, files.outputFileNames);
+    const bound = withFileName(path, () => bindInputs(model, tensors, inputSize));
+    const { folder, names } = outputPlaces(output, bound.network.outputs, files.outputFileNames);
 
     const gpu = await openAdapter(adapter, context);
-    const results = await infer(gpu, network, batch, tensors);
+    const results = await infer(gpu, bound);
     const contents = results.map(({ shape, data }, i) => [names[i], formatNpy({ type: 'f4', shape, data })] as const);
     const written = await writeFilesAtomically(folder, Object.fromEntries(contents));
     const outputs = results.map(({ name, shape }, i) => ({ name, shape, file: written[i] }));
     if (context.json) {
-      const inputs = [...tensors].map(([name, { shape, source }]) => ({ name, shape, file: source }));
+      const inputs = [...tensors].map(([name, { tensor, source }]) => ({ name, shape: tensor.dims, file: source }));
       return context.printJson({ model: path, adapter: gpu.describe(), inputs, outputs });
     }
     for (const { name, shape, file } of outputs) context.print(`${name} [${shape.join(', ')}] -> ${file}`);
@@ -64,11 +66,15 @@ export const command = defineCommand({
 });
 
 /** Files by the input's name. A name may hold '=' itself, so that the known names decide. */
-function assignInputs(given: readonly string[], names: readonly string[]): Map<string, string> {
+function assignInputs(
+  given: readonly string[],
+  known: readonly string[],
+  needed: readonly string[],
+): Map<string, string> {
   const assigned = new Map<string, string>();
   for (const text of given) {
-    const name = names.find((known) => text.startsWith(`${known}=`));
-    const [key, file] = name === undefined ? unnamed(text, names) : [name, text.slice(name.length + 1)];
+    const name = known.find((candidate) => text.startsWith(`${candidate}=`));
+    const [key, file] = name === undefined ? unnamed(text, needed) : [name, text.slice(name.length + 1)];
     if (assigned.has(key)) {
       throw new FrostlineError(`--input: '${key}' is given twice, ${assigned.get(key)} and ${file}; keep one of them`);
     }

@@ -54,7 +54,7 @@ function foot(
   const shown = labels?.slice(0, 10).join(', ');
   return [
     `parameters     ${integer(parameterCount)}`,
-    `freeze points  none, ${freezePoints.map(({ number, name }) => `${number} (${name})`).join(', ')}`,
+    `freeze points  ${['none', ...freezePoints.map(({ number, name }) => `${number} (${name})`)].join(', ')}`,
     preprocessing === undefined
       ? 'preprocessing  not known; give --preprocessing where images are read'
       : `preprocessing  ${preprocessing.size.join(' x ')}, ${preprocessing.channelOrder}, scale ${preprocessing.scale}, mean ${preprocessing.mean.join(' ')}, std ${preprocessing.std.join(' ')}`,
