@@ -14,6 +14,7 @@ export interface Registered {
 export const registry: readonly Registered[] = [
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
+  entry('Kernels', 'gradcheck', 'check every derivative on the adapter', () => import('./commands/gradcheck.ts')),
 ];
 
 function entry(group: string, name: string, summary: string, load: Registered['load']): Registered {
