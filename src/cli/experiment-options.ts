@@ -2,42 +2,38 @@
 import { z } from 'zod';
 import type { DatasetOptions } from '../data/load.ts';
 import { FrostlineError } from '../errors.ts';
+import { type PreprocessingPreset, presets } from '../models/preprocessing.ts';
 import type { DataSource, ModelSource } from '../train/experiment.ts';
 import type { FitSettings } from '../train/fit.ts';
+import { datasetOptions } from './dataset-options.ts';
+import { inputSizeOption } from './model-options.ts';
 
-const dir = { placeholder: 'DIR' };
-const file = { placeholder: 'FILE' };
-
-export const adapterOption = z
-  .string()
-  .optional()
-  .describe('auto, hardware, software, embedded, or part of an adapter’s name (default: FROSTLINE_ADAPTER, else auto)');
+const { split: _, ...readOptions } = datasetOptions;
 
 export const modelOptions = {
   preprocessing: z
-    .string()
+    .enum(Object.keys(presets) as [PreprocessingPreset, ...PreprocessingPreset[]])
     .optional()
-    .describe(
-      'how images become the input, where the model’s file does not say: caffe-bgr, caffe-vgg-bgr, torchvision, raw-rgb, symmetric',
-    ),
-  inputSize: z.array(z.number().int().min(1)).length(2).optional().describe('height and width of the input'),
+    .describe("how images become the input, where the model's file does not say"),
+  inputSize: inputSizeOption,
 };
 
 export const dataOptions = {
-  data: z.string().optional().meta(dir).describe('data set: a folder by class, a CSV, PH2, IDX files, .npy arrays'),
-  format: z.enum(['auto', 'folder', 'csv', 'ph2', 'idx', 'npy']).default('auto').describe('layout of the data set'),
-  pathColumn: z.string().optional().describe('CSV: column of the image files'),
-  labelColumn: z.string().optional().describe('CSV: column of the labels'),
-  groupColumn: z.string().optional().describe('CSV: column of groups that a split must not part'),
-  task: z.enum(['melanoma', 'three-class']).optional().describe('PH2: melanoma against the rest, or all three'),
-  allowCounts: z.boolean().optional().describe('PH2: accept other counts than 80, 80 and 40'),
-  classNames: z.array(z.string()).optional().describe('IDX, npy: names of the classes in the order of the labels'),
-  exclude: z.array(z.string()).optional().describe('names of classes to leave out'),
+  data: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'DIR' })
+    .describe('data set: a folder by class, a CSV, PH2, IDX files, .npy arrays'),
+  ...readOptions,
   trainFraction: z
     .union([z.number().gt(0).max(1), z.literal('given')])
     .default(0.75)
-    .describe('share of each class to train on, or given: the data set’s own parts train and test'),
-  split: z.string().optional().meta(file).describe('a split.json saved before, in place of a drawn split'),
+    .describe("share of each class to train on; or given: the data set's own parts train and test"),
+  splitFile: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'FILE' })
+    .describe('a split.json saved before, in place of a drawn split'),
 };
 
 export const fitOptions = {
@@ -55,15 +51,14 @@ type Values<T extends z.ZodRawShape> = z.output<z.ZodObject<T>>;
 
 export function modelSource(model: string, values: Values<typeof modelOptions>, keepHead = false): ModelSource {
   const { preprocessing, inputSize } = values;
-  return { model, preprocessing, inputSize: inputSize && [inputSize[0], inputSize[1]], keepHead };
+  return { model, preprocessing, inputSize, keepHead };
 }
 
 export function dataSource(
   values: Values<typeof dataOptions>,
   tensors?: { images?: string; labels?: string },
 ): DataSource {
-  const { data, trainFraction, split, format, pathColumn, labelColumn, groupColumn, task, allowCounts } = values;
-  const { classNames, exclude } = values;
+  const { data, trainFraction, splitFile } = values;
   if ((tensors?.images === undefined) !== (tensors?.labels === undefined)) {
     throw new FrostlineError('--images and --labels go together: the inputs and their classes.');
   }
@@ -74,9 +69,9 @@ export function dataSource(
   if (data === undefined) {
     throw new FrostlineError('No data: give --data DIR (for example --data samples/fashion-two).');
   }
-  const columns = { pathColumn, labelColumn, groupColumn };
-  const dataset: DatasetOptions = { path: data, format, ...columns, task, allowCounts, classNames, exclude };
-  return { dataset, trainFraction, splitFile: split };
+  const given = Object.keys(readOptions) as (keyof typeof readOptions)[];
+  const dataset: DatasetOptions = { path: data, ...Object.fromEntries(given.map((key) => [key, values[key]])) };
+  return { dataset, trainFraction, splitFile };
 }
 
 export async function fitSettings(

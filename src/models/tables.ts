@@ -17,21 +17,27 @@ export interface TableOptions {
   readonly preprocessing?: Preprocessing;
 }
 
-export interface AlexNetSmallOptions extends TableOptions {
-  /** Filters of conv1 to conv5; those of conv2, conv4 and conv5 in two groups. */
+export interface WidthOptions extends TableOptions {
+  /** AlexNet: filters of conv1 to conv5, those of conv2, conv4 and conv5 in two groups. VGG16: of its five blocks. */
   readonly filters?: readonly [number, number, number, number, number];
   /** Width of fc6 and fc7. */
   readonly hidden?: number;
 }
 
+export interface VggOptions extends WidthOptions {
+  /** Height and width of the input, a multiple of 32. Default 224 */
+  readonly size?: number;
+}
+
 /** AlexNet as Caffe and MATLAB have it: input 3 x 227 x 227, two groups, normalisation before pooling. */
-export function alexnet(options: TableOptions = {}): Network {
+export function alexnet(options: WidthOptions = {}): Network {
+  const { filters = [96, 256, 384, 384, 256], hidden = 4096 } = options;
   const conv1 = { kernel: 11, stride: 4 };
-  return alexnetLayers('alexnet', 227, conv1, [96, 256, 384, 384, 256], 4096, options);
+  return alexnetLayers('alexnet', 227, conv1, filters, hidden, options);
 }
 
 /** AlexNet's topology at small width for 3 x 64 x 64, so that the same layer numbers apply. */
-export function alexnetSmall(options: AlexNetSmallOptions = {}): Network {
+export function alexnetSmall(options: WidthOptions = {}): Network {
   const { filters = [16, 32, 48, 48, 32], hidden = 128 } = options;
   return alexnetLayers('alexnet-small', 64, { kernel: 7, stride: 2 }, filters, hidden, {
     ...options,
@@ -40,23 +46,17 @@ export function alexnetSmall(options: AlexNetSmallOptions = {}): Network {
 }
 
 /** VGG16 (Simonyan and Zisserman 2014, configuration D): input 3 x 224 x 224. */
-export function vgg16(options: TableOptions = {}): Network {
-  const table = new Table('vgg16', [3, 224, 224], 'input', options);
-  const blocks = [
-    [64, 64],
-    [128, 128],
-    [256, 256, 256],
-    [512, 512, 512],
-    [512, 512, 512],
-  ];
-  for (const [i, filters] of blocks.entries()) {
-    for (const [j, out] of filters.entries()) {
-      table.conv(`conv${i + 1}_${j + 1}`, out, 3, { padding: 1 });
-      table.layer(`relu${i + 1}_${j + 1}`, { kind: 'relu' });
+export function vgg16(options: VggOptions = {}): Network {
+  const { filters = [64, 128, 256, 512, 512], hidden = 4096, size = 224 } = options;
+  const table = new Table('vgg16', [3, size, size], 'input', options);
+  for (const [i, layers] of [2, 2, 3, 3, 3].entries()) {
+    for (let j = 1; j <= layers; j++) {
+      table.conv(`conv${i + 1}_${j}`, filters[i], 3, { padding: 1 });
+      table.layer(`relu${i + 1}_${j}`, { kind: 'relu' });
     }
     table.maxPool(`pool${i + 1}`, 2, 2);
   }
-  return table.head(4096, preprocessingPreset('caffe-vgg-bgr'));
+  return table.head(hidden, preprocessingPreset('caffe-vgg-bgr', [size, size]));
 }
 
 function alexnetLayers(

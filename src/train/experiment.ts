@@ -12,11 +12,13 @@ import { loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
 import { cacheFolder } from '../gpu/embedded.ts';
 import { replaceClassifier } from '../models/classifier.ts';
+import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';
 import type { Network } from '../models/network.ts';
 import { preprocessingPreset } from '../models/preprocessing.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
 import { resolveModel, verifyWeights } from '../models/zoo.ts';
+import { readModel } from '../onnx/read.ts';
 import { type ImageData, selectSamples, type TrainingData } from './data.ts';
 
 export interface ModelSource {
@@ -99,7 +101,8 @@ const tables = { alexnet, vgg16, 'alexnet-small': alexnetSmall };
 
 async function openNetwork(options: ModelSource, seed: number) {
   const { model, preprocessing, inputSize } = options;
-  const preset = preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, inputSize);
+  const preset = (size = inputSize) =>
+    preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, size);
   const [kind, table] = model.split('/');
   if (kind === 'random' && table !== undefined) {
     if (!Object.hasOwn(tables, table)) {
@@ -109,12 +112,12 @@ async function openNetwork(options: ModelSource, seed: number) {
           .join(', ')}.`,
       );
     }
-    const network = tables[table as keyof typeof tables]({ seed, preprocessing: preset });
+    const network = tables[table as keyof typeof tables]({ seed, preprocessing: preset() });
     return { network, source: { name: network.name, source: `${model}, seed ${seed}` } };
   }
   const file = resolveModel(model);
   const [network, { sha256 }] = await Promise.all([
-    loadNetwork(file, { preprocessing: preset, inputSize }),
+    loadNetwork(file, { preprocessing: preset(inputSize ?? declaredImageSize(readModel(file))), inputSize }),
     verifyWeights(file),
   ]);
   return { network, source: { name: basename(file, '.onnx'), source: model, sha256 } };

@@ -1,15 +1,8 @@
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
+import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
-import {
-  adapterOption,
-  dataOptions,
-  dataSource,
-  fitOptions,
-  fitSettings,
-  modelOptions,
-  modelSource,
-} from '../experiment-options.ts';
+import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
 
 export const command = defineCommand({
   description:
@@ -47,10 +40,9 @@ export const command = defineCommand({
     },
   ],
   async run(values, context) {
-    const [{ presets }, { Gpu }, { openExperiment }, grid, { writeReport }, { terminalTable }, { gridProgress }] =
+    const [{ presets }, { openExperiment }, grid, { writeReport }, { terminalTable }, { gridProgress }] =
       await Promise.all([
         import('../../train/presets.ts'),
-        import('../../gpu/device.ts'),
         import('../../train/experiment.ts'),
         import('../../train/grid.ts'),
         import('../../report/write.ts'),
@@ -69,9 +61,7 @@ export const command = defineCommand({
     const { seed, repeats, newLayerFactor } = values;
 
     const source = dataSource({ ...values, data });
-    const gpu = await Gpu.open({ adapter: values.adapter });
-    context.defer(() => gpu.destroy());
-    context.note(`Adapter: ${gpu.describe()}`);
+    const gpu = await openAdapter(values.adapter, context);
     const experiment = await openExperiment(modelSource(model, values), source, seed);
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? grid.allFreezePoints(experiment.network) : [point],

@@ -1,14 +1,7 @@
 import { z } from 'zod';
+import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
-import {
-  adapterOption,
-  dataOptions,
-  dataSource,
-  fitOptions,
-  fitSettings,
-  modelOptions,
-  modelSource,
-} from '../experiment-options.ts';
+import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
 
 export const command = defineCommand({
   description:
@@ -48,16 +41,13 @@ export const command = defineCommand({
     { what: 'raw tensors', line: '--model net.onnx --images X.npy --labels Y.npy --keep-head --train-fraction 1' },
   ],
   async run(values, context) {
-    const [{ Gpu }, { openExperiment }, { trainOnce }, { SingleBar }] = await Promise.all([
-      import('../../gpu/device.ts'),
+    const [{ openExperiment }, { trainOnce }, { SingleBar }] = await Promise.all([
       import('../../train/experiment.ts'),
       import('../../train/run.ts'),
       import('cli-progress'),
     ]);
     const source = dataSource(values, values);
-    const gpu = await Gpu.open({ adapter: values.adapter });
-    context.defer(() => gpu.destroy());
-    context.note(`Adapter: ${gpu.describe()}`);
+    const gpu = await openAdapter(values.adapter, context);
     const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out } = values;
     const experiment = await openExperiment(modelSource(values.model, values, values.keepHead), source, seed);
     const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };

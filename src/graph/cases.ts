@@ -1,0 +1,193 @@
+/**
+ * One case object an operation: how a random case of it is drawn. Everything that checks operations takes its cases
+ * from this list: `frostline gradcheck ops`, the property-based tests, the comparison with PyTorch and the tests under
+ * small limits. See docs/adding-an-operation.md.
+ */
+import { Random } from '../random.ts';
+import type { GradcheckInput } from './gradcheck.ts';
+import { softmax, softmaxCrossEntropy } from './ops/classification.ts';
+import { conv2d } from './ops/conv2d.ts';
+import { add, affine, dropout, flatten, relu, reshape } from './ops/elementwise.ts';
+import { linear } from './ops/linear.ts';
+import { averagePool, globalAveragePool, lrn, maxPool } from './ops/spatial.ts';
+import { type Shape, sizeOf, type Tensor } from './tensor.ts';
+
+export interface OperationCase {
+  readonly operation: string;
+  /** what the inputs' shapes leave open; plain data, so that an oracle elsewhere can read it */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly inputs: Readonly<Record<string, GradcheckInput>>;
+  build(tensors: Readonly<Record<string, Tensor>>): Tensor;
+}
+
+/** Makes a case's choices: a whole number from `low` to `high`. Small numbers make small cases. */
+export type Choose = (low: number, high: number) => number;
+
+export interface OperationCases {
+  readonly operation: string;
+  /** A case with shapes by `choose` and values by `random`; one image of it stays below 900 values. */
+  draw(choose: Choose, random: Random): OperationCase;
+}
+
+/** Case number `index` of a seed: the same on every machine. */
+export function drawCase(cases: OperationCases, seed: number, index = 0): OperationCase {
+  const shapes = new Random(seed, 2 * index);
+  const choose = (low: number, high: number) => low + shapes.integer(high - low + 1);
+  return cases.draw(choose, new Random(seed, 2 * index + 1));
+}
+
+/** The operation, its inputs' shapes and its options in one line. */
+export function describeCase({ operation, inputs, options }: OperationCase): string {
+  const shapes = Object.entries(inputs).map(([name, { shape }]) => `${name}=[${shape.join(',')}]`);
+  const rest = Object.entries(options).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return [operation, ...shapes, ...rest].join(' ');
+}
+
+const normal = (random: Random, shape: Shape): GradcheckInput => ({
+  shape,
+  values: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+});
+
+const pair = (choose: Choose, low: number, high: number): [number, number] => [choose(low, high), choose(low, high)];
+
+/** Extents of an image batch [N, C, H, W]. */
+const image = (choose: Choose): [number, number, number, number] => [
+  choose(1, 5),
+  choose(1, 7),
+  choose(1, 9),
+  choose(1, 9),
+];
+
+function define(operation: string, draw: (choose: Choose, random: Random) => Omit<OperationCase, 'operation'>) {
+  return { operation, draw: (choose: Choose, random: Random) => ({ operation, ...draw(choose, random) }) };
+}
+
+const conv2dCases = define('conv2d', (choose, random) => {
+  const groups = choose(1, 3);
+  const perGroup = choose(1, 3);
+  const filters = groups * choose(1, 4);
+  const kernel = pair(choose, 1, 4);
+  const dilations = pair(choose, 1, 2);
+  const strides = pair(choose, 1, 3);
+  const pads: [number, number, number, number] = [choose(0, 2), choose(0, 2), choose(0, 2), choose(0, 2)];
+  // The image is at least what the kernel spans, so that something is left of it.
+  const [height, width] = kernel.map((size, i) => dilations[i] * (size - 1) + choose(1, 2));
+  const options = { groups, strides, pads, dilations };
+  const inputs: Record<string, GradcheckInput> = {
+    x: normal(random, [choose(1, 5), groups * perGroup, height, width]),
+    weight: normal(random, [filters, perGroup, ...kernel]),
+  };
+  if (choose(0, 1) === 1) inputs['bias'] = normal(random, [filters]);
+  return { options, inputs, build: ({ x, weight, bias }) => conv2d(x, weight, bias, options) };
+});
+
+const linearCases = define('linear', (choose, random) => {
+  const batch = choose(1, 17);
+  const shape = choose(0, 1) === 1 ? [batch, choose(1, 4), choose(1, 3), choose(1, 3)] : [batch, choose(1, 50)];
+  const outputs = choose(1, 53);
+  const inputs: Record<string, GradcheckInput> = {
+    x: normal(random, shape),
+    weight: normal(random, [outputs, sizeOf(shape) / batch]),
+  };
+  if (choose(0, 1) === 1) inputs['bias'] = normal(random, [outputs]);
+  return { options: {}, inputs, build: ({ x, weight, bias }) => linear(x, weight, bias) };
+});
+
+/** Kernel, strides and pads such that every window sees a part of the image. */
+function pooling(choose: Choose, random: Random, dilation: number) {
+  const kernel = pair(choose, 1, 4);
+  const dilations = pair(choose, 1, dilation);
+  const padding = (i: 0 | 1) => choose(0, Math.max(0, Math.min(2, Math.ceil(kernel[i] / 2) - 1)));
+  const pads: [number, number, number, number] = [padding(0), padding(1), padding(0), padding(1)];
+  const strides = [choose(1, kernel[0]), choose(1, kernel[1])] as const;
+  const [height, width] = kernel.map((size, i) => dilations[i] * (size - 1) + 1 + choose(0, 4));
+  const x = normal(random, [choose(1, 5), choose(1, 5), height, width]);
+  return { x, options: { kernel, strides, pads, dilations, ceilMode: choose(0, 1) === 1 } };
+}
+
+const maxPoolCases = define('maxPool', (choose, random) => {
+  const { x, options } = pooling(choose, random, 2);
+  return { options, inputs: { x }, build: (tensors) => maxPool(tensors['x'], options) };
+});
+
+const averagePoolCases = define('averagePool', (choose, random) => {
+  const { x, options: shape } = pooling(choose, random, 1);
+  const options = { ...shape, countIncludePad: choose(0, 1) === 1 };
+  return { options, inputs: { x }, build: (tensors) => averagePool(tensors['x'], options) };
+});
+
+const lrnCases = define('lrn', (choose, random) => {
+  const options = {
+    size: choose(1, 7),
+    alpha: choose(0, 20) / 10,
+    beta: choose(1, 6) / 4,
+    bias: choose(1, 8) / 4,
+  };
+  return { options, inputs: { x: normal(random, image(choose)) }, build: ({ x }) => lrn(x, options) };
+});
+
+const affineCases = define('affine', (choose, random) => {
+  const shape = image(choose);
+  const constants = (count: number) => Array.from({ length: count }, () => Math.fround(random.normal()));
+  const several = choose(0, 2) === 2 ? shape[1] * shape[2] * shape[3] : shape[1];
+  const options = {
+    scale: constants(choose(0, 1) === 1 ? several : 1),
+    shift: constants(choose(0, 1) === 1 ? several : 1),
+  };
+  const build = ({ x }: Readonly<Record<string, Tensor>>) => affine(x, options.scale, options.shift);
+  return { options, inputs: { x: normal(random, shape) }, build };
+});
+
+const softmaxCrossEntropyCases = define('softmaxCrossEntropy', (choose, random) => {
+  const [batch, classes] = [choose(1, 17), choose(1, 23)];
+  const weighted = choose(0, 1) === 1;
+  const classWeights = weighted
+    ? Array.from({ length: classes }, () => Math.fround(0.5 + random.uniform()))
+    : undefined;
+  const values = Uint32Array.from({ length: batch }, () => random.integer(classes));
+  return {
+    options: { classWeights },
+    inputs: { x: normal(random, [batch, classes]), labels: { shape: [batch], values } },
+    build: ({ x, labels }) => softmaxCrossEntropy(x, labels, classWeights),
+  };
+});
+
+/** An operation of one image batch without options. */
+const unary = (operation: string, build: (x: Tensor) => Tensor) =>
+  define(operation, (choose, random) => ({
+    options: {},
+    inputs: { x: normal(random, image(choose)) },
+    build: ({ x }) => build(x),
+  }));
+
+/** Every operation that has a derivative. */
+export const operationCases: readonly OperationCases[] = [
+  conv2dCases,
+  linearCases,
+  unary('relu', relu),
+  maxPoolCases,
+  averagePoolCases,
+  unary('globalAveragePool', globalAveragePool),
+  lrnCases,
+  define('softmax', (choose, random) => ({
+    options: {},
+    inputs: { x: normal(random, [choose(1, 17), choose(1, 23)]) },
+    build: ({ x }) => softmax(x),
+  })),
+  softmaxCrossEntropyCases,
+  define('dropout', (choose, random) => {
+    const ratio = choose(0, 9) / 10;
+    return { options: { ratio }, inputs: { x: normal(random, image(choose)) }, build: ({ x }) => dropout(x, ratio) };
+  }),
+  affineCases,
+  define('add', (choose, random) => {
+    const shape = image(choose);
+    return {
+      options: {},
+      inputs: { a: normal(random, shape), b: normal(random, shape) },
+      build: ({ a, b }) => add(a, b),
+    };
+  }),
+  unary('flatten', flatten),
+  unary('reshape', (x) => reshape(x, [x.size / x.shape[0], x.shape[0]])),
+];
