@@ -330,7 +330,7 @@ async function difference(
 
 /** Whether the numbers show a kink: slopes that do not meet (a smooth function's come 4 times nearer), or no limit. */
 function isKink({ uncertainty, jumps: [far, near] }: Difference, allowed: number): boolean {
-  const meets = Math.abs(near) <= Math.max(allowed, 0.6 * Math.abs(far));
+  const meets = Math.abs(near) <= Math.max(allowed, 0.4 * Math.abs(far));
   return !meets || !(uncertainty <= allowed / 3);
 }
 
@@ -369,7 +369,7 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
     samples.push({ element, direction: number, analytic, numeric, absoluteError, relativeError, ratio });
   };
 
-  // Four times as many as asked for may be looked at, so that a kink can be replaced by another sample.
+  // Four (directions: eight) times as many as asked for may be looked at, so that a kink can be replaced by another sample.
   const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
   for (const element of random.permutation(values.length).slice(0, 4 * elements)) {
     if (samples.length >= elements) break;
@@ -378,7 +378,7 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
     await look(axis, eps * scale, { element });
   }
   const before = samples.length;
-  for (let i = 0; i < 4 * settings.directions && samples.length - before < settings.directions; i++) {
+  for (let i = 0; i < 8 * settings.directions && samples.length - before < settings.directions; i++) {
     const direction = mixedDirection(gradient, random);
     const slope = Math.abs(direction.reduce((sum, value, j) => sum + value * gradient[j], 0));
     // Where v . y or its slope is 0 it sets no bound.

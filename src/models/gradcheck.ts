@@ -12,13 +12,13 @@ import { alexnet, alexnetSmall, vgg16 } from './tables.ts';
 export const checkedModels: ReadonlyMap<string, (seed: number) => Network> = new Map([
   ['alexnet-small', (seed) => alexnetSmall({ classes: 5, seed, filters: [8, 12, 16, 16, 12], hidden: 24 })],
   ['alexnet-narrow', (seed) => alexnet({ classes: 5, seed, filters: [4, 8, 8, 8, 8], hidden: 24 })],
-  ['vgg16-narrow', (seed) => vgg16({ classes: 5, seed, filters: [4, 6, 8, 8, 8], hidden: 24, size: 64 })],
+  ['vgg16-narrow', (seed) => vgg16({ classes: 5, seed, filters: [4, 6, 8, 8, 8], hidden: 24, size: 32 })],
 ]);
 
 /**
  * Checks the derivative of the mean cross-entropy of random images and labels for all parameters and the image. A
- * network of thousands of ReLUs has kinks close to any point: steps are a sixteenth of those for single operations, and the
- * tolerances wider, 1 % and 0.005.
+ * network of thousands of ReLUs has kinks close to any point: steps are a quarter of those for single operations, and the
+ * tolerances wider, 2 % and 0.005.
  *
  * @param network its first input is the image
  * @throws GradcheckError as `gradcheck` does
@@ -28,7 +28,7 @@ export function gradcheckNetwork(
   network: Network,
   options: GradcheckOptions & { readonly batch?: number } = {},
 ): Promise<GradcheckReport> {
-  const { batch = 2, seed = 0, ...rest } = options;
+  const { batch = 1, seed = 0, ...rest } = options;
   const random = new Random(seed);
   const [image] = network.inputs;
   const shape = [batch, ...image.shape];
@@ -51,7 +51,7 @@ export function gradcheckNetwork(
       return softmaxCrossEntropy(logits, tensors['labels']);
     },
     inputs,
-    { fastMode: true, directions: 2, eps: 1 / 256, atol: 5e-3, rtol: 1e-2, seed, ...rest },
+    { fastMode: true, directions: 2, eps: 1 / 64, atol: 5e-3, rtol: 2e-2, seed, ...rest },
   );
 }
 
