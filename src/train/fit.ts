@@ -52,6 +52,18 @@ export interface FitHooks {
 /** How many steps are submitted before the oldest one's loss is awaited. */
 const STEPS_IN_FLIGHT = 3;
 
+/** The loss of a step was NaN or infinite. */
+class NonFiniteLoss extends Error {
+  readonly step: number;
+  readonly loss: number;
+
+  constructor(step: number, loss: number) {
+    super(`loss ${loss} at step ${step}`);
+    this.step = step;
+    this.loss = loss;
+  }
+}
+
 /** A compiled training step for one set of masks. Rates, momentum, decay and seed are free from run to run. */
 export class TrainingStep {
   readonly graph: CompiledGraph;
@@ -137,22 +149,23 @@ export class TrainingStep {
           );
           this.feed.write(this.graph, batch, this.transforms(augment, { seed, epoch, samples: batch }));
           const at = { step, epoch, learningRate };
-          flight.push(
-            this.graph.run([this.loss, this.correct]).then(async ([lossBytes, correctBytes]) => {
-              const loss = new Float32Array(lossBytes)[0];
-              if (!Number.isFinite(loss)) throw await this.explain(at.step, loss);
-              const now = performance.now();
-              const record: StepRecord = {
-                ...at,
-                loss,
-                accuracy: new Uint32Array(correctBytes)[0] / this.batchSize,
-                imagesPerSecond: (1000 * this.batchSize) / (now - last),
-              };
-              last = now;
-              records.push(record);
-              hooks.onStep?.(record, steps);
-            }),
-          );
+          const landing = this.graph.run([this.loss, this.correct]).then(([lossBytes, correctBytes]) => {
+            const loss = new Float32Array(lossBytes)[0];
+            if (!Number.isFinite(loss)) throw new NonFiniteLoss(at.step, loss);
+            const now = performance.now();
+            const record: StepRecord = {
+              ...at,
+              loss,
+              accuracy: new Uint32Array(correctBytes)[0] / this.batchSize,
+              imagesPerSecond: (1000 * this.batchSize) / (now - last),
+            };
+            last = now;
+            records.push(record);
+            hooks.onStep?.(record, steps);
+          });
+          // It is awaited below; until then its failure is nobody's unhandled rejection.
+          landing.catch(() => {});
+          flight.push(landing);
           if (flight.length >= STEPS_IN_FLIGHT) await flight.shift();
           step++;
         }
@@ -160,7 +173,7 @@ export class TrainingStep {
       await Promise.all(flight);
     } catch (error) {
       await Promise.allSettled(flight);
-      throw error;
+      throw error instanceof NonFiniteLoss ? await this.explain(error) : error;
     }
     return records;
   }
@@ -179,7 +192,7 @@ export class TrainingStep {
   }
 
   /** Names the first layer whose output is not finite, with the weights as they are now. */
-  private async explain(step: number, loss: number): Promise<FrostlineError> {
+  private async explain({ step, loss }: NonFiniteLoss): Promise<FrostlineError> {
     const { network, parameters } = this.model;
     let where = 'every layer is finite in inference';
     const built = buildNetwork(network, { batch: this.batchSize, parameters, image: this.feed.image });
