@@ -1,5 +1,5 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
 
 /**
@@ -33,6 +33,23 @@ export async function writeFilesAtomically(
     throw asWriteError(error, folder);
   }
   return pending.map(({ path }) => path);
+}
+
+/**
+ * Finds out before the work whether its results can be written, and makes nothing.
+ * @param folder there, or yet to be made
+ * @throws FrostlineError where a file is in the way or the permission is missing
+ */
+export async function checkWritable(folder: string): Promise<void> {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    try {
+      if (!(await stat(at)).isDirectory()) throw Object.assign(new Error(at), { code: 'ENOTDIR' });
+      return await access(at, constants.W_OK);
+    } catch (error) {
+      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT' && dirname(at) !== at;
+      if (!missing) throw asWriteError(error, folder);
+    }
+  }
 }
 
 const remedies: Readonly<Record<string, string>> = {

@@ -24,7 +24,13 @@ function issueText(issue: z.core.$ZodIssue, source: (key: string) => string): st
   const name = source(String(key)) + rest.map((part) => `[${String(part)}]`).join('');
   if (issue.code === 'custom') return `${name}: ${issue.message}`;
   if (issue.input === undefined) return `${name} is required`;
-  // zod begins with the kind of problem: "Too small: expected number to be >0".
-  const expected = issue.message.replace(/^[A-Z][a-z ]+: /, '').replace(/, received \w+$/, '');
-  return `${name}: found ${JSON.stringify(issue.input)}; ${expected}`;
+  return `${name}: found ${JSON.stringify(issue.input)}; ${expectation(issue)}`;
+}
+
+/** zod begins with the kind of problem, "Too small: expected number to be >0", and says nothing of a union's members. */
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_union') {
+    return issue.errors.map(([first]) => expectation(first)).join(', or ');
+  }
+  return issue.message.replace(/^[A-Z][a-z ]+: /, '').replace(/, received \w+$/, '');
 }

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { FrostlineError } from '../errors.ts';
 import { Random } from '../random.ts';
 import type { ImageDataset } from './dataset.ts';
-import { writeAtomically } from './files.ts';
 
 /** Indices into the data set's samples, ascending. */
 export interface Split {
@@ -202,8 +201,8 @@ interface SavedSplit {
   readonly test: Record<string, string[]>;
 }
 
-/** Writes a split as JSON. @param seed kept for the record */
-export async function saveSplit(path: string, split: Split, dataset: ImageDataset, seed?: number): Promise<void> {
+/** A split as the JSON text that `loadSplit` reads. @param seed kept for the record */
+export function formatSplit(split: Split, dataset: ImageDataset, seed?: number): string {
   const idsByClass = (indices: readonly number[]) =>
     Object.fromEntries(
       dataset.classes.map((name, label) => [
@@ -218,7 +217,7 @@ export async function saveSplit(path: string, split: Split, dataset: ImageDatase
     train: idsByClass(split.train),
     test: idsByClass(split.test),
   };
-  await writeAtomically(path, `${JSON.stringify(saved, null, 2)}\n`);
+  return `${JSON.stringify(saved, null, 2)}\n`;
 }
 
 /**

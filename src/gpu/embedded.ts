@@ -3,14 +3,15 @@
  * engine run on a bare machine with only Node: no root, no system Vulkan. Linux x64 only.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { constants, homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createBrotliDecompress } from 'node:zlib';
+import { promisify } from 'node:util';
+import { brotliDecompress } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { FrostlineError } from '../errors.ts';
+import { writeFilesAtomically } from '../files.ts';
 
 const PACKAGE = '@sparticuz/chromium';
 const FILES = ['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json'];
@@ -66,29 +67,22 @@ async function findArchive(): Promise<{ archive: string; version: string }> {
 }
 
 async function unpack(archive: string, folder: string): Promise<void> {
-  await mkdir(dirname(folder), { recursive: true });
-  const temporary = await mkdtemp(`${folder}-`);
-  try {
-    const tar = extract();
-    const reading = pipeline(createReadStreamOf(await readFile(archive)), createBrotliDecompress(), tar);
-    for await (const entry of tar) {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of entry) chunks.push(chunk as Uint8Array);
-      const name = basename(entry.header.name);
-      if (FILES.includes(name)) await writeFile(join(temporary, name), Buffer.concat(chunks), { mode: 0o755 });
-    }
-    await reading;
-    // Another process may have been quicker; its files are the same.
-    await rename(temporary, folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-    });
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
+  const tar = extract();
+  tar.end(await promisify(brotliDecompress)(await readFile(archive)));
+  const files: Record<string, Uint8Array> = {};
+  for await (const entry of tar) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of entry) chunks.push(chunk as Uint8Array);
+    const name = basename(entry.header.name);
+    if (FILES.includes(name)) files[name] = Buffer.concat(chunks);
   }
-}
-
-async function* createReadStreamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  try {
+    // Another process may do the same at the same time; its files are the same.
+    await writeFilesAtomically(folder, files);
+  } catch (error) {
+    if (!(error instanceof FrostlineError)) throw error;
+    throw new FrostlineError(`The embedded driver ${error.message} by FROSTLINE_CACHE.`);
+  }
 }
 
 /**

@@ -112,7 +112,7 @@ export function resolveModel(nameOrPath: string, folder = defaultFolder): string
       `the weights of ${known.name} are not at ${path.join(folder, known.file)}. Fetch them with 'frostline weights pull ${known.name}'.`,
     );
   }
-  throw new FrostlineError(`there is no model file and no model called '${nameOrPath}'.${suggestion(nameOrPath)}`);
+  throw new FrostlineError(`there is no file and no model called '${nameOrPath}'.${suggestion(nameOrPath)}`);
 }
 
 /**
@@ -251,6 +251,6 @@ function reason(error: unknown): string {
 function suggestion(name: string): string {
   const names = ['alexnet-small', ...manifest().map((entry) => entry.name)];
   const nearest = closest(name, names);
-  if (distance(name, nearest) > Math.max(3, name.length / 2)) return ` Known are ${names.join(', ')}.`;
-  return ` Did you mean '${nearest}'? 'frostline weights list' shows all.`;
+  const near = distance(name, nearest) <= Math.max(3, name.length / 3);
+  return `${near ? ` Did you mean '${nearest}'?` : ''} 'frostline weights list' shows the names that are known.`;
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
 import { loadTensors } from '../data/arrays.ts';
-import { classCounts, type ImageDataset } from '../data/dataset.ts';
+import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
 import { type DatasetOptions, loadDataset } from '../data/load.ts';
 import { loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
@@ -14,8 +14,9 @@ import { cacheFolder } from '../gpu/embedded.ts';
 import { replaceClassifier } from '../models/classifier.ts';
 import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';
-import type { Network } from '../models/network.ts';
+import type { Network, Pair } from '../models/network.ts';
 import { preprocessingPreset } from '../models/preprocessing.ts';
+import { inferShapes } from '../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
 import { resolveModel, verifyWeights } from '../models/zoo.ts';
 import { readModel } from '../onnx/read.ts';
@@ -76,18 +77,21 @@ export async function openExperiment(
       ? await openImages(pretrained, data, seed, onProgress)
       : await openTensors(data.tensors, data, seed);
   const { classes } = opened;
+  if (model.keepHead) checkHead(pretrained, opened, data);
   const place = (withSeed: number) =>
     model.keepHead ? { network: pretrained, newParameters: [] } : replaceClassifier(pretrained, classes, withSeed);
   const { network, newParameters } = place(seed);
   const count = (labels = new Uint32Array()) =>
     classes.map((_, c) => labels.reduce((sum, label) => sum + (label === c ? 1 : 0), 0));
+  const counts = { train: count(opened.train.labels), test: count(opened.test?.labels) };
+  if (opened.test !== undefined) refuseEmptyClasses(classes, counts);
   return {
     network,
     newParameters,
     withSeed: (other) => place(other).network,
     source,
     ...opened,
-    counts: { train: count(opened.train.labels), test: count(opened.test?.labels) },
+    counts,
     fingerprint: createHash('sha256')
       .update(JSON.stringify([source, network.preprocessing, network.inputs, classes]))
       .update(opened.train.labels)
@@ -97,12 +101,32 @@ export async function openExperiment(
   };
 }
 
+/** @throws FrostlineError when the file's own classifier is not one for these classes, in this order */
+function checkHead(network: Network, { classes, test }: OpenedData, { tensors }: DataSource): void {
+  const outputs = inferShapes(network, 1).get(network.outputs[0])!.slice(1);
+  const [width] = outputs;
+  const remedy = 'Leave out --keep-head: a new classifier is made for the data';
+  // Numbers alone may leave some of the head's classes out, as long as nothing is scored.
+  if (width !== classes.length && (tensors === undefined || test !== undefined || width < classes.length)) {
+    throw new FrostlineError(
+      `The classifier of ${network.name} has ${width} classes, the data ${classes.length} (${classes.join(', ')}). ` +
+        `${remedy}${tensors !== undefined && width > classes.length ? '; or train on all with --train-fraction 1' : ''}.`,
+    );
+  }
+  const { labels } = network;
+  if (tensors === undefined && labels !== undefined && labels.join() !== classes.join()) {
+    throw new FrostlineError(
+      `The classifier of ${network.name} is for the classes ${labels.join(', ')}, the data has ${classes.join(', ')}. ` +
+        `${remedy}.`,
+    );
+  }
+}
+
 const tables = { alexnet, vgg16, 'alexnet-small': alexnetSmall };
 
 async function openNetwork(options: ModelSource, seed: number) {
   const { model, preprocessing, inputSize } = options;
-  const preset = (size = inputSize) =>
-    preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, size);
+  const preset = (size?: Pair) => (preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, size));
   const [kind, table] = model.split('/');
   if (kind === 'random' && table !== undefined) {
     if (!Object.hasOwn(tables, table)) {
@@ -112,7 +136,14 @@ async function openNetwork(options: ModelSource, seed: number) {
           .join(', ')}.`,
       );
     }
-    const network = tables[table as keyof typeof tables]({ seed, preprocessing: preset() });
+    const drawn = tables[table as keyof typeof tables]({ seed });
+    const [, height, width] = drawn.inputs[0].shape;
+    if (inputSize !== undefined && inputSize.join() !== `${height},${width}`) {
+      throw new FrostlineError(
+        `--input-size ${inputSize.join()}: ${model} is made for ${height},${width}. Leave the option out.`,
+      );
+    }
+    const network = { ...drawn, preprocessing: preset([height, width]) ?? drawn.preprocessing };
     return { network, source: { name: network.name, source: `${model}, seed ${seed}` } };
   }
   const file = resolveModel(model);
@@ -145,6 +176,7 @@ async function openTensors(
     shape: [channels, height, width],
     labels,
   };
+  if (count < 2) throw new FrostlineError(`${files.labels} holds one class, 0; a classifier needs 2 or more.`);
   const classes = Array.from({ length: count }, (_, c) => String(c));
   const dataset = { name: basename(files.images), notes: ['tensors used as they are'] };
   if (trainFraction === 'given') {
@@ -216,7 +248,6 @@ async function openImages(
   }
   const split =
     splitFile === undefined ? stratifiedSplit(dataset, { trainFraction, seed }) : await loadSplit(splitFile, dataset);
-  refuseEmptyClasses(dataset, split);
   const all = await decode(dataset);
   return {
     ...common,
@@ -227,13 +258,12 @@ async function openImages(
   };
 }
 
-function refuseEmptyClasses(dataset: ImageDataset, split: Split): void {
-  for (const [part, indices] of Object.entries(split) as [string, readonly number[]][]) {
-    const counts = classCounts({ classes: dataset.classes, samples: indices.map((i) => dataset.samples[i]) });
-    const empty = dataset.classes.filter((_, c) => counts[c] === 0);
+function refuseEmptyClasses(classes: readonly string[], counts: Experiment['counts']): void {
+  for (const [part, each] of Object.entries(counts)) {
+    const empty = classes.filter((_, c) => each[c] === 0);
     if (empty.length > 0) {
       throw new FrostlineError(
-        `The ${part} part of the split has no image of ${empty.join(', ')}. Use another share, or more images.`,
+        `The ${part} part has no sample of ${empty.join(', ')}. Use another share, or more images, or exclude the class.`,
       );
     }
   }

@@ -41,6 +41,7 @@ export interface StepRecord {
   /** share of the mini-batch classified rightly, before the update */
   readonly accuracy: number;
   readonly learningRate: number;
+  /** over the last steps, at most STEPS_TIMED: single ones land in bunches */
   readonly imagesPerSecond: number;
 }
 
@@ -52,17 +53,16 @@ export interface FitHooks {
 /** How many steps are submitted before the oldest one's loss is awaited. */
 const STEPS_IN_FLIGHT = 3;
 
-/** The loss of a step was NaN or infinite. */
-class NonFiniteLoss extends Error {
-  readonly step: number;
-  readonly loss: number;
+/** How many steps a rate of images is the mean of. */
+const STEPS_TIMED = 10;
 
-  constructor(step: number, loss: number) {
-    super(`loss ${loss} at step ${step}`);
-    this.step = step;
-    this.loss = loss;
-  }
+interface Flight extends Pick<StepRecord, 'step' | 'epoch' | 'learningRate'> {
+  /** loss and number of correct predictions */
+  readonly reading: Promise<ArrayBuffer[]>;
 }
+
+/** The loss is NaN or infinite: this run is over, others may go on. */
+export class DivergedError extends FrostlineError {}
 
 /** A compiled training step for one set of masks. Rates, momentum, decay and seed are free from run to run. */
 export class TrainingStep {
@@ -102,6 +102,12 @@ export class TrainingStep {
     settings: Pick<FitSettings, 'batchSize' | 'dropout' | 'classWeights' | 'augment'>,
   ): Promise<TrainingStep> {
     const { batchSize, dropout, classWeights, augment } = settings;
+    if (data.labels.length < batchSize) {
+      throw new FrostlineError(
+        `There are ${data.labels.length} training samples, too few for a batch of ${batchSize}. ` +
+          'Use a smaller --batch-size.',
+      );
+    }
     const feed = createFeed(gpu, model.network, data, batchSize, augment.fill);
     const { logits } = buildNetwork(model.network, {
       batch: batchSize,
@@ -126,17 +132,34 @@ export class TrainingStep {
   /**
    * Trains from the parameters' present values, momentum starting at zero.
    * @returns a record for each step
-   * @throws FrostlineError when the loss is NaN or infinite: names the step and the first layer that is not finite
+   * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
    */
   async fit(settings: FitSettings, hooks: FitHooks = {}): Promise<StepRecord[]> {
     const { epochs, shuffle, seed, augment, learningRate, momentum, weightDecay } = settings;
     const { labels } = this.data;
     this.graph.resetMomentum();
     const records: StepRecord[] = [];
-    const flight: Promise<void>[] = [];
     const steps = epochs * this.stepsAnEpoch();
+    const flight: Flight[] = [];
+    const times = [performance.now()];
+    const land = async () => {
+      const { reading, ...at } = flight.shift()!;
+      const [lossBytes, correctBytes] = await reading;
+      const loss = new Float32Array(lossBytes)[0];
+      if (!Number.isFinite(loss)) throw await this.explain(at.step, loss);
+      const now = performance.now();
+      const since = times.at(-STEPS_TIMED) ?? times[0];
+      const record: StepRecord = {
+        ...at,
+        loss,
+        accuracy: new Uint32Array(correctBytes)[0] / this.batchSize,
+        imagesPerSecond: (1000 * this.batchSize * Math.min(times.length, STEPS_TIMED)) / (now - since),
+      };
+      times.push(now);
+      records.push(record);
+      hooks.onStep?.(record, steps);
+    };
     let step = 0;
-    let last = performance.now();
     try {
       for (let epoch = 0; epoch < epochs; epoch++) {
         const order = epochOrder(labels.length, { shuffle, seed, epoch });
@@ -148,32 +171,16 @@ export class TrainingStep {
             Uint32Array.from(batch, (i) => labels[i]),
           );
           this.feed.write(this.graph, batch, this.transforms(augment, { seed, epoch, samples: batch }));
-          const at = { step, epoch, learningRate };
-          const landing = this.graph.run([this.loss, this.correct]).then(([lossBytes, correctBytes]) => {
-            const loss = new Float32Array(lossBytes)[0];
-            if (!Number.isFinite(loss)) throw new NonFiniteLoss(at.step, loss);
-            const now = performance.now();
-            const record: StepRecord = {
-              ...at,
-              loss,
-              accuracy: new Uint32Array(correctBytes)[0] / this.batchSize,
-              imagesPerSecond: (1000 * this.batchSize) / (now - last),
-            };
-            last = now;
-            records.push(record);
-            hooks.onStep?.(record, steps);
-          });
-          // It is awaited below; until then its failure is nobody's unhandled rejection.
-          landing.catch(() => {});
-          flight.push(landing);
-          if (flight.length >= STEPS_IN_FLIGHT) await flight.shift();
+          const reading = this.graph.run([this.loss, this.correct]);
+          reading.catch(() => {}); // told when it lands
+          flight.push({ step, epoch, learningRate, reading });
+          if (flight.length >= STEPS_IN_FLIGHT) await land();
           step++;
         }
       }
-      await Promise.all(flight);
-    } catch (error) {
-      await Promise.allSettled(flight);
-      throw error instanceof NonFiniteLoss ? await this.explain(error) : error;
+      while (flight.length > 0) await land();
+    } finally {
+      await Promise.allSettled(flight.map(({ reading }) => reading));
     }
     return records;
   }
@@ -192,7 +199,7 @@ export class TrainingStep {
   }
 
   /** Names the first layer whose output is not finite, with the weights as they are now. */
-  private async explain({ step, loss }: NonFiniteLoss): Promise<FrostlineError> {
+  private async explain(step: number, loss: number): Promise<DivergedError> {
     const { network, parameters } = this.model;
     let where = 'every layer is finite in inference';
     const built = buildNetwork(network, { batch: this.batchSize, parameters, image: this.feed.image });
@@ -215,7 +222,7 @@ export class TrainingStep {
     } finally {
       graph.destroy();
     }
-    return new FrostlineError(
+    return new DivergedError(
       `The loss is ${loss} at step ${step}; ${where}. Use a smaller learning rate or a smaller momentum.`,
     );
   }

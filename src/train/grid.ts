@@ -14,11 +14,11 @@ import { inferShapes } from '../models/shapes.ts';
 import { frostlineVersion } from '../version.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
-import { type FitSettings, type StepRecord, TrainingStep } from './fit.ts';
+import { DivergedError, type FitSettings, type StepRecord, TrainingStep } from './fit.ts';
 import { computeMetrics, confusionMatrix } from './metrics.ts';
 import { createModel, describeFreeze, type Model, releaseModel, setMasks } from './model.ts';
 import type { CellResult, FreezePoint, GridResult } from './results.ts';
-import { historyLines, openRunFolder, predictionsCsv, type Settings } from './run-folder.ts';
+import { checkRunFolder, historyLines, parseRunFile, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
 
 export interface GridPlan {
   readonly title: string;
@@ -121,7 +121,7 @@ export async function runGrid(
   const { network, test } = experiment;
   if (test === undefined) throw new FrostlineError('A grid needs test images: give a share to train on below 1.');
   const cells = planCells(network, plan);
-  await openRunFolder(folder, settings, experiment, gpu);
+  let opened = await checkRunFolder(folder, settings, experiment);
   hooks.onPlan?.(cells);
   const startedAt = new Date().toISOString();
   const results = new Map<PlannedCell, CellResult>();
@@ -147,6 +147,9 @@ export async function runGrid(
         step = await TrainingStep.compile(gpu, model, experiment.train, plan.fit);
         compiledFor = cell.freezeAt;
       }
+      // Not before the first cell is ready to run: what is wrong with the plan shows until then.
+      if (!opened) await writeFilesAtomically(folder, runFiles(settings, experiment, gpu));
+      opened = true;
       const result = await runCell(gpu, { experiment, plan, model, step, evaluator, cell, folder, hooks });
       results.set(cell, result);
       hooks.onEnd?.(index, result);
@@ -194,7 +197,7 @@ function uniqueFreezePoints(cells: readonly PlannedCell[]): FreezePoint[] {
 async function readFinished(folder: string, cell: PlannedCell): Promise<CellResult | undefined> {
   const file = join(folder, cell.folder, 'result.json');
   if (!existsSync(file)) return undefined;
-  const result = JSON.parse(await readFile(file, 'utf8')) as CellResult;
+  const result = parseRunFile<CellResult>(file, await readFile(file, 'utf8'));
   return { ...result, lossHistory: result.lossHistory?.map((loss) => loss ?? Number.NaN) };
 }
 
@@ -250,7 +253,7 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
     };
     files['predictions.csv'] = predictionsCsv(experiment, evaluation);
   } catch (error) {
-    if (!(error instanceof FrostlineError)) throw error;
+    if (!(error instanceof DivergedError)) throw error;
     result = { ...common(), status: 'failed', error: error.message };
   }
   files['history.jsonl'] = historyLines(records);

@@ -7,9 +7,9 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { saveSplit } from '../data/split.ts';
+import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
-import { writeFilesAtomically } from '../files.ts';
+import { checkWritable } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -29,32 +29,31 @@ export function configurationHash(settings: Settings, experiment: Experiment): s
 }
 
 /**
- * Makes the folder, or opens one of the same configuration.
- * @returns whether it was there before
- * @throws FrostlineError when the folder holds another configuration
+ * Asks whether a folder may take this run, and changes nothing.
+ * @returns whether it holds the same configuration already
+ * @throws FrostlineError when it holds another configuration, or cannot be written to
  */
-export async function openRunFolder(
-  folder: string,
-  settings: Settings,
-  experiment: Experiment,
-  gpu: Gpu,
-): Promise<boolean> {
-  const hash = configurationHash(settings, experiment);
+export async function checkRunFolder(folder: string, settings: Settings, experiment: Experiment): Promise<boolean> {
+  await checkWritable(folder);
   const file = join(folder, 'config.json');
-  if (existsSync(file)) {
-    const there = JSON.parse(await readFile(file, 'utf8')) as { hash?: string; settings?: Settings };
-    if (there.hash === hash) return true;
-    const differences = Object.keys({ ...there.settings, ...settings }).filter(
-      (key) => JSON.stringify(there.settings?.[key]) !== JSON.stringify(settings[key]),
-    );
-    throw new FrostlineError(
-      `${folder} holds a run of another configuration (${
-        differences.length > 0 ? `different: ${differences.join(', ')}` : 'the model or the data have changed'
-      }). Give another --out, or delete the folder.`,
-    );
-  }
-  await writeFilesAtomically(folder, {
-    'config.json': json({ hash, settings }),
+  if (!existsSync(file)) return false;
+  const there = parseRunFile<{ hash?: string; settings?: Settings }>(file, await readFile(file, 'utf8'));
+  if (there.hash === configurationHash(settings, experiment)) return true;
+  const differences = Object.keys({ ...there.settings, ...settings }).filter(
+    (key) => JSON.stringify(there.settings?.[key]) !== JSON.stringify(settings[key]),
+  );
+  throw new FrostlineError(
+    `${folder} holds a run of another configuration (${
+      differences.length > 0 ? `different: ${differences.join(', ')}` : 'the model or the data have changed'
+    }). Give another --out, or delete the folder.`,
+  );
+}
+
+/** What a run's folder says of how the run came about: configuration, environment, split. Contents by file name. */
+export function runFiles(settings: Settings, experiment: Experiment, gpu: Gpu): Record<string, string> {
+  const { split } = experiment;
+  return {
+    'config.json': json({ hash: configurationHash(settings, experiment), settings }),
     'environment.json': json({
       frostline: frostlineVersion,
       node: process.version,
@@ -62,12 +61,19 @@ export async function openRunFolder(
       adapter: gpu.name,
       adapterKind: gpu.kind,
     }),
-  });
-  if (experiment.split !== undefined) {
-    const { split, dataset } = experiment.split;
-    await saveSplit(join(folder, 'split.json'), split, dataset);
+    ...(split && { 'split.json': formatSplit(split.split, split.dataset) }),
+  };
+}
+
+/** @throws FrostlineError for a file that somebody else wrote, or that is damaged */
+export function parseRunFile<T>(file: string, text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new FrostlineError(
+      `${file} is not what frostline writes there (${(error as Error).message}). Delete it, or give another --out.`,
+    );
   }
-  return false;
 }
 
 /** A line a step: step, epoch, loss, accuracy, rate, images/s. */

@@ -1,14 +1,16 @@
 /** One run, from an experiment to a folder: train, test, export. */
-import { join } from 'node:path';
-import { writeFilesAtomically } from '../files.ts';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { checkWritable, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
+import type { TrainingData } from './data.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
 import { type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
-import { createModel, exportModel, parseMaskRules, releaseModel, setMasks } from './model.ts';
-import { historyLines, openRunFolder, predictionsCsv, type Settings } from './run-folder.ts';
+import { createModel, exportModel, type Model, parseMaskRules, releaseModel, setMasks } from './model.ts';
+import { checkRunFolder, historyLines, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
 
 export interface RunOptions {
   /** 'none', 'all', a layer's number or name */
@@ -42,7 +44,10 @@ export interface RunResult {
   readonly files: readonly string[];
 }
 
-/** @throws FrostlineError for a folder of another configuration, masks that match nothing, a loss that is not finite */
+/**
+ * Nothing is written before all is done: a run that fails leaves no folder behind.
+ * @throws FrostlineError for a folder of another configuration, masks that match nothing, a loss that is not finite
+ */
 export async function trainOnce(
   gpu: Gpu,
   experiment: Experiment,
@@ -50,22 +55,22 @@ export async function trainOnce(
   hooks: FitHooks = {},
 ): Promise<RunResult> {
   const { freeze, newLayerFactor, mask, fit, settings, out } = options;
-  const { newParameters, network, train, test } = experiment;
+  const { newParameters, network, test } = experiment;
+  const models = [...(options.export === undefined ? [] : [options.export]), join(out, 'model.onnx')];
+  await checkRunFolder(out, settings, experiment);
+  for (const path of models) await checkWritable(dirname(path));
   const model = createModel(network);
   setMasks(model, { freeze, newLayerFactor, newParameters, rules: parseMaskRules(mask) });
-  await openRunFolder(out, settings, experiment, gpu);
   const began = performance.now();
-  const step = await TrainingStep.compile(gpu, model, train, fit);
-  const { parameters, momentum, transient } = step.graph.memory;
   try {
-    const records = await step.fit(fit, hooks);
-    step.destroy();
-    const files: Record<string, string> = { 'history.jsonl': historyLines(records) };
+    const { records, memory } = await trainModel(gpu, model, experiment.train, fit, hooks);
+    const files: Record<string, string> = {
+      ...runFiles(settings, experiment, gpu),
+      'history.jsonl': historyLines(records),
+    };
     let scores: Pick<RunResult, 'metrics' | 'confusion'> = {};
     if (test !== undefined) {
-      const evaluator = await Evaluator.compile(gpu, model, test, fit.batchSize);
-      const evaluation = await evaluator.run(hooks.signal);
-      evaluator.destroy();
+      const evaluation = await evaluateModel(gpu, model, test, fit.batchSize, hooks.signal);
       const confusion = confusionMatrix(test.labels, evaluation.predictions, evaluation.classes);
       scores = { metrics: computeMetrics(confusion), confusion };
       files['predictions.csv'] = predictionsCsv(experiment, evaluation);
@@ -76,15 +81,36 @@ export async function trainOnce(
       seconds: (performance.now() - began) / 1000,
       finalLoss: records.at(-1)!.loss,
       ...scores,
-      memory: { peak: gpu.memory().peak, parameters, momentum, transient },
+      memory: { peak: gpu.memory().peak, ...memory },
     };
     files['metrics.json'] = `${JSON.stringify(result, null, 2)}\n`;
-    const written = await writeFilesAtomically(out, files);
+    // The models first: they are what a disk may have no room for.
     const onnx = await exportModel(gpu, model);
-    const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];
-    for (const path of models) await writeModelFile(path, onnx);
-    return { ...result, files: [...written, ...models] };
+    for (const path of models) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeModelFile(path, onnx);
+    }
+    return { ...result, files: [...(await writeFilesAtomically(out, files)), ...models] };
   } finally {
     releaseModel(gpu, model);
+  }
+}
+
+async function trainModel(gpu: Gpu, model: Model, data: TrainingData, fit: FitSettings, hooks: FitHooks) {
+  const step = await TrainingStep.compile(gpu, model, data, fit);
+  try {
+    const { parameters, momentum, transient } = step.graph.memory;
+    return { records: await step.fit(fit, hooks), memory: { parameters, momentum, transient } };
+  } finally {
+    step.destroy();
+  }
+}
+
+async function evaluateModel(gpu: Gpu, model: Model, data: TrainingData, batch: number, signal?: AbortSignal) {
+  const evaluator = await Evaluator.compile(gpu, model, data, batch);
+  try {
+    return await evaluator.run(signal);
+  } finally {
+    evaluator.destroy();
   }
 }

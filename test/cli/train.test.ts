@@ -1,0 +1,182 @@
+/** `frostline train` and `sweep` from the command line: what a run leaves, and what every mistake is told. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { registry } from '../../src/cli/registry.ts';
+import { formatNpy } from '../../src/data/npy.ts';
+import { Random } from '../../src/random.ts';
+import { temporaryFolder, tinyNetwork, writeImage, writeTiny } from './models.ts';
+import { run } from './run.ts';
+
+const at = temporaryFolder();
+const short = ['--batch-size', '4', '--epochs', '1', '--learning-rate', '0.01'];
+
+beforeAll(async () => {
+  await writeTiny(at('tiny.onnx'));
+  await writeTiny(at('coats.onnx'), tinyNetwork(['coat', 'boot']));
+  for (const [c, name] of ['boot', 'coat'].entries()) {
+    mkdirSync(at(`shoes/${name}`), { recursive: true });
+    for (let i = 0; i < 8; i++) await writeImage(at(`shoes/${name}/${i}.png`), 100 * c + i);
+  }
+  const random = new Random(5);
+  const tensors = Float32Array.from({ length: 12 * 3 * 64 * 64 }, () => random.normal());
+  writeFileSync(at('X.npy'), formatNpy({ type: 'f4', shape: [12, 3, 64, 64], data: tensors }));
+  const labels = (name: string, value: (i: number) => number, count = 12) => {
+    const data = Int32Array.from({ length: count }, (_, i) => value(i));
+    writeFileSync(at(name), formatNpy({ type: 'i4', shape: [count], data }));
+  };
+  labels('Y.npy', (i) => i % 3);
+  labels('Y-short.npy', (i) => i % 3, 11);
+  labels('Y-beyond.npy', (i) => i % 5);
+  labels('Y-one.npy', () => 0);
+  mkdirSync(at('foreign'));
+  writeFileSync(at('foreign/config.json'), 'port = 80');
+});
+
+const train = (out: string, ...args: string[]) =>
+  run(registry, 'train', '--model', at('tiny.onnx'), ...short, ...args, '--out', at(out));
+
+describe('frostline train', () => {
+  it('leaves a whole run, whose exported model predicts what the run predicted', async () => {
+    const { code, stdout, stderr } = await train(
+      'run',
+      ...['--data', at('shoes'), '--export', at('new/deep/out.onnx'), '--json', '--freeze', 'conv3'],
+    );
+    expect(stderr).toContain('adapter: ');
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({ steps: 3, metrics: { total: 4 } });
+    expect(readdirSync(at('run')).sort()).toEqual([
+      'config.json',
+      'environment.json',
+      'history.jsonl',
+      'metrics.json',
+      'model.onnx',
+      'predictions.csv',
+      'split.json',
+    ]);
+    expect(readFileSync(at('new/deep/out.onnx')).equals(readFileSync(at('run/model.onnx')))).toBe(true);
+
+    const rows = readFileSync(at('run/predictions.csv'), 'utf8').trim().split('\n').slice(1);
+    const expected = rows.map((row) => row.split(','));
+    const images = expected.map(([sample]) => at(`shoes/${sample}`));
+    const predicted = await run(registry, 'predict', at('new/deep/out.onnx'), ...images, '--top', '2', '--json');
+    const predictions = JSON.parse(predicted.stdout);
+    const list = (predictions.predictions ?? predictions) as { classes: { name: string; probability: number }[] }[];
+    for (const [i, [, , prediction, boot, coat]] of expected.entries()) {
+      const { classes } = list[i];
+      expect(classes[0].name).toBe(prediction);
+      const probability = Object.fromEntries(classes.map((c) => [c.name, c.probability]));
+      expect(probability.boot).toBeCloseTo(Number(boot), 5);
+      expect(probability.coat).toBeCloseTo(Number(coat), 5);
+    }
+  });
+
+  it('gives the same bytes for the same seed, and others for another', async () => {
+    const data = ['--data', at('shoes')];
+    for (const [out, seed] of [
+      ['seed-a', '7'],
+      ['seed-b', '7'],
+      ['seed-c', '8'],
+    ])
+      expect((await train(out, ...data, '--seed', seed)).code).toBe(0);
+    const model = (out: string) => readFileSync(at(`${out}/model.onnx`));
+    expect(model('seed-a').equals(model('seed-b'))).toBe(true);
+    expect(model('seed-a').equals(model('seed-c'))).toBe(false);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['a batch larger than the data', ['--batch-size', '500'], /12 training samples, too few for a batch of 500/],
+    ['too many class weights', ['--class-weights', '1,2,3'], /class weights \[1, 2, 3\]\. Give 2/],
+    ['a layer that has no parameters', ['--freeze', 'relu1'], /'relu1' \(relu\) has no parameters.* 2 \(conv1\)/],
+    ['a layer that is not there', ['--freeze', '99'], /no such layer. Give none, all, or one of/],
+    ['nothing left to train', ['--freeze', 'fc8'], /nothing would be trained/],
+    ['a mask that matches nothing', ['--mask', 'conv9.*=0'], /"conv9\.\*" matches no parameter.*conv1\.weight/],
+    ['a mask without a factor', ['--mask', 'conv1.weight'], /expected PATTERN=FACTOR/],
+    ['a head of other classes', ['--keep-head'], /has 3 classes, the data 2 \(boot, coat\)/],
+    ['an export below a file', ['--export', 'tiny.onnx/x.onnx'], /cannot write to .*tiny\.onnx: ENOTDIR/],
+    ['a rate at which the loss diverges', ['--learning-rate', '1e20'], /The loss is .* at step \d+; the first layer/],
+    ['a value that is neither of two kinds', ['--train-fraction', 'most'], /expected number, or expected "given"/],
+  ])('refuses %s, and leaves no folder', async (_, args, message) => {
+    const placed = args.map((arg) => (arg.includes('.onnx') ? at(arg) : arg));
+    const { code, stderr } = await train('refused', '--data', at('shoes'), ...placed);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+    expect(existsSync(at('refused'))).toBe(false);
+  });
+
+  it("refuses a kept head whose classes are the data's in another order", async () => {
+    const data = ['--data', at('shoes'), '--keep-head'];
+    const { code, stderr } = await run(registry, 'train', '--model', at('coats.onnx'), ...data, '--out', at('refused'));
+    expect(stderr).toMatch(/is for the classes coat, boot, the data has boot, coat/);
+    expect(code).toBe(2);
+    expect(existsSync(at('refused'))).toBe(false);
+  });
+
+  it.each<[string, string, string[], RegExp]>([
+    ['too few labels', 'Y-short.npy', [], /Y-short\.npy holds 11 labels; .*X\.npy holds 12 images/],
+    ['labels beyond the head', 'Y-beyond.npy', ['--keep-head'], /has 3 classes, the data 5/],
+    ['labels of one class', 'Y-one.npy', [], /Y-one\.npy holds one class/],
+    ['images beside tensors', 'Y.npy', ['--data', 'shoes'], /either --data or --images/],
+  ])('refuses tensors with %s', async (_, labels, args, message) => {
+    const { code, stderr } = await train('refused', '--images', at('X.npy'), '--labels', at(labels), ...args);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+    expect(existsSync(at('refused'))).toBe(false);
+  });
+
+  it('trains the file’s own head on tensors', async () => {
+    const tensors = ['--images', at('X.npy'), '--labels', at('Y.npy'), '--keep-head', '--train-fraction', '1'];
+    const { code, stdout } = await train('tensors', ...tensors, '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).metrics).toBeUndefined();
+  });
+
+  it('refuses a folder of another run, or of somebody else', async () => {
+    const data = ['--data', at('shoes')];
+    expect((await train('run', ...data)).stderr).toMatch(/another configuration \(different: freeze\)/);
+    const foreign = await train('foreign', ...data);
+    expect(foreign.stderr).toMatch(/foreign\/config\.json is not what frostline writes/);
+    expect(foreign.code).toBe(2);
+    expect(readdirSync(at('foreign'))).toEqual(['config.json']);
+  });
+
+  it('refuses a model that is neither a file nor a name, briefly', async () => {
+    const { stderr } = await run(registry, 'train', '--model', 'no/such.onnx', '--data', at('shoes'));
+    expect(stderr).toMatch(/there is no file and no model called 'no\/such\.onnx'\. 'frostline weights list'/);
+  });
+
+  it('refuses a size that a random network is not made for', async () => {
+    const { stderr } = await run(
+      registry,
+      ...['train', '--model', 'random/alexnet-small', '--input-size', '32,32', '--data', at('shoes')],
+    );
+    expect(stderr).toMatch(/--input-size 32,32: random\/alexnet-small is made for 64,64/);
+  });
+});
+
+describe('frostline sweep', () => {
+  const sweep = (out: string, ...args: string[]) =>
+    run(registry, 'sweep', '--model', at('tiny.onnx'), '--data', at('shoes'), ...args, '--out', at(out));
+
+  it('refuses what no cell could run with, and leaves no folder', async () => {
+    const { code, stderr } = await sweep('refused', '--learning-rates', '0.01', '--batch-size', '500');
+    expect(stderr).toMatch(/12 training samples, too few for a batch of 500/);
+    expect(code).toBe(2);
+    expect(existsSync(at('refused'))).toBe(false);
+  });
+
+  it('takes its keys from a file as from flags, and finds its own cells finished', async () => {
+    writeFileSync(
+      at('grid.yaml'),
+      'learning-rates: [0.01, 1e20]\nfreeze: [all]\nbatchSize: 4\nepochs: 1\nmomentum: 0.9\n',
+    );
+    const first = await sweep('grid', '--config', at('grid.yaml'), '--json');
+    expect(first.code).toBe(0);
+    const cells = JSON.parse(first.stdout).cells as { status: string; error?: string }[];
+    expect(cells.map(({ status }) => status)).toEqual(['done', 'failed']);
+    expect(cells[1].error).toMatch(/at step \d+; the first layer that is not finite is fc8/);
+    const flags = ['--learning-rates', '0.01,1e20', '--freeze', 'all', '--batch-size', '4', '--epochs', '1'];
+    const again = await sweep('grid', ...flags, '--momentum', '0.9', '--json');
+    expect(JSON.parse(again.stdout).cells).toEqual(cells);
+  });
+});
