@@ -34,7 +34,7 @@ describe.skipIf(!python)('networks exported by torch (needs python3 with torch, 
     expect(error, label).toBeLessThan(2e-5 * Math.max(...y.map(Math.abs)));
   }
 
-  const names = ['alexnet', 'alexnet-view', 'alexnet-reshape', 'vgg16', 'vgg16-timm', 'mixed'];
+  const names = ['alexnet', 'alexnet-view', 'alexnet-reshape', 'vgg16', 'vgg16-timm', 'mixed', 'residual'];
   const forms = [9, 13].flatMap((opset) => [0, 1].map((folded) => `${opset}-${folded}`));
 
   it.each(names)('%s computes what torch computes, at every operator set, and again after export', (name) => {

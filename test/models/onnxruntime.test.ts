@@ -100,7 +100,7 @@ describe.skipIf(!hasOnnxruntime || python === undefined)(
     });
     afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-    it.each(['alexnet', 'alexnet-view', 'vgg16', 'vgg16-timm', 'mixed'])(
+    it.each(['alexnet', 'alexnet-view', 'vgg16', 'vgg16-timm', 'mixed', 'residual'])(
       '%s, as it is and exported again',
       async (name) => {
         for (const form of ['9-1', '13-0', '13-1']) {

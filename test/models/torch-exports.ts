@@ -73,7 +73,23 @@ class Mixed(nn.Module):
         x = torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
         return torch.softmax(self.out(x @ self.matrix + self.offset), 1)
 
-cases = [('alexnet', TorchvisionAlexNet(), 95), ('alexnet-view', OldFlatten(), 95), ('alexnet-reshape', OldFlattenRest(), 95),
+class Residual(nn.Module):
+    """Normalisation that cannot be folded into a convolution before it, ReLU6, a clip of one side, a residual sum."""
+    def __init__(self):
+        super().__init__()
+        self.stem, self.a, self.b = nn.Conv2d(3, 6, 3, stride=2), nn.Conv2d(6, 6, 3, padding=1, bias=False), nn.Conv2d(6, 6, 1)
+        self.norm1, self.norm2, self.out = nn.BatchNorm2d(6), nn.BatchNorm2d(6, eps=1e-3), nn.Linear(6, 5)
+        for norm in (self.norm1, self.norm2):
+            for values in (norm.weight, norm.bias, norm.running_mean): nn.init.normal_(values)
+            nn.init.uniform_(norm.running_var, .1, 2)
+    def forward(self, x):
+        x = torch.max_pool2d(self.stem(x), 2)
+        y = nn.functional.relu6(self.norm1(x) * 4)
+        y = torch.relu(self.norm2(self.a(y) + x))
+        x = torch.clamp(self.b(y) + y, min=-.1) + x
+        return self.out(torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+cases = [('residual', Residual(), 21), ('alexnet', TorchvisionAlexNet(), 95), ('alexnet-view', OldFlatten(), 95), ('alexnet-reshape', OldFlattenRest(), 95),
          ('vgg16', TorchvisionVgg(), 64), ('vgg16-timm', TimmVgg(), 64), ('mixed', Mixed(), 21)]
 for name, module, size in cases:
     module.eval()
