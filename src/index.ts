@@ -21,7 +21,7 @@ export {
 export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';
 export { argMax, countCorrect, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
 export { type Conv2dOptions, conv2d } from './graph/ops/conv2d.ts';
-export { add, affine, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
+export { add, affine, clip, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
 export { linear } from './graph/ops/linear.ts';
 export {
   averagePool,

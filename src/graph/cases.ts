@@ -7,7 +7,7 @@ import { Random } from '../random.ts';
 import type { GradcheckInput } from './gradcheck.ts';
 import { softmax, softmaxCrossEntropy } from './ops/classification.ts';
 import { conv2d } from './ops/conv2d.ts';
-import { add, affine, dropout, flatten, relu, reshape } from './ops/elementwise.ts';
+import { add, affine, clip, dropout, flatten, relu, reshape } from './ops/elementwise.ts';
 import { linear } from './ops/linear.ts';
 import { averagePool, globalAveragePool, lrn, maxPool } from './ops/spatial.ts';
 import { type Shape, sizeOf, type Tensor } from './tensor.ts';
@@ -165,6 +165,12 @@ export const operationCases: readonly OperationCases[] = [
   conv2dCases,
   linearCases,
   unary('relu', relu),
+  define('clip', (choose, random) => {
+    const low = -choose(0, 8) / 8;
+    const options = { low, high: low + choose(1, 8) / 8 };
+    const inputs = { x: normal(random, image(choose)) };
+    return { options, inputs, build: ({ x }) => clip(x, options.low, options.high) };
+  }),
   maxPoolCases,
   averagePoolCases,
   unary('globalAveragePool', globalAveragePool),

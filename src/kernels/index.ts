@@ -4,6 +4,7 @@ import { affineBackward, affineForward } from './affine/affine.ts';
 import { augmentWarp } from './augment/augment.ts';
 import { averagePoolBackward, averagePoolForward } from './avgpool/avgpool.ts';
 import { biasForward, biasGradient } from './bias/bias.ts';
+import { clipBackward, clipForward } from './clip/clip.ts';
 import { contraction } from './contraction/contraction.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
@@ -26,6 +27,8 @@ const kernels: readonly Kernel[] = [
   averagePoolForward,
   biasForward,
   biasGradient,
+  clipBackward,
+  clipForward,
   contraction,
   correctCount,
   dropoutBackward,

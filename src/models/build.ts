@@ -5,7 +5,7 @@
 
 import { softmax } from '../graph/ops/classification.ts';
 import { conv2d } from '../graph/ops/conv2d.ts';
-import { add, affine, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
+import { add, affine, clip, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
 import { linear } from '../graph/ops/linear.ts';
 import { averagePool, globalAveragePool, lrn, maxPool } from '../graph/ops/spatial.ts';
 import { input, Parameter, type Tensor } from '../graph/tensor.ts';
@@ -93,6 +93,8 @@ function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<str
       return linear(x, weight!, bias, name);
     case 'relu':
       return relu(x, name);
+    case 'clip':
+      return clip(x, op.low, op.high, name);
     case 'lrn':
       return lrn(x, { ...op, name });
     case 'maxPool':

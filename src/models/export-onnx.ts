@@ -89,6 +89,12 @@ class Exporter {
       case 'relu':
         this.emit(node, 'Relu', node.inputs);
         break;
+      case 'clip': {
+        const bound = (role: string, value: number) =>
+          Number.isFinite(value) ? this.constant(`${node.name}.${role}`, [], Float32Array.of(value)) : '';
+        this.emit(node, 'Clip', [...node.inputs, bound('min', op.low), bound('max', op.high)]);
+        break;
+      }
       case 'lrn':
         this.emit(node, 'LRN', node.inputs, {
           size: int(op.size),

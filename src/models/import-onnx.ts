@@ -67,7 +67,7 @@ class Importer {
     const live = liveNodes(
       graph.nodes,
       graph.outputs.map(({ name }) => name),
-    );
+    ).flatMap(pairwise);
     for (const value of [...live.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]) {
       this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
     }
@@ -230,6 +230,21 @@ function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): Onnx
 
 /** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */
 const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|\/kernel(:0)?)$/;
+
+/** A sum of any number of values as sums of two. */
+function pairwise(node: OnnxNode): OnnxNode[] {
+  if (node.opType !== 'Sum' || node.domain !== '') return [node];
+  const [first, ...rest] = node.inputs;
+  if (rest.length === 0) return [{ ...node, opType: 'Identity' }];
+  let sum = first;
+  return rest.map((value, i): OnnxNode => {
+    const isLast = i === rest.length - 1;
+    const output = isLast ? node.outputs[0] : `${node.outputs[0]}/sum${i + 1}`;
+    const pair = { ...node, name: isLast ? node.name : '', opType: 'Add', inputs: [sum, value], outputs: [output] };
+    sum = output;
+    return pair;
+  });
+}
 
 /**
  * The node's own name; but torch numbers its nodes ('Conv_0', '/features/features.0/Conv') and Caffe2 gives none: then

@@ -2,7 +2,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import type { Dim, OnnxModel, ValueInfo } from '../onnx/model.ts';
+import type { Dim, OnnxModel, OnnxNode, ValueInfo } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import { buildNetwork, parametersOf } from './build.ts';
 import { importOnnx } from './import-onnx.ts';
@@ -68,6 +68,7 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
     inputs.set(name, tensor);
     inputShapes[name] = tensor.dims.slice(1);
   }
+  refuseTraining(graph.nodes, given, initializers);
   const network = importOnnx({ ...model, graph: { ...graph, initializers } }, { inputShapes });
   const [first, ...others] = network.inputs.map(({ name }) => ({ name, batch: inputs.get(name)!.dims[0] }));
   const other = others.find(({ batch }) => batch !== first.batch);
@@ -96,6 +97,22 @@ function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<strin
       return rank !== undefined && given.get(name)!.tensor.dims.length !== rank;
     })
   );
+}
+
+/** Dropout that is told to train (operator set 12 and later) draws at random: there is nothing to infer. */
+function refuseTraining(
+  nodes: readonly OnnxNode[],
+  given: ReadonlyMap<string, GivenTensor>,
+  constants: ReadonlyMap<string, OnnxTensor>,
+): void {
+  for (const { opType, inputs } of nodes) {
+    const mode = given.get(inputs[2] ?? '');
+    if (opType !== 'Dropout' || !mode?.tensor.data[0]) continue;
+    if (constants.get(inputs[1])?.toFloat32()[0] === 0) continue;
+    throw new FrostlineError(
+      `${mode.source}: '${inputs[2]}' is true, which makes the outputs random. Give false: inference drops nothing.`,
+    );
+  }
 }
 
 function checkType({ name, dataType: declared }: ValueInfo, { tensor, source }: GivenTensor): void {

@@ -16,6 +16,8 @@ export type Op =
   /** input flattened to [N, in]; parameters: weight [out, in], bias [out]? */
   | { kind: 'linear' }
   | { kind: 'relu' }
+  /** y = min(max(x, low), high); a bound may be infinite */
+  | { kind: 'clip'; low: number; high: number }
   /** y = x / (bias + alpha / size * sum of squares over `size` channels)^beta, ONNX LRN */
   | { kind: 'lrn'; size: number; alpha: number; beta: number; bias: number }
   | { kind: 'maxPool'; kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean }

@@ -43,6 +43,8 @@ const operators: Record<string, Translate> = {
   Gemm: gemm,
   MatMul: matMul,
   Relu: (node) => plain(node, { kind: 'relu' }),
+  Clip: clipping,
+  BatchNormalization: batchNormalization,
   LRN: (node) => {
     const size = attribute(node, 'size', 'int');
     if (size === undefined) throw refuse(node, 'has no size', 'Export the model again.');
@@ -163,7 +165,7 @@ const operators: Record<string, Translate> = {
 /** Operators of activations, and those that may only compute constants and shapes. */
 export const supportedOperators: readonly string[] = [
   ...Object.keys(operators),
-  ...['Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Concat', 'Slice'],
+  ...['Sum', 'Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Concat', 'Slice'],
 ].sort();
 
 export function translate(node: OnnxNode, around: Surroundings): Translation {
@@ -327,6 +329,52 @@ function affine(node: OnnxNode, around: Surroundings): Translation {
     },
   };
   return { op: { kind: 'affine', ...forms[node.opType]() }, inputs: [activation] };
+}
+
+/** Bounds are attributes before operator set 11, inputs since; one that is absent does nothing. */
+function clipping(node: OnnxNode, around: Surroundings): Translation {
+  const bound = (input: number, name: string, otherwise: number) => {
+    if (around.opset < 11) return attribute(node, name, 'float') ?? otherwise;
+    if (!node.inputs[input]) return otherwise;
+    const given = around.constants.tensor(node.inputs[input]);
+    if (given?.size !== 1) throw refuse(node, `computes its bound '${node.inputs[input]}'`, 'A constant is expected.');
+    return given.toFloat32()[0];
+  };
+  const low = bound(1, 'min', Number.NEGATIVE_INFINITY);
+  return plain(node, { kind: 'clip', low, high: bound(2, 'max', Number.POSITIVE_INFINITY) });
+}
+
+/**
+ * At inference a map of each channel: y = (x - mean) / sqrt(var + epsilon) * scale + bias. All of it is constant here:
+ * fine-tuning leaves it as it is.
+ */
+function batchNormalization(node: OnnxNode, around: Surroundings): Translation {
+  // Before operator set 7 training is the default.
+  if (flag(node, 'training_mode') || (around.opset < 7 && !flag(node, 'is_test'))) {
+    throw refuse(node, 'normalises by the statistics of the batch', 'Export the model for inference.');
+  }
+  if (around.opset < 9 && attribute(node, 'spatial', 'int') === 0) {
+    throw refuse(node, 'has spatial = 0, statistics for every element', 'Statistics for every channel are expected.');
+  }
+  if (node.outputs.slice(1).some((output) => output && around.isRead(output))) {
+    throw refuse(node, 'hands on its statistics', 'Only its first output is supported.');
+  }
+  const [channels] = around.shapeOf(node.inputs[0], node);
+  const [scale, bias, mean, variance] = ['scale', 'bias', 'mean', 'variance'].map((role, i) => {
+    const { name, tensor } = parameter(node, i + 1, role, around);
+    if (tensor.dims.length !== 1 || tensor.size !== channels) {
+      throw refuse(
+        node,
+        `has ${role} '${name}' of shape [${tensor.dims}]`,
+        `[${channels}] is expected, one a channel.`,
+      );
+    }
+    return tensor.toFloat32();
+  });
+  const epsilon = attribute(node, 'epsilon', 'float') ?? 1e-5;
+  const factor = Array.from(scale, (value, c) => value / Math.sqrt(variance[c] + epsilon));
+  const shift = factor.map((value, c) => bias[c] - mean[c] * value);
+  return plain(node, { kind: 'affine', scale: factor, shift });
 }
 
 /** A constant broadcast to an image: one value, one a channel, or all. */

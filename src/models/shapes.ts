@@ -99,6 +99,7 @@ export function outputShape(
       }
       return [...input];
     case 'relu':
+    case 'clip':
     case 'softmax':
     case 'identity':
       return [...input];

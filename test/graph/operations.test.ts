@@ -69,6 +69,7 @@ OPS = {
     'conv2d': conv,
     'linear': lambda o, x, weight, bias=None: F.linear(x.flatten(1), weight, bias),
     'relu': lambda o, x: F.relu(x),
+    'clip': lambda o, x: torch.clamp(x, o['low'], o['high']),
     'maxPool': lambda o, x: unfold(x, o, -math.inf).max(-1).values,
     'averagePool': lambda o, x: average(x, o),
     'globalAveragePool': lambda o, x: x.mean((2, 3), keepdim=True),

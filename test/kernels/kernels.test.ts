@@ -1,13 +1,12 @@
 import { describe, it } from 'vitest';
 import { augmentCases } from '../cases/augment.ts';
 import { checkCase } from '../cases/case.ts';
-
+import { clipCases } from '../cases/clip.ts';
 import { conv2dCases } from '../cases/conv2d.ts';
 import { addCases, affineCases, biasCases } from '../cases/elementwise.ts';
 import { gemmCases } from '../cases/gemm.ts';
 import { lrnCases } from '../cases/lrn.ts';
 import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
-
 import { reluCases } from '../cases/relu.ts';
 import { correctCountCases, softmaxCases, softmaxLossCases } from '../cases/softmax.ts';
 import { dropoutCases, sgdmCases } from '../cases/training.ts';
@@ -21,6 +20,7 @@ const suites = {
   augment: augmentCases,
   avgpool: averagePoolCases,
   bias: biasCases,
+  clip: clipCases,
   'correct-count': correctCountCases,
   dropout: dropoutCases,
   lrn: lrnCases,

@@ -28,6 +28,8 @@ function run(network: Network, node: Node, x: Values, other: Values, from: numbe
       return x;
     case 'relu':
       return x.map((value) => Math.max(value, 0));
+    case 'clip':
+      return x.map((value) => Math.min(Math.max(value, op.low), op.high));
     case 'add':
       return x.map((value, i) => value + other[i]);
     case 'affine': {

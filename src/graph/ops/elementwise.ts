@@ -1,6 +1,7 @@
 /** Operations on single elements: ReLU, dropout, affine maps by channel, sums; and reshaping, which moves nothing. */
 import { addForward } from '../../kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
+import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
 import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
 import { apply, type BackwardEmitter, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
@@ -30,6 +31,36 @@ export function relu(x: Tensor, name = 'relu'): Tensor {
               dy: rows(emit.outputGradient, 4, window),
               dx: rows(dx, 4, window),
             },
+          );
+        }
+      },
+    },
+    [x],
+    x.shape,
+    name,
+  );
+}
+
+/** y = min(max(x, low), high); a bound may be infinite. */
+export function clip(x: Tensor, low: number, high: number, name = 'clip'): Tensor {
+  if (Number.isNaN(low) || Number.isNaN(high)) refuse(name, `bounds ${low} and ${high}`, 'Give numbers.');
+  return apply(
+    {
+      name: 'clip',
+      forward(emit) {
+        for (const window of flatWindows(emit.gpu, x.size)) {
+          const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
+          emit.run(clipForward, { count: window.count, low, high }, views);
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        for (const window of flatWindows(emit.gpu, x.size)) {
+          emit.run(
+            clipBackward,
+            { count: window.count, low, high },
+            { x: rows(emit.value(x), 4, window), dy: rows(emit.outputGradient, 4, window), dx: rows(dx, 4, window) },
           );
         }
       },

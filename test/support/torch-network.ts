@@ -1,0 +1,40 @@
+/** A `Network` in PyTorch, in float64: what PyTorch's own operations make of its nodes. */
+import type { Network } from '../../src/models/network.ts';
+
+/** Defines `tensors(parameters)` and `forward(nodes, x, P, masks)`; `masks` holds dropout's, by node, as 0 and 1. */
+export const torchNetwork = `
+import torch
+import torch.nn.functional as F
+torch.set_num_threads(1)
+def tensor(v): return torch.tensor(v['data'], dtype=torch.float64).reshape(v['shape'])
+def tensors(parameters): return {n: tensor(v).requires_grad_() for n, v in parameters.items()}
+def forward(nodes, x, P, masks={}):
+    for node in nodes:
+        op, kind = node['op'], node['op']['kind']
+        w, b = P.get(node.get('weight')), P.get(node.get('bias'))
+        if kind == 'conv2d':
+            top, left, bottom, right = op['pads']
+            x = F.conv2d(F.pad(x, (left, right, top, bottom)), w, b, op['strides'], 0, op['dilations'], op['groups'])
+        elif kind == 'linear': x = F.linear(x, w, b)
+        elif kind == 'relu': x = F.relu(x)
+        elif kind == 'lrn': x = F.local_response_norm(x, op['size'], op['alpha'], op['beta'], op['bias'])
+        elif kind == 'maxPool':
+            assert not any(op['pads']) and not op['ceilMode']
+            x = F.max_pool2d(x, op['kernel'], op['strides'])
+        elif kind == 'flatten': x = x.flatten(1)
+        elif kind == 'dropout':
+            if node['name'] in masks: x = x * masks[node['name']].reshape(x.shape) / (1 - op['ratio'])
+        elif kind == 'softmax': pass # F.cross_entropy takes logits
+        else: raise NotImplementedError(kind)
+    return x
+`;
+
+/** The network's part of the argument of a script. */
+export function describeForTorch(network: Network) {
+  return {
+    nodes: network.nodes,
+    parameters: Object.fromEntries(
+      [...network.parameters].map(([name, { shape, data }]) => [name, { shape, data: Array.from(data) }]),
+    ),
+  };
+}
