@@ -61,6 +61,18 @@ export const registry: readonly Registered[] = [
     'is there an adapter, does it compute rightly, how fast',
     () => import('./commands/doctor.ts'),
   ),
+  entry(
+    'The engine',
+    'bench kernels',
+    "every kernel on the networks' layer shapes, against the adapter's ceiling",
+    () => import('./commands/bench-kernels.ts'),
+  ),
+  entry(
+    'The engine',
+    'bench steps',
+    'whole forward and training steps at every freeze point',
+    () => import('./commands/bench-steps.ts'),
+  ),
   entry('The engine', 'kernels list', 'every kernel and its variants', () => import('./commands/kernels-list.ts')),
   entry('The engine', 'kernels show', 'the WGSL of a kernel', () => import('./commands/kernels-show.ts')),
 ];

@@ -6,6 +6,7 @@ import { FrostlineError } from '../errors.ts';
 import { bufferOf, type Gpu } from './device.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
 import type { View } from './storage.ts';
+import type { PassTimer } from './timer.ts';
 
 export interface Binding {
   readonly access: Exclude<BindingAccess, 'uniform'>;
@@ -77,9 +78,9 @@ export class Program {
     }
   }
 
-  /** Records every dispatch, in order, into one compute pass. */
-  encode(encoder: GPUCommandEncoder): void {
-    const pass = encoder.beginComputePass();
+  /** Records every dispatch, in order, into one compute pass; a timer stamps its beginning and end. */
+  encode(encoder: GPUCommandEncoder, timer?: PassTimer): void {
+    const pass = encoder.beginComputePass({ timestampWrites: timer?.timestampWrites });
     for (const { pipeline, bindGroup, workgroups } of this.prepared) {
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindGroup);
@@ -89,9 +90,10 @@ export class Program {
   }
 
   /** Encodes and submits once. */
-  submit(): void {
+  submit(timer?: PassTimer): void {
     const encoder = this.gpu.device.createCommandEncoder();
-    this.encode(encoder);
+    this.encode(encoder, timer);
+    timer?.resolve(encoder);
     this.gpu.device.queue.submit([encoder.finish()]);
   }
 

@@ -13,6 +13,8 @@ import type { Kernel } from './kernel.ts';
 import { lrnBackward, lrnForward } from './lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference } from './maxpool/maxpool.ts';
 import { reluBackward, reluForward } from './relu/relu.ts';
+import { rooflineCopy } from './roofline/copy.ts';
+import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
 import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
 import { softmaxBackward, softmaxForward } from './softmax/softmax.ts';
 import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from './softmax-loss/softmax-loss.ts';
@@ -42,6 +44,8 @@ const kernels: readonly Kernel[] = [
   predict,
   reluBackward,
   reluForward,
+  rooflineCopy,
+  rooflineMultiplyAdd,
   sgdm,
   sgdmMasked,
   softmaxBackward,

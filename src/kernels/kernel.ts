@@ -89,7 +89,9 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
   source(choice: Choice): string;
   /** The variants and configurations that this adapter can run for this case; never empty: the plain one always can. */
   choices(capabilities: Capabilities, params: Params<P>): Choice[];
-  /** One run on these views. Without `choice`, the one with the least estimate. */
+  /** The choice with the least estimate. */
+  best(capabilities: Capabilities, params: Params<P>): Choice;
+  /** One run on these views. Without `choice`, the best. */
   dispatch(
     capabilities: Capabilities,
     params: Params<P>,
@@ -167,6 +169,7 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     ...spec,
     source,
     choices,
+    best,
     dispatch(capabilities, params, views, choice = best(capabilities, params)) {
       const variant = variantNamed(choice.variant);
       const bases = bindingNames.map(

@@ -1,0 +1,64 @@
+/** Two benchmark files against each other: what got slower or faster beyond the noise of both. */
+import { readFile } from 'node:fs/promises';
+import { FrostlineError } from '../errors.ts';
+import type { Timing } from './statistics.ts';
+
+export interface Measured {
+  readonly name: string;
+  readonly timing: Timing;
+}
+
+export interface Change {
+  readonly name: string;
+  /** milliseconds, medians */
+  readonly before: number;
+  readonly after: number;
+  /** after / before */
+  readonly ratio: number;
+  readonly verdict: 'slower' | 'faster' | 'same';
+}
+
+/** Differences below this share of the old time are never called a change: clocks and other work move that much. */
+const LEAST = 0.05;
+/** And below this many standard deviations of the difference neither. */
+const DEVIATIONS = 3;
+
+/** The rows that both have, in the new one's order. */
+export function compareRows(before: readonly Measured[], after: readonly Measured[]): Change[] {
+  const old = new Map(before.map((row) => [row.name, row.timing]));
+  return after.flatMap(({ name, timing }) => {
+    const was = old.get(name);
+    if (was === undefined) return [];
+    const difference = timing.median - was.median;
+    const noise = Math.max(LEAST * was.median, DEVIATIONS * Math.hypot(was.spread, timing.spread));
+    const verdict = Math.abs(difference) <= noise ? 'same' : difference > 0 ? 'slower' : 'faster';
+    return [{ name, before: was.median, after: timing.median, ratio: timing.median / was.median, verdict }];
+  });
+}
+
+/**
+ * The rows of a file that `frostline bench ... --json` wrote.
+ * @throws FrostlineError where it is no such file, or of another adapter, whose times mean nothing here
+ */
+export async function readMeasured(path: string, adapter: string): Promise<Measured[]> {
+  let file: { adapter?: { name?: string }; rows?: Measured[] };
+  try {
+    file = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new FrostlineError(
+      `--compare ${path}: ${(error as Error).message}. Give a file written by 'frostline bench --json'.`,
+    );
+  }
+  const rows = file?.rows;
+  const fits = Array.isArray(rows) && rows.every((row) => Number.isFinite(row?.timing?.median) && 'name' in row);
+  if (!fits) {
+    throw new FrostlineError(`--compare ${path}: no rows with times in it. Give a file of 'frostline bench --json'.`);
+  }
+  if (file.adapter?.name !== adapter) {
+    throw new FrostlineError(
+      `--compare ${path}: measured on ${file.adapter?.name ?? 'an unnamed adapter'}, this is ${adapter}. ` +
+        'Choose that one with --adapter, or measure anew.',
+    );
+  }
+  return rows;
+}

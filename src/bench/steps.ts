@@ -1,0 +1,107 @@
+/** Whole forward passes and training steps of a network, at every freeze point. */
+import type { Gpu } from '../gpu/device.ts';
+import { type CompiledGraph, type CompileOptions, compile } from '../graph/compile.ts';
+import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
+import { input, type Tensor } from '../graph/tensor.ts';
+import { buildNetwork } from '../models/build.ts';
+import { freezePoints } from '../models/layers.ts';
+import type { Network } from '../models/network.ts';
+import { createModel, type Model, releaseModel, setMasks } from '../train/model.ts';
+import { type Sampling, sample } from './sample.ts';
+import { type Timing, timingOf } from './statistics.ts';
+
+export interface StepRow {
+  readonly name: string;
+  readonly network: string;
+  readonly batch: number;
+  /** 'forward', or the freeze point of a training step: 'none', 'conv1', ... */
+  readonly step: string;
+  readonly timing: Timing;
+  readonly imagesPerSecond: number;
+  readonly flops: number;
+  /** milliseconds from the start of compilation to the end of the first run */
+  readonly firstRun: number;
+  /** bytes that parameters, momentum, inputs, activations and gradients take on the device */
+  readonly bytes: number;
+  /** time over the share of the arithmetic, both relative to nothing frozen; 1 is proportional */
+  readonly overShare?: number;
+}
+
+export interface StepJob {
+  readonly network: () => Network;
+  readonly networkName: string;
+  readonly batch: number;
+  readonly step: string;
+}
+
+/** Forward first, then the freeze points from none on: the others are set against it. */
+export function stepJobs(network: () => Network, batch: number): StepJob[] {
+  const made = network();
+  const points = freezePoints(made).slice(0, -1);
+  const steps = ['forward', 'none', ...points.map((point) => point.name)];
+  return steps.map((step) => ({ network, networkName: made.name, batch, step }));
+}
+
+export const stepName = ({ networkName, batch, step }: StepJob) =>
+  `${networkName} ${batch} ${step === 'forward' ? 'forward' : `train, frozen: ${step}`}`;
+
+export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, reference?: StepRow): Promise<StepRow> {
+  const { batch, step } = job;
+  const network = job.network();
+  const model = createModel(network);
+  let graph: CompiledGraph | undefined;
+  try {
+    const { options, image, wanted } = graphOf(model, batch, step);
+    for (const parameter of model.parameters.values()) parameter.place(gpu);
+    await gpu.idle();
+    const start = performance.now();
+    graph = await compile(gpu, options);
+    graph.setStep({ learningRate: 1e-4, momentum: 0.9, weightDecay: 1e-4, step: 0, seed: 1 });
+    graph.write(image, new Float32Array(image.size).fill(0.5));
+    const compiled = graph;
+    const once = async () => {
+      await compiled.run([wanted]);
+      return undefined;
+    };
+    await once();
+    const firstRun = performance.now() - start;
+    const timing = timingOf(await sample(once, sampling));
+    const { parameters, momentum, pinned, transient } = graph.memory;
+    const { flops } = graph.cost;
+    return {
+      name: stepName(job),
+      network: network.name,
+      batch,
+      step,
+      timing,
+      imagesPerSecond: (1000 * batch) / timing.median,
+      flops,
+      firstRun,
+      bytes: parameters + momentum + pinned + transient,
+      ...(reference !== undefined &&
+        step !== 'forward' && {
+          overShare: timing.median / reference.timing.median / (flops / reference.flops),
+        }),
+    };
+  } finally {
+    graph?.destroy();
+    releaseModel(gpu, model);
+  }
+}
+
+function graphOf(
+  model: Model,
+  batch: number,
+  step: string,
+): { options: CompileOptions; image: Tensor; wanted: Tensor } {
+  const { network, parameters } = model;
+  const built = buildNetwork(network, { batch, parameters });
+  const image = built.inputs.get(network.inputs[0].name)!;
+  if (step === 'forward') {
+    const [wanted] = built.outputs;
+    return { options: { outputs: [wanted] }, image, wanted };
+  }
+  setMasks(model, { freeze: step, newParameters: freezePoints(network).at(-1)!.parameters, newLayerFactor: 10 });
+  const loss = softmaxCrossEntropy(built.logits, input('labels', [batch], 'u32'));
+  return { options: { loss, update: true }, image, wanted: loss };
+}

@@ -1,0 +1,83 @@
+/** What the commands `bench ...` share: their options, the choice of rows by name, and the comparison with an old file. */
+import { z } from 'zod';
+import type { Measured } from '../bench/compare.ts';
+import type { Sampling } from '../bench/sample.ts';
+import type { Timing } from '../bench/statistics.ts';
+import { FrostlineError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Network } from '../models/network.ts';
+import { frostlineVersion } from '../version.ts';
+import { adapterOption } from './adapter.ts';
+import type { Context } from './command.ts';
+
+export const benchOptions = {
+  filter: z
+    .array(z.string())
+    .default([])
+    .meta({ placeholder: 'WORDS' })
+    .describe("only rows with one of these in their name, as 'conv2' or 'forward'"),
+  batch: z.array(z.int().min(1)).optional().describe('images a batch'),
+  quick: z.boolean().default(false).describe('few rows and samples: under a minute'),
+  samples: z.int().min(1).optional().describe('at least this many a row; 5, with --quick 2'),
+  seconds: z.number().positive().optional().describe('after these no more samples of a row; 0.5, with --quick 0.1'),
+  compare: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'OLD.json' })
+    .describe('what got slower or faster beyond the noise since this file of --json'),
+  adapter: adapterOption,
+};
+
+export const networkNames = ['alexnet-small', 'alexnet', 'vgg16'] as const;
+export type NetworkName = (typeof networkNames)[number];
+
+export async function networkMaker(name: NetworkName): Promise<() => Network> {
+  const { alexnet, alexnetSmall, vgg16 } = await import('../models/tables.ts');
+  return { alexnet, 'alexnet-small': alexnetSmall, vgg16 }[name];
+}
+
+export function samplingOf(options: { quick: boolean; samples?: number; seconds?: number }): Sampling {
+  const { quick, samples = quick ? 2 : 5, seconds = quick ? 0.1 : 0.5 } = options;
+  return { samples, seconds };
+}
+
+/** @throws FrostlineError where nothing is left, with some of the names there are */
+export function chooseByName<T>(all: readonly T[], nameOf: (one: T) => string, filter: readonly string[]): T[] {
+  const chosen = all.filter((one) => filter.length === 0 || filter.some((word) => nameOf(one).includes(word)));
+  if (chosen.length > 0) return chosen;
+  const names = all.slice(0, 5).map(nameOf).join('; ');
+  throw new FrostlineError(`--filter: no row's name has '${filter.join("' or '")}' in it; there are ${names}; ...`);
+}
+
+/** What stands at the head of the JSON of a benchmark: enough to measure again. */
+export function benchHead(gpu: Gpu) {
+  const { name, kind, driver } = gpu;
+  return { frostline: frostlineVersion, date: new Date().toISOString(), adapter: { name, kind, driver } };
+}
+
+/** Prints what changed since the old file's rows; exits with 1 where something got slower. */
+export async function printChanges(
+  old: readonly Measured[],
+  rows: readonly Measured[],
+  context: Context,
+): Promise<void> {
+  const { compareRows } = await import('../bench/compare.ts');
+  const changes = compareRows(old, rows);
+  const changed = changes.filter(({ verdict }) => verdict !== 'same');
+  const say = context.json ? context.note : context.print;
+  for (const { name, before, after, ratio, verdict } of changed.filter((change) => change.verdict === 'faster')) {
+    say(`${verdict}: ${name}: ${milliseconds(before)} -> ${milliseconds(after)} ms, ${(1 / ratio).toFixed(2)} times`);
+  }
+  for (const { name, before, after, ratio, verdict } of changed.filter((change) => change.verdict === 'slower')) {
+    context.checkFailed(
+      `${verdict}: ${name}: ${milliseconds(before)} -> ${milliseconds(after)} ms, ${ratio.toFixed(2)} times`,
+    );
+  }
+  say(`${changes.length} rows are in both files; ${changes.length - changed.length} are the same within the noise.`);
+}
+
+export const milliseconds = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+
+export const timeText = ({ median, spread }: Timing) => `${milliseconds(median)} ± ${milliseconds(spread)}`;
+
+export const percentText = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import type { KernelRow } from '../../bench/kernels.ts';
+import { openAdapter } from '../adapter.ts';
+import {
+  benchHead,
+  benchOptions,
+  chooseByName,
+  networkMaker,
+  networkNames,
+  percentText,
+  printChanges,
+  samplingOf,
+  timeText,
+} from '../bench-options.ts';
+import { defineCommand } from '../command.ts';
+
+export const command = defineCommand({
+  description:
+    "Times every kernel on every layer shape of AlexNet's and VGG16's training steps, forward and backward, each variant verified first. GFLOP/s, GB/s and the share of the adapter's own ceilings, which a multiply-add kernel and a copy kernel show in the same run. Exits with 1 where a kernel is wrong, or slower than --compare.",
+  options: z.object({
+    ...benchOptions,
+    networks: z
+      .array(z.enum(networkNames))
+      .optional()
+      .describe('whose layers; alexnet and vgg16, with --quick alexnet-small'),
+  }),
+  json: true,
+  examples: [
+    { what: "AlexNet's convolutions", line: '--networks alexnet --batch 10 --filter conv' },
+    { what: 'before a change', line: '--quick --json > before.json' },
+    { what: 'and after it', line: '--quick --compare before.json' },
+  ],
+  async run({ filter, batch, quick, networks, compare, adapter, ...rest }, context) {
+    const [{ layerCases, caseName }, { benchCase }, { measureRoofline }, { readMeasured }] = await Promise.all([
+      import('../../bench/layer-cases.ts'),
+      import('../../bench/kernels.ts'),
+      import('../../bench/roofline.ts'),
+      import('../../bench/compare.ts'),
+    ]);
+    const gpu = await openAdapter(adapter, context);
+    const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
+    const sampling = samplingOf({ quick, ...rest });
+    const makers = await Promise.all(
+      (networks ?? (quick ? (['alexnet-small'] as const) : (['alexnet', 'vgg16'] as const))).map(networkMaker),
+    );
+    const batches = batch ?? (quick ? [10] : [1, 10, 32]);
+    const all = makers.flatMap((make) => batches.flatMap((size) => layerCases(gpu, make(), size)));
+    const cases = chooseByName(all, caseName, filter);
+    const roofline = await measureRoofline(gpu, sampling);
+    context.note(
+      `ceilings: ${roofline.gflops.toFixed(1)} GFLOP/s (multiply-add), ${roofline.gigabytes.toFixed(1)} GB/s (copy)`,
+    );
+    const rows: KernelRow[] = [];
+    for (const one of cases) {
+      context.signal.throwIfAborted();
+      context.note(`${rows.length + 1} of ${cases.length}: ${caseName(one)}`);
+      const row = await benchCase(gpu, one, roofline, sampling);
+      rows.push(row);
+      if (!row.verdict.passed) {
+        context.checkFailed(
+          `${row.name}, ${row.choice.variant} ${JSON.stringify(row.choice.configuration)}: wrong, ${row.verdict.worst.toPrecision(3)} times the tolerance`,
+        );
+      }
+    }
+    if (context.json) context.printJson({ ...benchHead(gpu), roofline, rows });
+    else context.print(await tableOf(rows));
+    if (old !== undefined) await printChanges(old, rows, context);
+  },
+});
+
+async function tableOf(rows: readonly KernelRow[]): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const table = new Table({
+    head: ['network', 'batch', 'layers', 'direction', 'kernel', 'verified', 'ms', 'GFLOP/s', 'GB/s', 'of ceiling'],
+    colAligns: ['left', 'right', 'left', 'left', 'left', 'left', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { network, batch, layers, direction, kernel, choice, verdict, timing, gflops, gigabytes, share } of rows) {
+    const constants = Object.entries(choice.configuration).map(([name, value]) => `${name} ${value}`);
+    table.push([
+      network,
+      batch,
+      layers.join(' '),
+      direction,
+      [kernel, choice.variant, ...constants].join(' '),
+      verdict.passed ? { plain: 'is plain', device: 'yes', host: 'sampled' }[verdict.against] : 'WRONG',
+      timeText(timing),
+      gflops.toFixed(1),
+      gigabytes.toFixed(1),
+      percentText(share),
+    ]);
+  }
+  return table.toString();
+}

@@ -1,0 +1,53 @@
+/** The device's own clock around one compute pass: two timestamps, read back after the submit. */
+import type { Gpu } from './device.ts';
+
+const STAMP_BYTES = 8;
+const USAGE = { copySource: 0x04, queryResolve: 0x200 } as const;
+
+export class PassTimer {
+  readonly timestampWrites: GPUComputePassTimestampWrites;
+  private readonly querySet: GPUQuerySet;
+  private readonly resolved: GPUBuffer;
+  private readonly readback: GPUBuffer;
+
+  /** A timer, or nothing where the adapter has no timestamps. */
+  static on(gpu: Gpu): PassTimer | undefined {
+    return gpu.hasTimestamps ? new PassTimer(gpu) : undefined;
+  }
+
+  private constructor(gpu: Gpu) {
+    const size = 2 * STAMP_BYTES;
+    this.querySet = gpu.device.createQuerySet({ label: 'timestamps', type: 'timestamp', count: 2 });
+    this.resolved = gpu.device.createBuffer({
+      label: 'timestamps',
+      size,
+      usage: USAGE.queryResolve | USAGE.copySource,
+    });
+    this.readback = gpu.readback('timestamps (read back)', size);
+    this.timestampWrites = { querySet: this.querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 };
+  }
+
+  /** Records, after the pass, the copy that `milliseconds` reads. */
+  resolve(encoder: GPUCommandEncoder): void {
+    encoder.resolveQuerySet(this.querySet, 0, 2, this.resolved, 0);
+    encoder.copyBufferToBuffer(this.resolved, 0, this.readback, 0, 2 * STAMP_BYTES);
+  }
+
+  /**
+   * The last submitted pass's time; waits for it. Drivers round timestamps (to 100 microseconds, some): time passes of
+   * 10 ms or more.
+   */
+  async milliseconds(): Promise<number> {
+    await this.readback.mapAsync(0x1);
+    const [start, end] = new BigUint64Array(this.readback.getMappedRange());
+    const nanoseconds = Number(end - start);
+    this.readback.unmap();
+    return nanoseconds / 1e6;
+  }
+
+  destroy(): void {
+    this.querySet.destroy();
+    this.resolved.destroy();
+    this.readback.destroy();
+  }
+}

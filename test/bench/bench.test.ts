@@ -1,0 +1,171 @@
+/** The benchmark's arithmetic, comparison and verification. Nothing here passes or fails by the clock. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { compareRows, readMeasured } from '../../src/bench/compare.ts';
+import { caseName, layerCases } from '../../src/bench/layer-cases.ts';
+import { floorOf } from '../../src/bench/roofline.ts';
+import { sample } from '../../src/bench/sample.ts';
+import { median, timingOf } from '../../src/bench/statistics.ts';
+import { stepJobs, stepName } from '../../src/bench/steps.ts';
+import { CaseBuffers, verify } from '../../src/bench/verify.ts';
+import { contraction } from '../../src/kernels/contraction/contraction.ts';
+import type { Kernel } from '../../src/kernels/kernel.ts';
+import { rooflineCopy } from '../../src/kernels/roofline/copy.ts';
+import { operationsARound, rooflineMultiplyAdd } from '../../src/kernels/roofline/multiply-add.ts';
+import { Bench } from '../../src/kernels/run.ts';
+import { alexnet, alexnetSmall, vgg16 } from '../../src/models/tables.ts';
+import { useGpu } from '../support/gpu.ts';
+
+describe('statistics', () => {
+  it('median and spread are hardly moved by one slow sample', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    // distances to 10: 1, 0, 1, 2, 90; their median is 1
+    expect(timingOf([9, 10, 11, 12, 100])).toEqual({ median: 11, spread: 1.4826, samples: 5 });
+  });
+
+  it('the sampler counts what the work says of itself, and passes its failure on', async () => {
+    let runs = 0;
+    const times = await sample(async () => ++runs, { samples: 4, seconds: 0.001 });
+    expect(times.length).toBeGreaterThanOrEqual(4);
+    expect(times.slice(0, 3)).toEqual([1, 2, 3]);
+    const failing = sample(() => Promise.reject(new Error('lost')), { samples: 2, seconds: 0.001 });
+    await expect(failing).rejects.toThrow('lost');
+    const host = await sample(async () => undefined, { samples: 2, seconds: 0.001 });
+    expect(host.every((time) => time > 0)).toBe(true);
+  });
+
+  it('the floor is the longer of arithmetic and bytes', () => {
+    const roofline = { gflops: 50, gigabytes: 10 };
+    expect(floorOf({ flops: 1e9, bytes: 1e6 }, roofline)).toBeCloseTo(20);
+    expect(floorOf({ flops: 1e6, bytes: 1e9 }, roofline)).toBeCloseTo(100);
+  });
+});
+
+describe('comparison', () => {
+  const row = (name: string, centre: number, spread: number) => ({
+    name,
+    timing: { median: centre, spread, samples: 5 },
+  });
+
+  it('calls slower or faster only what passes the noise of both', () => {
+    const before = [row('steady', 100, 1), row('noisy', 100, 10), row('better', 100, 1), row('close', 100, 0)];
+    const after = [row('steady', 120, 1), row('noisy', 120, 10), row('better', 50, 2), row('close', 104, 0)];
+    const changes = compareRows(before, [...after, row('new', 1, 1)]);
+    expect(changes.map(({ name, verdict }) => `${name} ${verdict}`)).toEqual([
+      'steady slower',
+      'noisy same',
+      'better faster',
+      'close same',
+    ]);
+    expect(changes[2].ratio).toBe(0.5);
+  });
+
+  it('refuses files that are none, and those of another adapter', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'frostline-bench-'));
+    const path = join(folder, 'old.json');
+    const rows = [row('a', 1, 0)];
+    await writeFile(path, JSON.stringify({ adapter: { name: 'here' }, rows }));
+    expect(await readMeasured(path, 'here')).toEqual(rows);
+    await expect(readMeasured(path, 'there')).rejects.toThrow('measured on here, this is there');
+    await writeFile(path, '{"rows": [{}]}');
+    await expect(readMeasured(path, 'here')).rejects.toThrow('no rows with times');
+    await expect(readMeasured(join(folder, 'none.json'), 'here')).rejects.toThrow('ENOENT');
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('the cases', () => {
+  const gpu = useGpu();
+
+  it("are AlexNet's and VGG16's layers with their arithmetic", () => {
+    // 0.72 G multiply-adds an image, two operations each, a little more for what is no product.
+    const forward = layerCases(gpu(), alexnet(), 10).filter(({ direction }) => direction === 'forward');
+    const flops = forward.reduce((sum, { kernel, params }) => sum + kernel.cost(params).flops, 0);
+    expect(flops / 1e10).toBeGreaterThan(1.44);
+    expect(flops / 1e10).toBeLessThan(1.5);
+    const names = layerCases(gpu(), vgg16(), 32).map(caseName);
+    expect(names).toContain('vgg16 32 conv5_1 forward contraction');
+    expect(names).toContain('vgg16 32 conv5_3 gradient of weight contraction');
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).not.toContain('vgg16 32 conv1_1 gradient of input contraction');
+    // conv5_1 to conv5_3 are one case, named by the one that comes first.
+    expect(names).not.toContain('vgg16 32 conv5_2 forward contraction');
+  });
+
+  it('steps are forward and every freeze point', () => {
+    expect(stepJobs(alexnetSmall, 10).map(stepName)).toEqual([
+      'alexnet-small 10 forward',
+      ...['none', 'conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7'].map(
+        (name) => `alexnet-small 10 train, frozen: ${name}`,
+      ),
+    ]);
+  });
+
+  it('verification passes the kernels and catches wrong ones', async () => {
+    for (const layerCase of layerCases(gpu(), alexnetSmall(), 3)) {
+      if (!/^conv[12]$|^fc7$/.test(layerCase.layer) || layerCase.kernel.name !== 'contraction') continue;
+      const { params } = layerCase;
+      const fast = contraction.choices(gpu(), params as never).find(({ variant }) => variant === 'registers')!;
+      const buffers = new CaseBuffers(gpu(), layerCase);
+      const verdict = await verify(gpu(), layerCase, buffers, fast);
+      expect({ name: caseName(layerCase), ...verdict }).toMatchObject({ passed: true });
+      // One that leaves out the last term of the sum, and one that loses the last row of tiles.
+      const broken = (change: (dispatch: ReturnType<Kernel['dispatch']>) => object): Kernel => ({
+        ...layerCase.kernel,
+        dispatch: (capabilities, given, views, choice) => {
+          const dispatch = layerCase.kernel.dispatch(capabilities, given, views, choice);
+          return choice?.variant === 'registers' ? { ...dispatch, ...change(dispatch) } : dispatch;
+        },
+      });
+      for (const kernel of [
+        broken(({ source }) => ({ source: source.replace('r < p.r;', 'r + 1u < p.r;') })),
+        broken(({ workgroups }) => ({ workgroups: workgroups - 1 })),
+      ]) {
+        const wrong = await verify(gpu(), { ...layerCase, kernel }, buffers, fast);
+        expect({ name: caseName(layerCase), ...wrong }).toMatchObject({ passed: false });
+      }
+      buffers.release();
+    }
+  });
+
+  it('large cases are verified on the host', async () => {
+    const layerCase = layerCases(gpu(), alexnet(), 1).find(({ layer }) => layer === 'conv2')!;
+    const kernel: Kernel = { ...layerCase.kernel, cost: () => ({ flops: 1e15, bytes: 0 }) };
+    const choice = kernel.best(gpu(), layerCase.params);
+    const buffers = new CaseBuffers(gpu(), layerCase);
+    const right = await verify(gpu(), { ...layerCase, kernel }, buffers, choice);
+    expect(right).toMatchObject({ against: 'host', passed: true });
+    const shifted: Kernel = {
+      ...kernel,
+      dispatch: (capabilities, params, views, given) =>
+        kernel.dispatch(capabilities, { ...params, y_0: 0 } as never, views, given),
+    };
+    const wrong = await verify(gpu(), { ...layerCase, kernel: shifted }, buffers, choice);
+    expect(wrong).toMatchObject({ against: 'host', passed: false });
+    buffers.release();
+  });
+
+  it('the roofline kernels compute what they say', async () => {
+    const bench = new Bench(gpu());
+    const count = 131;
+    const values = Float32Array.from({ length: count }, (_, i) => i - 60.5);
+    for (const choice of rooflineCopy.choices(gpu(), { count })) {
+      const views = { x: bench.put('x', values), y: bench.room('y', count) };
+      await bench.run([rooflineCopy.dispatch(gpu(), { count }, views, choice)]);
+      expect(await bench.floats(views.y)).toEqual(values);
+    }
+    for (const choice of rooflineMultiplyAdd.choices(gpu(), { count, rounds: 3 })) {
+      const views = { factors: bench.put('factors', Float32Array.of(0.5, 1)), y: bench.room('y', count) };
+      await bench.run([rooflineMultiplyAdd.dispatch(gpu(), { count, rounds: 3 }, views, choice)]);
+      const chains = choice.configuration['chains'];
+      // A chain from k: k / 8 + 1 + 1 / 2 + 1 / 4, in four places.
+      const expected = 4 * ((chains * (chains - 1)) / 2 / 8 + 1.75 * chains);
+      expect(await bench.floats(views.y)).toEqual(new Float32Array(count).fill(expected));
+      expect(operationsARound(chains)).toBe(2 * 4 * chains);
+    }
+    bench.release();
+  });
+});
