@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Makes samples/fashion-two from Fashion-MNIST's test set: the first 160 pullovers and the first 40 coats, as grey PNG
+ * Makes samples/fashion-two from Fashion-MNIST's test set: the first 160 sneakers and the first 40 ankle boots, as grey PNG
  * of 28 x 28 in a folder for each class. A file's name says its index in the test set.
  *
  * Run after `npm run build`:  node samples/make.mjs [folder of the IDX files]
@@ -12,7 +12,7 @@ import sharp from 'sharp';
 import { fashionMnistClasses } from '../dist/data/dataset.js';
 import { loadDataset } from '../dist/data/load.js';
 
-const wanted = { Pullover: 160, Coat: 40 };
+const wanted = { Sneaker: 160, 'Ankle boot': 40 };
 const source = process.argv[2] ?? '/usr/share/datasets/fashion-mnist';
 const target = join(dirname(fileURLToPath(import.meta.url)), 'fashion-two');
 

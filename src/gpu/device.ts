@@ -7,6 +7,7 @@ import { type AdapterKind, adapterName, chooseAdapter } from './adapter.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
 import { Storage } from './storage.ts';
+import { Waiter } from './wait.ts';
 
 /** The limits that planning respects. Tests inject smaller ones than the adapter's to force windows. */
 export interface Limits {
@@ -59,6 +60,7 @@ export class Gpu {
   readonly device: GPUDevice;
   /** Keeps Dawn's instance referenced for as long as the device is used. */
   private readonly instance: Instance;
+  private readonly waiter = new Waiter();
   private liveBytes = 0;
   private peakBytes = 0;
   private failure: string | undefined;
@@ -181,7 +183,7 @@ export class Gpu {
     encoder.copyBufferToBuffer(bufferOf(storage), offset, readback, 0, Math.ceil(bytes / 4) * 4);
     this.device.queue.submit([encoder.finish()]);
     try {
-      await readback.mapAsync(0x1);
+      await this.wait(readback.mapAsync(0x1));
       this.check();
       return readback.getMappedRange(0, Math.ceil(bytes / 4) * 4).slice(0, bytes);
     } finally {
@@ -204,8 +206,13 @@ export class Gpu {
 
   /** Waits until everything submitted is done. */
   async idle(): Promise<void> {
-    await this.device.queue.onSubmittedWorkDone();
+    await this.wait(this.device.queue.onSubmittedWorkDone());
     this.check();
+  }
+
+  /** Waits for a promise of the device's; on a software adapter without taking a core from it. */
+  wait<T>(promise: Promise<T>): Promise<T> {
+    return this.kind === 'hardware' ? promise : this.waiter.wait(promise);
   }
 
   /** Throws what the device reported since: validation errors and device loss arrive late in WebGPU. */

@@ -135,7 +135,7 @@ export class CompiledGraph {
       offset += storage.bytes;
     }
     this.gpu.device.queue.submit([encoder.finish()]);
-    await readback.mapAsync(0x1);
+    await this.gpu.wait(readback.mapAsync(0x1));
     this.gpu.check();
     const all = readback.getMappedRange(0, bytes);
     offset = 0;

@@ -31,7 +31,7 @@ export const presets = {
         'eight of the ten classes of Fashion-MNIST, in place of ImageNet weights, which may not be redistributed.',
       dataset:
         'Real photographs: 200 test images of the two classes of Fashion-MNIST that the network has never seen, 160 ' +
-        'pullovers and 40 coats, in place of the PH2 images, which may not be redistributed. MIT licence, Zalando SE.',
+        'sneakers and 40 ankle boots, in place of the PH2 images, which may not be redistributed. MIT licence, Zalando SE.',
     },
   },
   /** The paper's grid on AlexNet (227, BVLC's weights). */

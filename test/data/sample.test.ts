@@ -12,11 +12,11 @@ const shipped = () => loadDataset({ path: join(samples, 'fashion-two') });
 const fashion = '/usr/share/datasets/fashion-mnist';
 
 describe('the shipped sample', () => {
-  it('holds 40 coats and 160 pullovers, 28 x 28 and grey, none twice', async () => {
+  it('holds 40 ankle boots and 160 sneakers, 28 x 28 and grey, none twice', async () => {
     const found = await inspectDataset(await shipped());
     expect(found.classes).toEqual([
-      { name: 'Coat', count: 40 },
-      { name: 'Pullover', count: 160 },
+      { name: 'Ankle boot', count: 40 },
+      { name: 'Sneaker', count: 160 },
     ]);
     expect(found.sizes).toMatchObject({ mostCommon: { height: 28, width: 28, count: 200 }, different: 1 });
     expect(found.channels).toEqual([{ channels: 1, count: 200 }]);
