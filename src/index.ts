@@ -49,7 +49,7 @@ export { Random } from './random.ts';
 export type { TrainingData } from './train/data.ts';
 export { type Evaluation, Evaluator } from './train/evaluate.ts';
 export { type Experiment, openExperiment } from './train/experiment.ts';
-export { type FitSettings, type StepRecord, TrainingStep } from './train/fit.ts';
+export { DivergedError, type FitSettings, type StepRecord, TrainingStep } from './train/fit.ts';
 export { type GridPlan, runGrid } from './train/grid.ts';
 export { computeMetrics, confusionMatrix, type Metrics } from './train/metrics.ts';
 export { createModel, exportModel, type Model, parseMaskRules, setMasks } from './train/model.ts';

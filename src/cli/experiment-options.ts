@@ -7,6 +7,7 @@ import type { DataSource, ModelSource } from '../train/experiment.ts';
 import type { FitSettings } from '../train/fit.ts';
 import { datasetOptions } from './dataset-options.ts';
 import { inputSizeOption } from './model-options.ts';
+import { kebabCase } from './options.ts';
 
 const { split: _, ...readOptions } = datasetOptions;
 
@@ -64,6 +65,11 @@ export function dataSource(
   }
   if (tensors?.images !== undefined) {
     if (data !== undefined) throw new FrostlineError('Give either --data or --images and --labels, not both.');
+    const unread = [...Object.keys(readOptions), 'splitFile'] as (keyof typeof values)[];
+    const given = unread.find((key) => values[key] !== undefined && key !== 'format');
+    if (given !== undefined) {
+      throw new FrostlineError(`--${kebabCase(given)} does not apply to --images and --labels. Leave it out.`);
+    }
     return { tensors: { images: tensors.images, labels: tensors.labels! }, trainFraction };
   }
   if (data === undefined) {

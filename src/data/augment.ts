@@ -48,8 +48,6 @@ export const augmentPresets = {
   none: { reflectX: 0, translate: [0, 0], scale: [1, 1], rotation: [0, 0], scalePerAxis: false, fill: 0 },
 } as const satisfies Record<string, AugmentPreset>;
 
-export type AugmentPresetName = keyof typeof augmentPresets;
-
 export interface TransformDraw {
   seed: number;
   epoch: number;

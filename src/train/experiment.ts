@@ -96,10 +96,13 @@ export async function openExperiment(
       .update(JSON.stringify([source, network.preprocessing, network.inputs, classes]))
       .update(opened.train.labels)
       .update(opened.test?.labels ?? '')
-      .update(opened.train.kind === 'images' ? opened.train.pixels : opened.train.values)
+      .update(contentOf(opened.train))
+      .update(opened.test ? contentOf(opened.test) : '')
       .digest('hex'),
   };
 }
+
+const contentOf = (data: TrainingData) => (data.kind === 'images' ? data.pixels : data.values);
 
 /** @throws FrostlineError when the file's own classifier is not one for these classes, in this order */
 function checkHead(network: Network, { classes, test }: OpenedData, { tensors }: DataSource): void {
@@ -207,6 +210,9 @@ async function openImages(
   onProgress?: (done: number, total: number) => void,
 ): Promise<OpenedData> {
   if (options === undefined) throw new FrostlineError('No data: give a data set (--data), or --images and --labels.');
+  if (splitFile !== undefined && (trainFraction === 'given' || trainFraction === 1)) {
+    throw new FrostlineError(`--split-file ${splitFile} and --train-fraction ${trainFraction}: give one of them.`);
+  }
   const [, height, width] = network.inputs[0].shape;
   const decode = async (dataset: ImageDataset): Promise<ImageData> => {
     const decoded = await decodeImages(dataset, { height, width, cacheFolder: `${cacheFolder()}/images`, onProgress });

@@ -82,11 +82,6 @@ function wildcard(pattern: string): RegExp {
   return new RegExp(`^${escaped}$`);
 }
 
-/** Sets all parameters back to the values they were made with. */
-export function resetParameters(gpu: Gpu, model: Model): void {
-  for (const parameter of model.parameters.values()) parameter.reset(gpu);
-}
-
 /** The network with its present values, as an ONNX model. */
 export async function exportModel(gpu: Gpu, model: Model) {
   const values = new Map<string, Float32Array>();

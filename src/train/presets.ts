@@ -53,5 +53,3 @@ export const presets = {
     notes: { model: 'ImageNet weights of VGG16, from the ONNX model zoo.' },
   },
 } as const satisfies Record<string, Preset>;
-
-export type PresetName = keyof typeof presets;

@@ -95,6 +95,7 @@ describe('frostline train', () => {
     ['a head of other classes', ['--keep-head'], /has 3 classes, the data 2 \(boot, coat\)/],
     ['an export below a file', ['--export', 'tiny.onnx/x.onnx'], /cannot write to .*tiny\.onnx: ENOTDIR/],
     ['a rate at which the loss diverges', ['--learning-rate', '1e20'], /The loss is .* at step \d+; the first layer/],
+    ['two ways to divide', ['--split-file', 's.json', '--train-fraction', '1'], /--split-file s\.json and --train-/],
     ['a value that is neither of two kinds', ['--train-fraction', 'most'], /expected number, or expected "given"/],
   ])('refuses %s, and leaves no folder', async (_, args, message) => {
     const placed = args.map((arg) => (arg.includes('.onnx') ? at(arg) : arg));
@@ -116,6 +117,7 @@ describe('frostline train', () => {
     ['too few labels', 'Y-short.npy', [], /Y-short\.npy holds 11 labels; .*X\.npy holds 12 images/],
     ['labels beyond the head', 'Y-beyond.npy', ['--keep-head'], /has 3 classes, the data 5/],
     ['labels of one class', 'Y-one.npy', [], /Y-one\.npy holds one class/],
+    ['a split of images', 'Y.npy', ['--split-file', 's.json'], /--split-file does not apply to --images and --labels/],
     ['images beside tensors', 'Y.npy', ['--data', 'shoes'], /either --data or --images/],
   ])('refuses tensors with %s', async (_, labels, args, message) => {
     const { code, stderr } = await train('refused', '--images', at('X.npy'), '--labels', at(labels), ...args);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
+import { countProgress } from '../count-progress.ts';
 import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
 
 export const command = defineCommand({
@@ -62,7 +63,9 @@ export const command = defineCommand({
 
     const source = dataSource({ ...values, data });
     const gpu = await openAdapter(values.adapter, context);
-    const experiment = await openExperiment(modelSource(model, values), source, seed);
+    const decoding = countProgress(context, 'images decoded');
+    const experiment = await openExperiment(modelSource(model, values), source, seed, decoding.update);
+    decoding.stop();
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? grid.allFreezePoints(experiment.network) : [point],
     );

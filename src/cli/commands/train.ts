@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
+import { countProgress } from '../count-progress.ts';
 import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
 
 export const command = defineCommand({
@@ -49,7 +50,14 @@ export const command = defineCommand({
     const source = dataSource(values, values);
     const gpu = await openAdapter(values.adapter, context);
     const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out } = values;
-    const experiment = await openExperiment(modelSource(values.model, values, values.keepHead), source, seed);
+    const decoding = countProgress(context, 'images decoded');
+    const experiment = await openExperiment(
+      modelSource(values.model, values, values.keepHead),
+      source,
+      seed,
+      decoding.update,
+    );
+    decoding.stop();
     const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };
     const { adapter: _, out: __, export: ___, ...settings } = values;
     const bar = context.stderr.isTTY
