@@ -29,28 +29,32 @@ export interface KernelRow {
   readonly share: number;
 }
 
-/** @param choice a variant other than the one that the kernel chooses by itself */
+export const choiceText = ({ variant, configuration }: Choice) =>
+  [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
+
+/** @param choice a variant other than the one that the kernel chooses by itself; the row's name then says so */
 export async function benchCase(
   gpu: Gpu,
   layerCase: LayerCase,
   roofline: Roofline,
   sampling: Sampling,
-  choice: Choice = layerCase.kernel.best(gpu, layerCase.params),
+  choice?: Choice,
 ): Promise<KernelRow> {
   const { kernel, params, network, batch, layers, direction } = layerCase;
+  const taken = choice ?? kernel.best(gpu, params);
   const buffers = new CaseBuffers(gpu, layerCase);
   try {
-    const verdict = await verify(gpu, layerCase, buffers, choice);
-    const timing = await timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, choice), sampling);
+    const verdict = await verify(gpu, layerCase, buffers, taken);
+    const timing = await timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, taken), sampling);
     const cost = kernel.cost(params);
     return {
-      name: caseName(layerCase),
+      name: choice === undefined ? caseName(layerCase) : `${caseName(layerCase)} ${choiceText(choice)}`,
       network,
       batch,
       layers,
       direction,
       kernel: kernel.name,
-      choice,
+      choice: taken,
       verdict,
       ...cost,
       timing,

@@ -23,6 +23,10 @@ export const command = defineCommand({
       .array(z.enum(networkNames))
       .optional()
       .describe('whose layers; alexnet and vgg16, with --quick alexnet-small'),
+    everyVariant: z
+      .boolean()
+      .default(false)
+      .describe('every variant and configuration that the adapter runs, not the chosen one alone; without the plain'),
   }),
   json: true,
   examples: [
@@ -30,13 +34,14 @@ export const command = defineCommand({
     { what: 'before a change', line: '--quick --json > before.json' },
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
-  async run({ filter, batch, quick, networks, compare, adapter, ...rest }, context) {
-    const [{ layerCases, caseName }, { benchCase }, { measureRoofline }, { readMeasured }] = await Promise.all([
-      import('../../bench/layer-cases.ts'),
-      import('../../bench/kernels.ts'),
-      import('../../bench/roofline.ts'),
-      import('../../bench/compare.ts'),
-    ]);
+  async run({ filter, batch, quick, networks, everyVariant, compare, adapter, ...rest }, context) {
+    const [{ layerCases, caseName }, { benchCase, choiceText }, { measureRoofline }, { readMeasured }] =
+      await Promise.all([
+        import('../../bench/layer-cases.ts'),
+        import('../../bench/kernels.ts'),
+        import('../../bench/roofline.ts'),
+        import('../../bench/compare.ts'),
+      ]);
     const gpu = await openAdapter(adapter, context);
     const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
     const sampling = samplingOf({ quick, ...rest });
@@ -51,15 +56,17 @@ export const command = defineCommand({
       `ceilings: ${roofline.gflops.toFixed(1)} GFLOP/s (multiply-add), ${roofline.gigabytes.toFixed(1)} GB/s (copy)`,
     );
     const rows: KernelRow[] = [];
-    for (const one of cases) {
+    for (const [index, one] of cases.entries()) {
       context.signal.throwIfAborted();
-      context.note(`${rows.length + 1} of ${cases.length}: ${caseName(one)}`);
-      const row = await benchCase(gpu, one, roofline, sampling);
-      rows.push(row);
-      if (!row.verdict.passed) {
-        context.checkFailed(
-          `${row.name}, ${row.choice.variant} ${JSON.stringify(row.choice.configuration)}: wrong, ${row.verdict.worst.toPrecision(3)} times the tolerance`,
-        );
+      context.note(`${index + 1} of ${cases.length}: ${caseName(one)}`);
+      const [{ name: plain }, ...others] = one.kernel.variants;
+      const choices = one.kernel.choices(gpu, one.params).filter(({ variant }) => variant !== plain);
+      for (const choice of everyVariant && others.length > 0 ? choices : [undefined]) {
+        const row = await benchCase(gpu, one, roofline, sampling, choice);
+        rows.push(row);
+        if (row.verdict.passed) continue;
+        const error = `${row.verdict.worst.toPrecision(3)} times the tolerance`;
+        context.checkFailed(`${row.name}, ${choiceText(row.choice)}: wrong, ${error}`);
       }
     }
     if (context.json) context.printJson({ ...benchHead(gpu), roofline, rows });
@@ -69,6 +76,7 @@ export const command = defineCommand({
 });
 
 async function tableOf(rows: readonly KernelRow[]): Promise<string> {
+  const { choiceText } = await import('../../bench/kernels.ts');
   const { default: Table } = await import('cli-table3');
   const table = new Table({
     head: ['network', 'batch', 'layers', 'direction', 'kernel', 'verified', 'ms', 'GFLOP/s', 'GB/s', 'of ceiling'],
@@ -76,13 +84,12 @@ async function tableOf(rows: readonly KernelRow[]): Promise<string> {
     style: { head: [], border: [], compact: true },
   });
   for (const { network, batch, layers, direction, kernel, choice, verdict, timing, gflops, gigabytes, share } of rows) {
-    const constants = Object.entries(choice.configuration).map(([name, value]) => `${name} ${value}`);
     table.push([
       network,
       batch,
       layers.join(' '),
       direction,
-      [kernel, choice.variant, ...constants].join(' '),
+      `${kernel} ${choiceText(choice)}`,
       verdict.passed ? { plain: 'is plain', device: 'yes', host: 'sampled' }[verdict.against] : 'WRONG',
       timeText(timing),
       gflops.toFixed(1),
