@@ -20,6 +20,7 @@ export {
 } from './graph/gradcheck.ts';
 export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';
 export { argMax, countCorrect, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
+export { concat } from './graph/ops/concat.ts';
 export { type Conv2dOptions, conv2d } from './graph/ops/conv2d.ts';
 export { add, affine, clip, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
 export { linear } from './graph/ops/linear.ts';

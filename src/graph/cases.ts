@@ -6,6 +6,7 @@
 import { Random } from '../random.ts';
 import type { GradcheckInput } from './gradcheck.ts';
 import { softmax, softmaxCrossEntropy } from './ops/classification.ts';
+import { concat } from './ops/concat.ts';
 import { conv2d } from './ops/conv2d.ts';
 import { add, affine, clip, dropout, flatten, relu, reshape } from './ops/elementwise.ts';
 import { linear } from './ops/linear.ts';
@@ -193,6 +194,11 @@ export const operationCases: readonly OperationCases[] = [
       inputs: { a: normal(random, shape), b: normal(random, shape) },
       build: ({ a, b }) => add(a, b),
     };
+  }),
+  define('concat', (choose, random) => {
+    const [items, , height, width] = image(choose);
+    const part = () => normal(random, [items, choose(1, 4), height, width]);
+    return { options: {}, inputs: { a: part(), b: part() }, build: ({ a, b }) => concat([a, b]) };
   }),
   unary('flatten', flatten),
   unary('reshape', (x) => reshape(x, [x.size / x.shape[0], x.shape[0]])),

@@ -5,6 +5,7 @@ import { augmentWarp } from './augment/augment.ts';
 import { averagePoolBackward, averagePoolForward } from './avgpool/avgpool.ts';
 import { biasForward, biasGradient } from './bias/bias.ts';
 import { clipBackward, clipForward } from './clip/clip.ts';
+import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
@@ -31,6 +32,7 @@ const kernels: readonly Kernel[] = [
   biasGradient,
   clipBackward,
   clipForward,
+  concatCopy,
   contraction,
   correctCount,
   dropoutBackward,

@@ -4,6 +4,7 @@
  */
 
 import { softmax } from '../graph/ops/classification.ts';
+import { concat } from '../graph/ops/concat.ts';
 import { conv2d } from '../graph/ops/conv2d.ts';
 import { add, affine, clip, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
 import { linear } from '../graph/ops/linear.ts';
@@ -115,6 +116,8 @@ function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<str
       return affine(x, op.scale, op.shift, name);
     case 'add':
       return add(x, reads[1], name);
+    case 'concat':
+      return concat(reads, name);
     case 'identity':
       return x;
   }

@@ -149,6 +149,9 @@ class Exporter {
       case 'add':
         this.emit(node, 'Add', node.inputs);
         break;
+      case 'concat':
+        this.emit(node, 'Concat', node.inputs, { axis: int(1) });
+        break;
       case 'identity':
         this.emit(node, 'Identity', node.inputs);
         break;

@@ -84,7 +84,7 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
 
 /**
  * Whether the graph reads an input only where weights, biases, shapes and other constants stand: as the second or a
- * later operand. A sum of two inputs of one rank is a sum of activations.
+ * later operand. Inputs of one rank that are added or joined are activations.
  */
 function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<string, GivenTensor>): boolean {
   const readers = graph.nodes.filter(({ inputs }) => inputs.includes(name));
@@ -92,7 +92,7 @@ function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<strin
     readers.length > 0 &&
     readers.every(({ opType, inputs: [first, ...rest] }) => {
       if (first === name) return false;
-      if (opType !== 'Add' && opType !== 'Sum') return rest.includes(name);
+      if (!['Add', 'Sum', 'Concat'].includes(opType)) return rest.includes(name);
       const rank = given.get(first)?.tensor.dims.length;
       return rank !== undefined && given.get(name)!.tensor.dims.length !== rank;
     })

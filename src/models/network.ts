@@ -37,6 +37,8 @@ export type Op =
   | { kind: 'affine'; scale: readonly number[]; shift: readonly number[] }
   /** sum of two activations of one shape */
   | { kind: 'add' }
+  /** activations joined along their channels */
+  | { kind: 'concat' }
   | { kind: 'identity' };
 
 export interface Node {

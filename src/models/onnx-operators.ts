@@ -152,6 +152,12 @@ const operators: Record<string, Translate> = {
     }
     return affine(node, around);
   },
+  Concat: (node, around) => {
+    const rank = around.shapeOf(node.inputs[0], node).length + 1;
+    const axis = fromFront(attribute(node, 'axis', 'int') ?? 1, rank);
+    if (axis !== 1) throw refuse(node, `joins activations along axis ${axis}`, 'Only axis 1, channels, is supported.');
+    return { op: { kind: 'concat' }, inputs: node.inputs };
+  },
   Sub: affine,
   Mul: affine,
   Div: affine,
@@ -165,7 +171,7 @@ const operators: Record<string, Translate> = {
 /** Operators of activations, and those that may only compute constants and shapes. */
 export const supportedOperators: readonly string[] = [
   ...Object.keys(operators),
-  ...['Sum', 'Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Concat', 'Slice'],
+  ...['Sum', 'Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Slice'],
 ].sort();
 
 export function translate(node: OnnxNode, around: Surroundings): Translation {

@@ -49,6 +49,20 @@ export function outputShape(
     }
     return [...input];
   }
+  if (op.kind === 'concat') {
+    const rest = String(input.slice(1));
+    if (
+      inputs.length === 0 ||
+      inputs.some((shape) => shape.length !== input.length || String(shape.slice(1)) !== rest)
+    ) {
+      throw failure(
+        node,
+        `joins activations of shapes ${inputs.map(show).join(' and ')}`,
+        'They may differ in the number of channels alone.',
+      );
+    }
+    return [inputs.reduce((sum, [channels]) => sum + channels, 0), ...input.slice(1)];
+  }
   if (inputs.length !== 1) throw failure(node, `has ${inputs.length} activations as input`, 'One is expected.');
   switch (op.kind) {
     case 'conv2d':

@@ -78,6 +78,7 @@ OPS = {
     'softmaxCrossEntropy': lambda o, x, labels: F.cross_entropy(x, labels, None if o.get('classWeights') is None else torch.tensor(o['classWeights'], dtype=torch.float64)).reshape(1),
     'affine': lambda o, x: x * constants(o['scale'], x) + constants(o['shift'], x),
     'add': lambda o, a, b: a + b,
+    'concat': lambda o, a, b: torch.cat([a, b], 1),
     'flatten': lambda o, x: x.flatten(1),
     'reshape': lambda o, x: x.reshape(-1, x.shape[0]),
 }

@@ -2,6 +2,7 @@ import { describe, it } from 'vitest';
 import { augmentCases } from '../cases/augment.ts';
 import { checkCase } from '../cases/case.ts';
 import { clipCases } from '../cases/clip.ts';
+import { concatCases } from '../cases/concat.ts';
 import { conv2dCases } from '../cases/conv2d.ts';
 import { addCases, affineCases, biasCases } from '../cases/elementwise.ts';
 import { gemmCases } from '../cases/gemm.ts';
@@ -21,6 +22,7 @@ const suites = {
   avgpool: averagePoolCases,
   bias: biasCases,
   clip: clipCases,
+  concat: concatCases,
   'correct-count': correctCountCases,
   dropout: dropoutCases,
   lrn: lrnCases,

@@ -10,9 +10,26 @@ export function interpret(network: Network, inputs: Record<string, ArrayLike<num
   for (const node of network.nodes) {
     const [x, other] = node.inputs.map((name) => values.get(name)!);
     const [from, to] = [shapes.get(node.inputs[0])!, shapes.get(node.output)!];
+    if (node.op.kind === 'concat') {
+      values.set(
+        node.output,
+        joined(
+          node.inputs.map((name) => values.get(name)!),
+          batch,
+        ),
+      );
+      continue;
+    }
     values.set(node.output, run(network, node, x, other, from, to));
   }
   return network.outputs.map((name) => values.get(name)!);
+}
+
+function joined(parts: readonly Values[], batch: number): Values {
+  const items = Array.from({ length: batch }, (_, n) =>
+    parts.flatMap((part) => Array.from(part.subarray((n * part.length) / batch, ((n + 1) * part.length) / batch))),
+  );
+  return Float64Array.from(items.flat());
 }
 
 function run(network: Network, node: Node, x: Values, other: Values, from: number[], to: number[]): Values {
@@ -21,6 +38,8 @@ function run(network: Network, node: Node, x: Values, other: Values, from: numbe
   const [batch] = from;
   const perImage = x.length / batch;
   switch (op.kind) {
+    case 'concat':
+      throw new Error('read above');
     case 'identity':
     case 'flatten':
     case 'reshape':

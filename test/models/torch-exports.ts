@@ -74,11 +74,11 @@ class Mixed(nn.Module):
         return torch.softmax(self.out(x @ self.matrix + self.offset), 1)
 
 class Residual(nn.Module):
-    """Normalisation that cannot be folded into a convolution before it, ReLU6, a clip of one side, a residual sum."""
+    """Normalisation that cannot be folded into a convolution before it, ReLU6, a clip of one side, sums, channels joined."""
     def __init__(self):
         super().__init__()
         self.stem, self.a, self.b = nn.Conv2d(3, 6, 3, stride=2), nn.Conv2d(6, 6, 3, padding=1, bias=False), nn.Conv2d(6, 6, 1)
-        self.norm1, self.norm2, self.out = nn.BatchNorm2d(6), nn.BatchNorm2d(6, eps=1e-3), nn.Linear(6, 5)
+        self.norm1, self.norm2, self.out = nn.BatchNorm2d(6), nn.BatchNorm2d(6, eps=1e-3), nn.Linear(18, 5)
         for norm in (self.norm1, self.norm2):
             for values in (norm.weight, norm.bias, norm.running_mean): nn.init.normal_(values)
             nn.init.uniform_(norm.running_var, .1, 2)
@@ -87,6 +87,7 @@ class Residual(nn.Module):
         y = nn.functional.relu6(self.norm1(x) * 4)
         y = torch.relu(self.norm2(self.a(y) + x))
         x = torch.clamp(self.b(y) + y, min=-.1) + x
+        x = torch.cat([x, y * 2, x], 1)
         return self.out(torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
 
 cases = [('residual', Residual(), 21), ('alexnet', TorchvisionAlexNet(), 95), ('alexnet-view', OldFlatten(), 95), ('alexnet-reshape', OldFlattenRest(), 95),
