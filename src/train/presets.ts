@@ -22,7 +22,7 @@ export const presets = {
     title: 'Quick start: how deep to freeze the small AlexNet',
     model: 'alexnet-small',
     data: join(root, 'samples', 'fashion-two'),
-    learningRates: [0.0005, 0.002, 0.005],
+    learningRates: [0.002, 0.005, 0.01],
     allFrozenRates: [],
     momentum: 0.9,
     notes: {
