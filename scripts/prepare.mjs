@@ -27,7 +27,8 @@ export function install() {
   const installed = join(root, 'node_modules', '.package-lock.json');
   if (modified(installed) >= modified(join(root, 'package-lock.json'))) return;
   console.error('Installing dependencies ...');
-  npm(['ci', '--no-audit', '--no-fund', '--include=dev', '--include=optional']);
+  // Not `npm ci`: it refuses a lock file without the optional packages of other platforms, which mirrors may lack.
+  npm(['install', '--no-save', '--no-audit', '--no-fund', '--include=dev', '--include=optional']);
 }
 
 function newest(folder) {
