@@ -64,7 +64,7 @@ export const registry: readonly Registered[] = [
   entry(
     'The engine',
     'bench kernels',
-    "every kernel on the networks' layer shapes, against the adapter's ceiling",
+    'every kernel at the networks’ shapes, timed',
     () => import('./commands/bench-kernels.ts'),
   ),
   entry(
