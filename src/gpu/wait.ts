@@ -16,11 +16,14 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 export class Waiter {
   private pending = 0;
   private since = 0;
+  /** whether a turn is in the queue: one at a time, however waits follow each other */
+  private scheduled = false;
 
   /** The same promise; the event loop is slowed down until it is settled. */
   async wait<T>(promise: Promise<T>): Promise<T> {
     this.since = performance.now();
-    if (this.pending++ === 0) setImmediate(this.turn);
+    this.pending++;
+    this.schedule();
     try {
       return await promise;
     } finally {
@@ -29,10 +32,17 @@ export class Waiter {
     }
   }
 
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(this.turn);
+  }
+
   private readonly turn = (): void => {
+    this.scheduled = false;
     if (this.pending === 0) return;
     const sleep = Math.min(MAX_SLEEP, SHARE * (performance.now() - this.since));
     if (sleep > 0.02) Atomics.wait(cell, 0, 0, sleep);
-    setImmediate(this.turn);
+    this.schedule();
   };
 }
