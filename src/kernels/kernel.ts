@@ -224,6 +224,54 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
   ].join('\n');
 }
 
+/** Threads of a workgroup where every output is computed alone. */
+const THREADS = 64;
+
+/** Elements a thread takes in `several`. Not small: short loops of known length are unrolled, which gains nothing. */
+const SEVERAL = [64, 256];
+
+/** Workgroups at work at once, and what one costs before its first element, in elements; orders of magnitude only. */
+const WORKERS = { hardware: 512, software: 4, embedded: 4 } as const;
+const START = { hardware: 64, software: 256, embedded: 256 } as const;
+
+/**
+ * The variants of a kernel that computes each output alone, from the text for one of them (as for `perElement`):
+ * plain, and `several` elements a thread, a workgroup's width apart, so that neighbours still touch neighbouring
+ * addresses. A software rasteriser spends as long on starting a workgroup as on hundreds of simple elements.
+ */
+export function elementwise<P extends ParamSchema>(
+  count: (params: Params<P>) => number,
+  guard: string,
+  main: string,
+  declarations?: string,
+): readonly [Variant<P>, Variant<P>] {
+  const estimate = (params: Params<P>, elements: number, { kind }: Capabilities) =>
+    Math.ceil(count(params) / (THREADS * elements) / WORKERS[kind]) * (START[kind] + THREADS * elements);
+  return [
+    {
+      ...perElement(count, guard, main, declarations),
+      estimate: (params, _, capabilities) => estimate(params, 1, capabilities),
+    },
+    {
+      name: 'several',
+      configurations: SEVERAL.map((elements) => ({ elements })),
+      workgroupSize: () => THREADS,
+      workgroups: (params, { elements }) => Math.ceil(count(params) / (THREADS * elements)),
+      estimate: (params, { elements }, capabilities) => estimate(params, elements, capabilities),
+      text: ({ elements }) => ({
+        declarations: `${declarations ?? ''}
+fn element(index: u32) {
+${main.replace(/^\n+|\s+$/g, '')}
+}`,
+        main: `
+  let first = workgroup * ${THREADS * elements}u;
+  let end = min(first + ${THREADS * elements}u, ${guard});
+  for (var at = first + lane; at < end; at += ${THREADS}u) { element(at); }`,
+      }),
+    },
+  ];
+}
+
 /** A plain variant: one thread for each of `count` outputs; the text begins where `index` is known to be one of them. */
 export function perElement<P extends ParamSchema>(
   count: (params: Params<P>) => number,
@@ -234,8 +282,8 @@ export function perElement<P extends ParamSchema>(
   return {
     name: 'plain',
     configurations: [{}],
-    workgroupSize: () => 64,
-    workgroups: (params) => Math.ceil(count(params) / 64),
+    workgroupSize: () => THREADS,
+    workgroups: (params) => Math.ceil(count(params) / THREADS),
     text: () => ({ main: `  if (index >= ${guard}) { return; }\n${main.replace(/^\n+/, '')}`, declarations }),
   };
 }

@@ -8,7 +8,7 @@
  *
  * scale_step and shift_step: 0 where one value serves all channels, 1 where each has its own.
  */
-import { defineKernel, type Params, perElement } from '../kernel.ts';
+import { defineKernel, elementwise, type Params } from '../kernel.ts';
 
 const backwardParams = { batch: 'u32', channels: 'u32', plane: 'u32', scale_step: 'u32' } as const;
 const forwardParams = { ...backwardParams, shift_step: 'u32' } as const;
@@ -20,16 +20,14 @@ export const affineForward = defineKernel({
   params: forwardParams,
   bindings: { x: { access: 'read' }, scale: { access: 'read' }, shift: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => ({ flops: 2 * elements(p), bytes: 8 * elements(p) }),
-  variants: [
-    perElement<typeof forwardParams>(
-      elements,
-      guard,
-      /* wgsl */ `
+  variants: elementwise<typeof forwardParams>(
+    elements,
+    guard,
+    /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
   y[p.y_base + index] = x[p.x_base + index] * scale[p.scale_base + channel * p.scale_step]
     + shift[p.shift_base + channel * p.shift_step];`,
-    ),
-  ],
+  ),
 });
 
 export const affineBackward = defineKernel({
@@ -37,13 +35,11 @@ export const affineBackward = defineKernel({
   params: backwardParams,
   bindings: { dy: { access: 'read' }, scale: { access: 'read' }, dx: { access: 'write' } },
   cost: (p) => ({ flops: elements(p), bytes: 8 * elements(p) }),
-  variants: [
-    perElement(
-      elements,
-      guard,
-      /* wgsl */ `
+  variants: elementwise(
+    elements,
+    guard,
+    /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
   dx[p.dx_base + index] = dy[p.dy_base + index] * scale[p.scale_base + channel * p.scale_step];`,
-    ),
-  ],
+  ),
 });

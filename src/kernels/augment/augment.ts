@@ -13,7 +13,7 @@
  * the identity transform reproduces pixels. channels is 3, or 1, which takes channel 0. Images are not trained: no
  * derivative.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 
 const params = {
   batch: 'u32',
@@ -63,9 +63,8 @@ export const augmentWarp = defineKernel({
     flops: p.batch * p.out_height * p.out_width * (8 + 11 * p.channels),
     bytes: 4 * p.batch * (p.height * p.width + p.channels * p.out_height * p.out_width),
   }),
-  variants: [
-    // One thread a pixel: its channels share the four taps.
-    perElement(
+  variants: // One thread a pixel: its channels share the four taps.
+    elementwise(
       (p) => p.batch * p.out_height * p.out_width,
       'p.batch * p.out_height * p.out_width',
       /* wgsl */ `
@@ -110,5 +109,4 @@ fn mix_exact(from_value: vec3f, to_value: vec3f, t: f32) -> vec3f {
   return from_value + (to_value - from_value) * t;
 }`,
     ),
-  ],
 });

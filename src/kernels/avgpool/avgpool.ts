@@ -12,7 +12,7 @@
  * Derivative: y is linear in x, so dL/dx_i = sum over windows o that cover i of  dL/dy_o / D(o), here as a gather: each
  * input visits, in rising order, the windows with  o s - p <= i <= o s - p + k - 1.
  */
-import { defineKernel, type Params, perElement } from '../kernel.ts';
+import { defineKernel, elementwise, type Params } from '../kernel.ts';
 import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
 
 const params = { ...poolSchema, pad_bottom: 'u32', pad_right: 'u32', count_include_pad: 'u32' } as const;
@@ -65,11 +65,10 @@ export const averagePoolForward = defineKernel({
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost,
-  variants: [
-    perElement(
-      poolOutputs,
-      'p.batch * p.channels * p.out_height * p.out_width',
-      /* wgsl */ `
+  variants: elementwise(
+    poolOutputs,
+    'p.batch * p.channels * p.out_height * p.out_width',
+    /* wgsl */ `
   let ox = index % p.out_width;
   let row = index / p.out_width;
   let oy = row % p.out_height;
@@ -85,9 +84,8 @@ export const averagePoolForward = defineKernel({
     }
   }
   y[p.y_base + index] = sum / (divisor_y(oy) * divisor_x(ox));`,
-      counted,
-    ),
-  ],
+    counted,
+  ),
 });
 
 export const averagePoolBackward = defineKernel({
@@ -95,11 +93,10 @@ export const averagePoolBackward = defineKernel({
   params,
   bindings: { dy: { access: 'read' }, dx: { access: 'write' } },
   cost,
-  variants: [
-    perElement(
-      poolInputs,
-      'p.batch * p.channels * p.height * p.width',
-      /* wgsl */ `
+  variants: elementwise(
+    poolInputs,
+    'p.batch * p.channels * p.height * p.width',
+    /* wgsl */ `
   let ix = index % p.width;
   let row = index / p.width;
   let iy = row % p.height;
@@ -116,7 +113,6 @@ export const averagePoolBackward = defineKernel({
     }
   }
   dx[p.dx_base + index] = sum;`,
-      counted,
-    ),
-  ],
+    counted,
+  ),
 });

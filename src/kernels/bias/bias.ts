@@ -10,7 +10,7 @@
  * With accumulate = 1 the sum is added to what db holds, for windows of the batch run one after another.
  */
 import { serialAccesses } from '../estimate.ts';
-import { defineKernel, type Params, perElement } from '../kernel.ts';
+import { defineKernel, elementwise, type Params, perElement } from '../kernel.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
 
 const shape = { batch: 'u32', channels: 'u32', plane: 'u32' } as const;
@@ -22,14 +22,12 @@ export const biasForward = defineKernel({
   params: shape,
   bindings: { x: { access: 'read' }, b: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => ({ flops: elements(p), bytes: 8 * elements(p) + 4 * p.channels }),
-  variants: [
-    perElement(
-      elements,
-      'p.batch * p.channels * p.plane',
-      /* wgsl */ `
+  variants: elementwise(
+    elements,
+    'p.batch * p.channels * p.plane',
+    /* wgsl */ `
   y[p.y_base + index] = x[p.x_base + index] + b[p.b_base + (index / p.plane) % p.channels];`,
-    ),
-  ],
+  ),
 });
 
 export const biasGradient = defineKernel({

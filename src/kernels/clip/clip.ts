@@ -4,7 +4,7 @@
  * Derivative: dL/dx = dL/dy where low <= x <= high, else 0 (at the bounds as in PyTorch). y may equal a bound inside and
  * outside of the range, so backward reads x.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 
 const params = { count: 'u32', low: 'f32', high: 'f32' } as const;
 
@@ -13,17 +13,15 @@ export const clipForward = defineKernel({
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: ({ count }) => ({ flops: 2 * count, bytes: 8 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   // min and max may hide NaN, which must reach the loss.
   let value = x[p.x_base + index];
   let raised = select(value, p.low, value < p.low);
   y[p.y_base + index] = select(raised, p.high, raised > p.high);`,
-    ),
-  ],
+  ),
 });
 
 export const clipBackward = defineKernel({
@@ -31,13 +29,11 @@ export const clipBackward = defineKernel({
   params,
   bindings: { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
   cost: ({ count }) => ({ flops: 2 * count, bytes: 12 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   let value = x[p.x_base + index];
   dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index], value >= p.low && value <= p.high);`,
-    ),
-  ],
+  ),
 });

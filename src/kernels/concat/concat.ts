@@ -7,21 +7,19 @@
  * Concatenation of [N, C_j, H, W] along C runs it once an input, rows being items. Its derivative is the copy back, with
  * the two sides exchanged. All else of y stays as it is.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 
 export const concatCopy = defineKernel({
   name: 'concat/copy',
   params: { rows: 'u32', length: 'u32', x_stride: 'u32', x_offset: 'u32', y_stride: 'u32', y_offset: 'u32' },
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: ({ rows, length }) => ({ flops: 0, bytes: 8 * rows * length }),
-  variants: [
-    perElement(
-      ({ rows, length }) => rows * length,
-      'p.rows * p.length',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ rows, length }) => rows * length,
+    'p.rows * p.length',
+    /* wgsl */ `
   let row = index / p.length;
   let i = index % p.length;
   y[p.y_base + row * p.y_stride + p.y_offset + i] = x[p.x_base + row * p.x_stride + p.x_offset + i];`,
-    ),
-  ],
+  ),
 });

@@ -6,7 +6,7 @@
  *
  * Integers: no derivative. With accumulate = 1 the count is added to, for windows of a batch and batches of a set.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 import { isNanFunction } from '../nan.ts';
 
 export const predict = defineKernel({
@@ -14,11 +14,10 @@ export const predict = defineKernel({
   params: { rows: 'u32', columns: 'u32' },
   bindings: { logits: { access: 'read' }, prediction: { access: 'write', type: 'u32' } },
   cost: ({ rows, columns }) => ({ flops: rows * columns, bytes: 4 * rows * (columns + 1) }),
-  variants: [
-    perElement(
-      ({ rows }) => rows,
-      'p.rows',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ rows }) => rows,
+    'p.rows',
+    /* wgsl */ `
   let row = p.logits_base + index * p.columns;
   var best = logits[row];
   var winner = 0u;
@@ -30,9 +29,8 @@ export const predict = defineKernel({
     }
   }
   prediction[p.prediction_base + index] = winner;`,
-      isNanFunction,
-    ),
-  ],
+    isNanFunction,
+  ),
 });
 
 export const correctCount = defineKernel({
@@ -44,17 +42,15 @@ export const correctCount = defineKernel({
     correct: { access: 'write', type: 'u32' },
   },
   cost: ({ rows }) => ({ flops: rows, bytes: 8 * rows + 4 }),
-  variants: [
-    perElement(
-      () => 1,
-      '1u',
-      /* wgsl */ `
+  variants: elementwise(
+    () => 1,
+    '1u',
+    /* wgsl */ `
   var count = 0u;
   if (p.accumulate == 1u) { count = correct[p.correct_base]; }
   for (var n = 0u; n < p.rows; n++) {
     if (prediction[p.prediction_base + n] == labels[p.labels_base + n]) { count++; }
   }
   correct[p.correct_base] = count;`,
-    ),
-  ],
+  ),
 });

@@ -12,7 +12,7 @@
  */
 import { FrostlineError } from '../../errors.ts';
 import { randomBits } from '../../random.ts';
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
 
 /** The threshold and the factor that `ratio` stands for. @throws FrostlineError unless 0 <= ratio < 1 */
@@ -58,15 +58,13 @@ export const dropoutForward = defineKernel({
   params,
   bindings: { x: { access: 'read' }, step: stepBinding, y: { access: 'write' } },
   cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   y[p.y_base + index] = select(0.0, x[p.x_base + index] * p.scale, keep(index));`,
-      declarations,
-    ),
-  ],
+    declarations,
+  ),
 });
 
 export const dropoutBackward = defineKernel({
@@ -74,13 +72,11 @@ export const dropoutBackward = defineKernel({
   params,
   bindings: { dy: { access: 'read' }, step: stepBinding, dx: { access: 'write' } },
   cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index] * p.scale, keep(index));`,
-      declarations,
-    ),
-  ],
+    declarations,
+  ),
 });

@@ -15,7 +15,7 @@
  * visits the windows that can cover it, those with  o s - p <= i <= o s - p + (k - 1) d,  in rising order. No atomics,
  * and the same bits every time.
  */
-import { defineKernel, type Params, perElement } from '../kernel.ts';
+import { defineKernel, elementwise, type Params } from '../kernel.ts';
 import { isNanFunction } from '../nan.ts';
 import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
 
@@ -66,9 +66,12 @@ export const maxPoolForward = defineKernel({
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } },
   cost: (p) => forwardCost(p, 8),
-  variants: [
-    perElement<typeof params>(poolOutputs, guard, `${scan}\n  choice[p.choice_base + index] = winner;`, isNanFunction),
-  ],
+  variants: elementwise<typeof params>(
+    poolOutputs,
+    guard,
+    `${scan}\n  choice[p.choice_base + index] = winner;`,
+    isNanFunction,
+  ),
 });
 
 /** Where no derivative is wanted. */
@@ -77,10 +80,8 @@ export const maxPoolInference = defineKernel({
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => forwardCost(p, 4),
-  variants: [
-    // `winner` is not kept; compilers drop it.
-    perElement<typeof params>(poolOutputs, guard, scan, isNanFunction),
-  ],
+  variants: // `winner` is not kept; compilers drop it.
+    elementwise<typeof params>(poolOutputs, guard, scan, isNanFunction),
 });
 
 export const maxPoolBackward = defineKernel({
@@ -88,11 +89,10 @@ export const maxPoolBackward = defineKernel({
   params,
   bindings: { dy: { access: 'read' }, choice: { access: 'read', type: 'u32' }, dx: { access: 'write' } },
   cost: (p) => ({ flops: poolOutputs(p), bytes: 8 * poolOutputs(p) + 4 * poolInputs(p) }),
-  variants: [
-    perElement(
-      poolInputs,
-      'p.batch * p.channels * p.height * p.width',
-      /* wgsl */ `
+  variants: elementwise(
+    poolInputs,
+    'p.batch * p.channels * p.height * p.width',
+    /* wgsl */ `
   let ix = index % p.width;
   let row = index / p.width;
   let iy = row % p.height;
@@ -113,6 +113,5 @@ export const maxPoolBackward = defineKernel({
     }
   }
   dx[p.dx_base + index] = sum;`,
-    ),
-  ],
+  ),
 });

@@ -4,23 +4,21 @@
  * Derivative: dL/dx = dL/dy where y > 0, else 0. At x = 0, where no derivative exists, it is 0 (as in PyTorch and
  * MATLAB). y > 0 exactly where x > 0, so backward reads y and the input need not be kept.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 
 export const reluForward = defineKernel({
   name: 'relu/forward',
   params: { count: 'u32' },
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   // A comparison that NaN fails would hide it: NaN must reach the loss, where it is reported.
   let value = x[p.x_base + index];
   y[p.y_base + index] = select(value, 0.0, value < 0.0);`,
-    ),
-  ],
+  ),
 });
 
 export const reluBackward = defineKernel({
@@ -28,12 +26,10 @@ export const reluBackward = defineKernel({
   params: { count: 'u32' },
   bindings: { y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
   cost: ({ count }) => ({ flops: count, bytes: 12 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index], y[p.y_base + index] > 0.0);`,
-    ),
-  ],
+  ),
 });

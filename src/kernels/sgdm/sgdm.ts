@@ -9,7 +9,7 @@
  * as they are: no decay, no momentum. decay_factor is 1 for weights and 0 for biases. The update is the end of the
  * chain: it has no derivative.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
 
 const update = /* wgsl */ `
@@ -25,16 +25,14 @@ export const sgdm = defineKernel({
   params: { count: 'u32', mask: 'f32', decay_factor: 'f32' },
   bindings: { g: { access: 'read' }, step: stepBinding, w: { access: 'write' }, v: { access: 'write' } },
   cost: ({ count }) => ({ flops: 7 * count, bytes: 20 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   let rate_mask = p.mask;
   if (rate_mask == 0.0) { return; }${update}`,
-      stepFunctions,
-    ),
-  ],
+    stepFunctions,
+  ),
 });
 
 /** A mask for each element, to freeze single filters. */
@@ -49,14 +47,12 @@ export const sgdmMasked = defineKernel({
     v: { access: 'write' },
   },
   cost: ({ count }) => ({ flops: 7 * count, bytes: 24 * count }),
-  variants: [
-    perElement(
-      ({ count }) => count,
-      'p.count',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    /* wgsl */ `
   let rate_mask = mask[p.mask_base + index];
   if (rate_mask == 0.0) { return; }${update}`,
-      stepFunctions,
-    ),
-  ],
+    stepFunctions,
+  ),
 });

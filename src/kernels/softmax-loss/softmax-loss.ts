@@ -16,7 +16,7 @@
  * Three kernels: rows (which may run on windows of the batch), the mean over the whole batch in a fixed order, which
  * also gives W, and the gradient. Labels must be below `columns`: the host checks them.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
 
 const params = { rows: 'u32', columns: 'u32' } as const;
@@ -32,11 +32,10 @@ export const softmaxLossForward = defineKernel({
     losses: { access: 'write' },
   },
   cost: ({ rows, columns }) => ({ flops: 5 * rows * columns, bytes: 8 * rows * (columns + 1) }),
-  variants: [
-    perElement(
-      ({ rows }) => rows,
-      'p.rows',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ rows }) => rows,
+    'p.rows',
+    /* wgsl */ `
   let row = p.logits_base + index * p.columns;
   let out = p.probabilities_base + index * p.columns;
   var largest = logits[row];
@@ -50,9 +49,8 @@ export const softmaxLossForward = defineKernel({
   }
   for (var i = 0u; i < p.columns; i++) { probabilities[out + i] = probabilities[out + i] / sum + spoiled; }
   losses[p.losses_base + index] = log(sum) + (largest - logits[row + labels[p.labels_base + index]]) + spoiled;`,
-      largerFunction + poisonFunction,
-    ),
-  ],
+    largerFunction + poisonFunction,
+  ),
 });
 
 /** The weighted mean of the rows' losses and the sum of the weights, one value each, added in the rows' order. */
@@ -67,11 +65,10 @@ export const softmaxLossMean = defineKernel({
     weight_sum: { access: 'write' },
   },
   cost: ({ rows }) => ({ flops: 3 * rows, bytes: 8 * rows + 8 }),
-  variants: [
-    perElement(
-      () => 1,
-      '1u',
-      /* wgsl */ `
+  variants: elementwise(
+    () => 1,
+    '1u',
+    /* wgsl */ `
   var weighted = 0.0;
   var weights = 0.0;
   for (var n = 0u; n < p.rows; n++) {
@@ -81,8 +78,7 @@ export const softmaxLossMean = defineKernel({
   }
   loss[p.loss_base] = weighted / weights;
   weight_sum[p.weight_sum_base] = weights;`,
-    ),
-  ],
+  ),
 });
 
 /** dL/dlogits; `upstream` is dL/dloss, one value. */
@@ -98,16 +94,14 @@ export const softmaxLossBackward = defineKernel({
     dlogits: { access: 'write' },
   },
   cost: ({ rows, columns }) => ({ flops: 3 * rows * columns, bytes: 8 * rows * columns + 8 * rows }),
-  variants: [
-    perElement(
-      ({ rows, columns }) => rows * columns,
-      'p.rows * p.columns',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ rows, columns }) => rows * columns,
+    'p.rows * p.columns',
+    /* wgsl */ `
   let label = labels[p.labels_base + index / p.columns];
   let is_label = select(0.0, 1.0, index % p.columns == label);
   let weight = class_weights[p.class_weights_base + label] / weight_sum[p.weight_sum_base];
   dlogits[p.dlogits_base + index] =
     upstream[p.upstream_base] * weight * (probabilities[p.probabilities_base + index] - is_label);`,
-    ),
-  ],
+  ),
 });

@@ -8,7 +8,7 @@
  *
  * Derivative: dy[j]/dx[i] = y[j] ([i = j] - y[i]), so  dx[i] = y[i] (dy[i] - sum over j of dy[j] y[j]).
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, elementwise } from '../kernel.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
 
 const params = { rows: 'u32', columns: 'u32' } as const;
@@ -18,11 +18,10 @@ export const softmaxForward = defineKernel({
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: ({ rows, columns }) => ({ flops: 5 * rows * columns, bytes: 8 * rows * columns }),
-  variants: [
-    perElement(
-      ({ rows }) => rows,
-      'p.rows',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ rows }) => rows,
+    'p.rows',
+    /* wgsl */ `
   let from_x = p.x_base + index * p.columns;
   let from_y = p.y_base + index * p.columns;
   var largest = x[from_x];
@@ -34,9 +33,8 @@ export const softmaxForward = defineKernel({
     sum += power;
   }
   for (var j = 0u; j < p.columns; j++) { y[from_y + j] = y[from_y + j] / sum + poison(largest); }`,
-      largerFunction + poisonFunction,
-    ),
-  ],
+    largerFunction + poisonFunction,
+  ),
 });
 
 export const softmaxBackward = defineKernel({
@@ -44,17 +42,15 @@ export const softmaxBackward = defineKernel({
   params,
   bindings: { y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
   cost: ({ rows, columns }) => ({ flops: 4 * rows * columns, bytes: 12 * rows * columns }),
-  variants: [
-    perElement(
-      ({ rows }) => rows,
-      'p.rows',
-      /* wgsl */ `
+  variants: elementwise(
+    ({ rows }) => rows,
+    'p.rows',
+    /* wgsl */ `
   let row = index * p.columns;
   var dot = 0.0;
   for (var j = 0u; j < p.columns; j++) { dot += dy[p.dy_base + row + j] * y[p.y_base + row + j]; }
   for (var j = 0u; j < p.columns; j++) {
     dx[p.dx_base + row + j] = y[p.y_base + row + j] * (dy[p.dy_base + row + j] - dot);
   }`,
-    ),
-  ],
+  ),
 });
