@@ -56,8 +56,8 @@ export class CaseBuffers {
     this.storages.length = 0;
   }
 
-  private fill(name: string, bytes: number, type: 'f32' | 'u32'): View {
-    const values = type === 'f32' ? noise(bytes / 4) : new Float32Array(bytes / 4);
+  private fill(name: string, bytes: number, type: 'f32' | 'u32' | 'vec4f'): View {
+    const values = type === 'u32' ? new Float32Array(bytes / 4) : noise(bytes / 4);
     return this.keep(this.gpu.storage(name, values)).view();
   }
 

@@ -7,6 +7,10 @@ import { biasForward, biasGradient } from './bias/bias.ts';
 import { clipBackward, clipForward } from './clip/clip.ts';
 import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
+import { conv2dStripsFilterGradient } from './conv2d/strips/filter-gradient.ts';
+import { conv2dStrips } from './conv2d/strips/forward.ts';
+import { conv2dPack } from './conv2d/strips/pack.ts';
+import { conv2dPad } from './conv2d/strips/pad.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
 import { fillConstant } from './fill/fill.ts';
@@ -34,6 +38,10 @@ const kernels: readonly Kernel[] = [
   clipForward,
   concatCopy,
   contraction,
+  conv2dPack,
+  conv2dPad,
+  conv2dStrips,
+  conv2dStripsFilterGradient,
   correctCount,
   dropoutBackward,
   dropoutForward,

@@ -19,8 +19,8 @@ export type Params<P extends ParamSchema> = { readonly [K in keyof P]: number };
 
 export interface BindingSpec {
   readonly access: 'read' | 'write';
-  /** element type; f32 where left out */
-  readonly type?: 'f32' | 'u32';
+  /** element type; f32 where left out. Views of vec4f begin at multiples of 16 bytes. */
+  readonly type?: 'f32' | 'u32' | 'vec4f';
 }
 export type BindingSchema = Readonly<Record<string, BindingSpec>>;
 
@@ -29,6 +29,7 @@ export interface Capabilities {
   readonly kind: 'hardware' | 'software' | 'embedded';
   readonly subgroupWidth: number;
   readonly limits: {
+    readonly maxBinding: number;
     readonly maxThreads: number;
     readonly maxWorkgroupMemory: number;
     readonly offsetAlignment: number;
@@ -172,9 +173,10 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     best,
     dispatch(capabilities, params, views, choice = best(capabilities, params)) {
       const variant = variantNamed(choice.variant);
-      const bases = bindingNames.map(
-        (name) => splitOffset(views[name].offset, capabilities.limits.offsetAlignment).rest / 4,
-      );
+      const bases = bindingNames.map((name) => {
+        const { rest } = splitOffset(views[name].offset, capabilities.limits.offsetAlignment);
+        return rest / (spec.bindings[name].type === 'vec4f' ? 16 : 4);
+      });
       return {
         label: `${spec.name} ${choice.variant}`,
         source: source(choice),

@@ -32,7 +32,11 @@ export async function runCase(gpu: Gpu, testCase: KernelCase, choice: Choice): P
       Object.keys(testCase.kernel.bindings).map((name) => {
         const contents = testCase.inputs[name] ?? testCase.outputs[name];
         if (contents === undefined) throw new Error(`${testCase.name}: no contents for binding ${name}`);
-        return [name, typeof contents === 'number' ? bench.room(name, contents) : bench.put(name, contents)];
+        const { type } = testCase.kernel.bindings[name];
+        return [
+          name,
+          typeof contents === 'number' ? bench.room(name, contents, type) : bench.put(name, contents, type),
+        ];
       }),
     );
     await bench.run([testCase.kernel.dispatch(gpu, testCase.params, views, choice)]);

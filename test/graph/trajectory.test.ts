@@ -57,7 +57,8 @@ const frozenBelow = (pattern: RegExp) => (name: string) => (pattern.test(name) ?
 const piecewise = (_: string, size: number) =>
   Float32Array.from({ length: size }, (_, i) => [0, 1, 0.5, 10][(i / 5) & 3]);
 
-const small = () => alexnetSmall({ classes: 3, seed: 5, filters: [8, 12, 16, 16, 12], hidden: 32 });
+// Seeds for which no sum comes so close to 0 that rounding decides its sign: PyTorch in float32 and float64 part there too.
+const small = () => alexnetSmall({ classes: 3, seed: 6, filters: [8, 12, 16, 16, 12], hidden: 32 });
 const narrow = () => alexnet({ classes: 4, seed: 6, filters: [4, 8, 8, 8, 8], hidden: 24 });
 const vgg = () => vgg16({ classes: 3, seed: 7, filters: [4, 6, 8, 8, 8], hidden: 24, size: 32 });
 

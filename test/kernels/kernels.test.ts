@@ -10,6 +10,7 @@ import { lrnCases } from '../cases/lrn.ts';
 import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
 import { reluCases } from '../cases/relu.ts';
 import { correctCountCases, softmaxCases, softmaxLossCases } from '../cases/softmax.ts';
+import { stripCases } from '../cases/strips.ts';
 import { dropoutCases, sgdmCases } from '../cases/training.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
@@ -31,6 +32,7 @@ const suites = {
   sgdm: sgdmCases,
   softmax: softmaxCases,
   'softmax-loss': softmaxLossCases,
+  strips: stripCases,
 };
 
 for (const [name, cases] of Object.entries(suites)) {

@@ -1,8 +1,22 @@
 /** Convolution as an operation of the graph; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
+import { Storage, type View } from '../../gpu/storage.ts';
 import { biasGradient } from '../../kernels/bias/bias.ts';
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, checkConv2d, conv2dOutput } from '../../kernels/conv2d/shape.ts';
+import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
+import { conv2dStrips } from '../../kernels/conv2d/strips/forward.ts';
+import { conv2dPack } from '../../kernels/conv2d/strips/pack.ts';
+import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
+import {
+  type Padded,
+  paddedImageBytes,
+  planFilterGradient,
+  planForward,
+  planInputGradient,
+  type StripPlan,
+  stripsPay,
+} from '../../kernels/conv2d/strips/plan.ts';
 import { apply, expect4d, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -68,7 +82,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         'Split it.',
       );
     }
-    for (const images of windows(emit.gpu, batch, [imageBytes, outputBytes], `${name}: one image`)) {
+    const paddedBytes = stripsPay(emit.gpu, shape) ? paddedImageBytes(shape) : 0;
+    for (const images of windows(emit.gpu, batch, [imageBytes, outputBytes, paddedBytes], `${name}: one image`)) {
       for (const at of filterWindows) visit({ ...shape, batch: images.count, filters: at.count }, images, at);
     }
   }
@@ -91,16 +106,15 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       forward(emit) {
         eachWindow(emit, (part, images, at) => {
           const w = rows(emit.value(weight), filterBytes, at);
-          emit.run(
-            contraction,
-            { ...conv2dForward(part, bias !== undefined), c_item: whole },
-            {
-              a: w,
-              b: rows(emit.value(x), imageBytes, images),
-              bias: bias === undefined ? w : rows(emit.value(bias), 4, at),
-              c: outputs(emit.value(emit.output), images, at),
-            },
-          );
+          const image = rows(emit.value(x), imageBytes, images);
+          const b = bias === undefined ? w : rows(emit.value(bias), 4, at);
+          const y = outputs(emit.value(emit.output), images, at);
+          const strips = at.count === filters ? planForward(emit.gpu, part, bias !== undefined) : undefined;
+          if (strips !== undefined) emitStrips(emit, strips, { image, w, bias: b, y });
+          else {
+            const params = { ...conv2dForward(part, bias !== undefined), c_item: whole };
+            emit.run(contraction, params, { a: w, b: image, bias: b, c: y });
+          }
         });
       },
       backward(emit) {
@@ -110,20 +124,31 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         const db = bias === undefined ? undefined : emit.gradient(2);
         eachWindow(emit, (part, images, at) => {
           const dyView = outputs(dy, images, at);
+          const undivided = at.count === filters;
           if (dx !== undefined) {
             const w = rows(emit.value(weight), filterBytes, at);
-            emit.run(
-              contraction,
-              { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0 },
-              { a: w, b: dyView, bias: w, c: rows(dx, imageBytes, images) },
-            );
+            const y = rows(dx, imageBytes, images);
+            const strips = undivided ? planInputGradient(emit.gpu, part) : undefined;
+            if (strips !== undefined) emitStrips(emit, strips, { image: dyView, w, bias: w, y });
+            else {
+              const params = { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0 };
+              emit.run(contraction, params, { a: w, b: dyView, bias: w, c: y });
+            }
           }
           if (dw !== undefined) {
-            emit.run(
-              contraction,
-              { ...conv2dFilterGradient(part, images.first > 0), a_r: whole },
-              { a: dyView, b: rows(emit.value(x), imageBytes, images), bias: dyView, c: rows(dw, filterBytes, at) },
-            );
+            const image = rows(emit.value(x), imageBytes, images);
+            const y = rows(dw, filterBytes, at);
+            const strips = undivided ? planFilterGradient(emit.gpu, part, images.first > 0) : undefined;
+            if (strips !== undefined) {
+              emit.run(conv2dStripsFilterGradient, strips.run, {
+                dy: emitPad(emit, strips.padDy, dyView),
+                x: emitPad(emit, strips.padX, image),
+                dw: y,
+              });
+            } else {
+              const params = { ...conv2dFilterGradient(part, images.first > 0), a_r: whole };
+              emit.run(contraction, params, { a: dyView, b: image, bias: dyView, c: y });
+            }
           }
         });
         if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: filters, plane, name });
@@ -133,6 +158,23 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
     [batch, filters, outHeight, outWidth],
     name,
   );
+}
+
+/** The view in a frame of zeros, in memory that lives until its reader has run. */
+function emitPad(emit: ForwardEmitter, { params, bytes }: Padded, x: View): View {
+  const images = new Storage(`${emit.output.name} padded`, bytes).view();
+  emit.run(conv2dPad, params, { x, y: images });
+  return images;
+}
+
+function emitStrips(
+  emit: ForwardEmitter,
+  { pad, pack, run }: StripPlan,
+  { image, w, bias, y }: Readonly<Record<'image' | 'w' | 'bias' | 'y', View>>,
+): void {
+  const panels = new Storage(`${emit.output.name} packed weights`, pack.bytes).view();
+  emit.run(conv2dPack, pack.params, { w, panels });
+  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, y });
 }
 
 /** db[c] = sum over items and places of dy, in windows of items. */
