@@ -67,6 +67,8 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
   const { logits } = buildNetwork(network, { batch, parameters: parametersOf(network) });
   const loss = softmaxCrossEntropy(logits, input('labels', [batch], 'u32'));
   const operations = tapeOf([loss]).filter((tensor) => tensor.source?.operation.alias !== 'always' && tensor.source);
+  /** Parameters whose update the operation wrote itself. */
+  const updated = new Set<Tensor>();
   const emitter = (tensor: Tensor, direction: (views: object) => string): BackwardEmitter => ({
     gpu,
     inputs: tensor.source!.inputs,
@@ -84,6 +86,13 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
       const differentiable = source.source !== undefined || source instanceof Parameter;
       return differentiable ? new Storage(`gradient of ${ROLES[i]}`, source.bytes) : undefined;
     },
+    update(i) {
+      const source = tensor.source!.inputs[i];
+      if (!(source instanceof Parameter)) return undefined;
+      updated.add(source);
+      const [w, v] = [`update of ${ROLES[i]}`, 'momentum'].map((label) => new Storage(label, source.bytes));
+      return { w, v, mask: 1, decayFactor: 1 };
+    },
     run(kernel, params, views) {
       record(tensor.name, direction(views), kernel as unknown as Kernel, params, views);
     },
@@ -93,10 +102,11 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     const written = (views: object) => (Object.values(views) as View[]).map((view) => view.storage.label);
     // A kernel run of the way back is named by the gradient that it writes.
     const direction = (views: object) =>
-      written(views).findLast((label) => /^gradient of (input|weight|bias)$/.test(label)) ?? 'backward';
+      written(views).findLast((label) => /^(gradient of (input|weight|bias)|update of weight)$/.test(label)) ??
+      'backward';
     tensor.source!.operation.backward?.(emitter(tensor, direction));
     for (const [i, parameter] of tensor.source!.inputs.entries()) {
-      if (!(parameter instanceof Parameter)) continue;
+      if (!(parameter instanceof Parameter) || updated.has(parameter)) continue;
       for (const window of flatWindows(gpu, parameter.size)) {
         const part = (label: string) => rows(new Storage(label, parameter.bytes), 4, window);
         const views = { g: part('g'), step: step.view(), w: part('w'), v: part('v') };

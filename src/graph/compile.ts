@@ -416,6 +416,8 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     if (!needed.has(tensor)) continue;
     for (const input of tensor.source!.inputs) pending.set(input, (pending.get(input) ?? 0) + 1);
   }
+  /** Parameters whose update an operation wrote itself. */
+  const updated = new Set<Tensor>();
   const room = (tensor: Tensor): Storage => {
     const label = `gradient of ${tensor.name}`;
     return asked.includes(tensor) ? pin(label, tensor.bytes) : new Storage(label, tensor.bytes);
@@ -448,6 +450,14 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
           additions.push([source, addition]);
           return addition;
         },
+        update(i) {
+          const source = inputs[i];
+          const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
+          if (!update || !own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return;
+          updated.add(source);
+          const v = momentumOf(gpu, source, built);
+          return { w: emit.value(source), v, mask: source.mask as number, decayFactor: source.decayFactor };
+        },
       };
       operation.backward?.(backward);
     }
@@ -460,7 +470,8 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     for (const source of inputs) {
       const left = pending.get(source)! - 1;
       pending.set(source, left);
-      if (left === 0 && update && source instanceof Parameter && needed.has(source) && source.trainable) {
+      if (left > 0 || !update || updated.has(source)) continue;
+      if (source instanceof Parameter && needed.has(source) && source.trainable) {
         emitUpdate(gpu, source, emit, context);
       }
     }
@@ -483,11 +494,16 @@ function copyInto(
   }
 }
 
+function momentumOf(gpu: Gpu, parameter: Parameter, { momentum }: Built): Storage {
+  const storage = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
+  momentum.push(storage);
+  return storage;
+}
+
 /** v <- momentum v - rate mask (g + decay w); w <- w + v */
 function emitUpdate(gpu: Gpu, parameter: Parameter, emit: ForwardEmitter, { built, pin }: BackwardContext): void {
   const { mask, decayFactor: decay_factor } = parameter;
-  const momentum = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
-  built.momentum.push(momentum);
+  const momentum = momentumOf(gpu, parameter, built);
   const maskStorage = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);
   for (const window of flatWindows(gpu, parameter.size)) {
     const views = {

@@ -39,6 +39,20 @@ export interface BackwardEmitter extends ForwardEmitter {
   readonly outputGradient: Storage;
   /** where dL/d input i is to be written (overwritten, every element), or nothing where nobody needs it */
   gradient(i: number): Storage | undefined;
+  /**
+   * For an input that is a trained parameter of one mask which only this operation uses and whose gradient nobody asked
+   * for: where its update is to be written, after the last use of its old values, in place of a gradient. Who takes it
+   * must not ask for `gradient(i)`.
+   */
+  update(i: number): Update | undefined;
+}
+
+/** v <- momentum v - rate mask (g + decay decayFactor w); w <- w + v */
+export interface Update {
+  readonly w: Storage;
+  readonly v: Storage;
+  readonly mask: number;
+  readonly decayFactor: number;
 }
 
 export interface Operation {

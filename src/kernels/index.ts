@@ -15,6 +15,9 @@ import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
 import { fillConstant } from './fill/fill.ts';
 import type { Kernel } from './kernel.ts';
+import { linearForward } from './linear/forward.ts';
+import { linearInputGradient } from './linear/input-gradient.ts';
+import { linearUpdate } from './linear/update.ts';
 import { lrnBackward, lrnForward } from './lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference } from './maxpool/maxpool.ts';
 import { reluBackward, reluForward } from './relu/relu.ts';
@@ -46,6 +49,9 @@ const kernels: readonly Kernel[] = [
   dropoutBackward,
   dropoutForward,
   fillConstant,
+  linearForward,
+  linearInputGradient,
+  linearUpdate,
   lrnBackward,
   lrnForward,
   maxPoolBackward,

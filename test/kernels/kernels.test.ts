@@ -6,6 +6,7 @@ import { concatCases } from '../cases/concat.ts';
 import { conv2dCases } from '../cases/conv2d.ts';
 import { addCases, affineCases, biasCases } from '../cases/elementwise.ts';
 import { gemmCases } from '../cases/gemm.ts';
+import { linearCases } from '../cases/linear.ts';
 import { lrnCases } from '../cases/lrn.ts';
 import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
 import { reluCases } from '../cases/relu.ts';
@@ -26,6 +27,7 @@ const suites = {
   concat: concatCases,
   'correct-count': correctCountCases,
   dropout: dropoutCases,
+  linear: linearCases,
   lrn: lrnCases,
   maxpool: maxPoolCases,
   relu: reluCases,

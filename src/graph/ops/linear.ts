@@ -1,10 +1,17 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts. */
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
+import { linearForward } from '../../kernels/linear/forward.ts';
+import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
+import { broadcastsPay } from '../../kernels/linear/shape.ts';
+import { linearUpdate } from '../../kernels/linear/update.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 import { emitBiasGradient } from './conv2d.ts';
+
+/** Up to this batch a weight's gradient is made where its update uses it; beyond, the tiled product is quicker. */
+const FUSED_BATCH = 64;
 
 /**
  * y [N, out] = x [N, in] weight^T + bias, weight [out, in], bias [out]. ONNX Gemm with transB = 1. x of more dimensions
@@ -36,64 +43,87 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
     {
       name: 'linear',
       forward(emit) {
+        const vectors = broadcastsPay(emit.gpu, inputs);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
           const w = rows(emit.value(weight), rowBytes, window);
-          emit.run(
-            contraction,
-            gemm({
-              m: batch,
-              n: count,
-              k: inputs,
-              a: { row: inputs, column: 1 },
-              b: { row: 1, column: inputs },
-              cRow: outputs,
-              bias: bias !== undefined,
-            }),
-            {
-              a: emit.value(x).view(),
-              b: w,
-              bias: bias === undefined ? w : rows(emit.value(bias), 4, window),
-              c: part(emit.value(emit.output), first, count),
-            },
-          );
+          const image = emit.value(x).view();
+          const y = part(emit.value(emit.output), first, count);
+          const b = bias === undefined ? w : rows(emit.value(bias), 4, window);
+          if (vectors) {
+            const params = { batch, inputs, outputs: count, y_row: outputs, has_bias: bias === undefined ? 0 : 1 };
+            emit.run(linearForward, params, { x: image, w, bias: b, y });
+            continue;
+          }
+          const params = gemm({
+            m: batch,
+            n: count,
+            k: inputs,
+            a: { row: inputs, column: 1 },
+            b: { row: 1, column: inputs },
+            cRow: outputs,
+            bias: bias !== undefined,
+          });
+          emit.run(contraction, params, { a: image, b: w, bias: b, c: y });
         }
       },
       backward(emit) {
+        const vectors = broadcastsPay(emit.gpu, inputs);
         const dy = emit.outputGradient;
+        const image = emit.value(x).view();
         const dx = emit.gradient(0);
-        const dw = emit.gradient(1);
+        // The update reads what the input gradient reads and writes the weight: it comes last.
+        const update = inputs % 4 === 0 && batch <= FUSED_BATCH ? emit.update(1) : undefined;
+        const dw = update === undefined ? emit.gradient(1) : undefined;
         const db = bias === undefined ? undefined : emit.gradient(2);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
           const dyView = part(dy, first, count);
-          if (dx !== undefined) {
-            emit.run(
-              contraction,
-              gemm({
-                m: batch,
-                n: inputs,
-                k: count,
-                a: { row: outputs, column: 1 },
-                b: { row: inputs, column: 1 },
-                cRow: inputs,
-                accumulate: first > 0,
-              }),
-              { a: dyView, b: rows(emit.value(weight), rowBytes, window), bias: dyView, c: dx.view() },
-            );
+          const w = rows(emit.value(weight), rowBytes, window);
+          if (dx !== undefined && vectors) {
+            const params = { batch, inputs, outputs: count, dy_row: outputs, accumulate: first > 0 ? 1 : 0 };
+            emit.run(linearInputGradient, params, { dy: dyView, w, dx: dx.view() });
+          } else if (dx !== undefined) {
+            const params = gemm({
+              m: batch,
+              n: inputs,
+              k: count,
+              a: { row: outputs, column: 1 },
+              b: { row: inputs, column: 1 },
+              cRow: inputs,
+              accumulate: first > 0,
+            });
+            emit.run(contraction, params, { a: dyView, b: w, bias: dyView, c: dx.view() });
           }
           if (dw !== undefined) {
+            const params = gemm({
+              m: count,
+              n: inputs,
+              k: batch,
+              a: { row: 1, column: outputs },
+              b: { row: inputs, column: 1 },
+              cRow: inputs,
+            });
+            emit.run(contraction, params, { a: dyView, b: image, bias: dyView, c: rows(dw, rowBytes, window) });
+          }
+          if (update !== undefined) {
             emit.run(
-              contraction,
-              gemm({
-                m: count,
-                n: inputs,
-                k: batch,
-                a: { row: 1, column: outputs },
-                b: { row: inputs, column: 1 },
-                cRow: inputs,
-              }),
-              { a: dyView, b: emit.value(x).view(), bias: dyView, c: rows(dw, rowBytes, window) },
+              linearUpdate,
+              {
+                batch,
+                inputs,
+                outputs: count,
+                dy_row: outputs,
+                mask: update.mask,
+                decay_factor: update.decayFactor,
+              },
+              {
+                dy: dyView,
+                x: image,
+                step: emit.step.view(),
+                w: rows(update.w, rowBytes, window),
+                v: rows(update.v, rowBytes, window),
+              },
             );
           }
         }

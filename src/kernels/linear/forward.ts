@@ -1,0 +1,116 @@
+/**
+ * The fully connected layer: x [batch, inputs], w [outputs, inputs], bias [outputs], inputs a multiple of four,
+ *
+ *   y[n, o] = bias[o] + sum over i of  x[n, i] * w[o, i]
+ *
+ * y's rows lie `y_row` elements apart: windows of a large weight write their columns of one y.
+ *
+ * broadcast: a workgroup is one subgroup; each lane holds the sums of ITEMS items for COLUMNS outputs of its own. Four
+ * inputs at a time: each weight is loaded once, by the lane that needs it, each x by one lane that hands it round.
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import { ITEMS, LANES, LOAD, range } from './shape.ts';
+
+const params = {
+  batch: 'u32',
+  inputs: 'u32',
+  outputs: 'u32',
+  y_row: 'u32',
+  has_bias: 'u32',
+} as const;
+
+type P = Params<typeof params>;
+const COLUMNS = 4;
+const tiles = (p: P, items: number, lanes: number) =>
+  Math.ceil(p.batch / items) * Math.ceil(p.outputs / (lanes * COLUMNS));
+
+const broadcast: Variant<typeof params> = {
+  name: 'broadcast',
+  subgroups: true,
+  configurations: LANES.flatMap((lanes) => ITEMS.map((items) => ({ lanes, items }))),
+  workgroupSize: ({ lanes }) => lanes,
+  supports: ({ subgroupWidth }, { lanes }) => lanes === subgroupWidth,
+  workgroups: (p, { lanes, items }) => tiles(p, items, lanes),
+  estimate: (p, { lanes, items }) =>
+    tiles(p, items, lanes) * (p.inputs / 4) * ((items / lanes + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
+  text: ({ lanes, items }) => ({
+    main: /* wgsl */ `
+  let tiles = (p.outputs + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
+  let n_0 = (workgroup / tiles) * ${items}u;
+  if (n_0 >= p.batch) { return; }
+  let first = (workgroup % tiles) * ${lanes * COLUMNS}u + lane;
+  let length = p.inputs / 4u;
+${range(items / lanes)
+  .map((i) => `  let a${i} = p.x_base + min(n_0 + ${i * lanes}u + lane, p.batch - 1u) * length;`)
+  .join('\n')}
+${range(COLUMNS)
+  .map((j) => `  let b${j} = p.w_base + min(first + ${j * lanes}u, p.outputs - 1u) * length;`)
+  .join('\n')}
+${range(items)
+  .map((n) => `  var c${n} = vec4f();`)
+  .join('\n')}
+  for (var i = 0u; i < length; i++) {
+${range(items / lanes)
+  .map((i) => `    let v${i} = x[a${i} + i];`)
+  .join('\n')}
+${range(COLUMNS)
+  .map((j) => `    let w${j} = w[b${j} + i];`)
+  .join('\n')}
+${range(items)
+  .map((n) => {
+    const value = (k: number) => `subgroupBroadcast(v${Math.floor(n / lanes)}[${k}], ${n % lanes}u)`;
+    const terms = range(4).map(
+      (k) =>
+        `${value(k)} * vec4f(${range(COLUMNS)
+          .map((j) => `w${j}[${k}]`)
+          .join(', ')})`,
+    );
+    return `    c${n} += ${terms.join(' + ')};`;
+  })
+  .join('\n')}
+  }
+  var sums = array<vec4f, ${items}>(${range(items)
+    .map((n) => `c${n}`)
+    .join(', ')});
+  let count = min(${items}u, p.batch - n_0);
+  for (var j = 0u; j < ${COLUMNS}u; j++) {
+    let o = first + j * ${lanes}u;
+    if (o >= p.outputs) { break; }
+    var offset = 0.0;
+    if (p.has_bias == 1u) { offset = bias[p.bias_base + o]; }
+    for (var n = 0u; n < count; n++) { y[p.y_base + (n_0 + n) * p.y_row + o] = sums[n][j] + offset; }
+  }`,
+  }),
+};
+
+export const linearForward = defineKernel({
+  name: 'linear/forward',
+  params,
+  bindings: {
+    x: { access: 'read', type: 'vec4f' },
+    w: { access: 'read', type: 'vec4f' },
+    bias: { access: 'read' },
+    y: { access: 'write' },
+  },
+  cost: (p) => ({
+    flops: 2 * p.batch * p.inputs * p.outputs,
+    bytes: 4 * (p.inputs * (p.batch + p.outputs) + p.batch * p.outputs),
+  }),
+  variants: [
+    {
+      ...perElement<typeof params>(
+        (p) => p.batch * p.outputs,
+        'p.batch * p.outputs',
+        /* wgsl */ `
+  let o = index % p.outputs;
+  let n = index / p.outputs;
+  let length = p.inputs / 4u;
+  var sum = 0.0;
+  for (var i = 0u; i < length; i++) { sum += dot(x[p.x_base + n * length + i], w[p.w_base + o * length + i]); }
+  y[p.y_base + n * p.y_row + o] = sum + select(0.0, bias[p.bias_base + o], p.has_bias == 1u);`,
+      ),
+      estimate: (p) => p.batch * p.outputs * (p.inputs / 4) * 80,
+    },
+    broadcast,
+  ],
+});

@@ -1,0 +1,131 @@
+/**
+ * The fully connected layer's weight gradient and its update in one: the gradient of the largest matrices of these
+ * networks is a sum over the few items of a batch, made where it is used and never written to memory.
+ *
+ *   g[o, i] = sum over n of  dy[n, o] * x[n, i]
+ *   v <- momentum v - (learning_rate mask) (g + weight_decay decay_factor w),    w <- w + v
+ *
+ * as ../sgdm/sgdm.ts has it, with one mask above 0 for the whole parameter. inputs is a multiple of four; dy's rows lie
+ * `dy_row` elements apart.
+ *
+ * broadcast: a workgroup is one subgroup; each lane holds ROWS outputs of COLUMNS vectors of inputs.
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import { stepBinding, stepFunctions } from '../step.ts';
+import { LANES, LOAD, range } from './shape.ts';
+
+const params = {
+  batch: 'u32',
+  inputs: 'u32',
+  outputs: 'u32',
+  dy_row: 'u32',
+  mask: 'f32',
+  decay_factor: 'f32',
+} as const;
+
+type P = Params<typeof params>;
+const ROWS = 16;
+const COLUMNS = 2;
+const tiles = (p: P, lanes: number) => Math.ceil(p.outputs / ROWS) * Math.ceil(p.inputs / 4 / (lanes * COLUMNS));
+
+const broadcast: Variant<typeof params> = {
+  name: 'broadcast',
+  subgroups: true,
+  configurations: LANES.map((lanes) => ({ lanes })),
+  workgroupSize: ({ lanes }) => lanes,
+  supports: ({ subgroupWidth }, { lanes }) => lanes === subgroupWidth,
+  workgroups: (p, { lanes }) => tiles(p, lanes),
+  estimate: (p, { lanes }) =>
+    tiles(p, lanes) *
+    (p.batch * ((ROWS / lanes / 2 + COLUMNS) * LOAD * lanes + ROWS * COLUMNS * 4 * 5) +
+      ROWS * COLUMNS * 4 * LOAD * lanes),
+  text: ({ lanes }) => ({
+    declarations: stepFunctions,
+    main: /* wgsl */ `
+  let length = p.inputs / 4u;
+  let tiles = (length + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
+  let o_0 = (workgroup / tiles) * ${ROWS}u;
+  if (o_0 >= p.outputs) { return; }
+  let first = (workgroup % tiles) * ${lanes * COLUMNS}u + lane;
+${range(ROWS / lanes)
+  .map((i) => `  let a${i} = p.dy_base + min(o_0 + ${i * lanes}u + lane, p.outputs - 1u);`)
+  .join('\n')}
+${range(COLUMNS)
+  .map((j) => `  let b${j} = p.x_base + min(first + ${j * lanes}u, length - 1u);`)
+  .join('\n')}
+${range(ROWS)
+  .flatMap((m) => range(COLUMNS).map((j) => `  var c${m}_${j} = vec4f();`))
+  .join('\n')}
+  for (var n = 0u; n < p.batch; n++) {
+${range(ROWS / lanes)
+  .map((i) => `    let v${i} = dy[a${i} + n * p.dy_row];`)
+  .join('\n')}
+${range(COLUMNS)
+  .map((j) => `    let x${j} = x[b${j} + n * length];`)
+  .join('\n')}
+${range(ROWS)
+  .map((m) => {
+    const sums = range(COLUMNS).map((j) => `c${m}_${j} += d * x${j};`);
+    return `    { let d = subgroupBroadcast(v${Math.floor(m / lanes)}, ${m % lanes}u); ${sums.join(' ')} }`;
+  })
+  .join('\n')}
+  }
+  var sums = array<vec4f, ${ROWS * COLUMNS}>(${range(ROWS)
+    .flatMap((m) => range(COLUMNS).map((j) => `c${m}_${j}`))
+    .join(', ')});
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
+  let inertia = momentum();
+  let count = min(${ROWS}u, p.outputs - o_0);
+  for (var j = 0u; j < ${COLUMNS}u; j++) {
+    let at = first + j * ${lanes}u;
+    if (at >= length) { break; }
+    for (var m = 0u; m < count; m++) {
+      let place = (o_0 + m) * length + at;
+      let weight = w[p.w_base + place];
+      let velocity = inertia * v[p.v_base + place] - rate * (sums[m * ${COLUMNS}u + j] + decay * weight);
+      v[p.v_base + place] = velocity;
+      w[p.w_base + place] = weight + velocity;
+    }
+  }`,
+  }),
+};
+
+export const linearUpdate = defineKernel({
+  name: 'linear/update',
+  params,
+  bindings: {
+    dy: { access: 'read' },
+    x: { access: 'read', type: 'vec4f' },
+    step: stepBinding,
+    w: { access: 'write', type: 'vec4f' },
+    v: { access: 'write', type: 'vec4f' },
+  },
+  cost: (p) => ({
+    flops: (2 * p.batch + 6) * p.inputs * p.outputs,
+    bytes: 4 * (p.batch * (p.inputs + p.outputs) + 4 * p.inputs * p.outputs),
+  }),
+  variants: [
+    {
+      ...perElement<typeof params>(
+        (p) => p.outputs * (p.inputs / 4),
+        'p.outputs * (p.inputs / 4u)',
+        /* wgsl */ `
+  let length = p.inputs / 4u;
+  let o = index / length;
+  let i = index - o * length;
+  var gradient = vec4f();
+  for (var n = 0u; n < p.batch; n++) { gradient += dy[p.dy_base + n * p.dy_row + o] * x[p.x_base + n * length + i]; }
+  let weight = w[p.w_base + index];
+  gradient += weight_decay() * p.decay_factor * weight;
+  let velocity = momentum() * v[p.v_base + index] - learning_rate() * p.mask * gradient;
+  v[p.v_base + index] = velocity;
+  w[p.w_base + index] = weight + velocity;`,
+        stepFunctions,
+      ),
+      estimate: (p, _, { kind }) =>
+        (p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD)) / (kind === 'hardware' ? 100 : 1),
+    },
+    broadcast,
+  ],
+});
