@@ -314,7 +314,9 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
     output: tensor,
     training,
     differentiated: needed.has(tensor) && tensor.source!.inputs.some((source) => needed.has(source)),
-    ordinal: operations.indexOf(tensor),
+    ordinal: operations
+      .filter(({ source }) => source!.operation.name === tensor.source!.operation.name)
+      .indexOf(tensor),
     step,
     value: (wanted) => values.get(wanted)!,
     saved(name, bytes) {

@@ -17,7 +17,7 @@ export interface ForwardEmitter {
   readonly training: boolean;
   /** the derivative of this operation will run too */
   readonly differentiated: boolean;
-  /** number of the operation on the tape: the stream of its random draws */
+  /** number of the operation among those of its name: the stream of its random draws, whatever stands between them */
   readonly ordinal: number;
   /** the rates, the step's number and the seed: kernels/step.ts */
   readonly step: Storage;

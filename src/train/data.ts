@@ -10,12 +10,12 @@ export interface ImageData {
   readonly labels: Uint32Array<ArrayBuffer>;
 }
 
-/** Inputs used as they are, [count, C, H, W]. */
+/** Inputs used as they are, [count, ...shape]. */
 export interface TensorData {
   readonly kind: 'tensors';
   readonly values: Float32Array<ArrayBuffer>;
-  /** channels, height, width */
-  readonly shape: readonly [number, number, number];
+  /** of one item: channels, height, width, or what a cut network reads */
+  readonly shape: readonly number[];
   readonly labels: Uint32Array<ArrayBuffer>;
 }
 

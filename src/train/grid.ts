@@ -144,6 +144,8 @@ export async function runGrid(
       if (step === undefined || compiledFor !== cell.freezeAt) {
         step?.destroy();
         setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
+        // What stands still from here on may have been trained by the cells before.
+        for (const parameter of model.parameters.values()) parameter.reset(gpu);
         step = await TrainingStep.compile(gpu, model, experiment.train, plan.fit);
         compiledFor = cell.freezeAt;
       }
