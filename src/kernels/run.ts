@@ -7,8 +7,11 @@ import { type Dispatch, Program } from '../gpu/program.ts';
 import type { View } from '../gpu/storage.ts';
 
 /** Elements before and after each view; 67 leaves an offset that is no multiple of any alignment. */
-const GUARD = 67;
-const GUARD_BITS = 0x7fc0_5eed; // a NaN, so that a kernel that reads a guard spoils its output
+export const GUARD = 67;
+/** A NaN, so that a kernel that reads a guard spoils its output. */
+export const GUARD_BITS = 0x7fc0_5eed;
+/** What an output holds before it is written: it must not be taken for zero. */
+export const RUBBISH = 0x4b1d_4b1d;
 
 export type Words = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
@@ -31,7 +34,7 @@ export class Bench {
 
   /** A view of `count` words of rubbish: an output must be written, not assumed to be zero. */
   room(label: string, count: number): View {
-    return this.put(label, new Uint32Array(count).fill(0x4b1d_4b1d));
+    return this.put(label, new Uint32Array(count).fill(RUBBISH));
   }
 
   async run(dispatches: readonly Dispatch[]): Promise<void> {

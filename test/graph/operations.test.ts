@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Choose, describeCase, drawCase, type OperationCase, operationCases } from '../../src/graph/cases.ts';
+import { warp as warpReference } from '../../src/check/reference/warp.ts';
+import { describeCase, drawCase, type OperationCase, operationCases } from '../../src/graph/cases.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
@@ -13,7 +14,8 @@ import { warp } from '../../src/graph/ops/warp.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { replayDropout } from '../../src/kernels/dropout/dropout.ts';
 import { Random } from '../../src/random.ts';
-import { warp as warpReference } from '../reference/warp.ts';
+
+import { choices, choicesOf } from '../support/choices.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 import { hasPython, python } from '../support/oracle.ts';
@@ -169,13 +171,6 @@ describe.skipIf(!hasPython('torch'))('values and gradients as PyTorch has them, 
     });
   }
 });
-
-/** Choices from a list, so that fast-check makes a failing case small by making the list's numbers small. */
-const choicesOf = (list: readonly number[]): Choose => {
-  let next = 0;
-  return (low, high) => low + (list[next++ % list.length] % (high - low + 1));
-};
-const choices = fc.array(fc.nat(1000), { minLength: 24, maxLength: 24 });
 
 describe.each(operationCases)('$operation', (cases) => {
   it('has the same values and gradients in windows as in one piece', async () => {
