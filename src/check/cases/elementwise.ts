@@ -240,8 +240,8 @@ export const clipFamily = defineFamily<ClipShape>({
     // No denormals beside a bound of 0: whether one lies within is the adapter's choice.
     const x = valuesOf(random, kind === 'tiny' ? 'normal' : kind, count);
     const dy = valuesOf(random, kind, count);
-    // The bound itself, where the derivative is that inside; not where differences look at it.
-    if (kind !== 'normal') x[0] = low;
+    // The bounds themselves, where the derivative is that inside; not where differences look at it.
+    if (kind !== 'normal') x.set([low, high].slice(0, count));
     const clip = (x: Values) =>
       Array.from(x, (value) => (Number.isNaN(value) ? value : Math.min(Math.max(value, low), high)));
     const backward = () => Array.from(x, (value, i) => (low <= value && value <= high ? dy[i] : 0));
