@@ -17,7 +17,7 @@ import { Random } from '../../src/random.ts';
 
 import { choices, choicesOf } from '../support/choices.ts';
 import { expectClose } from '../support/compare.ts';
-import { testSeed, useGpu } from '../support/gpu.ts';
+import { testRuns, testSeed, useGpu } from '../support/gpu.ts';
 import { hasPython, python } from '../support/oracle.ts';
 import { type Outcome, runOperation, SEED } from './operations.ts';
 
@@ -186,7 +186,7 @@ describe.each(operationCases)('$operation', (cases) => {
           expectClose(gradient, whole.gradients[name], tolerance, `${label}: gradient of ${name}`);
         }
       }),
-      { seed: testSeed, numRuns: 8 },
+      { seed: testSeed, numRuns: 8 * testRuns },
     );
   });
 
@@ -196,7 +196,7 @@ describe.each(operationCases)('$operation', (cases) => {
         const { build, inputs } = cases.draw(choicesOf(list), new Random(seed));
         await gradcheck(gpu(), build, inputs, { seed, elements: 6, directions: 1 });
       }),
-      { seed: testSeed, numRuns: 5 },
+      { seed: testSeed, numRuns: 5 * testRuns },
     );
   });
 });

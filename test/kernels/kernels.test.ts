@@ -8,7 +8,7 @@ import type { Gpu } from '../../src/gpu/device.ts';
 import { allKernels } from '../../src/kernels/index.ts';
 import { Random } from '../../src/random.ts';
 import { choices, choicesOf } from '../support/choices.ts';
-import { testSeed, useGpu } from '../support/gpu.ts';
+import { testRuns, testSeed, useGpu } from '../support/gpu.ts';
 
 /** What is wrong, a line each. */
 async function problemsOf(gpu: Gpu, cases: readonly KernelCase[]): Promise<string[]> {
@@ -39,7 +39,7 @@ describe.each(kernelFamilies.map((family) => ({ names: family.names.join(', '), 
         const cases = family.draw(choicesOf(list), new Random(seed));
         expect(await problemsOf(folded ? foldedGpu() : gpu(), cases)).toEqual([]);
       }),
-      { seed: testSeed, numRuns: 25 },
+      { seed: testSeed, numRuns: 25 * testRuns },
     );
   });
 });

@@ -33,6 +33,7 @@ export interface Outcome {
 /** Draws that are tried beyond the family's examples before a mutation counts as a survivor. */
 const DRAWS = 48;
 const DRAWS_AT_ONCE = 12;
+const CASES_AT_ONCE = 6;
 
 /** The text with the phrase replaced; undefined where it does not occur. */
 function mutateText(text: string, { name, find, replace }: Mutation): string | undefined {
@@ -86,12 +87,12 @@ export async function tryMutation(
           const applies = (other: Choice) => choiceText(other) === choiceText(choice);
           return [{ ...one, kernel: mutated, applies }];
         });
-      const findings = await checkKernelCases(gpu, own);
-      const noticed = findings.findIndex(({ problem }) => problem !== undefined);
-      open.set(variant, open.get(variant)! + (noticed < 0 ? findings.length : noticed));
-      if (noticed < 0) continue;
-      const { testCase, problem } = findings[noticed];
-      outcomes.push({ variant, caughtBy: describeKernelCase(testCase), problem, cases: open.get(variant)! });
+      const { cases: before, noticed } = await firstNoticed(gpu, own);
+      const total = open.get(variant)! + before;
+      open.set(variant, total);
+      if (noticed === undefined) continue;
+      const { testCase, problem } = noticed;
+      outcomes.push({ variant, caughtBy: describeKernelCase(testCase), problem, cases: total });
       open.delete(variant);
     }
   }
@@ -102,6 +103,16 @@ export async function tryMutation(
     if (seen.has(variant)) outcomes.push({ variant, caughtBy: undefined, problem: undefined, cases: tried });
   }
   return outcomes;
+}
+
+/** The first case that fails and how many do not before it, a few at a time: most mutations are noticed at once. */
+async function firstNoticed(gpu: Gpu, cases: readonly KernelCase[]) {
+  for (let first = 0; first < cases.length; first += CASES_AT_ONCE) {
+    const findings = await checkKernelCases(gpu, cases.slice(first, first + CASES_AT_ONCE));
+    const at = findings.findIndex(({ problem }) => problem !== undefined);
+    if (at >= 0) return { cases: first + at, noticed: findings[at] };
+  }
+  return { cases: cases.length, noticed: undefined };
 }
 
 const known = new Map<KernelFamily, Map<number, KernelCase[]>>();

@@ -20,7 +20,7 @@ const examples: Shape[] = [
 ];
 const chooseShape = (choose: Choose): Shape => ({
   rows: choose(0, 5) === 5 ? choose(18, 131) : choose(1, 17),
-  columns: choose(0, 5) === 5 ? choose(24, 300) : choose(1, 23),
+  columns: choose(0, 5) === 5 ? choose(24, 130) : choose(1, 23),
 });
 const describe = ({ rows, columns }: Shape) => `[${rows},${columns}]`;
 

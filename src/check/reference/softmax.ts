@@ -11,7 +11,10 @@ function logSumExp(row: readonly number[]): number {
 }
 
 export function softmax(x: ArrayLike<number>, columns: number): number[] {
-  return rowsOf(x, columns).flatMap((row) => row.map((value) => Math.exp(value - logSumExp(row))));
+  return rowsOf(x, columns).flatMap((row) => {
+    const total = logSumExp(row);
+    return row.map((value) => Math.exp(value - total));
+  });
 }
 
 /** By the Jacobian dy[j]/dx[i] = y[j] ([i = j] - y[i]). */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Denormals } from '../../check/denormals.ts';
 import type { KernelRow } from '../../check/kernel-rows.ts';
 import { FrostlineError } from '../../errors.ts';
 import type { Gpu, Limits } from '../../gpu/device.ts';
@@ -77,10 +78,12 @@ export const command = defineCommand({
       rows.push(...found);
       for (const row of found) for (const failure of row.failures) report(row, failure, context);
     }
-    if (context.json) return context.printJson({ adapter: gpu.name, kind: gpu.kind, seed, rows });
+    const { probeDenormals } = await import('../../check/denormals.ts');
+    const denormals = await probeDenormals(gpu);
+    if (context.json) return context.printJson({ adapter: gpu.name, kind: gpu.kind, denormals, seed, rows });
     const kernels = rows.filter((row) => row.part === 'kernels');
     const gradients = rows.filter((row) => row.part !== 'kernels');
-    if (kernels.length > 0) context.print(await kernelTable(kernels));
+    if (kernels.length > 0) context.print(await kernelTable(kernels, denormals));
     if (gradients.length > 0) context.print(await gradientTable(gradients));
   },
 });
@@ -209,7 +212,7 @@ const verdict = (failures: readonly Failure[]) =>
   failures.length === 0 ? 'passed' : `${new Set(failures.map(({ seed }) => seed)).size} failed`;
 
 /** Errors in units of 2^-24 of the sum of the terms' sizes. */
-async function kernelTable(rows: readonly KernelRow[]): Promise<string> {
+async function kernelTable(rows: readonly KernelRow[], { read, written }: Denormals): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const table = new Table({
     head: ['kernel', 'variant', 'texts', 'cases', 'error', 'allowed', 'reference', ''],
@@ -228,11 +231,13 @@ async function kernelTable(rows: readonly KernelRow[]): Promise<string> {
       verdict(failures),
     ]);
   }
-  return (
-    `${table}\n` +
-    "error, allowed: of the result nearest to its bound, in units of 2^-24 of the sum of its terms' sizes\n" +
-    'reference: float64 derivative against float64 differences, relative'
-  );
+  const keeps = (kept: boolean) => (kept ? 'kept' : 'taken for 0');
+  return [
+    table.toString(),
+    "error, allowed: of the result nearest to its bound, in units of 2^-24 of the sum of its terms' sizes",
+    'reference: float64 derivative against float64 differences, relative',
+    `denormals on this adapter: ${keeps(read)} as operands, ${keeps(written)} as results; both are allowed`,
+  ].join('\n');
 }
 
 async function gradientTable(rows: readonly (GradientRow & { part: string })[]): Promise<string> {
