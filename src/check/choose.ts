@@ -19,3 +19,10 @@ export const four = (choose: Choose, low: number, high: number): [number, number
   ...pair(choose, low, high),
   ...pair(choose, low, high),
 ];
+
+/** Limits so small that dispatches of some thousand elements fold, into rows that do not come out even. */
+export const FOLDING = { maxWorkgroups: 15 };
+
+/** The largest batch up to `batch` whose `perItem` elements, 64 a workgroup, can be dispatched under `FOLDING`. */
+export const fittingBatch = (batch: number, perItem: number) =>
+  Math.max(1, Math.min(batch, Math.floor((64 * FOLDING.maxWorkgroups ** 2) / perItem)));

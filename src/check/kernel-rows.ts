@@ -34,7 +34,7 @@ export interface KernelRowsOptions {
 }
 
 /** Draws whose cases run in one submission or few. */
-const TOGETHER = 16;
+const TOGETHER = 128;
 
 /** Checks `count` draws of a family. @param deviceOf the device on which a seed's cases run */
 export async function kernelRows(

@@ -1,8 +1,9 @@
 /** Every kernel in every variant, by the families of src/check: their examples, and cases that fast-check makes small. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { describeKernelCase, type KernelCase } from '../../src/check/case.ts';
+import { describeKernelCase, drawKernelCases, type KernelCase } from '../../src/check/case.ts';
 import { checkKernelCases, checkReferences, choiceText } from '../../src/check/check-kernels.ts';
+import { FOLDING } from '../../src/check/choose.ts';
 import { kernelFamilies } from '../../src/check/families.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { allKernels } from '../../src/kernels/index.ts';
@@ -22,8 +23,8 @@ async function problemsOf(gpu: Gpu, cases: readonly KernelCase[]): Promise<strin
 }
 
 const gpu = useGpu();
-// 15 workgroups in a dimension: rows that do not come out even, threads and workgroups beyond the last element.
-const foldedGpu = useGpu({ limits: { maxWorkgroups: 15 } });
+// Rows that do not come out even, threads and workgroups beyond the last element.
+const foldedGpu = useGpu({ limits: FOLDING });
 
 describe.each(kernelFamilies.map((family) => ({ names: family.names.join(', '), family })))('$names', ({ family }) => {
   it(`computes its examples (seed ${testSeed})`, async () => {
@@ -42,6 +43,18 @@ describe.each(kernelFamilies.map((family) => ({ names: family.names.join(', '), 
       { seed: testSeed, numRuns: 25 * testRuns },
     );
   });
+});
+
+it(`draws no case too large for the small limits (seed ${testSeed})`, () => {
+  for (const family of kernelFamilies) {
+    for (let seed = testSeed; seed < testSeed + 200; seed++) {
+      for (const one of drawKernelCases(family, seed)) {
+        const { kernel, params } = one;
+        const sizes = kernel.variants.map((variant) => variant.workgroups(params, variant.configurations[0]));
+        expect(Math.max(...sizes), `${describeKernelCase(one)}, seed ${seed}`).toBeLessThanOrEqual(15 ** 2);
+      }
+    }
+  }
 });
 
 it('has a case of every kernel', () => {

@@ -2,7 +2,7 @@ import { contraction } from '../../kernels/contraction/contraction.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import { four, pair } from '../choose.ts';
+import { fittingBatch, four, pair } from '../choose.ts';
 import { sumsOf } from '../expected.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
@@ -41,7 +41,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
     const dilations = pair(choose, 1, 3);
     // The image is at least what the kernel spans, so that something is left of it.
     const [height, width] = kernel.map((size, i) => dilations[i] * (size - 1) + choose(1, 6));
-    return {
+    const shape = {
       batch: choose(0, 5) === 5 ? choose(5, 17) : choose(1, 4),
       channels: groups * choose(1, 5),
       height,
@@ -53,6 +53,9 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
       dilations,
       groups,
     };
+    const [outHeight, outWidth] = conv2dOutput(shape);
+    const image = Math.max(shape.channels * height * width, shape.filters * outHeight * outWidth);
+    return { ...shape, batch: fittingBatch(shape.batch, image) };
   },
   cases(shape, kind, random): KernelCase[] {
     const { batch, channels, height, width, filters, kernel, groups } = shape;

@@ -7,7 +7,7 @@ import { concatCopy } from '../../kernels/concat/concat.ts';
 import { fillConstant } from '../../kernels/fill/fill.ts';
 import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import type { Choose } from '../choose.ts';
+import { type Choose, fittingBatch } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
 import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
@@ -70,11 +70,11 @@ const PLANES: readonly Planes[] = [
   { batch: 3, channels: 5, plane: 13 },
   { batch: 2, channels: 7, plane: 1009 },
 ];
-const choosePlanes = (choose: Choose): Planes => ({
-  batch: choose(1, 17),
-  channels: choose(1, 13),
-  plane: choose(0, 5) === 5 ? choose(40, 300) : choose(1, 40),
-});
+const choosePlanes = (choose: Choose): Planes => {
+  const channels = choose(1, 13);
+  const plane = choose(0, 5) === 5 ? choose(40, 300) : choose(1, 40);
+  return { batch: fittingBatch(choose(1, 17), channels * plane), channels, plane };
+};
 const size = (s: Planes) => s.batch * s.channels * s.plane;
 const channelOf = (s: Planes, at: number) => Math.floor(at / s.plane) % s.channels;
 const describePlanes = (s: Planes) => `[${s.batch},${s.channels},${s.plane}]`;

@@ -109,12 +109,12 @@ function alternating(gpu: Gpu, adapter: string | undefined, limits: Partial<Limi
 }
 
 async function kernelJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
-  const [{ kernelFamilies }, { kernelRows }] = await Promise.all([
+  const [{ kernelFamilies }, { kernelRows }, { FOLDING }] = await Promise.all([
     import('../../check/families.ts'),
     import('../../check/kernel-rows.ts'),
+    import('../../check/choose.ts'),
   ]);
-  // 15 workgroups in a dimension: dispatches fold into rows that do not come out even.
-  const devices = alternating(gpu, adapter, { maxWorkgroups: 15 }, context);
+  const devices = alternating(gpu, adapter, FOLDING, context);
   return kernelFamilies.map((family) => ({
     part: 'kernels',
     names: family.names,
