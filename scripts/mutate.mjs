@@ -1,7 +1,7 @@
 /** `npm run test:mutations`: breaks every kernel on purpose and writes what noticed it to docs/mutations.md. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { root } from './prepare.mjs';
+import { formatted, root } from './prepare.mjs';
 
 const { status } = spawnSync(
   process.execPath,
@@ -12,4 +12,5 @@ const { status } = spawnSync(
     env: { ...process.env, FROSTLINE_MUTATION_TABLE: join(root, 'docs', 'mutations.md') },
   },
 );
+formatted('docs/mutations.md');
 process.exit(status ?? 1);

@@ -27,8 +27,12 @@ export const choiceText = ({ variant, configuration }: Choice) =>
 /** Dispatches in one submission: enough to make its cost small, few enough for any driver's patience. */
 const DISPATCHES = 512;
 
-/** Checks every case in every choice; findings in the order of the cases. */
-export async function checkKernelCases(gpu: Gpu, cases: readonly KernelCase[]): Promise<CaseFinding[]> {
+/** Checks every case in every choice; findings in the order of the cases, of those before `signal` is aborted. */
+export async function checkKernelCases(
+  gpu: Gpu,
+  cases: readonly KernelCase[],
+  signal?: AbortSignal,
+): Promise<CaseFinding[]> {
   const findings: CaseFinding[] = [];
   let batch: CaseRun[] = [];
   const flush = async () => {
@@ -43,6 +47,7 @@ export async function checkKernelCases(gpu: Gpu, cases: readonly KernelCase[]): 
     batch = [];
   };
   for (const testCase of cases) {
+    if (signal?.aborted) return findings;
     const choices = testCase.kernel.choices(gpu, testCase.params);
     for (const choice of choices) {
       if (testCase.applies?.(choice) ?? true) batch.push({ testCase, choice });

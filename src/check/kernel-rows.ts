@@ -51,7 +51,7 @@ export async function kernelRows(
     }
     for (const device of new Set([...seedOf.values()].map(deviceOf))) {
       const own = [...seedOf].filter(([, seed]) => deviceOf(seed) === device).map(([one]) => one);
-      for (const finding of await checkKernelCases(device, own)) {
+      for (const finding of await checkKernelCases(device, own, signal)) {
         const key = `${finding.testCase.name} ${finding.choice.variant}`;
         const tally = tallies.get(key) ?? new Tally(finding);
         tallies.set(key, tally);

@@ -1,7 +1,7 @@
 import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Lrn, lrn, lrnBackwardTerms, scales } from '../reference/lrn.ts';
-import { valuesOf } from '../values.ts';
+import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 const shapes: [batch: number, channels: number, plane: number, size: number][] = [
   [1, 1, 1, 5],
@@ -57,7 +57,8 @@ export const lrnFamily = defineFamily<Lrn>({
         params: { ...p },
         inputs: { x },
         outputs: { y: count },
-        reference: () => ({ y: { values: lrn(p, x), units: power } }),
+        // s^-beta is no more than bias^-beta, 4.
+        reference: () => ({ y: { values: lrn(p, x), units: power, flushed: x.map(() => 16 * SMALLEST_NORMAL) } }),
       },
       {
         name: 'lrn/backward',
@@ -68,7 +69,9 @@ export const lrnFamily = defineFamily<Lrn>({
         outputs: { dx: count },
         reference: () => {
           const { values, magnitudes } = lrnBackwardTerms(p, x, dy);
-          return { dx: { values, magnitudes, units: 2 * power + 2 * p.size + 16 } };
+          // Each t may be flushed, or a product on the way to it, up to 32 times the smallest number in all; x scales it.
+          const flushed = x.map((value) => SMALLEST_NORMAL * (1024 + 64 * p.alpha * p.beta * Math.abs(value)));
+          return { dx: { values, magnitudes, flushed, units: 2 * power + 2 * p.size + 16 } };
         },
         derivative:
           kind === 'normal'

@@ -5,7 +5,7 @@ import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch } from '../choose.ts';
 import { type Expected, exactly, sumsOf } from '../expected.ts';
 import * as reference from '../reference/softmax.ts';
-import { valuesOf } from '../values.ts';
+import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 interface Shape {
   readonly rows: number;
@@ -71,6 +71,7 @@ export const softmaxFamily = defineFamily<Shape>({
             values: reference.softmaxBackward(y, dy, columns),
             magnitudes: reference.softmaxBackwardSizes(y, dy, columns),
             units: columns + 4,
+            flushed: dy.map(() => (columns + 4) * SMALLEST_NORMAL),
           },
         }),
         derivative:

@@ -227,7 +227,9 @@ async function kernelTable(rows: readonly KernelRow[], { read, written }: Denorm
       cases,
       error === 0 ? '0' : error.toPrecision(3),
       units === 0 ? 'exact' : units.toPrecision(3),
-      reference?.error.toExponential(1) ?? '',
+      reference === undefined
+        ? ''
+        : reference.error.toExponential(1) + (reference.kinks > 0 ? `, ${reference.kinks} kinks` : ''),
       verdict(failures),
     ]);
   }
@@ -235,7 +237,7 @@ async function kernelTable(rows: readonly KernelRow[], { read, written }: Denorm
   return [
     table.toString(),
     "error, allowed: of the result nearest to its bound, in units of 2^-24 of the sum of its terms' sizes",
-    'reference: float64 derivative against float64 differences, relative',
+    'reference: float64 derivative against float64 differences, relative; directions left out for a kink',
     `denormals on this adapter: ${keeps(read)} as operands, ${keeps(written)} as results; both are allowed`,
   ].join('\n');
 }
