@@ -47,3 +47,8 @@ export function build() {
   console.error('Building ...');
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json']);
 }
+
+/** Brings a generated file into the form that the lint command asks for. */
+export function formatted(file) {
+  run(process.execPath, [join(root, 'node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '--write', file]);
+}

@@ -54,7 +54,12 @@ export const registry: readonly Registered[] = [
   entry('Using a network', 'infer', 'run any supported ONNX graph on tensors', () => import('./commands/infer.ts')),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
-  entry('The engine', 'gradcheck', 'check every derivative on the adapter', () => import('./commands/gradcheck.ts')),
+  entry(
+    'The engine',
+    'gradcheck',
+    'check every kernel and derivative on the adapter',
+    () => import('./commands/gradcheck.ts'),
+  ),
   entry(
     'The engine',
     'doctor',

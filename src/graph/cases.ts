@@ -3,7 +3,8 @@
  * from this list: `frostline gradcheck ops`, the property-based tests, the comparison with PyTorch and the tests under
  * small limits. See docs/adding-an-operation.md.
  */
-import { Random } from '../random.ts';
+import { type Choose, drawing, pair } from '../check/choose.ts';
+import type { Random } from '../random.ts';
 import type { GradcheckInput } from './gradcheck.ts';
 import { softmax, softmaxCrossEntropy } from './ops/classification.ts';
 import { concat } from './ops/concat.ts';
@@ -21,9 +22,6 @@ export interface OperationCase {
   build(tensors: Readonly<Record<string, Tensor>>): Tensor;
 }
 
-/** Makes a case's choices: a whole number from `low` to `high`. Small numbers make small cases. */
-export type Choose = (low: number, high: number) => number;
-
 export interface OperationCases {
   readonly operation: string;
   /** A case with shapes by `choose` and values by `random`; one image of it stays below 900 values. */
@@ -32,9 +30,7 @@ export interface OperationCases {
 
 /** Case number `index` of a seed: the same on every machine. */
 export function drawCase(cases: OperationCases, seed: number, index = 0): OperationCase {
-  const shapes = new Random(seed, 2 * index);
-  const choose = (low: number, high: number) => low + shapes.integer(high - low + 1);
-  return cases.draw(choose, new Random(seed, 2 * index + 1));
+  return cases.draw(...drawing(seed, index));
 }
 
 /** The operation, its inputs' shapes and its options in one line. */
@@ -48,8 +44,6 @@ const normal = (random: Random, shape: Shape): GradcheckInput => ({
   shape,
   values: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
 });
-
-const pair = (choose: Choose, low: number, high: number): [number, number] => [choose(low, high), choose(low, high)];
 
 /** Extents of an image batch [N, C, H, W]. */
 const image = (choose: Choose): [number, number, number, number] => [

@@ -83,6 +83,9 @@ export interface GradcheckInputReport {
   readonly kinks: number;
   readonly maxAbsoluteError: number;
   readonly maxRelativeError: number;
+  /** the samples that have them, with element or direction, analytic and numeric value; undefined where none is smooth */
+  readonly largestAbsolute: GradcheckSample | undefined;
+  readonly largestRelative: GradcheckSample | undefined;
   /** the sample with the largest error for its tolerance */
   readonly worst: GradcheckSample | undefined;
   /** the largest difference of a gradient between two runs */
@@ -92,6 +95,8 @@ export interface GradcheckInputReport {
 export interface GradcheckReport {
   readonly passed: boolean;
   readonly inputs: readonly GradcheckInputReport[];
+  /** the largest difference of an output between two runs of forward */
+  readonly nondeterminism: number;
   /** why it did not pass, a line each */
   readonly problems: readonly string[];
   readonly seed: number;
@@ -147,13 +152,17 @@ export async function gradcheck<Name extends string>(
   try {
     const reports: GradcheckInputReport[] = [];
     const problems: string[] = [];
+    const nondeterminism = largestDifference(await subject.values(), await subject.values());
+    if (!(nondeterminism <= settings.nondetTol)) {
+      problems.push(`two runs of forward differ by ${nondeterminism}; nondetTol is ${settings.nondetTol}`);
+    }
     for (const tensor of subject.checked) {
       const { report, problems: own } = await checkInput(subject, tensor, reports.length, settings);
       reports.push(report);
       problems.push(...own);
     }
     const { seed, atol, rtol } = settings;
-    const report = { passed: problems.length === 0, inputs: reports, problems, seed, atol, rtol };
+    const report = { passed: problems.length === 0, inputs: reports, nondeterminism, problems, seed, atol, rtol };
     if (!report.passed && settings.raiseException) throw new GradcheckError(report);
     return report;
   } finally {
@@ -253,18 +262,22 @@ class Subject {
     return new Subject(gpu, output, { forward, backward }, parameters, checked, v);
   }
 
+  /** f at the inputs' present values. */
+  async values(): Promise<Float32Array<ArrayBuffer>> {
+    const [bytes] = await this.forward.run([this.output]);
+    return new Float32Array(bytes);
+  }
+
   /** v . f with `tensor` at these values, summed in float64. */
   async at(tensor: Parameter, values: Float32Array<ArrayBuffer>): Promise<number> {
     tensor.reset(this.gpu, values);
-    const [bytes] = await this.forward.run([this.output]);
-    const y = new Float32Array(bytes);
+    const y = await this.values();
     return y.reduce((sum, value, i) => sum + value * this.v[i], 0);
   }
 
   /** The length of the products v[i] f[i]: what rounding in f is measured by. */
   async size(): Promise<number> {
-    const [bytes] = await this.forward.run([this.output]);
-    const y = new Float32Array(bytes);
+    const y = await this.values();
     return Math.sqrt(y.reduce((sum, value, i) => sum + (value * this.v[i]) ** 2, 0));
   }
 
@@ -388,10 +401,12 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
   }
   tensor.reset(subject.gpu, values);
 
-  const worst = samples.reduce<GradcheckSample | undefined>(
-    (a, b) => (a === undefined || b.ratio > a.ratio ? b : a),
-    undefined,
-  );
+  const largest = (by: 'ratio' | 'absoluteError' | 'relativeError') =>
+    samples.reduce<GradcheckSample | undefined>(
+      (a, b) => (a === undefined || nanIsLargest(b[by]) > nanIsLargest(a[by]) ? b : a),
+      undefined,
+    );
+  const worst = largest('ratio');
   const problems: string[] = [];
   const what = `${tensor.name} [${tensor.shape.join(', ')}]`;
   if (worst === undefined)
@@ -413,8 +428,10 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
     passed: problems.length === 0,
     samples: samples.length,
     kinks,
-    maxAbsoluteError: Math.max(0, ...samples.map((sample) => sample.absoluteError)),
-    maxRelativeError: Math.max(0, ...samples.map((sample) => sample.relativeError)),
+    maxAbsoluteError: largest('absoluteError')?.absoluteError ?? 0,
+    maxRelativeError: largest('relativeError')?.relativeError ?? 0,
+    largestAbsolute: largest('absoluteError'),
+    largestRelative: largest('relativeError'),
     worst,
     nondeterminism,
   };
@@ -430,6 +447,8 @@ function mixedDirection(gradient: Float32Array, random: Random): Float64Array {
   // The halves may cancel where there are few elements.
   return norm > 1e-3 ? mixed.map((value) => value / norm) : Float64Array.from(gradient, (value) => value / length);
 }
+
+const nanIsLargest = (value: number) => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);
 
 /** The largest difference between two runs; NaN in one alone, and other bits for equal numbers (-0), count too. */
 function largestDifference(a: Float32Array<ArrayBuffer>, b: Float32Array<ArrayBuffer>): number {

@@ -6,10 +6,12 @@ import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
 import type { View } from '../gpu/storage.ts';
 
-/** Elements before and after each view; 67 leaves an offset that is no multiple of any alignment, 68 of 16 bytes alone. */
-const GUARD = { f32: 67, u32: 67, vec4f: 68 } as const;
-type ElementType = keyof typeof GUARD;
-const GUARD_BITS = 0x7fc0_5eed; // a NaN, so that a kernel that reads a guard spoils its output
+/** Elements before and after each view; 67 leaves an offset that is no multiple of any alignment. */
+export const GUARD = 67;
+/** A NaN, so that a kernel that reads a guard spoils its output. */
+export const GUARD_BITS = 0x7fc0_5eed;
+/** What an output holds before it is written: it must not be taken for zero. */
+export const RUBBISH = 0x4b1d_4b1d;
 
 export type Words = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
@@ -22,18 +24,17 @@ export class Bench {
   }
 
   /** A view of these values between guards. */
-  put(label: string, values: Words, type: ElementType = 'f32'): View {
-    const guard = GUARD[type];
-    const words = new Uint32Array(values.length + 2 * guard).fill(GUARD_BITS);
-    words.set(new Uint32Array(values.buffer, values.byteOffset, values.length), guard);
-    const view = this.gpu.storage(label, words).view(4 * guard, 4 * values.length);
+  put(label: string, values: Words): View {
+    const words = new Uint32Array(values.length + 2 * GUARD).fill(GUARD_BITS);
+    words.set(new Uint32Array(values.buffer, values.byteOffset, values.length), GUARD);
+    const view = this.gpu.storage(label, words).view(4 * GUARD, 4 * values.length);
     this.views.push(view);
     return view;
   }
 
   /** A view of `count` words of rubbish: an output must be written, not assumed to be zero. */
-  room(label: string, count: number, type: ElementType = 'f32'): View {
-    return this.put(label, new Uint32Array(count).fill(0x4b1d_4b1d), type);
+  room(label: string, count: number): View {
+    return this.put(label, new Uint32Array(count).fill(RUBBISH));
   }
 
   async run(dispatches: readonly Dispatch[]): Promise<void> {

@@ -13,6 +13,19 @@ it('gradcheck ops prints a table, and JSON for another program', async () => {
   expect(rows).toMatchObject([{ part: 'ops', name: 'add', cases: 1, failures: [] }]);
 });
 
+it('gradcheck kernels prints a row for each variant, with error and tolerance, and JSON', async () => {
+  const table = await run(registry, 'gradcheck', 'kernels', '--filter', 'lrn/forward', '--cases', '4');
+  expect(table.code).toBe(0);
+  for (const variant of ['plain', 'sliding']) {
+    expect(table.stdout).toMatch(new RegExp(`lrn/forward .* ${variant} .* passed`));
+  }
+  expect(table.stdout).not.toMatch(/lrn\/backward/);
+  const json = await run(registry, 'gradcheck', 'kernels', '--filter', 'relu/backward', '--cases', '3', '--json');
+  const [row] = JSON.parse(json.stdout).rows;
+  expect(row).toMatchObject({ part: 'kernels', name: 'relu/backward', variant: 'plain', cases: 3, failures: [] });
+  expect(row.reference.directions).toBeGreaterThan(0);
+});
+
 it('refuses a filter that matches nothing, with the names there are', async () => {
   const { code, stderr } = await run(registry, 'gradcheck', 'models', '--filter', 'resnet');
   expect(code).toBe(2);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { warp } from '../../src/check/reference/warp.ts';
 import { type AugmentPreset, augmentPresets, drawTransforms } from '../../src/data/augment.ts';
-import { warpReference } from '../reference/warp-image.ts';
 
 const { none, paper } = augmentPresets;
 const draw = (preset: AugmentPreset, options: Partial<Parameters<typeof drawTransforms>[1]> = {}) =>
@@ -133,20 +133,26 @@ describe('draws', () => {
 });
 
 describe('the reference warp, by hand', () => {
-  const image = { height: 2, width: 3, channels: 1, data: [10, 20, 30, 40, 50, 60] };
+  const size = { height: 2, width: 3 };
+  /** The grey image 10 20 30 / 40 50 60 through a transform. */
+  const warped = (transform: ArrayLike<number>, fill: number) =>
+    warp(
+      { ...size, channels: 1, outHeight: 2, outWidth: 3, channelOrder: 'rgb', fill, scale: 1, mean: [0], std: [1] },
+      Uint8Array.from([10, 20, 30, 40, 50, 60].flatMap((grey) => [grey, grey, grey, 255])),
+      [0],
+      transform,
+    );
 
   it('leaves an image alone under the identity', () => {
-    expect([...warpReference(image, draw(none, { height: 2, width: 3 }), 0)]).toEqual(image.data);
+    expect(warped(draw(none, size), 0)).toEqual([10, 20, 30, 40, 50, 60]);
   });
 
   it('reflects it', () => {
-    expect([...warpReference(image, draw({ ...none, reflectX: 1 }, { height: 2, width: 3 }), 0)]).toEqual([
-      30, 20, 10, 60, 50, 40,
-    ]);
+    expect(warped(draw({ ...none, reflectX: 1 }, size), 0)).toEqual([30, 20, 10, 60, 50, 40]);
   });
 
   it('moves it by half a pixel, with the fill value in the taps outside', () => {
-    expect([...warpReference(image, [1, 0, -0.5, 0, 1, 0], 100)]).toEqual([55, 15, 25, 70, 45, 55]);
-    expect([...warpReference(image, [1, 0, 0, 0, 1, 0.5], 0)]).toEqual([25, 35, 45, 20, 25, 30]);
+    expect(warped([1, 0, -0.5, 0, 1, 0], 100)).toEqual([55, 15, 25, 70, 45, 55]);
+    expect(warped([1, 0, 0, 0, 1, 0.5], 0)).toEqual([25, 35, 45, 20, 25, 30]);
   });
 });

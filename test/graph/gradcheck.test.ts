@@ -7,6 +7,7 @@ import { conv2d } from '../../src/graph/ops/conv2d.ts';
 import { add, relu } from '../../src/graph/ops/elementwise.ts';
 import { maxPool } from '../../src/graph/ops/spatial.ts';
 import { Parameter, type Shape, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
+import { addAccumulate, addForward } from '../../src/kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';
 import { buildNetwork } from '../../src/models/build.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
@@ -71,6 +72,13 @@ it('finds a derivative that is 1 % off, by elements and by directions, and gives
     expect(failed).toBeInstanceOf(GradcheckError);
     const { worst } = (failed as GradcheckError).report.inputs[0];
     expect(worst!.analytic / worst!.numeric).toBeCloseTo(1.01, 3);
+    const { largestAbsolute, largestRelative } = (failed as GradcheckError).report.inputs[0];
+    expect(largestAbsolute!.absoluteError).toBeGreaterThanOrEqual(worst!.absoluteError);
+    expect(largestRelative!.relativeError).toBeCloseTo(0.01 / 1.01, 3);
+    for (const sample of [largestAbsolute!, largestRelative!]) {
+      expect(sample.absoluteError).toBe(Math.abs(sample.analytic - sample.numeric));
+      expect((sample.element ?? sample.direction)! >= 0).toBe(true);
+    }
     expect((failed as GradcheckError).message).toMatch(/x \[3, 17\]: .* backward gives .*, differences give/);
   }
 });
@@ -79,6 +87,33 @@ it('reports instead of throwing where asked to', async () => {
   const report = await gradcheck(gpu(), ({ x }) => doubled(x, -2), { x: normal([5]) }, { raiseException: false });
   expect(report.passed).toBe(false);
   expect(report.problems).toHaveLength(1);
+});
+
+it('asks forward for the same bits in two runs', async () => {
+  const sum = gpu().storage('sum of all runs', 12);
+  /** y grows by x with every run. */
+  const drifting = (x: Tensor) =>
+    apply(
+      {
+        name: 'drifting',
+        forward(emit) {
+          emit.run(addAccumulate, { count: 3 }, { a: emit.value(x).view(), y: sum.view() });
+          emit.run(addForward, { count: 3 }, { a: sum.view(), b: sum.view(), y: emit.value(emit.output).view() });
+        },
+        backward(emit) {
+          const zero = emit.constant('zero', new Float32Array(3)).view();
+          emit.run(addForward, { count: 3 }, { a: emit.outputGradient.view(), b: zero, y: emit.gradient(0)!.view() });
+        },
+      },
+      [x],
+      x.shape,
+    );
+  const x = { shape: [3], values: Float32Array.of(1, 2, 4) };
+  const report = await gradcheck(gpu(), (tensors) => drifting(tensors.x), { x }, { raiseException: false });
+  expect(report.passed).toBe(false);
+  expect(report.nondeterminism).toBe(8);
+  expect(report.problems[0]).toBe('two runs of forward differ by 8; nondetTol is 0');
+  gpu().release(sum.buffer!);
 });
 
 it('does not pass ReLU at 0 or a tie of a pool, and passes them beside it', async () => {

@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Choose, describeCase, drawCase, type OperationCase, operationCases } from '../../src/graph/cases.ts';
+import { warp as warpReference } from '../../src/check/reference/warp.ts';
+import { describeCase, drawCase, type OperationCase, operationCases } from '../../src/graph/cases.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
@@ -13,9 +14,10 @@ import { warp } from '../../src/graph/ops/warp.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { replayDropout } from '../../src/kernels/dropout/dropout.ts';
 import { Random } from '../../src/random.ts';
-import { warp as warpReference } from '../reference/warp.ts';
+
+import { choices, choicesOf } from '../support/choices.ts';
 import { expectClose } from '../support/compare.ts';
-import { testSeed, useGpu } from '../support/gpu.ts';
+import { testRuns, testSeed, useGpu } from '../support/gpu.ts';
 import { hasPython, python } from '../support/oracle.ts';
 import { type Outcome, runOperation, SEED } from './operations.ts';
 
@@ -170,13 +172,6 @@ describe.skipIf(!hasPython('torch'))('values and gradients as PyTorch has them, 
   }
 });
 
-/** Choices from a list, so that fast-check makes a failing case small by making the list's numbers small. */
-const choicesOf = (list: readonly number[]): Choose => {
-  let next = 0;
-  return (low, high) => low + (list[next++ % list.length] % (high - low + 1));
-};
-const choices = fc.array(fc.nat(1000), { minLength: 24, maxLength: 24 });
-
 describe.each(operationCases)('$operation', (cases) => {
   it('has the same values and gradients in windows as in one piece', async () => {
     await fc.assert(
@@ -191,7 +186,7 @@ describe.each(operationCases)('$operation', (cases) => {
           expectClose(gradient, whole.gradients[name], tolerance, `${label}: gradient of ${name}`);
         }
       }),
-      { seed: testSeed, numRuns: 8 },
+      { seed: testSeed, numRuns: 8 * testRuns },
     );
   });
 
@@ -201,7 +196,7 @@ describe.each(operationCases)('$operation', (cases) => {
         const { build, inputs } = cases.draw(choicesOf(list), new Random(seed));
         await gradcheck(gpu(), build, inputs, { seed, elements: 6, directions: 1 });
       }),
-      { seed: testSeed, numRuns: 5 },
+      { seed: testSeed, numRuns: 5 * testRuns },
     );
   });
 });

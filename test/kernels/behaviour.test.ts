@@ -1,5 +1,7 @@
 /** What a comparison of values alone would not show: bits left alone, masks replayed, NaN that reaches the loss. */
 import { describe, expect, it } from 'vitest';
+import { type CaseRun, runCases } from '../../src/check/run-cases.ts';
+import { normals } from '../../src/check/values.ts';
 import { FrostlineError } from '../../src/errors.ts';
 import { biasGradient } from '../../src/kernels/bias/bias.ts';
 import { dropoutForward, dropoutParams, replayDropout } from '../../src/kernels/dropout/dropout.ts';
@@ -14,11 +16,16 @@ import {
   softmaxLossMean,
 } from '../../src/kernels/softmax-loss/softmax-loss.ts';
 import { packStep } from '../../src/kernels/step.ts';
-import { randomBits } from '../../src/random.ts';
-import { normals, Random, runCase } from '../cases/case.ts';
+import { Random, randomBits } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
+
+async function runCase(testCase: CaseRun['testCase'], choice: CaseRun['choice']): Promise<Record<string, ArrayBuffer>> {
+  const [{ words, damage }] = await runCases(gpu(), [{ testCase, choice }]);
+  expect(damage).toBeUndefined();
+  return Object.fromEntries(Object.entries(words).map(([name, { buffer }]) => [name, buffer]));
+}
 
 /** One run of the plain variant; the outputs as words. */
 async function run(
@@ -28,7 +35,7 @@ async function run(
   outputs: Record<string, number | Words>,
 ): Promise<Record<string, ArrayBuffer>> {
   const choice = { variant: 'plain', configuration: {} };
-  return runCase(gpu(), { name: kernel.name, kernel, params, inputs, outputs, reference: () => ({}) }, choice);
+  return runCase({ name: kernel.name, kernel, params, inputs, outputs }, choice);
 }
 
 describe(`dropout (seed ${testSeed})`, () => {
@@ -168,15 +175,8 @@ describe('lrn', () => {
     const x = normals(new Random(testSeed), 40);
     x[3] = Number.POSITIVE_INFINITY;
     for (const choice of lrnForward.choices(gpu(), params)) {
-      const testCase = {
-        name: 'lrn',
-        kernel: lrnForward,
-        params,
-        inputs: { x },
-        outputs: { y: 40 },
-        reference: () => ({}),
-      };
-      const y = new Float32Array((await runCase(gpu(), testCase, choice)).y);
+      const testCase = { name: 'lrn', kernel: lrnForward, params, inputs: { x }, outputs: { y: 40 } };
+      const y = new Float32Array((await runCase(testCase, choice)).y);
       expect(y.subarray(6).every((value) => Number.isFinite(value) && value !== 0)).toBe(true);
     }
   });

@@ -1,53 +1,64 @@
-import { describe, it } from 'vitest';
-import { augmentCases } from '../cases/augment.ts';
-import { checkCase } from '../cases/case.ts';
-import { clipCases } from '../cases/clip.ts';
-import { concatCases } from '../cases/concat.ts';
-import { conv2dCases } from '../cases/conv2d.ts';
-import { addCases, affineCases, biasCases } from '../cases/elementwise.ts';
-import { gemmCases } from '../cases/gemm.ts';
-import { linearCases } from '../cases/linear.ts';
-import { lrnCases } from '../cases/lrn.ts';
-import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
-import { reluCases } from '../cases/relu.ts';
-import { correctCountCases, softmaxCases, softmaxLossCases } from '../cases/softmax.ts';
-import { stripCases } from '../cases/strips.ts';
-import { dropoutCases, sgdmCases } from '../cases/training.ts';
-import { testSeed, useGpu } from '../support/gpu.ts';
+/** Every kernel in every variant, by the families of src/check: their examples, and cases that fast-check makes small. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { describeKernelCase, drawKernelCases, type KernelCase } from '../../src/check/case.ts';
+import { checkKernelCases, checkReferences, choiceText } from '../../src/check/check-kernels.ts';
+import { FOLDING } from '../../src/check/choose.ts';
+import { kernelFamilies } from '../../src/check/families.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { allKernels } from '../../src/kernels/index.ts';
+import { Random } from '../../src/random.ts';
+import { choices, choicesOf } from '../support/choices.ts';
+import { testRuns, testSeed, useGpu } from '../support/gpu.ts';
 
-const suites = {
-  conv2d: conv2dCases,
-  gemm: gemmCases,
-  add: addCases,
-  affine: affineCases,
-  augment: augmentCases,
-  avgpool: averagePoolCases,
-  bias: biasCases,
-  clip: clipCases,
-  concat: concatCases,
-  'correct-count': correctCountCases,
-  dropout: dropoutCases,
-  linear: linearCases,
-  lrn: lrnCases,
-  maxpool: maxPoolCases,
-  relu: reluCases,
-  sgdm: sgdmCases,
-  softmax: softmaxCases,
-  'softmax-loss': softmaxLossCases,
-  strips: stripCases,
-};
-
-for (const [name, cases] of Object.entries(suites)) {
-  describe(`kernels: ${name} (seed ${testSeed})`, () => {
-    const gpu = useGpu();
-    for (const testCase of cases(testSeed)) it(testCase.name, () => checkCase(gpu(), testCase));
-  });
+/** What is wrong, a line each. */
+async function problemsOf(gpu: Gpu, cases: readonly KernelCase[]): Promise<string[]> {
+  const findings = await checkKernelCases(gpu, cases);
+  return [
+    ...findings.flatMap(({ testCase, choice, problem }) =>
+      problem === undefined ? [] : [`${describeKernelCase(testCase)} [${choiceText(choice)}] ${problem}`],
+    ),
+    ...(checkReferences(cases, testSeed)?.problems ?? []),
+  ];
 }
 
-describe(`kernels in dispatches folded into two dimensions (seed ${testSeed})`, () => {
-  // 15 workgroups in a dimension: rows that do not come out even, threads and workgroups beyond the last element.
-  const gpu = useGpu({ limits: { maxWorkgroups: 15 } });
-  for (const cases of [affineCases, augmentCases, biasCases, lrnCases]) {
-    for (const testCase of cases(testSeed)) it(testCase.name, () => checkCase(gpu(), testCase));
+const gpu = useGpu();
+// Rows that do not come out even, threads and workgroups beyond the last element.
+const foldedGpu = useGpu({ limits: FOLDING });
+
+describe.each(kernelFamilies.map((family) => ({ names: family.names.join(', '), family })))('$names', ({ family }) => {
+  it(`computes its examples (seed ${testSeed})`, async () => {
+    const cases = family.examples(new Random(testSeed));
+    expect(new Set(cases.map(({ name }) => name))).toEqual(new Set(family.names));
+    expect(await problemsOf(gpu(), cases)).toEqual([]);
+    expect(await problemsOf(foldedGpu(), cases)).toEqual([]);
+  });
+
+  it('computes whatever case is drawn', async () => {
+    await fc.assert(
+      fc.asyncProperty(choices, fc.nat(), fc.boolean(), async (list, seed, folded) => {
+        const cases = family.draw(choicesOf(list), new Random(seed));
+        expect(await problemsOf(folded ? foldedGpu() : gpu(), cases)).toEqual([]);
+      }),
+      { seed: testSeed, numRuns: 25 * testRuns },
+    );
+  });
+});
+
+it(`draws no case too large for the small limits (seed ${testSeed})`, () => {
+  for (const family of kernelFamilies) {
+    for (let seed = testSeed; seed < testSeed + 200; seed++) {
+      for (const one of drawKernelCases(family, seed)) {
+        const { kernel, params } = one;
+        const sizes = kernel.variants.map((variant) => variant.workgroups(params, variant.configurations[0]));
+        expect(Math.max(...sizes), `${describeKernelCase(one)}, seed ${seed}`).toBeLessThanOrEqual(15 ** 2);
+      }
+    }
   }
+});
+
+it('has a case of every kernel', () => {
+  const random = new Random(testSeed);
+  const checked = kernelFamilies.flatMap((family) => family.examples(random).map(({ kernel }) => kernel.name));
+  expect(new Set(checked)).toEqual(new Set(allKernels.keys()));
 });

@@ -1,87 +1,69 @@
-/** The references' derivatives against central differences of the references' own forward, in float64. */
-import { describe, it } from 'vitest';
-import { poolOutput } from '../../src/kernels/pooling.ts';
-import { Random } from '../cases/case.ts';
-import * as lrn from '../reference/lrn.ts';
-import * as pooling from '../reference/pooling.ts';
-import * as softmax from '../reference/softmax.ts';
+/** The float64 references: their derivatives against differences, and by hand. */
+import { describe, expect, it } from 'vitest';
+import { drawKernelCases } from '../../src/check/case.ts';
+import { checkDerivative, DERIVATIVE_TOLERANCE } from '../../src/check/derivative.ts';
+import { kernelFamilies } from '../../src/check/families.ts';
+import * as lrn from '../../src/check/reference/lrn.ts';
+import * as pooling from '../../src/check/reference/pooling.ts';
+import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed } from '../support/gpu.ts';
 
-const normals = (random: Random, count: number) => Array.from({ length: count }, () => random.normal());
-
-/** d/dx of sum over i of dy[i] f(x)[i]. */
-function differences(f: (x: number[]) => number[], x: readonly number[], dy: readonly number[]): number[] {
-  const step = 1e-5;
-  const loss = (values: number[]) => f(values).reduce((sum, value, i) => sum + dy[i] * value, 0);
-  return x.map((value, i) => {
-    const [above, below] = [[...x], [...x]];
-    above[i] = value + step;
-    below[i] = value - step;
-    return (loss(above) - loss(below)) / (2 * step);
-  });
-}
-
-const tolerance = { absolute: 1e-7, relative: 1e-6 };
-
 describe(`derivatives of the references (seed ${testSeed})`, () => {
-  const random = new Random(testSeed, 1);
+  const seeds = Array.from({ length: 20 }, (_, i) => testSeed + i);
+  const claims = kernelFamilies.flatMap((family) =>
+    seeds.flatMap((seed) => drawKernelCases(family, seed).filter(({ derivative }) => derivative !== undefined)),
+  );
+  const names = [...new Set(claims.map(({ name }) => name))].sort();
 
-  for (const size of [1, 2, 3, 4, 5, 7, 20]) {
-    it(`lrn, size ${size}`, () => {
-      const p = { batch: 1, channels: 8, plane: 2, size, alpha: 1, beta: 0.75, bias: 1 };
-      const [x, dy] = [normals(random, 16), normals(random, 16)];
-      expectClose(
-        lrn.lrnBackward(p, x, dy),
-        differences((values) => lrn.lrn(p, values), x, dy),
-        tolerance,
-      );
+  it('are claimed by every kernel that computes a derivative', () => {
+    expect(names).toEqual([
+      'affine/backward',
+      'avgpool/backward',
+      'bias/gradient',
+      'clip/backward',
+      'conv2d/filter-gradient',
+      'conv2d/input-gradient',
+      'dropout/backward',
+      'lrn/backward',
+      'maxpool/backward',
+      'relu/backward',
+      'softmax-loss/backward',
+      'softmax/backward',
+    ]);
+  });
+
+  it.each(names)('%s is what differences of its forward show', (name) => {
+    for (const { derivative, description } of claims.filter((claim) => claim.name === name)) {
+      const { error, kinks, directions } = checkDerivative(derivative!, new Random(testSeed));
+      expect(kinks, description).toBeLessThan(directions);
+      expect(error, description).toBeLessThan(DERIVATIVE_TOLERANCE);
+    }
+  });
+});
+
+describe('differences in float64', () => {
+  const [at, upstream] = [
+    [0.3, -1.2, 2],
+    [1, -0.5, 2],
+  ];
+  const square = (x: Float64Array) => x.map((value) => value * value);
+
+  it('find a derivative that is 0.01 % off in one element', () => {
+    const claim = (factor: number) => ({
+      at,
+      upstream,
+      forward: square,
+      gradient: () => at.map((value, i) => 2 * value * upstream[i] * (i === 1 ? factor : 1)),
     });
-  }
-
-  const shape = {
-    batch: 1,
-    channels: 2,
-    height: 7,
-    width: 6,
-    kernel: [3, 2],
-    strides: [2, 3],
-    pads: [1, 0, 2, 1],
-    dilations: [1, 1],
-    ceilMode: true,
-  } as const;
-  const pool = { ...shape, output: poolOutput(shape) };
-  const windows = 2 * pool.output[0] * pool.output[1];
-
-  it('max pooling', () => {
-    const [x, dy] = [normals(random, 84), normals(random, windows)];
-    const expected = differences((values) => pooling.maxPool(pool, values).y, x, dy);
-    expectClose(pooling.maxPoolBackward(pool, x, dy), expected, tolerance);
+    expect(checkDerivative(claim(1), new Random(1)).error).toBeLessThan(1e-9);
+    expect(checkDerivative(claim(1.0001), new Random(1)).error).toBeGreaterThan(DERIVATIVE_TOLERANCE);
   });
 
-  it.each([false, true])('average pooling, padding counted: %s', (counted) => {
-    const [x, dy] = [normals(random, 84), normals(random, windows)];
-    const expected = differences((values) => pooling.averagePool(pool, values, counted), x, dy);
-    expectClose(pooling.averagePoolBackward(pool, dy, counted), expected, tolerance);
-  });
-
-  it('softmax', () => {
-    const [x, dy] = [normals(random, 15), normals(random, 15)];
-    const expected = differences((values) => softmax.softmax(values, 5), x, dy);
-    expectClose(softmax.softmaxBackward(softmax.softmax(x, 5), dy, 5), expected, tolerance);
-  });
-
-  it('weighted cross-entropy', () => {
-    const x = normals(random, 15);
-    const [labels, weights] = [
-      [4, 0, 1],
-      [0.5, 2, 1, 1, 3],
-    ];
-    const loss = (values: number[]) => [
-      softmax.weightedMean(softmax.crossEntropies(values, labels, 5), labels, weights).loss,
-    ];
-    const expected = differences(loss, x, [1]);
-    expectClose(softmax.crossEntropyBackward(x, labels, weights, 5), expected, tolerance);
+  it('report a kink and do not judge there', () => {
+    const forward = (x: Float64Array) => x.map(Math.abs);
+    const claim = { at: [0, 0], upstream: [1, 1], forward, gradient: () => [1, 1] };
+    expect(checkDerivative(claim, new Random(1))).toEqual({ error: 0, kinks: 2, directions: 2 });
   });
 });
 

@@ -16,3 +16,6 @@ export function useGpu(options: OpenOptions = {}): () => Gpu {
 
 /** The seed of this run's random shapes: FROSTLINE_TEST_SEED repeats a failure, else a fixed one. */
 export const testSeed = Number(process.env['FROSTLINE_TEST_SEED'] ?? 20250717);
+
+/** How many times as many random cases as usual: FROSTLINE_TEST_RUNS, for the long tests. */
+export const testRuns = Number(process.env['FROSTLINE_TEST_RUNS'] ?? 1);

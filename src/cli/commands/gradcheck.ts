@@ -1,11 +1,14 @@
 import { z } from 'zod';
+import type { Denormals } from '../../check/denormals.ts';
+import type { KernelRow } from '../../check/kernel-rows.ts';
 import { FrostlineError } from '../../errors.ts';
+import type { Gpu, Limits } from '../../gpu/device.ts';
 import type { GradcheckReport } from '../../graph/gradcheck.ts';
-import { defineCommand } from '../command.ts';
+import { adapterOption, openAdapter } from '../adapter.ts';
+import { type Context, defineCommand } from '../command.ts';
 
 /** What was checked under one name: an operation with its cases, or a model. */
-interface Row {
-  readonly part: 'ops' | 'models';
+interface GradientRow {
   readonly name: string;
   readonly cases: number;
   /** inputs and samples that were compared, and samples left out for a kink */
@@ -22,120 +25,224 @@ interface Failure {
   readonly seed: number;
   /** shapes and options */
   readonly case: string;
-  readonly problems: readonly string[];
-  /** the command that repeats this case alone */
-  readonly repeat: string;
+  readonly problem: string;
 }
 
+type Part = 'kernels' | 'ops' | 'models';
+type Row = ({ readonly part: 'kernels' } & KernelRow) | ({ readonly part: 'ops' | 'models' } & GradientRow);
+
+/** Work that gives rows. */
 interface Job {
-  readonly part: Row['part'];
-  readonly name: string;
+  readonly part: Part;
+  /** what the filter is compared with; a family of kernels has several */
+  readonly names: readonly string[];
+  /** random cases unless --cases says otherwise */
   readonly cases: number;
-  check(seed: number): Promise<{ report: GradcheckReport; description: string }>;
+  run(names: readonly string[], range: { seed: number; count: number }): Promise<Row[]>;
 }
 
 export const command = defineCommand({
   description:
-    'Checks every derivative on the adapter: what backward computes against differences of forward. ops: every operation on random shapes, by single elements and by directions; models: AlexNet, the small AlexNet and VGG16 at small width, by directions over each parameter. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
+    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions; models: AlexNet, the small AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, everything is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
   arguments: z.object({
-    part: z.enum(['ops', 'models']).optional().describe('what to check; both where it is left out'),
+    part: z.enum(['kernels', 'ops', 'models']).optional().describe('what to check; all where it is left out'),
   }),
   options: z.object({
-    filter: z.string().optional().describe('only operations and models of this name, or with this in their name'),
+    filter: z.string().optional().describe('only kernels, operations and models of this name, or with this in it'),
     seed: z.int().min(0).default(1).describe('of the first case; the next ones count up'),
-    cases: z.int().min(1).optional().describe('random cases an operation (20) and draws a model (1)'),
-    adapter: z.string().optional().describe("auto, hardware, software, embedded, or part of an adapter's name"),
+    cases: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('random cases a kernel (50) and an operation (20), and draws a model (1)'),
+    adapter: adapterOption,
   }),
   json: true,
   examples: [
     { what: 'everything', line: '' },
+    { what: 'one kernel thoroughly, in all its variants', line: 'kernels --filter conv2d/forward --cases 1000' },
     { what: 'one operation thoroughly', line: 'ops --filter conv2d --cases 500' },
     { what: 'for another program', line: 'models --json' },
   ],
   async run({ part, filter, seed, cases, adapter }, context) {
-    const [{ Gpu }, { gradcheck }, operations, models] = await Promise.all([
-      import('../../gpu/device.ts'),
-      import('../../graph/gradcheck.ts'),
-      import('../../graph/cases.ts'),
-      import('../../models/gradcheck.ts'),
-    ]);
-    const gpu = await Gpu.open({ adapter });
-    context.defer(() => gpu.destroy());
-    const jobs: Job[] = [
-      ...operations.operationCases.map((family) => ({
-        part: 'ops' as const,
-        name: family.operation,
-        cases: cases ?? 20,
-        async check(caseSeed: number) {
-          const drawn = operations.drawCase(family, caseSeed);
-          const report = await gradcheck(gpu, drawn.build, drawn.inputs, { seed: caseSeed, raiseException: false });
-          return { report, description: operations.describeCase(drawn) };
-        },
-      })),
-      ...[...models.checkedModels].map(([name, make]) => ({
-        part: 'models' as const,
-        name,
-        cases: cases ?? 1,
-        async check(caseSeed: number) {
-          const options = { seed: caseSeed, raiseException: false };
-          return { report: await models.gradcheckNetwork(gpu, make(caseSeed), options), description: name };
-        },
-      })),
-    ];
-    const chosen = choose(jobs, part, filter);
-    context.note(`checking on ${gpu.describe()}`);
+    const gpu = await openAdapter(adapter, context);
+    const jobs = [
+      ...(await kernelJobs(gpu, adapter, context)),
+      ...(await operationJobs(gpu, adapter, context)),
+      ...(await modelJobs(gpu, context)),
+    ].filter((job) => part === undefined || job.part === part);
     const rows: Row[] = [];
-    for (const job of chosen) {
-      const row = await runJob(job, seed, context.signal);
-      rows.push(row);
-      for (const failure of row.failures) {
-        context.checkFailed(`${job.name}, seed ${failure.seed}: ${failure.case}\n${failure.problems.join('\n')}`);
-        context.note(`repeat it with: ${failure.repeat}`);
-      }
+    for (const { job, names } of choose(jobs, filter)) {
       if (context.signal.aborted) return;
+      const found = await job.run(names, { seed, count: cases ?? job.cases });
+      rows.push(...found);
+      for (const row of found) for (const failure of row.failures) report(row, failure, context);
     }
-    if (context.json) return context.printJson({ adapter: gpu.name, kind: gpu.kind, seed, rows });
-    context.print(await tableOf(rows));
+    const { probeDenormals } = await import('../../check/denormals.ts');
+    const denormals = await probeDenormals(gpu);
+    if (context.json) return context.printJson({ adapter: gpu.name, kind: gpu.kind, denormals, seed, rows });
+    const kernels = rows.filter((row) => row.part === 'kernels');
+    const gradients = rows.filter((row) => row.part !== 'kernels');
+    if (kernels.length > 0) context.print(await kernelTable(kernels, denormals));
+    if (gradients.length > 0) context.print(await gradientTable(gradients));
   },
 });
 
-function choose(jobs: readonly Job[], part: string | undefined, filter: string | undefined): readonly Job[] {
-  const inPart = jobs.filter((job) => part === undefined || job.part === part);
-  if (filter === undefined) return inPart;
-  const exact = inPart.filter(({ name }) => name === filter);
-  const found = exact.length > 0 ? exact : inPart.filter(({ name }) => name.includes(filter));
-  if (found.length > 0) return found;
-  throw new FrostlineError(
-    `--filter: nothing is called '${filter}'; there are ${inPart.map(({ name }) => name).join(', ')}`,
-  );
+function report({ part, name }: Row, failure: Failure, context: Context): void {
+  context.checkFailed(`${name}, seed ${failure.seed}: ${failure.case}\n${failure.problem}`);
+  context.note(`repeat it with: frostline gradcheck ${part} --filter ${name} --seed ${failure.seed} --cases 1`);
 }
 
-async function runJob({ part, name, cases, check }: Job, seed: number, signal: AbortSignal): Promise<Row> {
+/** The device for a seed: every other one's has small limits. It is opened when first asked for. */
+function alternating(gpu: Gpu, adapter: string | undefined, limits: Partial<Limits>, context: Context) {
+  let opened: Promise<Gpu> | undefined;
+  return async () => {
+    const { Gpu } = await import('../../gpu/device.ts');
+    if (opened === undefined) {
+      opened = Gpu.open({ adapter, limits });
+      const first = await opened;
+      context.defer(() => first.destroy());
+    }
+    const small = await opened;
+    return (seed: number) => (seed % 2 === 0 ? gpu : small);
+  };
+}
+
+async function kernelJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
+  const [{ kernelFamilies }, { kernelRows }, { FOLDING }] = await Promise.all([
+    import('../../check/families.ts'),
+    import('../../check/kernel-rows.ts'),
+    import('../../check/choose.ts'),
+  ]);
+  const devices = alternating(gpu, adapter, FOLDING, context);
+  return kernelFamilies.map((family) => ({
+    part: 'kernels',
+    names: family.names,
+    cases: 50,
+    async run(names, range) {
+      const rows = await kernelRows(await devices(), family, { names, ...range, signal: context.signal });
+      return rows.map((row) => ({ part: 'kernels', ...row }));
+    },
+  }));
+}
+
+async function operationJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
+  const [{ gradcheck }, { operationCases, drawCase, describeCase }] = await Promise.all([
+    import('../../graph/gradcheck.ts'),
+    import('../../graph/cases.ts'),
+  ]);
+  // 960 values a binding: windows of images, of filters, of both.
+  const devices = alternating(gpu, adapter, { maxBinding: 4096, maxWorkgroups: 7 }, context);
+  return operationCases.map((family) => ({
+    part: 'ops',
+    names: [family.operation],
+    cases: 20,
+    async run([name], range) {
+      const deviceOf = await devices();
+      const row = await gradientRow(name, range, context.signal, async (seed) => {
+        const drawn = drawCase(family, seed);
+        const options = { seed, raiseException: false };
+        return {
+          report: await gradcheck(deviceOf(seed), drawn.build, drawn.inputs, options),
+          description: describeCase(drawn),
+        };
+      });
+      return [{ part: 'ops', ...row }];
+    },
+  }));
+}
+
+async function modelJobs(gpu: Gpu, context: Context): Promise<Job[]> {
+  const { checkedModels, gradcheckNetwork } = await import('../../models/gradcheck.ts');
+  return [...checkedModels].map(([model, make]) => ({
+    part: 'models',
+    names: [model],
+    cases: 1,
+    async run([name], range) {
+      const row = await gradientRow(name, range, context.signal, async (seed) => ({
+        report: await gradcheckNetwork(gpu, make(seed), { seed, raiseException: false }),
+        description: name,
+      }));
+      return [{ part: 'models', ...row }];
+    },
+  }));
+}
+
+/** The jobs whose names the filter finds, exact names before parts of names, and which of their names it finds. */
+function choose(jobs: readonly Job[], filter: string | undefined) {
+  const chosen = (test: (name: string) => boolean) =>
+    jobs.map((job) => ({ job, names: job.names.filter(test) })).filter(({ names }) => names.length > 0);
+  if (filter === undefined) return chosen(() => true);
+  const exact = chosen((name) => name === filter);
+  const found = exact.length > 0 ? exact : chosen((name) => name.includes(filter));
+  if (found.length > 0) return found;
+  const all = jobs.flatMap(({ names }) => names);
+  throw new FrostlineError(`--filter: nothing is called '${filter}'; there are ${all.join(', ')}`);
+}
+
+async function gradientRow(
+  name: string,
+  { seed, count }: { seed: number; count: number },
+  signal: AbortSignal,
+  check: (seed: number) => Promise<{ report: GradcheckReport; description: string }>,
+): Promise<GradientRow> {
   const reports: GradcheckReport[] = [];
   const failures: Failure[] = [];
-  for (let i = 0; i < cases && !signal.aborted; i++) {
+  for (let i = 0; i < count && !signal.aborted; i++) {
     const { report, description } = await check(seed + i);
     reports.push(report);
-    if (report.passed) continue;
-    const repeat = `frostline gradcheck ${part} --filter ${name} --seed ${seed + i} --cases 1`;
-    failures.push({ seed: seed + i, case: description, problems: report.problems, repeat });
+    if (!report.passed) failures.push({ seed: seed + i, case: description, problem: report.problems.join('\n') });
   }
   const inputs = reports.flatMap((report) => report.inputs);
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
   return {
-    part,
     name,
     cases: reports.length,
     samples: sum(inputs.map(({ samples }) => samples)),
     kinks: sum(inputs.map(({ kinks }) => kinks)),
-    maxAbsoluteError: Math.max(0, ...inputs.map(({ maxAbsoluteError }) => maxAbsoluteError)),
-    worstRatio: Math.max(0, ...inputs.map(({ worst }) => worst?.ratio ?? 0)),
+    maxAbsoluteError: largest(inputs.map(({ maxAbsoluteError }) => maxAbsoluteError)),
+    worstRatio: largest(inputs.map(({ worst }) => worst?.ratio ?? 0)),
     tolerance: { atol: reports[0]?.atol ?? 0, rtol: reports[0]?.rtol ?? 0 },
     failures,
   };
 }
 
-async function tableOf(rows: readonly Row[]): Promise<string> {
+const verdict = (failures: readonly Failure[]) =>
+  failures.length === 0 ? 'passed' : `${new Set(failures.map(({ seed }) => seed)).size} failed`;
+
+/** Errors in units of 2^-24 of the sum of the terms' sizes. */
+async function kernelTable(rows: readonly KernelRow[], { read, written }: Denormals): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const table = new Table({
+    head: ['kernel', 'variant', 'texts', 'cases', 'error', 'allowed', 'reference', ''],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { name, variant, configurations, cases, error, units, reference, failures } of rows) {
+    table.push([
+      name,
+      variant,
+      configurations,
+      cases,
+      error === 0 ? '0' : error.toPrecision(3),
+      units === 0 ? 'exact' : units.toPrecision(3),
+      reference === undefined
+        ? ''
+        : reference.error.toExponential(1) + (reference.kinks > 0 ? `, ${reference.kinks} kinks` : ''),
+      verdict(failures),
+    ]);
+  }
+  const keeps = (kept: boolean) => (kept ? 'kept' : 'taken for 0');
+  return [
+    table.toString(),
+    "error, allowed: of the result nearest to its bound, in units of 2^-24 of the sum of its terms' sizes",
+    'reference: float64 derivative against float64 differences, relative; directions left out for a kink',
+    `denormals on this adapter: ${keeps(read)} as operands, ${keeps(written)} as results; both are allowed`,
+  ].join('\n');
+}
+
+async function gradientTable(rows: readonly (GradientRow & { part: string })[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const table = new Table({
     head: ['', '', 'cases', 'samples', 'kinks', 'largest error', 'of what is allowed', 'atol + rtol', ''],
@@ -152,7 +259,7 @@ async function tableOf(rows: readonly Row[]): Promise<string> {
       row.maxAbsoluteError.toExponential(1),
       `${(100 * row.worstRatio).toPrecision(2)} %`,
       `${row.tolerance.atol} + ${row.tolerance.rtol}`,
-      row.failures.length === 0 ? 'passed' : `${row.failures.length} failed`,
+      verdict(row.failures),
     ]);
   }
   return table.toString();

@@ -109,9 +109,9 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           const image = rows(emit.value(x), imageBytes, images);
           const b = bias === undefined ? w : rows(emit.value(bias), 4, at);
           const y = outputs(emit.value(emit.output), images, at);
-          const strips = at.count === filters ? planForward(emit.gpu, part, bias !== undefined) : undefined;
-          if (strips !== undefined) emitStrips(emit, strips, { image, w, bias: b, y });
-          else {
+          if (at.count === filters && stripsPay(emit.gpu, part)) {
+            emitStrips(emit, planForward(emit.gpu, part, bias !== undefined), { image, w, bias: b, y });
+          } else {
             const params = { ...conv2dForward(part, bias !== undefined), c_item: whole };
             emit.run(contraction, params, { a: w, b: image, bias: b, c: y });
           }
@@ -124,13 +124,13 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         const db = bias === undefined ? undefined : emit.gradient(2);
         eachWindow(emit, (part, images, at) => {
           const dyView = outputs(dy, images, at);
-          const undivided = at.count === filters;
+          const inStrips = at.count === filters && stripsPay(emit.gpu, part);
           if (dx !== undefined) {
             const w = rows(emit.value(weight), filterBytes, at);
             const y = rows(dx, imageBytes, images);
-            const strips = undivided ? planInputGradient(emit.gpu, part) : undefined;
-            if (strips !== undefined) emitStrips(emit, strips, { image: dyView, w, bias: w, y });
-            else {
+            if (inStrips && strides.every((stride) => stride === 1)) {
+              emitStrips(emit, planInputGradient(emit.gpu, part), { image: dyView, w, bias: w, y });
+            } else {
               const params = { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0 };
               emit.run(contraction, params, { a: w, b: dyView, bias: w, c: y });
             }
@@ -138,8 +138,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           if (dw !== undefined) {
             const image = rows(emit.value(x), imageBytes, images);
             const y = rows(dw, filterBytes, at);
-            const strips = undivided ? planFilterGradient(emit.gpu, part, images.first > 0) : undefined;
-            if (strips !== undefined) {
+            if (inStrips) {
+              const strips = planFilterGradient(part, images.first > 0);
               emit.run(conv2dStripsFilterGradient, strips.run, {
                 dy: emitPad(emit, strips.padDy, dyView),
                 x: emitPad(emit, strips.padX, image),

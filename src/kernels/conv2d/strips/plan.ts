@@ -71,9 +71,8 @@ const lineOf = (columns: number, stride: number, window: number) => Math.ceil(((
 const padded = (params: PadParams): Padded => ({ params, bytes: 16 * params.items * params.out_height * params.line });
 const upTo = (count: number, multiple: number) => Math.ceil(count / multiple) * multiple;
 
-/** y = x * w, or nothing where the general contraction serves better. */
-export function planForward(capabilities: Capabilities, shape: Conv2dShape, hasBias: boolean): StripPlan | undefined {
-  if (!stripsPay(capabilities, shape)) return undefined;
+/** y = x * w. */
+export function planForward(capabilities: Capabilities, shape: Conv2dShape, hasBias: boolean): StripPlan {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const perGroup = channels / groups;
@@ -97,8 +96,7 @@ export function planForward(capabilities: Capabilities, shape: Conv2dShape, hasB
  * dx from dy: with stride 1, dx[c, iy, ix] = sum over f, ky, kx of w[f, c, ky, kx] dy[f, iy + p - ky, ix + p - kx] is a
  * convolution of dy in a frame of kernel - 1 - p zeros with the turned kernel.
  */
-export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape): StripPlan | undefined {
-  if (!stripsPay(capabilities, shape) || shape.strides.some((stride) => stride !== 1)) return undefined;
+export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape): StripPlan {
   const { batch, channels, height, width, filters, kernel, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const perGroup = channels / groups;
@@ -171,12 +169,7 @@ function plan(
 }
 
 /** dw from x and dy. */
-export function planFilterGradient(
-  capabilities: Capabilities,
-  shape: Conv2dShape,
-  accumulate: boolean,
-): StripFilterPlan | undefined {
-  if (!stripsPay(capabilities, shape)) return undefined;
+export function planFilterGradient(shape: Conv2dShape, accumulate: boolean): StripFilterPlan {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const whole = upTo(columns, STRIP);

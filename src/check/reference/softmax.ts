@@ -11,7 +11,10 @@ function logSumExp(row: readonly number[]): number {
 }
 
 export function softmax(x: ArrayLike<number>, columns: number): number[] {
-  return rowsOf(x, columns).flatMap((row) => row.map((value) => Math.exp(value - logSumExp(row))));
+  return rowsOf(x, columns).flatMap((row) => {
+    const total = logSumExp(row);
+    return row.map((value) => Math.exp(value - total));
+  });
 }
 
 /** By the Jacobian dy[j]/dx[i] = y[j] ([i = j] - y[i]). */
@@ -20,6 +23,15 @@ export function softmaxBackward(y: ArrayLike<number>, dy: ArrayLike<number>, col
   return rowsOf(y, columns).flatMap((row, n) =>
     row.map((yi, i) => row.reduce((sum, yj, j) => sum + upstream[n][j] * yj * ((i === j ? 1 : 0) - yi), 0)),
   );
+}
+
+/** The sum of the absolute values of the terms of the kernel's form, y[i] (dy[i] - sum over j of dy[j] y[j]). */
+export function softmaxBackwardSizes(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {
+  const upstream = rowsOf(dy, columns);
+  return rowsOf(y, columns).flatMap((row, n) => {
+    const dot = row.reduce((sum, yj, j) => sum + Math.abs(upstream[n][j] * yj), 0);
+    return row.map((yi, i) => Math.abs(yi) * (Math.abs(upstream[n][i]) + dot));
+  });
 }
 
 export function crossEntropies(logits: ArrayLike<number>, labels: ArrayLike<number>, columns: number): number[] {
@@ -32,22 +44,8 @@ export function weightedMean(losses: readonly number[], labels: ArrayLike<number
   return { loss: losses.reduce((sum, loss, n) => sum + weights[n] * loss, 0) / weightSum, weightSum };
 }
 
-/** Derivative of the weighted mean loss for the logits. */
-export function crossEntropyBackward(
-  logits: ArrayLike<number>,
-  labels: ArrayLike<number>,
-  classWeights: ArrayLike<number>,
-  columns: number,
-): number[] {
-  const weightSum = Array.from(labels, (label) => classWeights[label]).reduce((a, b) => a + b);
-  return softmax(logits, columns).map((probability, at) => {
-    const label = labels[Math.floor(at / columns)];
-    return (classWeights[label] / weightSum) * (probability - (at % columns === label ? 1 : 0));
-  });
-}
-
 /** The first of the largest; a NaN counts as largest. */
 export function argMax(row: readonly number[]): number {
   const nan = row.findIndex(Number.isNaN);
-  return nan >= 0 ? nan : row.indexOf(Math.max(...row));
+  return nan >= 0 ? nan : row.indexOf(row.reduce((a, b) => Math.max(a, b)));
 }

@@ -39,19 +39,32 @@ export function lrn(p: Lrn, x: ArrayLike<number>): number[] {
   });
 }
 
-export function lrnBackward(p: Lrn, x: ArrayLike<number>, dy: ArrayLike<number>): number[] {
+/** s of each value. */
+export function scales(p: Lrn, x: ArrayLike<number>): number[] {
   return perPixel(p, (take) => {
     const column = take(x);
-    const upstream = take(dy);
-    const s = column.map((_, c) => scale(p, column, c));
-    return column.map((value, c) =>
-      column.reduce((sum, other, j) => {
-        const own = j === c ? s[j] ** -p.beta : 0;
-        const through = inWindow(p, j, c)
-          ? -p.beta * other * s[j] ** (-p.beta - 1) * ((2 * p.alpha) / p.size) * value
-          : 0;
-        return sum + upstream[j] * (own + through);
-      }, 0),
-    );
+    return column.map((_, c) => scale(p, column, c));
   });
 }
+
+/** dL/dx, and the sum of the absolute values of its terms. */
+export function lrnBackwardTerms(p: Lrn, x: ArrayLike<number>, dy: ArrayLike<number>) {
+  const terms = (size: (value: number) => number) =>
+    perPixel(p, (take) => {
+      const column = take(x);
+      const upstream = take(dy);
+      const s = column.map((_, c) => scale(p, column, c));
+      return column.map((value, c) =>
+        column.reduce((sum, other, j) => {
+          const own = j === c ? s[j] ** -p.beta : 0;
+          const through = inWindow(p, j, c)
+            ? -p.beta * other * s[j] ** (-p.beta - 1) * ((2 * p.alpha) / p.size) * value
+            : 0;
+          return sum + size(upstream[j] * own) + size(upstream[j] * through);
+        }, 0),
+      );
+    });
+  return { values: terms((value) => value), magnitudes: terms(Math.abs) };
+}
+
+export const lrnBackward = (p: Lrn, x: ArrayLike<number>, dy: ArrayLike<number>) => lrnBackwardTerms(p, x, dy).values;

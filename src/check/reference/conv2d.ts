@@ -1,5 +1,5 @@
 /** Float64 convolution and derivatives, written from the definition: every product is visited once. */
-import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
+import type { Conv2dShape } from '../../kernels/conv2d/shape.ts';
 
 /** Calls `visit` with the flat indices of y, x and w for every product of the convolution. */
 function products(s: Conv2dShape, visit: (y: number, x: number, w: number) => void): void {

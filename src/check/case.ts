@@ -1,0 +1,71 @@
+/**
+ * One case object a kernel and shape: the same for the tests, `frostline gradcheck kernels` and the mutation check. Its
+ * reference is plain float64 code that shares nothing with the kernel; where the kernel computes a derivative, the
+ * reference is itself checked by differences of the float64 forward.
+ *
+ * A family draws the cases of kernels that belong together, forward and backward of one shape.
+ */
+import type { Choice, Kernel } from '../kernels/kernel.ts';
+import type { Words } from '../kernels/run.ts';
+import type { Random } from '../random.ts';
+import { type Choose, drawing } from './choose.ts';
+import type { DerivativeClaim } from './derivative.ts';
+import type { Expected } from './expected.ts';
+import { chooseKind, type Kind } from './values.ts';
+
+export interface KernelCase {
+  /** what is computed, by the kernel's own name or, where one kernel serves many, the use's: `conv2d/forward` */
+  readonly name: string;
+  /** shapes and options */
+  readonly description: string;
+  readonly kernel: Kernel;
+  readonly params: Readonly<Record<string, number>>;
+  /** contents of the bindings that are read */
+  readonly inputs: Readonly<Record<string, Words>>;
+  /** bindings that are written: a length, or contents where the kernel updates in place */
+  readonly outputs: Readonly<Record<string, number | Words>>;
+  /** the expected contents of every output */
+  reference(): Record<string, Expected>;
+  /** where the reference is a derivative: of what */
+  readonly derivative?: DerivativeClaim;
+  /** the choices that compute this case, where not all do */
+  applies?(choice: Choice): boolean;
+}
+
+export interface KernelFamily {
+  /** names of the cases it draws */
+  readonly names: readonly string[];
+  /** One shape's cases, one or more a name. */
+  draw(choose: Choose, random: Random): KernelCase[];
+  /** The shapes that must always be looked at, with values by `random`. */
+  examples(random: Random): KernelCase[];
+}
+
+/** What a case is called in messages. */
+export const describeKernelCase = ({ name, description }: KernelCase) => `${name} ${description}`;
+
+/** The family's cases of a seed, the same on every machine. */
+export function drawKernelCases(family: KernelFamily, seed: number): KernelCase[] {
+  return family.draw(...drawing(seed));
+}
+
+interface FamilyDefinition<Shape> {
+  readonly names: readonly string[];
+  /** corners of the text, shapes of real networks in small */
+  readonly examples: readonly Shape[];
+  shape(choose: Choose): Shape;
+  cases(shape: Shape, kind: Kind, random: Random): KernelCase[];
+}
+
+/** A family by its shapes. One drawn case in five has the shape of an example, with other values. */
+export function defineFamily<Shape>({ names, examples, shape, cases }: FamilyDefinition<Shape>): KernelFamily {
+  return {
+    names,
+    draw(choose, random) {
+      const kind = chooseKind(choose);
+      const drawn = choose(0, 4) === 4 ? examples[choose(0, examples.length - 1)] : shape(choose);
+      return cases(drawn, kind, random);
+    },
+    examples: (random) => examples.flatMap((example) => cases(example, 'normal', random)),
+  };
+}

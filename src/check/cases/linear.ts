@@ -1,0 +1,166 @@
+/** The fully connected layer's kernels; rows of y and dy are longer than the window of outputs that is worked on. */
+import { linearForward } from '../../kernels/linear/forward.ts';
+import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
+import { linearUpdate } from '../../kernels/linear/update.ts';
+import { packStep } from '../../kernels/step.ts';
+import { defineFamily, type KernelCase } from '../case.ts';
+import { type Expected, sumsOf } from '../expected.ts';
+import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
+
+interface Shape {
+  readonly batch: number;
+  /** a multiple of four */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** outputs of other windows, between those of this one */
+  readonly gap: number;
+  readonly hasBias: boolean;
+  readonly accumulate: boolean;
+  readonly mask: number;
+}
+
+type Values = ArrayLike<number>;
+
+function sum(count: number, term: (i: number) => number): number {
+  let total = 0;
+  for (let i = 0; i < count; i++) total += term(i);
+  return total;
+}
+
+export const linearFamily = defineFamily<Shape>({
+  names: ['linear/forward', 'linear/input-gradient', 'linear/update'],
+  examples: [
+    // Around the tiles of items, of outputs and of vectors of inputs.
+    [1, 4, 1, 0],
+    [8, 32, 32, 0],
+    [10, 68, 37, 3],
+    [17, 12, 130, 0],
+    [33, 132, 19, 1],
+  ].map(([batch, inputs, outputs, gap], i) => ({
+    batch,
+    inputs,
+    outputs,
+    gap,
+    hasBias: i % 2 === 0,
+    accumulate: i % 2 === 1,
+    mask: 1 + i,
+  })),
+  shape: (choose) => ({
+    batch: choose(0, 5) === 5 ? choose(18, 35) : choose(1, 17),
+    inputs: 4 * (choose(0, 5) === 5 ? choose(15, 35) : choose(1, 9)),
+    outputs: choose(0, 5) === 5 ? choose(30, 70) : choose(1, 20),
+    gap: choose(0, 3),
+    hasBias: choose(0, 1) === 1,
+    accumulate: choose(0, 1) === 1,
+    mask: choose(1, 12) / 2,
+  }),
+  cases({ batch, inputs, outputs, gap, hasBias, accumulate, mask }, kind, random): KernelCase[] {
+    const row = outputs + gap;
+    const length = (batch - 1) * row + outputs;
+    const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
+    const [x, w, bias, dy] = [values(batch * inputs), values(outputs * inputs), values(outputs), values(length)];
+    const [untouched, start, v] = [values(length), values(x.length), values(w.length)];
+    const description = `x=[${batch},${inputs}] w=[${outputs},${inputs}] rows of ${row}`;
+
+    /** y in rows of `row`; what lies between the windows stays. */
+    const forward = (x: Values, w: Values, bias: Values, between: Values) => {
+      const y = Float64Array.from(between);
+      for (let n = 0; n < batch; n++)
+        for (let o = 0; o < outputs; o++) {
+          y[n * row + o] = (hasBias ? bias[o] : 0) + sum(inputs, (i) => x[n * inputs + i] * w[o * inputs + i]);
+        }
+      return y;
+    };
+    const inputGradient = (dy: Values, w: Values) =>
+      Float64Array.from(x, (_, at) =>
+        sum(outputs, (o) => dy[Math.floor(at / inputs) * row + o] * w[o * inputs + (at % inputs)]),
+      );
+    const weightGradient = (dy: Values, x: Values) =>
+      Float64Array.from(w, (_, at) =>
+        sum(batch, (n) => dy[n * row + Math.floor(at / inputs)] * x[n * inputs + (at % inputs)]),
+      );
+
+    // As single precision holds them.
+    const [learningRate, momentum, weightDecay] = Float32Array.of(
+      random.between(1e-5, 0.1),
+      random.between(0, 0.99),
+      random.between(0, 0.1),
+    );
+    const updated = (): Record<string, Expected> => {
+      const rate = learningRate * mask;
+      const gradient = sumsOf((...v) => weightGradient(v[0], v[1]), [dy, x], batch);
+      const rows = Array.from({ length: w.length }, (_, i) => {
+        const velocity = momentum * v[i] - rate * (gradient.values[i] + weightDecay * w[i]);
+        const terms = gradient.magnitudes![i] + weightDecay * Math.abs(w[i]);
+        return { velocity, size: momentum * Math.abs(v[i]) + rate * terms };
+      });
+      const flushed = Array.from(gradient.flushed!, (value) => rate * value + 16 * SMALLEST_NORMAL);
+      const units = batch + 9;
+      const velocities = rows.map(({ velocity }) => velocity);
+      return {
+        v: { values: velocities, magnitudes: rows.map(({ size }) => size), flushed, units },
+        w: {
+          values: velocities.map((velocity, i) => w[i] + velocity),
+          magnitudes: rows.map(({ size }, i) => size + Math.abs(w[i])),
+          flushed,
+          units,
+        },
+      };
+    };
+    return [
+      {
+        name: 'linear/forward',
+        description: description + (hasBias ? '' : ' without bias'),
+        kernel: linearForward,
+        params: { batch, inputs, outputs, y_row: row, has_bias: hasBias ? 1 : 0 },
+        inputs: { x, w, bias },
+        outputs: { y: untouched },
+        reference: () => ({
+          y: sumsOf((...v) => forward(v[0], v[1], v[2], v[3]), [x, w, bias, untouched], inputs + 1),
+        }),
+      },
+      {
+        name: 'linear/input-gradient',
+        description: description + (accumulate ? ' accumulated' : ''),
+        kernel: linearInputGradient,
+        params: { batch, inputs, outputs, dy_row: row, accumulate: accumulate ? 1 : 0 },
+        inputs: { dy, w },
+        outputs: { dx: accumulate ? start : x.length },
+        reference: () => ({
+          dx: sumsOf(
+            (...v) => inputGradient(v[0], v[1]).map((value, i) => value + (accumulate ? v[2][i] : 0)),
+            [dy, w, start],
+            outputs + 1,
+          ),
+        }),
+        derivative:
+          kind === 'normal'
+            ? {
+                at: x,
+                upstream: dy,
+                forward: (at) => forward(at, w, bias, new Float64Array(length)),
+                gradient: () => inputGradient(dy, w),
+              }
+            : undefined,
+      },
+      {
+        name: 'linear/update',
+        description: `${description} mask ${mask}`,
+        kernel: linearUpdate,
+        params: { batch, inputs, outputs, dy_row: row, mask, decay_factor: 1 },
+        inputs: { dy, x, step: packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 }) },
+        outputs: { w, v },
+        reference: updated,
+        derivative:
+          kind === 'normal'
+            ? {
+                at: w,
+                upstream: dy,
+                forward: (at) => forward(x, at, bias, new Float64Array(length)),
+                gradient: () => weightGradient(dy, x),
+              }
+            : undefined,
+      },
+    ];
+  },
+});

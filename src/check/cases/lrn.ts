@@ -1,0 +1,88 @@
+import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
+import { defineFamily, type KernelCase } from '../case.ts';
+import { type Lrn, lrn, lrnBackwardTerms, scales } from '../reference/lrn.ts';
+import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
+
+const shapes: [batch: number, channels: number, plane: number, size: number][] = [
+  [1, 1, 1, 5],
+  [2, 7, 13, 1],
+  [2, 7, 13, 2],
+  [1, 11, 5, 3],
+  [3, 6, 67, 4],
+  [2, 17, 31, 5],
+  [2, 9, 7, 6],
+  [2, 13, 3, 7],
+  [1, 3, 10, 8],
+  [1, 4, 9, 9],
+  [2, 5, 4, 12],
+  [1, 3, 2, 31],
+];
+
+export const lrnFamily = defineFamily<Lrn>({
+  names: ['lrn/forward', 'lrn/backward'],
+  // alpha = 1 makes the neighbours count; the zoo's 1e-4 would hide a wrong window.
+  examples: shapes.map(([batch, channels, plane, size], i) => ({
+    batch,
+    channels,
+    plane,
+    size,
+    alpha: 1,
+    beta: Math.fround(i % 3 === 0 ? 0.6 : 0.75),
+    bias: i % 2 === 0 ? 1 : 2,
+  })),
+  shape: (choose) => ({
+    batch: choose(1, 17),
+    channels: choose(1, 17),
+    plane: choose(1, 13),
+    size: choose(0, 7) === 7 ? choose(10, 25) : choose(1, 9),
+    alpha: choose(0, 8) / 4,
+    beta: choose(0, 1) === 1 ? 0.75 : choose(1, 8) / 8,
+    bias: choose(1, 8) / 4,
+  }),
+  cases(p, kind, random): KernelCase[] {
+    const count = p.batch * p.channels * p.plane;
+    // Values are squared and multiplied by one another.
+    const values = () => valuesOf(random, kind, count, { decades: 12, instead: 'tiny' });
+    const [x, dy] = [values(), values()];
+    const description = `[${p.batch},${p.channels},${p.plane}] size ${p.size} alpha ${p.alpha} beta ${p.beta} bias ${p.bias}`;
+    // s is a sum of `size` squares; the power's own error grows with |log2 s| (WGSL: exp2 is off by 3 + 2 |x| units in
+    // the last place, log2 by 3, near 1 by 2^-21).
+    const largest = Math.max(...scales(p, x).map((s) => Math.abs(Math.log2(s))));
+    const power = p.beta * (p.size + 16 + 8 * largest) + 32;
+    return [
+      {
+        name: 'lrn/forward',
+        description,
+        kernel: lrnForward,
+        params: { ...p },
+        inputs: { x },
+        outputs: { y: count },
+        // s^-beta is no more than bias^-beta, 4.
+        reference: () => ({ y: { values: lrn(p, x), units: power, flushed: x.map(() => 16 * SMALLEST_NORMAL) } }),
+      },
+      {
+        name: 'lrn/backward',
+        description,
+        kernel: lrnBackward,
+        params: { ...p },
+        inputs: { x, dy },
+        outputs: { dx: count },
+        reference: () => {
+          const { values, magnitudes } = lrnBackwardTerms(p, x, dy);
+          // Each t may be flushed, or a product on the way to it, up to 32 times the smallest number in all; x scales it.
+          const flushed = x.map((value) => SMALLEST_NORMAL * (1024 + 64 * p.alpha * p.beta * Math.abs(value)));
+          return { dx: { values, magnitudes, flushed, units: 2 * power + 2 * p.size + 16 } };
+        },
+        derivative:
+          kind === 'normal'
+            ? {
+                at: x,
+                upstream: dy,
+                forward: (at) => lrn(p, at),
+                gradient: () => lrnBackwardTerms(p, x, dy).values,
+              }
+            : undefined,
+      },
+    ];
+  },
+});

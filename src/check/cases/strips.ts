@@ -1,0 +1,225 @@
+/** The kernels of convolution in strips, against the definition of convolution itself, over operands packed here. */
+
+import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
+import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
+import { conv2dStrips, STRIP_SHAPES } from '../../kernels/conv2d/strips/forward.ts';
+import { conv2dPack, type PackParams } from '../../kernels/conv2d/strips/pack.ts';
+import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
+import { type Padded, planFilterGradient, planForward, planInputGradient } from '../../kernels/conv2d/strips/plan.ts';
+import { WINDOWS } from '../../kernels/conv2d/strips/text.ts';
+import type { Capabilities } from '../../kernels/kernel.ts';
+import { defineFamily, type KernelCase } from '../case.ts';
+import { fittingBatch, four } from '../choose.ts';
+import { exactly, sumsOf } from '../expected.ts';
+import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
+import { normals, valuesOf } from '../values.ts';
+
+/** What a plan asks of an adapter; which tile it picks is no question of right or wrong. */
+const rasteriser: Capabilities = {
+  kind: 'software',
+  subgroupWidth: 8,
+  limits: { maxBinding: 2 ** 27, maxThreads: 256, maxWorkgroupMemory: 16384, offsetAlignment: 256 },
+};
+
+type Values = ArrayLike<number>;
+
+/** From the definition: every place of the frame looks for its value. */
+function pad(x: Values, { params: p }: Padded): Float32Array<ArrayBuffer> {
+  const width = 4 * p.line;
+  return Float32Array.from({ length: p.items * p.out_height * width }, (_, i) => {
+    const ix = (i % width) - p.left;
+    const iy = (Math.floor(i / width) % p.out_height) - p.top;
+    const item = Math.floor(i / width / p.out_height);
+    return iy >= 0 && iy < p.height && ix >= 0 && ix < p.width ? x[(item * p.height + iy) * p.width + ix] : 0;
+  });
+}
+
+/** From the definition: every weight looks for its place. */
+function pack(w: Values, p: PackParams): Float32Array<ArrayBuffer> {
+  const blocks = Math.ceil(p.rows / p.tile);
+  const panels = new Float32Array(p.groups * blocks * p.inner * p.taps * p.tile);
+  for (let g = 0; g < p.groups; g++)
+    for (let m = 0; m < p.rows; m++)
+      for (let k = 0; k < p.inner; k++)
+        for (let t = 0; t < p.taps; t++) {
+          const block = g * blocks + Math.floor(m / p.tile);
+          panels[((block * p.inner + k) * p.taps + t) * p.tile + (m % p.tile)] =
+            w[g * p.group + m * p.row + k * p.column + (p.flip ? p.taps - 1 - t : t)];
+        }
+  return panels;
+}
+
+const padCase = (description: string, padded: Padded, x: Float32Array<ArrayBuffer>): KernelCase => ({
+  name: 'conv2d/pad',
+  description,
+  kernel: conv2dPad,
+  params: { ...padded.params },
+  inputs: { x },
+  outputs: { y: padded.bytes / 4 },
+  reference: () => ({ y: exactly(pad(x, padded)) }),
+});
+
+const packCase = (description: string, params: PackParams, w: Float32Array<ArrayBuffer>): KernelCase => ({
+  name: 'conv2d/pack',
+  description,
+  kernel: conv2dPack,
+  params: { ...params },
+  inputs: { w },
+  outputs: { panels: pack(w, params).length },
+  reference: () => ({ panels: exactly(pack(w, params)) }),
+});
+
+const base: Conv2dShape = {
+  batch: 1,
+  channels: 1,
+  height: 1,
+  width: 1,
+  filters: 1,
+  kernel: [1, 1],
+  strides: [1, 1],
+  pads: [0, 0, 0, 0],
+  dilations: [1, 1],
+  groups: 1,
+};
+
+export const stripsFamily = defineFamily<Conv2dShape>({
+  names: ['conv2d/pad', 'conv2d/pack', 'conv2d/strips', 'conv2d/strips-filter-gradient'],
+  examples: [
+    base,
+    // AlexNet's conv1 and conv2, and the small one's conv1, in small; a tile of filters and a bit; more than two strips.
+    { ...base, batch: 2, channels: 3, height: 23, width: 51, filters: 9, kernel: [11, 11], strides: [4, 4] },
+    { ...base, batch: 3, channels: 6, height: 9, width: 9, filters: 34, kernel: [5, 5], pads: [2, 2, 2, 2], groups: 2 },
+    { ...base, batch: 2, channels: 3, height: 15, width: 17, filters: 5, kernel: [7, 7], strides: [2, 2] },
+    { ...base, batch: 1, channels: 5, height: 3, width: 37, filters: 69, kernel: [3, 3], pads: [1, 1, 1, 1] },
+    { ...base, batch: 2, channels: 19, height: 3, width: 9, filters: 4, kernel: [2, 3], pads: [0, 2, 1, 0] },
+  ],
+  shape(choose) {
+    const groups = choose(1, 3);
+    const [width, stride] = WINDOWS[choose(0, WINDOWS.length - 1)];
+    const height = choose(1, 5);
+    const shape: Conv2dShape = {
+      batch: choose(1, 5),
+      channels: groups * choose(1, 5),
+      height: height + choose(0, 8),
+      width: width + choose(0, 25),
+      filters: groups * (choose(0, 5) === 5 ? choose(31, 37) : choose(1, 7)),
+      kernel: [height, width],
+      strides: [choose(1, 3), stride],
+      pads: four(choose, 0, 3),
+      dilations: [1, 1],
+      groups,
+    };
+    const [lines, columns] = conv2dOutput(shape);
+    // Frames are larger than the image: up to 16 columns and the kernel's height more.
+    const frame = (maps: number, height: number, width: number) => maps * (height + 8) * (width + 28);
+    const item = frame(
+      Math.max(shape.channels, shape.filters),
+      Math.max(shape.height, lines),
+      Math.max(shape.width, columns),
+    );
+    return { ...shape, batch: fittingBatch(shape.batch, item) };
+  },
+  cases(shape, kind, random): KernelCase[] {
+    const { batch, channels, height, width, filters, kernel, groups, strides } = shape;
+    const [lines, columns] = conv2dOutput(shape);
+    const taps = kernel[0] * kernel[1];
+    // A strip multiplies what lies beside a window by zero: finite values only.
+    const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
+    const [x, w, bias] = [
+      values(batch * channels * height * width),
+      values((filters * channels * taps) / groups),
+      values(filters),
+    ];
+    const [dy, start] = [values(batch * filters * lines * columns), values(w.length)];
+    const description =
+      `x=[${batch},${channels},${height},${width}] w=[${filters},${channels / groups},${kernel}] ` +
+      `s=${strides} p=${shape.pads} g=${groups}`;
+    const smooth = kind === 'normal';
+
+    const forward = planForward(rasteriser, shape, true);
+    // Any tile and strip is right whose weights are packed so and whose lines reach the last strip.
+    const strips = STRIP_SHAPES.map(({ tile, strip }): KernelCase => {
+      const line = Math.ceil(((Math.ceil(columns / strip) * strip - 1) * strides[1] + kernel[1]) / 4);
+      const { params } = forward.pad;
+      const images = pad(x, { ...forward.pad, params: { ...params, line } });
+      return {
+        name: 'conv2d/strips',
+        description: `${description} tile ${tile} strip ${strip}`,
+        kernel: conv2dStrips,
+        params: { ...forward.run, tile, strip, x_line: line, x_plane: line * params.out_height },
+        inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias },
+        outputs: { y: dy.length },
+        reference: () => ({
+          y: sumsOf(
+            (...v) => conv2dReference(shape, v[0], v[1], v[2], dy.length),
+            [x, w, bias],
+            (channels / groups) * taps + 1,
+          ),
+        }),
+      };
+    });
+
+    const cases = [
+      padCase(`${description} forward`, forward.pad, x),
+      packCase(`${description} forward`, forward.pack.params, w),
+      ...strips,
+    ];
+    if (strides.every((stride) => stride === 1)) {
+      const input = planInputGradient(rasteriser, shape);
+      cases.push(
+        padCase(`${description} of dy`, input.pad, dy),
+        packCase(`${description} turned`, input.pack.params, w),
+        {
+          name: 'conv2d/strips',
+          description: `${description} input gradient`,
+          kernel: conv2dStrips,
+          params: { ...input.run },
+          inputs: { w: pack(w, input.pack.params), x: pad(dy, input.pad), bias: normals(random, 1) },
+          outputs: { y: x.length },
+          reference: () => ({
+            y: sumsOf((...v) => conv2dInputGradientReference(shape, v[0], v[1]), [dy, w], (filters / groups) * taps),
+          }),
+          derivative: smooth
+            ? {
+                at: x,
+                upstream: dy,
+                forward: (at) => conv2dReference(shape, at, w, undefined, dy.length),
+                gradient: () => conv2dInputGradientReference(shape, dy, w),
+              }
+            : undefined,
+        },
+      );
+    }
+    for (const accumulate of [false, true]) {
+      const filter = planFilterGradient(shape, accumulate);
+      cases.push({
+        name: 'conv2d/strips-filter-gradient',
+        description: description + (accumulate ? ' accumulated' : ''),
+        kernel: conv2dStripsFilterGradient,
+        params: { ...filter.run },
+        inputs: { x: pad(x, filter.padX), dy: pad(dy, filter.padDy) },
+        outputs: { dw: accumulate ? start : w.length },
+        reference: () => ({
+          dw: sumsOf(
+            (...v) => {
+              const dw = conv2dFilterGradientReference(shape, v[0], v[1], w.length);
+              return accumulate ? dw.map((value, i) => value + v[2][i]) : dw;
+            },
+            [dy, x, start],
+            batch * lines * columns + 1,
+          ),
+        }),
+        derivative:
+          smooth && accumulate
+            ? {
+                at: w,
+                upstream: dy,
+                forward: (at) => conv2dReference(shape, x, at, undefined, dy.length),
+                gradient: () => conv2dFilterGradientReference(shape, dy, x, w.length),
+              }
+            : undefined,
+      });
+    }
+    return cases;
+  },
+});

@@ -1,0 +1,130 @@
+/** Cases of what only training runs: dropout, the update. */
+import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
+import { sgdm, sgdmMasked } from '../../kernels/sgdm/sgdm.ts';
+import { packStep } from '../../kernels/step.ts';
+import { randomBits } from '../../random.ts';
+import { defineFamily, type KernelCase } from '../case.ts';
+import { type Expected, sumsOf } from '../expected.ts';
+import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
+
+interface DropoutShape {
+  readonly count: number;
+  /** the first element's index in the whole batch */
+  readonly first: number;
+  readonly ratio: number;
+  readonly stream: number;
+}
+
+export const dropoutFamily = defineFamily<DropoutShape>({
+  names: ['dropout/forward', 'dropout/backward'],
+  examples: [
+    { count: 1, first: 0, ratio: 0, stream: 0 },
+    { count: 64, first: 4096, ratio: 0.1, stream: 1 },
+    { count: 1009, first: 0xffffffff, ratio: 0.5, stream: 2 },
+    { count: 67, first: 12345, ratio: 0.9, stream: 3 },
+  ],
+  shape: (choose) => ({
+    count: choose(1, 300),
+    first: choose(0, 100_000),
+    ratio: choose(0, 9) / 10,
+    stream: choose(0, 7),
+  }),
+  cases({ count, first, ratio, stream }, kind, random): KernelCase[] {
+    const draw = { seed: random.integer(2 ** 32), step: random.integer(1000) };
+    const step = packStep({ ...draw, learningRate: 1, momentum: 0, weightDecay: 0 });
+    const [x, dy] = [0, 1].map(() => valuesOf(random, kind, count, { instead: 'tiny' }));
+    // Written out here from the generator alone.
+    const key = randomBits(randomBits(draw.seed, draw.step), stream);
+    const masked = (x: ArrayLike<number>) =>
+      Array.from(x, (value, at) => {
+        const uniform = randomBits(key, (first + at) % 2 ** 32) / 2 ** 32;
+        return uniform < ratio ? 0 : value / (1 - ratio);
+      });
+    const params = { count, first, stream, ...dropoutParams(ratio) };
+    const description = `n=${count} from ${first} ratio ${ratio} stream ${stream}`;
+    return [
+      {
+        name: 'dropout/forward',
+        description,
+        kernel: dropoutForward,
+        params,
+        inputs: { x, step },
+        outputs: { y: count },
+        reference: () => ({ y: sumsOf(masked, [x], 1) }),
+      },
+      {
+        name: 'dropout/backward',
+        description,
+        kernel: dropoutBackward,
+        params,
+        inputs: { dy, step },
+        outputs: { dx: count },
+        reference: () => ({ dx: sumsOf(masked, [dy], 1) }),
+        derivative:
+          kind === 'normal' ? { at: x, upstream: dy, forward: masked, gradient: () => masked(dy) } : undefined,
+      },
+    ];
+  },
+});
+
+interface UpdateShape {
+  readonly count: number;
+  readonly mask: number;
+  readonly decay: 0 | 1;
+}
+
+export const sgdmFamily = defineFamily<UpdateShape>({
+  names: ['sgdm/update', 'sgdm/masked'],
+  examples: [1, 64, 1009].flatMap((count) =>
+    [0, 1, 10].map((mask) => ({ count, mask, decay: mask === 1 ? 0 : 1 }) as const),
+  ),
+  shape: (choose) => ({ count: choose(1, 300), mask: choose(0, 12) / 2, decay: choose(0, 1) as 0 | 1 }),
+  cases({ count, mask, decay }, kind, random): KernelCase[] {
+    // As single precision holds them.
+    const [learningRate, momentum, weightDecay] = Float32Array.of(
+      random.between(1e-5, 0.1),
+      random.between(0, 0.99),
+      random.between(0, 0.1),
+    );
+    const step = packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 });
+    const [w, v, g] = [0, 1, 2].map(() => valuesOf(random, kind, count, { instead: 'tiny' }));
+    const masks = Float32Array.from({ length: count }, () => [0, 0, 1, mask][random.integer(4)]);
+    const expected = (maskOf: (i: number) => number): Record<string, Expected> => {
+      const rows = Array.from({ length: count }, (_, i) => {
+        const rate = learningRate * maskOf(i);
+        if (rate === 0) return { w: w[i], v: v[i], size: 0, flushed: 0 };
+        const velocity = momentum * v[i] - rate * (g[i] + weightDecay * decay * w[i]);
+        const size = momentum * Math.abs(v[i]) + rate * (Math.abs(g[i]) + weightDecay * decay * Math.abs(w[i]));
+        // Each of seven results may be flushed, scaled by no more than the rate and the mask.
+        return { w: w[i] + velocity, v: velocity, size, flushed: 16 * SMALLEST_NORMAL };
+      });
+      const flushed = rows.map((row) => row.flushed);
+      const sizes = rows.map(({ size }, i) => size + (size === 0 ? 0 : Math.abs(w[i])));
+      return {
+        v: { values: rows.map((row) => row.v), magnitudes: rows.map(({ size }) => size), flushed, units: 7 },
+        w: { values: rows.map((row) => row.w), magnitudes: sizes, flushed, units: 8 },
+      };
+    };
+    const parameters = { count, decay_factor: decay };
+    return [
+      {
+        name: 'sgdm/update',
+        description: `n=${count} mask ${mask} decay ${decay}`,
+        kernel: sgdm,
+        params: { ...parameters, mask },
+        inputs: { g, step },
+        outputs: { w, v },
+        reference: () => expected(() => mask),
+      },
+      {
+        name: 'sgdm/masked',
+        description: `n=${count} masks 0, 1, ${mask} decay ${decay}`,
+        kernel: sgdmMasked,
+        params: parameters,
+        inputs: { g, step, mask: masks },
+        outputs: { w, v },
+        reference: () => expected((i) => masks[i]),
+      },
+    ];
+  },
+});

@@ -1,0 +1,117 @@
+/**
+ * The check of kernels: every case in every variant and configuration that the adapter runs, the chosen one or not,
+ * twice, against the case's float64 reference; and where the reference is a derivative, that against differences.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { Choice } from '../kernels/kernel.ts';
+import { Random } from '../random.ts';
+import { describeKernelCase, type KernelCase } from './case.ts';
+import { checkDerivative, DERIVATIVE_TOLERANCE, type DerivativeFinding } from './derivative.ts';
+import { type Comparison, compare, type Expected } from './expected.ts';
+import { type CaseRun, runCases } from './run-cases.ts';
+
+/** One case in one variant and configuration. */
+export interface CaseFinding {
+  readonly testCase: KernelCase;
+  readonly choice: Choice;
+  /** the output with the largest share of what is allowed: its error and what is allowed, in units (expected.ts) */
+  readonly error: number;
+  readonly units: number;
+  /** what is wrong; undefined where nothing is */
+  readonly problem: string | undefined;
+}
+
+export const choiceText = ({ variant, configuration }: Choice) =>
+  [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
+
+/** Dispatches in one submission: enough to make its cost small, few enough for any driver's patience. */
+const DISPATCHES = 512;
+
+/** Checks every case in every choice; findings in the order of the cases, of those before `signal` is aborted. */
+export async function checkKernelCases(
+  gpu: Gpu,
+  cases: readonly KernelCase[],
+  signal?: AbortSignal,
+): Promise<CaseFinding[]> {
+  const findings: CaseFinding[] = [];
+  let batch: CaseRun[] = [];
+  const flush = async () => {
+    // Each twice, the second time in the other order.
+    const outputs = await runCases(gpu, [...batch, ...batch.toReversed()]);
+    let known: { of: CaseRun['testCase']; expected: Record<string, Expected> } | undefined;
+    batch.forEach(({ testCase, choice }, i) => {
+      if (known?.of !== testCase) known = { of: testCase, expected: (testCase as KernelCase).reference() };
+      const { expected } = known;
+      findings.push(judge(testCase as KernelCase, choice, expected, outputs[i], outputs[2 * batch.length - 1 - i]));
+    });
+    batch = [];
+  };
+  for (const testCase of cases) {
+    if (signal?.aborted) return findings;
+    const choices = testCase.kernel.choices(gpu, testCase.params);
+    for (const choice of choices) {
+      if (testCase.applies?.(choice) ?? true) batch.push({ testCase, choice });
+    }
+    if (2 * batch.length >= DISPATCHES) await flush();
+  }
+  if (batch.length > 0) await flush();
+  return findings;
+}
+
+type Output = Awaited<ReturnType<typeof runCases>>[number];
+
+function judge(
+  testCase: KernelCase,
+  choice: Choice,
+  expected: Readonly<Record<string, Expected>>,
+  first: Output,
+  second: Output,
+): CaseFinding {
+  let worst = { error: 0, units: 0, share: -1 };
+  const problems: string[] = [];
+  for (const [name, want] of Object.entries(expected)) {
+    const words = first.words[name];
+    const integers = testCase.kernel.bindings[name].type === 'u32';
+    const actual = integers ? words : new Float32Array(words.buffer);
+    const found = compare(actual, want);
+    const share = found.error === 0 ? 0 : found.error / want.units;
+    if (share > worst.share) worst = { error: found.error, units: want.units, share };
+    if (found.wrong > 0) problems.push(explain(name, actual, want, found));
+    const same = words.every((word, i) => word === second.words[name][i]);
+    if (!same) problems.push(`${name}: two runs differ in their bits`);
+  }
+  for (const { damage } of [first, second]) if (damage !== undefined) problems.push(damage);
+  const { error, units } = worst;
+  return { testCase, choice, error, units, problem: problems.length === 0 ? undefined : problems.join('; ') };
+}
+
+function explain(name: string, actual: ArrayLike<number>, { values, units }: Expected, found: Comparison): string {
+  return (
+    `${name}: ${found.wrong} of ${found.count} values are off; the worst at ${found.at}: got ${actual[found.at]}, ` +
+    `expected ${values[found.at]}, ${found.error.toPrecision(3)} units where ${units.toPrecision(3)} are allowed`
+  );
+}
+
+/** The references of derivatives among these cases against differences; undefined where there are none. */
+export function checkReferences(
+  cases: readonly KernelCase[],
+  seed: number,
+): { readonly finding: DerivativeFinding; readonly problems: readonly string[] } | undefined {
+  const total = { error: 0, kinks: 0, directions: 0 };
+  const problems: string[] = [];
+  for (const testCase of cases) {
+    if (testCase.derivative === undefined) continue;
+    const { error, kinks, directions } = checkDerivative(testCase.derivative, new Random(seed, REFERENCE_STREAM));
+    total.error = Math.max(total.error, error);
+    total.kinks += kinks;
+    total.directions += directions;
+    if (error <= DERIVATIVE_TOLERANCE) continue;
+    problems.push(
+      `${describeKernelCase(testCase)}: the float64 reference is no derivative of its forward, relative error ` +
+        error.toExponential(1),
+    );
+  }
+  return total.directions === 0 ? undefined : { finding: total, problems };
+}
+
+const REFERENCE_STREAM = 3;

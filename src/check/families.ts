@@ -1,0 +1,36 @@
+/** Every family of kernel cases: what tests, `frostline gradcheck kernels` and the mutation check go through. */
+import type { KernelFamily } from './case.ts';
+import { augmentFamily } from './cases/augment.ts';
+import { conv2dFamily } from './cases/conv2d.ts';
+import { addFamily, affineFamily, biasFamily, clipFamily, concatFamily, reluFamily } from './cases/elementwise.ts';
+import { gemmFamily } from './cases/gemm.ts';
+import { linearFamily } from './cases/linear.ts';
+import { lrnFamily } from './cases/lrn.ts';
+import { averagePoolFamily, maxPoolFamily } from './cases/pooling.ts';
+import { rooflineFamily } from './cases/roofline.ts';
+import { correctCountFamily, softmaxFamily, softmaxLossFamily } from './cases/softmax.ts';
+import { stripsFamily } from './cases/strips.ts';
+import { dropoutFamily, sgdmFamily } from './cases/training.ts';
+
+export const kernelFamilies: readonly KernelFamily[] = [
+  conv2dFamily,
+  gemmFamily,
+  addFamily,
+  affineFamily,
+  augmentFamily,
+  averagePoolFamily,
+  biasFamily,
+  clipFamily,
+  concatFamily,
+  correctCountFamily,
+  dropoutFamily,
+  linearFamily,
+  lrnFamily,
+  maxPoolFamily,
+  reluFamily,
+  rooflineFamily,
+  sgdmFamily,
+  softmaxFamily,
+  softmaxLossFamily,
+  stripsFamily,
+];
