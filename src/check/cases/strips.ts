@@ -102,7 +102,7 @@ export const stripsFamily = defineFamily<Conv2dShape>({
       channels: groups * choose(1, 5),
       height: height + choose(0, 8),
       width: width + choose(0, 25),
-      filters: groups * (choose(0, 5) === 5 ? choose(31, 37) : choose(1, 7)),
+      filters: groups * (choose(0, 5) === 5 ? Math.ceil(choose(31, 37) / groups) : choose(1, 7)),
       kernel: [height, width],
       strides: [choose(1, 3), stride],
       pads: four(choose, 0, 3),
