@@ -1,6 +1,7 @@
 /** What the commands `bench ...` share: their options, the choice of rows by name, and the comparison with an old file. */
 import { z } from 'zod';
 import type { Measured } from '../bench/compare.ts';
+import type { Target } from '../bench/peers/targets.ts';
 import type { Sampling } from '../bench/sample.ts';
 import type { Timing } from '../bench/statistics.ts';
 import { FrostlineError } from '../errors.ts';
@@ -81,3 +82,18 @@ export const milliseconds = (value: number) => (value >= 100 ? value.toFixed(0) 
 export const timeText = ({ median, spread }: Timing) => `${milliseconds(median)} ± ${milliseconds(spread)}`;
 
 export const percentText = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+/** The targets, each with how far the run got. */
+export async function targetTable(targets: readonly Target[]): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const table = new Table({
+    head: ['to reach', 'least', 'aim', 'measured', ''],
+    colAligns: ['left', 'right', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { what, least, aim, reached, verdict, below } of targets) {
+    const bound = below ? 'at most ' : '';
+    table.push([what, `${bound}${least}`, `${bound}${aim}`, reached?.toPrecision(3) ?? '', verdict]);
+  }
+  return table.toString();
+}

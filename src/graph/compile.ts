@@ -56,6 +56,8 @@ export class CompiledGraph {
   readonly memory: CompiledMemory;
   /** the arithmetic of one run */
   readonly cost: Cost;
+  /** how many of the first dispatches are the forward pass; backward and update follow */
+  readonly forwardDispatches: number;
   private readonly program: Program;
   private readonly values: ReadonlyMap<Tensor, Storage>;
   /** storages that nothing else overwrites within a run */
@@ -78,6 +80,7 @@ export class CompiledGraph {
     this.masks = built.masks;
     this.owned = owned;
     this.cost = built.cost;
+    this.forwardDispatches = built.forwardDispatches;
     const total = (storages: Iterable<{ bytes: number }>) => [...storages].reduce((sum, { bytes }) => sum + bytes, 0);
     const all = owned.reduce((sum, { size }) => sum + size, 0);
     this.memory = {
@@ -209,6 +212,7 @@ interface Built {
   readonly step: Storage;
   readonly masks: Map<Parameter, Mask>;
   cost: Cost;
+  forwardDispatches: number;
 }
 
 /**
@@ -229,6 +233,7 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     step,
     masks: new Map(),
     cost: { flops: 0, bytes: 0 },
+    forwardDispatches: 0,
   };
   let transient: GPUBuffer[] = [];
   const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
@@ -339,6 +344,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   for (const tensor of operations) {
     if (!isAlias(tensor, training)) tensor.source!.operation.forward(emitter(tensor));
   }
+  built.forwardDispatches = dispatches.length;
   if (loss !== undefined && needed.has(loss)) {
     const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
     emitBackward(gpu, { loss, seed, operations, needed, asked, update, training, built, emitter, pin });
