@@ -19,7 +19,7 @@ interface Tensor {
 interface Tf {
   setBackend(name: string): Promise<boolean>;
   ready(): Promise<void>;
-  backend(): { submitQueue(): void; readonly queue: GPUQueue };
+  backend(): { endComputePassEncoder(): void; submitQueue(): void; readonly queue: GPUQueue };
   engine(): { runKernel(name: string, inputs: Record<string, Tensor>, attributes: object): Tensor };
   tensor(values: Float32Array, shape: readonly number[]): Tensor;
   tidy<T>(f: () => T): T;
@@ -50,6 +50,8 @@ export async function openTfjs(load: Load, wish: string | undefined): Promise<Pe
     wait: (promise) => waiter.wait(promise),
     async done() {
       const backend = tf.backend();
+      // As its own reading of a tensor does.
+      backend.endComputePassEncoder();
       backend.submitQueue();
       await waiter.wait(backend.queue.onSubmittedWorkDone());
     },
