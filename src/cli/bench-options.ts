@@ -1,9 +1,9 @@
 /** What the commands `bench ...` share: their options, the choice of rows by name, and the comparison with an old file. */
 import { z } from 'zod';
 import type { Measured } from '../bench/compare.ts';
-import type { Target } from '../bench/peers/targets.ts';
 import type { Sampling } from '../bench/sample.ts';
 import type { Timing } from '../bench/statistics.ts';
+import type { Target } from '../bench/targets.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Network } from '../models/network.ts';
@@ -26,8 +26,23 @@ export const benchOptions = {
     .optional()
     .meta({ placeholder: 'OLD.json' })
     .describe('what got slower or faster beyond the noise since this file of --json'),
+  html: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'FILE' })
+    .describe('write the results with plots as an HTML page too, one file that needs nothing else'),
   adapter: adapterOption,
 };
+
+/** Writes a page under its name only when it is complete. */
+export async function writePage(path: string, text: string, context: Context): Promise<void> {
+  const [{ writeFilesAtomically }, { basename, dirname }] = await Promise.all([
+    import('../files.ts'),
+    import('node:path'),
+  ]);
+  await writeFilesAtomically(dirname(path), { [basename(path)]: text });
+  context.note(`wrote ${path}`);
+}
 
 export const networkNames = ['alexnet-small', 'alexnet', 'vgg16'] as const;
 export type NetworkName = (typeof networkNames)[number];

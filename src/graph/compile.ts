@@ -20,7 +20,7 @@ import { fillConstant } from '../kernels/fill/fill.ts';
 import type { Cost } from '../kernels/kernel.ts';
 import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
 import { packStep, STEP_WORDS, type StepValues } from '../kernels/step.ts';
-import { assignBuffers } from './memory.ts';
+import { assignBuffers, mostAlive } from './memory.ts';
 import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
 import { type Mask, Parameter, type Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
@@ -49,6 +49,8 @@ export interface CompiledMemory {
   readonly momentum: number;
   readonly pinned: number;
   readonly transient: number;
+  /** what `transient` would be if buffers were shared perfectly: the most that lives at one time */
+  readonly leastTransient: number;
 }
 
 export class CompiledGraph {
@@ -88,6 +90,7 @@ export class CompiledGraph {
       momentum: total(built.momentum),
       pinned: total(built.pinned),
       transient: all - total(built.momentum) - total(built.pinned),
+      leastTransient: built.mostAlive,
     };
   }
 
@@ -213,6 +216,7 @@ interface Built {
   readonly masks: Map<Parameter, Mask>;
   cost: Cost;
   forwardDispatches: number;
+  mostAlive: number;
 }
 
 /**
@@ -234,11 +238,13 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     masks: new Map(),
     cost: { flops: 0, bytes: 0 },
     forwardDispatches: 0,
+    mostAlive: 0,
   };
   let transient: GPUBuffer[] = [];
   const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
   try {
     emit(gpu, options, lossTape, built);
+    built.mostAlive = mostAlive(built.dispatches);
     transient = assignBuffers(gpu, built.dispatches);
     return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned());
   } catch (error) {

@@ -13,6 +13,7 @@ import {
   samplingOf,
   targetTable,
   timeText,
+  writePage,
 } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
@@ -50,7 +51,10 @@ export const command = defineCommand({
     { what: "AlexNet's convolutions", line: '--networks alexnet --filter conv' },
     { what: 'one training step', line: "--networks alexnet --filter 'training step' --only jax-js" },
   ],
-  async run({ filter, batch, quick, networks, only, peers, patience, timeout, compare, adapter, ...rest }, context) {
+  async run(
+    { filter, batch, quick, networks, only, peers, patience, timeout, compare, html, adapter, ...rest },
+    context,
+  ) {
     const [
       { PeerPool, peerRoots },
       { measureCase },
@@ -63,7 +67,7 @@ export const command = defineCommand({
       import('../../bench/peers/rounds.ts'),
       import('../../bench/peers/work.ts'),
       import('../../bench/roofline.ts'),
-      import('../../bench/peers/targets.ts'),
+      import('../../bench/peers/peer-targets.ts'),
       import('../../bench/compare.ts'),
     ]);
     const { mkdtemp, rm } = await import('node:fs/promises');
@@ -107,9 +111,9 @@ export const command = defineCommand({
     const onAdapter = found.filter(({ name, on }) => on === 'adapter' && name !== OURS).map(({ name }) => name);
     const targets = peerTargets(rows, onAdapter, roofline);
     const measured = rows.map(withOurTiming);
-    if (context.json) {
-      context.printJson({ ...benchHead(gpu), roofline, peers: found, missing, targets, rows: measured });
-    } else {
+    const report = { ...benchHead(gpu), roofline, peers: found, missing, targets, rows: measured };
+    if (context.json) context.printJson(report);
+    else {
       context.print(await tableOf(rows, found, onAdapter));
       for (const { name, outcomes } of rows) {
         for (const [peer, outcome] of Object.entries(outcomes)) {
@@ -117,6 +121,10 @@ export const command = defineCommand({
         }
       }
       context.print(await targetTable(targets));
+    }
+    if (html !== undefined) {
+      const { peersHtml } = await import('../../report/bench-html.ts');
+      await writePage(html, await peersHtml(report), context);
     }
     if (old !== undefined) await printChanges(old, measured.filter(isTimed), context);
   },
@@ -143,7 +151,7 @@ function outcomeText(outcome: Outcome): string {
 
 async function tableOf(rows: readonly PeerRow[], found: readonly FoundPeer[], onAdapter: readonly string[]) {
   const { default: Table } = await import('cli-table3');
-  const { bestPeer, ratioTo } = await import('../../bench/peers/targets.ts');
+  const { bestPeer, ratioTo } = await import('../../bench/peers/peer-targets.ts');
   const table = new Table({
     head: ['case', ...found.map(({ name, version }) => `${name} ${version}`), 'best peer / ours'],
     colAligns: ['left', ...new Array<'right'>(found.length + 1).fill('right')],

@@ -1,24 +1,8 @@
-/** What frostline is to reach beside its peers, and whether a run showed it. */
+/** frostline's times against those of its peers, and what they are to reach. */
 import type { Roofline } from '../roofline.ts';
+import { type Target, target } from '../targets.ts';
 import { OURS } from './list.ts';
 import type { PeerRow } from './rounds.ts';
-
-export interface Target {
-  readonly what: string;
-  readonly least: number;
-  readonly aim: number;
-  /** how far it got; undefined where the run did not measure it */
-  readonly reached?: number;
-  readonly verdict: 'aim' | 'met' | 'missed' | 'not measured';
-  /** whether less is better */
-  readonly below?: boolean;
-}
-
-export function target(what: string, least: number, aim: number, reached?: number, below = false): Target {
-  const passes = (bound: number) => (below ? reached! <= bound : reached! >= bound);
-  const verdict = reached === undefined ? 'not measured' : passes(aim) ? 'aim' : passes(least) ? 'met' : 'missed';
-  return { what, least, aim, verdict, ...(reached !== undefined && { reached }), ...(below && { below }) };
-}
 
 /** A peer's time over ours: how many times as fast ours is. Undefined where one of them was not timed. */
 export function ratioTo({ outcomes }: Pick<PeerRow, 'outcomes'>, peer: string): number | undefined {
