@@ -40,7 +40,8 @@ const column = (count: number, { width }: FigureSize) => Math.max(1, Math.min(co
  */
 export function rooflineFigure(rows: readonly KernelRow[], roofline: Roofline, size: FigureSize): Promise<string> {
   const points = rows.map(({ kernel, flops, bytes, gflops, name }) => ({
-    series: kernel,
+    // Both directions of an operation look alike: there are no more colours than operations.
+    series: kernel.split('/')[0],
     intensity: flops / bytes,
     gflops,
     name,
@@ -59,7 +60,7 @@ export function rooflineFigure(rows: readonly KernelRow[], roofline: Roofline, s
     type: 'quantitative' as const,
     title: 'operations a byte',
     scale: { type: 'log' as const, domain: [low, high], nice: false },
-    axis: { tickCount: 5, format: '~g' },
+    axis: { tickCount: 5, format: '~g', gridOpacity: 0.07 },
   };
   const bottom = Math.min(roof[0].gflops, ...shown.map((point) => point.gflops)) / 1.5;
   const y = {
@@ -67,7 +68,7 @@ export function rooflineFigure(rows: readonly KernelRow[], roofline: Roofline, s
     type: 'quantitative' as const,
     title: 'GFLOP/s',
     scale: { type: 'log' as const, domain: [bottom, roofline.gflops * 1.5], nice: false },
-    axis: { tickCount: 5, format: '~g' },
+    axis: { tickCount: 5, format: '~g', gridOpacity: 0.07 },
   };
   return render(size.narrow ? 'roofline-narrow' : 'roofline', {
     width: size.width,
@@ -127,6 +128,13 @@ export async function freezingFigure(rows: readonly StepRow[], size: FigureSize)
   });
 }
 
+/** A case's name where there is little room. */
+const shortName = (name: string) =>
+  name
+    .replace('gradient of input', 'd input')
+    .replace('gradient of weight', 'd weight')
+    .replace('training step', 'train');
+
 /** Every peer's time over ours, a row a case; right of 1 frostline is the faster. */
 export async function peersFigure(
   rows: readonly PeerRow[],
@@ -136,14 +144,15 @@ export async function peersFigure(
   const values = rows.flatMap((row) =>
     peers.flatMap((peer) => {
       const ratio = ratioTo(row, peer);
-      return ratio === undefined ? [] : [{ case: row.name, series: peer, ratio }];
+      return ratio === undefined ? [] : [{ case: shortName(row.name), series: peer, ratio }];
     }),
   );
   if (values.length === 0) return undefined;
   const cases = [...new Set(values.map((value) => value.case))];
+  // The names of the cases stand left of the plotting area.
+  const labels = size.narrow ? 180 : 280;
   return render(size.narrow ? 'peers-narrow' : 'peers', {
-    // The names of the cases stand left of the plotting area.
-    width: size.width - (size.narrow ? 150 : 240),
+    width: size.width - labels,
     height: { step: 22 },
     layer: [
       {
@@ -167,7 +176,7 @@ export async function peersFigure(
             type: 'ordinal',
             sort: cases,
             title: null,
-            axis: { grid: true, labelLimit: size.narrow ? 145 : 240 },
+            axis: { grid: true, labelLimit: labels },
           },
           ...series(peers, null, column(peers.length, size)),
         },

@@ -125,7 +125,7 @@ export async function peersHtml(report: PeersReport): Promise<string> {
           const outcome = row.outcomes[name];
           if (outcome?.status !== 'timed') return outcome?.status === 'unsupported' ? '–' : (outcome?.status ?? '');
           const ratio = name === ours.name ? undefined : ratioTo(row, name);
-          return `${time(outcome.timing)}${ratio === undefined ? '' : ` (${ratio.toPrecision(2)}×)`}`;
+          return ratio === undefined ? time(outcome.timing) : `${ms(outcome.timing.median)} (${ratio.toPrecision(2)}×)`;
         }),
         best === undefined ? '' : `${best.ratio.toPrecision(2)}×`,
       ];
