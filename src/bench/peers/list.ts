@@ -1,8 +1,11 @@
 /** The frameworks that can be measured beside frostline, and how to get them. */
 import { loaderFrom, type Peer } from './peer.ts';
 
+export const peerNames = ['onnxruntime-webgpu', 'tfjs-webgpu', 'jax-js', 'onnxruntime-cpu', 'torch-cpu'] as const;
+export type PeerName = (typeof peerNames)[number];
+
 export interface PeerEntry {
-  readonly name: string;
+  readonly name: PeerName;
   /** on the same adapter as ours, or on the processor, for scale */
   readonly on: 'adapter' | 'processor';
   /** npm packages that it is made of; none where it is no npm package */
@@ -14,7 +17,7 @@ export interface PeerEntry {
 const npmInstall = (packages: readonly string[]) =>
   `npm install --prefix DIR --ignore-scripts ${packages.join(' ')}, then --peers DIR`;
 
-function npmPeer(name: string, on: PeerEntry['on'], packages: readonly string[]): PeerEntry {
+function npmPeer(name: PeerName, on: PeerEntry['on'], packages: readonly string[]): PeerEntry {
   return { name, on, packages, install: npmInstall(packages) };
 }
 

@@ -1,7 +1,7 @@
 /** The processes of all peers that can be had here: found, opened, and opened again where one died. */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { OURS, type PeerEntry, peerEntries } from './list.ts';
+import { OURS, type PeerEntry, type PeerName, peerEntries } from './list.ts';
 import { loaderFrom } from './peer.ts';
 import { PeerFailure, PeerProcess } from './process.ts';
 import { pythonWithTorch } from './torch.ts';
@@ -21,8 +21,8 @@ export interface MissingPeer {
 export interface PoolOptions {
   /** folders that may hold node_modules with the peers, the first that has them wins */
   readonly roots: readonly string[];
-  /** names of peers; all where left out */
-  readonly only?: readonly string[];
+  /** all where left out */
+  readonly only?: readonly PeerName[];
   /** the adapter as for `Gpu.open`, and its name: whoever takes another is left out */
   readonly adapter: string;
   readonly adapterName: string;
@@ -45,7 +45,7 @@ export class PeerPool {
   /** Opens ours and every peer that is installed; the others stand in `missing` with what to do. */
   async open(): Promise<void> {
     this.roots.set(OURS, '');
-    await this.start({ name: OURS, on: 'adapter' });
+    await this.start(OURS, 'adapter');
     for (const entry of peerEntries) {
       if (this.options.only?.includes(entry.name) === false) continue;
       const root = rootOf(entry, this.options.roots);
@@ -55,7 +55,7 @@ export class PeerPool {
       }
       this.roots.set(entry.name, root);
       try {
-        await this.start(entry);
+        await this.start(entry.name, entry.on);
       } catch (error) {
         if (!(error instanceof PeerFailure)) throw error;
         this.missing.push({ name: entry.name, reason: error.message });
@@ -63,10 +63,13 @@ export class PeerPool {
     }
   }
 
-  /** All processes, ours first; those that died are started anew. */
+  /** All processes, ours first; those that died are started anew, and stay dead where they die again. */
   async ready(): Promise<PeerProcess[]> {
     for (const { name } of this.found) {
-      if (!this.processes.get(name)!.alive) await this.launch(name);
+      if (this.processes.get(name)!.alive) continue;
+      await this.launch(name).catch((error: unknown) => {
+        if (!(error instanceof PeerFailure)) throw error;
+      });
     }
     return this.found.map(({ name }) => this.processes.get(name)!);
   }
@@ -75,7 +78,7 @@ export class PeerPool {
     for (const process of this.processes.values()) process.kill();
   }
 
-  private async start({ name, on }: Pick<PeerEntry, 'name' | 'on'>): Promise<void> {
+  private async start(name: string, on: PeerEntry['on']): Promise<void> {
     const { version, adapter } = await this.launch(name);
     if (adapter !== undefined && adapter !== this.options.adapterName) {
       this.processes.get(name)!.kill();

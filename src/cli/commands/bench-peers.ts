@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Measured } from '../../bench/compare.ts';
+import { OURS, peerNames } from '../../bench/peers/list.ts';
 import type { FoundPeer } from '../../bench/peers/pool.ts';
 import type { Outcome, PeerRow } from '../../bench/peers/rounds.ts';
 import { openAdapter } from '../adapter.ts';
@@ -17,8 +18,6 @@ import {
 } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
-/** frostline's own process among the peers'. */
-const OURS = 'frostline';
 const works = ['gemm', ...networkNames] as const;
 
 export const command = defineCommand({
@@ -32,7 +31,7 @@ export const command = defineCommand({
       .describe(
         'which work: gemm, a matrix product of 768; networks. gemm, alexnet and vgg16; with --quick gemm and alexnet-small',
       ),
-    only: z.array(z.string()).optional().meta({ placeholder: 'PEER' }).describe('these peers alone'),
+    only: z.array(z.enum(peerNames)).optional().describe('these peers alone'),
     peers: z
       .string()
       .optional()

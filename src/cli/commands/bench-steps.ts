@@ -38,13 +38,19 @@ export const command = defineCommand({
     { what: 'a forward pass of VGG16', line: '--networks vgg16 --batch 2 --filter forward' },
   ],
   async run({ filter, batch, quick, networks, compare, html, adapter, firstStep, timeout, ...rest }, context) {
-    const [{ stepJobs, stepName, benchStep }, { readMeasured }, { measureFirstStep }, { stepTargets }] =
-      await Promise.all([
-        import('../../bench/steps.ts'),
-        import('../../bench/compare.ts'),
-        import('../../bench/first-step.ts'),
-        import('../../bench/step-targets.ts'),
-      ]);
+    const [
+      { stepJobs, stepName, benchStep },
+      { readMeasured },
+      { measureFirstStep },
+      { stepTargets },
+      { PeerFailure },
+    ] = await Promise.all([
+      import('../../bench/steps.ts'),
+      import('../../bench/compare.ts'),
+      import('../../bench/first-step.ts'),
+      import('../../bench/step-targets.ts'),
+      import('../../bench/peers/process.ts'),
+    ]);
     const gpu = await openAdapter(adapter, context);
     const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
     const sampling = samplingOf({ quick, ...rest });
@@ -66,7 +72,12 @@ export const command = defineCommand({
       context.signal.throwIfAborted();
       context.note(`${network} ${size}: first step of a new process, caches cold and warm`);
       const options = { adapter: adapter ?? gpu.kind, kind: gpu.kind, timeout };
-      firstSteps.push(await measureFirstStep(network, size, options));
+      try {
+        firstSteps.push(await measureFirstStep(network, size, options));
+      } catch (error) {
+        if (!(error instanceof PeerFailure)) throw error;
+        context.checkFailed(`${network} ${size}: first step: ${error.message}`);
+      }
     }
     const report = { ...benchHead(gpu), targets: stepTargets(rows, firstSteps), firstSteps, rows };
     if (context.json) context.printJson(report);
