@@ -42,7 +42,7 @@ export const command = defineCommand({
       .positive()
       .default(30)
       .describe('seconds of samples of one peer in one row; one sample is always taken'),
-    timeout: z.number().positive().default(180).describe('seconds until a run is given up'),
+    timeout: z.number().positive().default(300).describe('seconds until a run is given up'),
   }),
   json: true,
   examples: [
