@@ -23,7 +23,7 @@ export interface StepRow {
   readonly firstRun: number;
   /** all bytes of buffers on the device, at most */
   readonly bytes: number;
-  /** bytes that no program can do without: parameters, momentum of what is trained, the most that lives at one time */
+  /** bytes that no program can do without: parameters, momentum of what is trained, activations that live at one time */
   readonly leastBytes: number;
   /** time over the share of the arithmetic, both relative to nothing frozen; 1 is proportional */
   readonly overShare?: number;

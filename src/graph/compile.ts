@@ -49,7 +49,10 @@ export interface CompiledMemory {
   readonly momentum: number;
   readonly pinned: number;
   readonly transient: number;
-  /** what `transient` would be if buffers were shared perfectly: the most that lives at one time */
+  /**
+   * the most bytes of activations and their gradients that live at one time: what `transient` could be at best, were
+   * buffers shared perfectly and parameters updated without a gradient in memory
+   */
   readonly leastTransient: number;
 }
 
@@ -244,7 +247,8 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
   const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
   try {
     emit(gpu, options, lossTape, built);
-    built.mostAlive = mostAlive(built.dispatches);
+    const ofParameters = [...built.gradients].filter(([tensor]) => tensor instanceof Parameter);
+    built.mostAlive = mostAlive(built.dispatches, new Set(ofParameters.map(([, storage]) => storage)));
     transient = assignBuffers(gpu, built.dispatches);
     return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned());
   } catch (error) {

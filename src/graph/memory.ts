@@ -34,12 +34,13 @@ function livesOf(dispatches: readonly Dispatch[]): Life[] {
 }
 
 /**
- * The most bytes of storages without a buffer that live at one time: no assignment of buffers can do with less. Before
- * `assignBuffers`.
+ * The most bytes of storages without a buffer that live at one time, `except` left out: no assignment of buffers can do
+ * with less. Before `assignBuffers`.
  */
-export function mostAlive(dispatches: readonly Dispatch[]): number {
+export function mostAlive(dispatches: readonly Dispatch[], except: ReadonlySet<Storage>): number {
   const change = new Float64Array(dispatches.length + 1);
   for (const { storage, first, last } of livesOf(dispatches)) {
+    if (except.has(storage)) continue;
     change[first] += storage.bytes;
     change[last + 1] -= storage.bytes;
   }
