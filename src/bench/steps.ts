@@ -21,11 +21,16 @@ export interface StepRow {
   readonly flops: number;
   /** milliseconds from the start of compilation to the end of the first run */
   readonly firstRun: number;
-  /** bytes that parameters, momentum, inputs, activations and gradients take on the device */
+  /** all bytes of buffers on the device, at most */
   readonly bytes: number;
+  /** bytes that no program can do without: parameters, momentum of what is trained, activations that live at one time */
+  readonly leastBytes: number;
   /** time over the share of the arithmetic, both relative to nothing frozen; 1 is proportional */
   readonly overShare?: number;
 }
+
+/** How much more than the least is on the device. */
+export const overLeast = ({ bytes, leastBytes }: Pick<StepRow, 'bytes' | 'leastBytes'>) => bytes / leastBytes;
 
 export interface StepJob {
   readonly network: () => Network;
@@ -49,6 +54,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
   const { batch, step } = job;
   const network = job.network();
   const model = createModel(network);
+  const before = gpu.memory().live;
   let graph: CompiledGraph | undefined;
   try {
     const { options, image, wanted } = graphOf(model, batch, step);
@@ -66,7 +72,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
     await once();
     const firstRun = performance.now() - start;
     const timing = timingOf(await sample(once, sampling));
-    const { parameters, momentum, pinned, transient } = graph.memory;
+    const { parameters, momentum, pinned, leastTransient } = graph.memory;
     const { flops } = graph.cost;
     return {
       name: stepName(job),
@@ -77,7 +83,8 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
       imagesPerSecond: (1000 * batch) / timing.median,
       flops,
       firstRun,
-      bytes: parameters + momentum + pinned + transient,
+      bytes: gpu.memory().live - before,
+      leastBytes: parameters + momentum + pinned + leastTransient,
       ...(reference !== undefined &&
         step !== 'forward' && {
           overShare: timing.median / reference.timing.median / (flops / reference.flops),

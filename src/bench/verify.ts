@@ -9,6 +9,7 @@ import type { ContractionParams } from '../kernels/contraction/contraction.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
 import { Random } from '../random.ts';
 import type { LayerCase } from './layer-cases.ts';
+import { noise } from './noise.ts';
 
 export interface Verdict {
   /** `plain`: the plain variant itself, which the tests check; `host`: some outputs, in double precision */
@@ -65,16 +66,6 @@ export class CaseBuffers {
     this.storages.push(storage);
     return storage;
   }
-}
-
-/** A prime number of random values over and over: no stride of a layer meets the same ones at every step. */
-function noise(count: number): Float32Array<ArrayBuffer> {
-  const period = 65_537;
-  const random = new Random(1);
-  const values = new Float32Array(count);
-  for (let i = 0; i < Math.min(count, period); i++) values[i] = random.between(-1, 1);
-  for (let filled = period; filled < count; filled *= 2) values.copyWithin(filled, 0, Math.min(filled, count - filled));
-  return values;
 }
 
 /** Checks one choice of a case on its buffers. Only the contraction has variants to check. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Measured } from '../bench/compare.ts';
 import type { Sampling } from '../bench/sample.ts';
 import type { Timing } from '../bench/statistics.ts';
+import type { Target } from '../bench/targets.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Network } from '../models/network.ts';
@@ -25,8 +26,23 @@ export const benchOptions = {
     .optional()
     .meta({ placeholder: 'OLD.json' })
     .describe('what got slower or faster beyond the noise since this file of --json'),
+  html: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'FILE' })
+    .describe('write the results with plots as an HTML page too, one file that needs nothing else'),
   adapter: adapterOption,
 };
+
+/** Writes a page under its name only when it is complete. */
+export async function writePage(path: string, text: string, context: Context): Promise<void> {
+  const [{ writeFilesAtomically }, { basename, dirname }] = await Promise.all([
+    import('../files.ts'),
+    import('node:path'),
+  ]);
+  await writeFilesAtomically(dirname(path), { [basename(path)]: text });
+  context.note(`wrote ${path}`);
+}
 
 export const networkNames = ['alexnet-small', 'alexnet', 'vgg16'] as const;
 export type NetworkName = (typeof networkNames)[number];
@@ -81,3 +97,18 @@ export const milliseconds = (value: number) => (value >= 100 ? value.toFixed(0) 
 export const timeText = ({ median, spread }: Timing) => `${milliseconds(median)} ± ${milliseconds(spread)}`;
 
 export const percentText = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+/** The targets, each with how far the run got. */
+export async function targetTable(targets: readonly Target[]): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const table = new Table({
+    head: ['to reach', 'least', 'aim', 'measured', ''],
+    colAligns: ['left', 'right', 'right', 'right', 'left'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { what, least, aim, reached, verdict, below } of targets) {
+    const bound = below ? 'at most ' : '';
+    table.push([what, `${bound}${least}`, `${bound}${aim}`, reached?.toPrecision(3) ?? '', verdict]);
+  }
+  return table.toString();
+}

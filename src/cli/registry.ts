@@ -78,6 +78,12 @@ export const registry: readonly Registered[] = [
     'whole forward and training steps at every freeze point',
     () => import('./commands/bench-steps.ts'),
   ),
+  entry(
+    'The engine',
+    'bench peers',
+    'the same layers and steps in other frameworks',
+    () => import('./commands/bench-peers.ts'),
+  ),
   entry('The engine', 'kernels list', 'every kernel and its variants', () => import('./commands/kernels-list.ts')),
   entry('The engine', 'kernels show', 'the WGSL of a kernel', () => import('./commands/kernels-show.ts')),
 ];

@@ -119,3 +119,15 @@ export async function chooseAdapter(wish = process.env['FROSTLINE_ADAPTER'] || '
       'Use auto, hardware, software, embedded, or part of one of these names.',
   );
 }
+
+/**
+ * Environment variables that make another process's Vulkan loader take the same driver as an adapter of this kind, for
+ * programs with a WebGPU of their own.
+ */
+export async function driverEnvironment(kind: AdapterKind): Promise<Record<string, string>> {
+  const folder = { XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'] ?? tmpdir() };
+  if (kind === 'hardware') return folder;
+  const manifests = kind === 'embedded' ? [await loadEmbeddedDriver()] : installedSoftwareDrivers();
+  if (manifests.length === 0) return folder;
+  return { ...folder, ...Object.fromEntries(ICD_VARIABLES.map((name) => [name, manifests.join(':')])) };
+}

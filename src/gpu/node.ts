@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { create } from 'webgpu';
+import { availableParallelism } from 'node:os';
+import { create, globals } from 'webgpu';
 
 export interface Instance {
   readonly gpu: GPU;
@@ -19,4 +20,13 @@ export function createInstance(flags: string[] = []): Instance {
 export function webgpuVersion(): string {
   const path = createRequire(import.meta.url).resolve('webgpu/package.json');
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+/** Gives libraries written for browsers what they look for: `navigator.gpu` and WebGPU's global names. */
+export function offerAsNavigator({ gpu }: Instance): void {
+  Object.assign(globalThis, globals);
+  const found = (globalThis as { navigator?: object }).navigator;
+  const navigator = found ?? { userAgent: 'node', hardwareConcurrency: availableParallelism() };
+  Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
 }

@@ -20,7 +20,7 @@ import { fillConstant } from '../kernels/fill/fill.ts';
 import type { Cost } from '../kernels/kernel.ts';
 import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
 import { packStep, STEP_WORDS, type StepValues } from '../kernels/step.ts';
-import { assignBuffers } from './memory.ts';
+import { assignBuffers, mostAlive } from './memory.ts';
 import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
 import { type Mask, Parameter, type Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
@@ -49,6 +49,11 @@ export interface CompiledMemory {
   readonly momentum: number;
   readonly pinned: number;
   readonly transient: number;
+  /**
+   * the most bytes of activations and their gradients that live at one time: what `transient` could be at best, were
+   * buffers shared perfectly and parameters updated without a gradient in memory
+   */
+  readonly leastTransient: number;
 }
 
 export class CompiledGraph {
@@ -56,6 +61,8 @@ export class CompiledGraph {
   readonly memory: CompiledMemory;
   /** the arithmetic of one run */
   readonly cost: Cost;
+  /** how many of the first dispatches are the forward pass; backward and update follow */
+  readonly forwardDispatches: number;
   private readonly program: Program;
   private readonly values: ReadonlyMap<Tensor, Storage>;
   /** storages that nothing else overwrites within a run */
@@ -78,6 +85,7 @@ export class CompiledGraph {
     this.masks = built.masks;
     this.owned = owned;
     this.cost = built.cost;
+    this.forwardDispatches = built.forwardDispatches;
     const total = (storages: Iterable<{ bytes: number }>) => [...storages].reduce((sum, { bytes }) => sum + bytes, 0);
     const all = owned.reduce((sum, { size }) => sum + size, 0);
     this.memory = {
@@ -85,6 +93,7 @@ export class CompiledGraph {
       momentum: total(built.momentum),
       pinned: total(built.pinned),
       transient: all - total(built.momentum) - total(built.pinned),
+      leastTransient: built.mostAlive,
     };
   }
 
@@ -209,6 +218,8 @@ interface Built {
   readonly step: Storage;
   readonly masks: Map<Parameter, Mask>;
   cost: Cost;
+  forwardDispatches: number;
+  mostAlive: number;
 }
 
 /**
@@ -229,11 +240,15 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     step,
     masks: new Map(),
     cost: { flops: 0, bytes: 0 },
+    forwardDispatches: 0,
+    mostAlive: 0,
   };
   let transient: GPUBuffer[] = [];
   const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
   try {
     emit(gpu, options, lossTape, built);
+    const ofParameters = [...built.gradients].filter(([tensor]) => tensor instanceof Parameter);
+    built.mostAlive = mostAlive(built.dispatches, new Set(ofParameters.map(([, storage]) => storage)));
     transient = assignBuffers(gpu, built.dispatches);
     return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned());
   } catch (error) {
@@ -341,6 +356,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   for (const tensor of operations) {
     if (!isAlias(tensor, training)) tensor.source!.operation.forward(emitter(tensor));
   }
+  built.forwardDispatches = dispatches.length;
   if (loss !== undefined && needed.has(loss)) {
     const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
     emitBackward(gpu, { loss, seed, operations, needed, asked, update, training, built, emitter, pin });

@@ -19,8 +19,8 @@ interface Shared {
   readonly lives: Life[];
 }
 
-/** Gives every storage without a buffer one; returns the buffers made. */
-export function assignBuffers(gpu: Gpu, dispatches: readonly Dispatch[]): GPUBuffer[] {
+/** The lives of the storages without a buffer. */
+function livesOf(dispatches: readonly Dispatch[]): Life[] {
   const lives = new Map<Storage, Life>();
   dispatches.forEach(({ bindings }, i) => {
     for (const { view } of bindings) {
@@ -30,8 +30,30 @@ export function assignBuffers(gpu: Gpu, dispatches: readonly Dispatch[]): GPUBuf
       else life.last = i;
     }
   });
+  return [...lives.values()];
+}
+
+/**
+ * The most bytes of storages without a buffer that live at one time, `except` left out: no assignment of buffers can do
+ * with less. Before `assignBuffers`.
+ */
+export function mostAlive(dispatches: readonly Dispatch[], except: ReadonlySet<Storage>): number {
+  const change = new Float64Array(dispatches.length + 1);
+  for (const { storage, first, last } of livesOf(dispatches)) {
+    if (except.has(storage)) continue;
+    change[first] += storage.bytes;
+    change[last + 1] -= storage.bytes;
+  }
+  let [alive, most] = [0, 0];
+  for (const bytes of change) most = Math.max(most, (alive += bytes));
+  return most;
+}
+
+/** Gives every storage without a buffer one; returns the buffers made. */
+export function assignBuffers(gpu: Gpu, dispatches: readonly Dispatch[]): GPUBuffer[] {
+  const lives = livesOf(dispatches);
   const shared: Shared[] = [];
-  for (const life of [...lives.values()].sort((a, b) => b.storage.bytes - a.storage.bytes || a.first - b.first)) {
+  for (const life of lives.sort((a, b) => b.storage.bytes - a.storage.bytes || a.first - b.first)) {
     // Largest first: every buffer made so far holds this one; the last made is the smallest.
     const free = shared.findLast(({ lives: taken }) =>
       taken.every((other) => other.last < life.first || life.last < other.first),

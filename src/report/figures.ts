@@ -1,56 +1,8 @@
-/**
- * The report's figures as SVG text. Text and axes are drawn in `currentColor`, so that they follow the page from light
- * to dark; the series' colours are Okabe and Ito's, told apart by the colour-blind and legible on both, and each has a
- * point shape of its own for print.
- */
-import * as vega from 'vega';
-import * as vegaLite from 'vega-lite';
+/** The figures of a grid's report. */
 import type { GridResult } from '../train/results.ts';
 import { freezeLabel } from './format.ts';
 import { bestOf, type Entry, type GridSummary, type Series } from './summary.ts';
-
-const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#7A7A7A', '#9A6A3A'];
-const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'triangle-down', 'cross', 'triangle-right', 'stroke'];
-const font = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-
-const config: vegaLite.Config = {
-  background: 'transparent',
-  font,
-  view: { stroke: null },
-  axis: {
-    labelColor: 'currentColor',
-    titleColor: 'currentColor',
-    domainColor: 'currentColor',
-    tickColor: 'currentColor',
-    gridColor: 'currentColor',
-    gridOpacity: 0.13,
-    domainOpacity: 0.5,
-    tickOpacity: 0.5,
-    labelFontSize: 11,
-    titleFontSize: 12,
-    titleFontWeight: 'normal',
-    labelPadding: 5,
-    titlePadding: 10,
-  },
-  legend: {
-    labelColor: 'currentColor',
-    titleColor: 'currentColor',
-    titleFontWeight: 'normal',
-    titleFontSize: 12,
-    labelFontSize: 12,
-    symbolSize: 70,
-    symbolOpacity: 1,
-    labelLimit: 400,
-  },
-  header: { labelColor: 'currentColor', labelFontSize: 11, labelPadding: 4, title: null },
-};
-
-export interface FigureSize {
-  /** Width of the plotting area in CSS pixels. */
-  readonly width: number;
-  /** For a phone: fewer columns, shorter labels. */
-  readonly narrow: boolean;
-}
+import { colours, config, type FigureSize, render, shapes } from './vega.ts';
 
 /** F1 over the freeze layer, a line for each learning rate: the paper's Figures 6 and 7. */
 export async function f1Figure(summary: GridSummary, { width, narrow }: FigureSize): Promise<string> {
@@ -240,23 +192,4 @@ function thin(history: readonly number[]): { step: number; loss: number | null }
     points.push({ step: start + Math.min(stride, history.length - start), loss });
   }
   return points;
-}
-
-/** @param prefix of the ids inside, so that several figures can stand in one page. */
-async function render(prefix: string, spec: vegaLite.TopLevelSpec): Promise<string> {
-  const view = new vega.View(vega.parse(vegaLite.compile(spec).spec), { renderer: 'none', logLevel: vega.Error });
-  try {
-    return renameIds(await view.toSVG(), prefix);
-  } finally {
-    view.finalize();
-  }
-}
-
-/** vega counts ids through the process; counted through the figure, the same results give the same page. */
-function renameIds(svg: string, prefix: string): string {
-  const names = new Map<string, string>();
-  return svg.replaceAll(/(id="|url\(#)([^")]+)/g, (_, before: string, id: string) => {
-    if (!names.has(id)) names.set(id, `${prefix}-${names.size}`);
-    return before + names.get(id);
-  });
 }

@@ -16,7 +16,7 @@ import {
   score,
 } from './format.ts';
 import { type Content, Html, html } from './markup.ts';
-import { style } from './style.ts';
+import { date, page, twoSizes } from './page.ts';
 import { type Entry, entryAt, type GridSummary, paperTable, summarise } from './summary.ts';
 
 /** The whole report as HTML text. */
@@ -33,23 +33,8 @@ export async function reportHtml(grid: GridResult): Promise<string> {
     settingsSection(grid),
     methodSection(grid, summary),
   ];
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="frostline ${grid.frostlineVersion}">
-<title>${grid.title}</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-<main>
-${sections}
-<footer>Made by frostline ${grid.frostlineVersion} on ${date(grid.startedAt)}. The numbers of every cell are in results.csv and results.json beside this file.</footer>
-</main>
-</body>
-</html>
-`.text;
+  const footer = html`Made by frostline ${grid.frostlineVersion} on ${date(grid.startedAt)}. The numbers of every cell are in results.csv and results.json beside this file.`;
+  return page({ title: grid.title, version: grid.frostlineVersion, sections, footer });
 }
 
 function heading(grid: GridResult, summary: GridSummary): Html {
@@ -125,18 +110,6 @@ async function lossSection(grid: GridResult, summary: GridSummary): Promise<Html
   const caption = html`<b>Figure 2.</b> Training loss (cross-entropy, mean of the mini-batch) over the update steps, a panel for each last frozen layer; each point is a mean over neighbouring steps. Losses above the axis are cut off.`;
   const figure = await twoSizes((size) => lossFigure(grid, summary, size), 'Training loss over steps', caption);
   return html`${figure && html`<section><h2>Training loss</h2>${figure}</section>`}`;
-}
-
-/** The figure twice, for a page and for a phone; the style sheet shows one. */
-async function twoSizes(
-  draw: (size: { width: number; narrow: boolean }) => Promise<string | undefined>,
-  label: string,
-  caption: Html,
-): Promise<Html | undefined> {
-  const regular = await draw({ width: 830, narrow: false });
-  const narrow = await draw({ width: 330, narrow: true });
-  if (regular === undefined || narrow === undefined) return undefined;
-  return html`<figure><div class="regular" role="img" aria-label="${label}">${new Html(regular)}</div><div class="narrow" role="img" aria-label="${label}">${new Html(narrow)}</div><figcaption>${caption}</figcaption></figure>`;
 }
 
 function elsewhere({ extraSeries }: GridSummary): string {
@@ -333,9 +306,4 @@ function flatten(value: Readonly<Record<string, unknown>>, prefix = ''): [string
 function settingText(value: unknown): string {
   if (typeof value === 'number') return rate(value);
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function date(iso: string): string {
-  const time = new Date(iso);
-  return Number.isNaN(time.getTime()) ? iso : `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

@@ -404,3 +404,28 @@ describe('refused, with operation, value, limit and remedy', () => {
     graph.destroy();
   });
 });
+
+describe('what the benchmarks ask a compiled graph', () => {
+  it('the least transient memory is what lives at one time, and the forward dispatches come first', async () => {
+    const x = input('x', [2, 3]);
+    const w = new Parameter('w', [4, 3], normals(12));
+    const logits = linear(relu(relu(relu(x))), w);
+    const loss = softmaxCrossEntropy(logits, input('labels', [2], 'u32'));
+    const forward = await compile(gpu(), { outputs: [relu(logits)] });
+    // Two relus of 24 bytes at a time; the logits' 32 bytes beside the last relu's 24 are the most.
+    expect(forward.memory.leastTransient).toBe(56);
+    expect(forward.memory.transient).toBeGreaterThanOrEqual(56);
+    expect(forward.forwardDispatches).toBe(forward.dispatches.length);
+    const training = await compile(gpu(), { loss, update: true });
+    expect(
+      training.dispatches.slice(0, training.forwardDispatches).every(({ label }) => !/back|sgdm/.test(label)),
+    ).toBe(true);
+    expect(training.dispatches.slice(training.forwardDispatches).map(({ label }) => label)).toEqual([
+      expect.stringContaining('softmax-loss/backward'),
+      expect.stringContaining('contraction'),
+      expect.stringContaining('sgdm/update'),
+    ]);
+    forward.destroy();
+    training.destroy();
+  });
+});

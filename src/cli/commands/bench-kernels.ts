@@ -11,6 +11,7 @@ import {
   printChanges,
   samplingOf,
   timeText,
+  writePage,
 } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
@@ -34,7 +35,7 @@ export const command = defineCommand({
     { what: 'before a change', line: '--quick --json > before.json' },
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
-  async run({ filter, batch, quick, networks, everyVariant, compare, adapter, ...rest }, context) {
+  async run({ filter, batch, quick, networks, everyVariant, compare, html, adapter, ...rest }, context) {
     const [{ layerCases, caseName }, { benchCase, choiceText }, { measureRoofline }, { readMeasured }] =
       await Promise.all([
         import('../../bench/layer-cases.ts'),
@@ -69,8 +70,13 @@ export const command = defineCommand({
         context.checkFailed(`${row.name}, ${choiceText(row.choice)}: wrong, ${error}`);
       }
     }
-    if (context.json) context.printJson({ ...benchHead(gpu), roofline, rows });
+    const report = { ...benchHead(gpu), roofline, rows };
+    if (context.json) context.printJson(report);
     else context.print(await tableOf(rows));
+    if (html !== undefined) {
+      const { kernelsHtml } = await import('../../report/bench-html.ts');
+      await writePage(html, await kernelsHtml(report), context);
+    }
     if (old !== undefined) await printChanges(old, rows, context);
   },
 });

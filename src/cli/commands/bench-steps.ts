@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { FirstStep } from '../../bench/first-step.ts';
 import type { StepRow } from '../../bench/steps.ts';
 import { openAdapter } from '../adapter.ts';
 import {
@@ -10,7 +11,9 @@ import {
   networkNames,
   printChanges,
   samplingOf,
+  targetTable,
   timeText,
+  writePage,
 } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
@@ -23,16 +26,30 @@ export const command = defineCommand({
       .array(z.enum(networkNames))
       .optional()
       .describe('which; alexnet-small, alexnet and vgg16, with --quick alexnet-small'),
+    firstStep: z
+      .boolean()
+      .default(true)
+      .describe('time new processes too, from their start to the end of the first training step, caches cold and warm'),
+    timeout: z.number().positive().default(600).describe('seconds until such a process is given up'),
   }),
   json: true,
   examples: [
     { what: 'every freeze point of AlexNet', line: '--networks alexnet' },
     { what: 'a forward pass of VGG16', line: '--networks vgg16 --batch 2 --filter forward' },
   ],
-  async run({ filter, batch, quick, networks, compare, adapter, ...rest }, context) {
-    const [{ stepJobs, stepName, benchStep }, { readMeasured }] = await Promise.all([
+  async run({ filter, batch, quick, networks, compare, html, adapter, firstStep, timeout, ...rest }, context) {
+    const [
+      { stepJobs, stepName, benchStep },
+      { readMeasured },
+      { measureFirstStep },
+      { stepTargets },
+      { PeerFailure },
+    ] = await Promise.all([
       import('../../bench/steps.ts'),
       import('../../bench/compare.ts'),
+      import('../../bench/first-step.ts'),
+      import('../../bench/step-targets.ts'),
+      import('../../bench/peers/process.ts'),
     ]);
     const gpu = await openAdapter(adapter, context);
     const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
@@ -50,20 +67,47 @@ export const command = defineCommand({
       );
       rows.push(await benchStep(gpu, job, sampling, reference));
     }
-    if (context.json) context.printJson({ ...benchHead(gpu), rows });
-    else context.print(await tableOf(rows));
+    const firstSteps: FirstStep[] = [];
+    for (const { network, batch: size } of firstStep ? rows.filter(({ step }) => step === 'none') : []) {
+      context.signal.throwIfAborted();
+      context.note(`${network} ${size}: first step of a new process, caches cold and warm`);
+      const options = { adapter: adapter ?? gpu.kind, kind: gpu.kind, timeout };
+      try {
+        firstSteps.push(await measureFirstStep(network, size, options));
+      } catch (error) {
+        if (!(error instanceof PeerFailure)) throw error;
+        context.checkFailed(`${network} ${size}: first step: ${error.message}`);
+      }
+    }
+    const report = { ...benchHead(gpu), targets: stepTargets(rows, firstSteps), firstSteps, rows };
+    if (context.json) context.printJson(report);
+    else {
+      context.print(await tableOf(rows));
+      for (const { network, batch: size, cold, warm } of firstSteps) {
+        const seconds = (value: number) => `${(value / 1000).toFixed(2)} s`;
+        const times = `${seconds(cold)} with caches cold, ${seconds(warm)} warm`;
+        context.print(`${network} ${size}: process start to the end of the first training step: ${times}`);
+      }
+      context.print(await targetTable(report.targets));
+    }
+    if (html !== undefined) {
+      const { stepsHtml } = await import('../../report/bench-html.ts');
+      await writePage(html, await stepsHtml(report), context);
+    }
     if (old !== undefined) await printChanges(old, rows, context);
   },
 });
 
 async function tableOf(rows: readonly StepRow[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
+  const { overLeast } = await import('../../bench/steps.ts');
   const table = new Table({
-    head: ['step', 'ms', 'images/s', 'GFLOP', 'GFLOP/s', 'MiB', 'first run, ms', 'time / share'],
-    colAligns: ['left', ...new Array<'right'>(7).fill('right')],
+    head: ['step', 'ms', 'images/s', 'GFLOP', 'GFLOP/s', 'MiB', 'over the least', 'first run, ms', 'time / share'],
+    colAligns: ['left', ...new Array<'right'>(8).fill('right')],
     style: { head: [], border: [], compact: true },
   });
-  for (const { name, timing, imagesPerSecond, flops, bytes, firstRun, overShare } of rows) {
+  for (const row of rows) {
+    const { name, timing, imagesPerSecond, flops, bytes, firstRun, overShare } = row;
     table.push([
       name,
       timeText(timing),
@@ -71,6 +115,7 @@ async function tableOf(rows: readonly StepRow[]): Promise<string> {
       (flops / 1e9).toPrecision(3),
       (flops / timing.median / 1e6).toFixed(1),
       (bytes / 2 ** 20).toFixed(0),
+      overLeast(row).toFixed(2),
       milliseconds(firstRun),
       overShare === undefined ? '' : overShare.toFixed(2),
     ]);

@@ -1,0 +1,51 @@
+/**
+ * How long one waits for the first training step: from the start of a process to the step's end, with nothing cached
+ * (shaders that the driver compiled, choices of kernels) and again with what the first process left.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AdapterKind } from '../gpu/adapter.ts';
+import { OURS } from './peers/list.ts';
+import { PeerProcess } from './peers/process.ts';
+
+export interface FirstStep {
+  readonly network: string;
+  readonly batch: number;
+  /** milliseconds */
+  readonly cold: number;
+  readonly warm: number;
+}
+
+export interface FirstStepOptions {
+  /** the adapter as for `Gpu.open`, and its kind */
+  readonly adapter: string;
+  readonly kind: AdapterKind;
+  /** seconds until a process is given up */
+  readonly timeout: number;
+}
+
+export async function measureFirstStep(network: string, batch: number, options: FirstStepOptions): Promise<FirstStep> {
+  const caches = await mkdtemp(join(tmpdir(), 'frostline-cold-'));
+  const environment = {
+    MESA_SHADER_CACHE_DIR: caches,
+    // The embedded driver lies in frostline's own cache: unpacking it is no part of a first step.
+    ...(options.kind !== 'embedded' && { FROSTLINE_CACHE: caches }),
+  };
+  const once = async () => {
+    const start = performance.now();
+    const child = new PeerProcess(OURS, { environment, timeout: options.timeout });
+    try {
+      await child.ask({ do: 'open', peer: OURS, root: '', adapter: options.adapter });
+      await child.ask({ do: 'prepare', work: { network, batch, direction: 'training step' } });
+      return performance.now() - start;
+    } finally {
+      child.kill();
+    }
+  };
+  try {
+    return { network, batch, cold: await once(), warm: await once() };
+  } finally {
+    await rm(caches, { recursive: true, force: true });
+  }
+}
