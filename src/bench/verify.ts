@@ -79,32 +79,103 @@ function noise(count: number): Float32Array<ArrayBuffer> {
 
 /** Checks one choice of a case on its buffers. Only the contraction has variants to check. */
 export async function verify(gpu: Gpu, layerCase: LayerCase, buffers: CaseBuffers, choice: Choice): Promise<Verdict> {
-  const { kernel, params } = layerCase;
-  if (choice.variant === kernel.variants[0].name) return { against: 'plain', passed: true, worst: 0 };
-  const outputs = Object.keys(kernel.bindings).filter((name) => kernel.bindings[name].access === 'write');
-  const results = Object.fromEntries(outputs.map((name) => [name, buffers.room(buffers.views[name])]));
-  const before = Object.fromEntries(outputs.map((name) => [name, buffers.views[name]]));
-  // Kernels may update in place: both results begin with the same values.
-  await copy(gpu, outputs, before, results);
-  await runOnce(gpu, kernel, params, { ...buffers.views, ...results }, choice);
-  const affordable = kernel.cost(params).flops <= AFFORDABLE[gpu.kind];
-  if (kernel.name === 'contraction' && !affordable) {
-    return checkOnHost(gpu, params as unknown as ContractionParams, buffers.views, results['c']);
+  if (choice.variant === layerCase.kernel.variants[0].name) return { against: 'plain', passed: true, worst: 0 };
+  return (await Oracle.of(gpu, layerCase, buffers)).check(choice);
+}
+
+/** What a case's outputs must be, computed once for all the choices that are checked. */
+export class Oracle {
+  /** milliseconds of the plain variant's run, its first, where it ran */
+  readonly plainTime: number | undefined;
+  private readonly gpu: Gpu;
+  private readonly run: Pick<LayerCase, 'kernel' | 'params'>;
+  private readonly views: CaseBuffers['views'];
+  private readonly outputs: readonly string[];
+  /** second places of the outputs, written by each choice in turn */
+  private readonly results: Readonly<Record<string, View>>;
+  /** the plain variant's outputs, where they are affordable */
+  private readonly expected: ReadonlyMap<string, ArrayBuffer> | undefined;
+  /** the operands, where they are not */
+  private readonly operands: HostOperands | undefined;
+
+  private constructor(
+    gpu: Gpu,
+    { kernel, params, views }: Pick<LayerCase, 'kernel' | 'params' | 'views'>,
+    results: Record<string, View>,
+    truth: { expected?: Map<string, ArrayBuffer>; operands?: HostOperands; plainTime?: number },
+  ) {
+    this.gpu = gpu;
+    this.run = { kernel, params };
+    this.views = views;
+    this.outputs = Object.keys(results);
+    this.results = results;
+    this.expected = truth.expected;
+    this.operands = truth.operands;
+    this.plainTime = truth.plainTime;
   }
-  const plain = Object.fromEntries(outputs.map((name) => [name, buffers.room(buffers.views[name])]));
-  await copy(gpu, outputs, before, plain);
-  const [plainChoice] = kernel.choices(gpu, params);
-  await runOnce(gpu, kernel, params, { ...buffers.views, ...plain }, plainChoice);
-  const tolerance = kernel.name === 'contraction' ? toleranceOf(params as unknown as ContractionParams) : 1e-4;
-  let worst = 0;
-  for (const name of outputs) {
-    const [expected, actual] = [await gpu.readFloats(plain[name].storage), await gpu.readFloats(results[name].storage)];
-    for (let i = 0; i < expected.length; i++) {
-      const ratio = Math.abs(actual[i] - expected[i]) / tolerance;
-      if (!(ratio <= worst)) worst = ratio; // NaN stays
+
+  /** @param affordable operations that the plain variant may take on the device; else the host checks some outputs */
+  static async of(
+    gpu: Gpu,
+    { kernel, params }: Pick<LayerCase, 'kernel' | 'params'>,
+    buffers: CaseBuffers,
+    affordable: number = AFFORDABLE[gpu.kind],
+  ): Promise<Oracle> {
+    const { views } = buffers;
+    const outputs = Object.keys(kernel.bindings).filter((name) => kernel.bindings[name].access === 'write');
+    const results = Object.fromEntries(outputs.map((name) => [name, buffers.room(views[name])]));
+    if (kernel.name === 'contraction' && kernel.cost(params).flops > affordable) {
+      const read = ({ storage }: View) => gpu.readFloats(storage);
+      const [a, b, bias, before] = await Promise.all(['a', 'b', 'bias', 'c'].map((name) => read(views[name])));
+      return new Oracle(gpu, { kernel, params, views }, results, { operands: { a, b, bias, before } });
     }
+    // Kernels may update in place: every result begins with the same values.
+    await copy(gpu, outputs, views, results);
+    const plain: Choice = { variant: kernel.variants[0].name, configuration: kernel.variants[0].configurations[0] };
+    const plainTime = await runOnce(gpu, kernel, params, { ...views, ...results }, plain);
+    const expected = new Map<string, ArrayBuffer>();
+    for (const name of outputs) expected.set(name, await gpu.read(results[name].storage));
+    return new Oracle(gpu, { kernel, params, views }, results, { expected, plainTime });
   }
-  return { against: 'device', passed: worst <= 1, worst };
+
+  /** The views that choices are run on: the operands, and outputs of their own. */
+  get scratch(): Readonly<Record<string, View>> {
+    return { ...this.views, ...this.results };
+  }
+
+  /** Runs a choice once. */
+  async check(choice: Choice): Promise<Verdict> {
+    const { gpu, outputs, results, views, expected, operands } = this;
+    const { kernel, params } = this.run;
+    await copy(gpu, outputs, views, results);
+    await runOnce(gpu, kernel, params, this.scratch, choice);
+    if (operands !== undefined) {
+      const after = await gpu.readFloats(results['c'].storage);
+      return checkOnHost(params as unknown as ContractionParams, operands, after);
+    }
+    let worst = 0;
+    for (const name of outputs) {
+      const [right, actual] = [expected!.get(name)!, await gpu.read(results[name].storage)];
+      const ratio =
+        kernel.bindings[name].type === 'u32'
+          ? Buffer.compare(Buffer.from(right), Buffer.from(actual)) && Number.POSITIVE_INFINITY
+          : worstOf(new Float32Array(right), new Float32Array(actual), toleranceFor(kernel, params));
+      worst = Math.max(worst, ratio); // NaN stays
+    }
+    return { against: 'device', passed: worst <= 1, worst };
+  }
+}
+
+function worstOf(expected: Float32Array, actual: Float32Array, tolerance: number): number {
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    worst = Math.max(worst, Math.abs(actual[i] - expected[i]) / tolerance); // NaN stays
+  }
+  return worst;
+}
+
+function toleranceFor(kernel: Kernel, params: LayerCase['params']): number {
+  return kernel.name === 'contraction' ? toleranceOf(params as unknown as ContractionParams) : 1e-4;
 }
 
 /**
@@ -122,11 +193,13 @@ async function runOnce(
   params: LayerCase['params'],
   views: Record<string, View>,
   choice: Choice,
-) {
+): Promise<number> {
   const program = await Program.prepare(gpu, [kernel.dispatch(gpu, params, views, choice)]);
+  const start = performance.now();
   program.submit();
   await gpu.idle();
   program.destroy();
+  return performance.now() - start;
 }
 
 async function copy(gpu: Gpu, names: readonly string[], from: Record<string, View>, to: Record<string, View>) {
@@ -137,11 +210,16 @@ async function copy(gpu: Gpu, names: readonly string[], from: Record<string, Vie
   gpu.device.queue.submit([encoder.finish()]);
 }
 
+interface HostOperands {
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+  readonly bias: Float32Array;
+  /** the output's values before the run */
+  readonly before: Float32Array;
+}
+
 /** The formula at the head of contraction.ts, for outputs spread over all groups, rows and columns. */
-async function checkOnHost(gpu: Gpu, p: ContractionParams, views: Record<string, View>, result: View) {
-  const [a, b, bias, before, after] = await Promise.all(
-    [views['a'], views['b'], views['bias'], views['c'], result].map(({ storage }) => gpu.readFloats(storage)),
-  );
+function checkOnHost(p: ContractionParams, { a, b, bias, before }: HostOperands, after: Float32Array): Verdict {
   const tolerance = toleranceOf(p);
   const random = new Random(2);
   let worst = 0;
@@ -167,7 +245,7 @@ async function checkOnHost(gpu: Gpu, p: ContractionParams, views: Record<string,
       }
     }
     const ratio = Math.abs(after[place] - sum) / tolerance;
-    if (!(ratio <= worst)) worst = ratio;
+    worst = Math.max(worst, ratio); // NaN stays
   }
-  return { against: 'host' as const, passed: worst <= 1, worst };
+  return { against: 'host', passed: worst <= 1, worst };
 }

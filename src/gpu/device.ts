@@ -7,6 +7,7 @@ import { type AdapterKind, adapterName, chooseAdapter } from './adapter.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
 import { Storage } from './storage.ts';
+import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
 import { Waiter } from './wait.ts';
 
 /** The limits that planning respects. Tests inject smaller ones than the adapter's to force windows. */
@@ -30,6 +31,10 @@ export interface OpenOptions {
   readonly adapter?: string;
   /** smaller limits than the adapter's, for tests of windowing */
   readonly limits?: Partial<Limits>;
+  /** whether earlier results of `frostline tune` choose the kernels' variants; else FROSTLINE_TUNE (off), else true */
+  readonly tuning?: boolean;
+  /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
+  readonly warn?: (text: string) => void;
 }
 
 export interface MemoryReport {
@@ -47,6 +52,8 @@ const USAGE = {
   storage: 0x80,
 } as const;
 
+const emitWarning = (text: string): void => process.emitWarning(text, 'FrostlineWarning');
+
 export class Gpu {
   readonly name: string;
   /** the driver's description of itself */
@@ -58,6 +65,8 @@ export class Gpu {
   readonly hasTimestamps: boolean;
   readonly pipelines: PipelineCache;
   readonly device: GPUDevice;
+  /** Measured choices of kernels' variants; nothing where they are not to count. */
+  readonly tuning: TuningTable | undefined;
   /** Keeps Dawn's instance referenced for as long as the device is used. */
   private readonly instance: Instance;
   private readonly waiter = new Waiter();
@@ -71,7 +80,7 @@ export class Gpu {
     adapter: GPUAdapter,
     device: GPUDevice,
     kind: AdapterKind,
-    limits: Partial<Limits>,
+    { limits, tuning = tuningWanted(), warn = emitWarning }: OpenOptions,
   ) {
     this.instance = instance;
     this.device = device;
@@ -94,6 +103,7 @@ export class Gpu {
     this.subgroupWidth = device.features.has('subgroups') && low === high ? low : 0;
     this.hasTimestamps = device.features.has('timestamp-query');
     this.pipelines = new PipelineCache(device);
+    this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
     device.addEventListener('uncapturederror', (event) => {
       this.failure ??= (event as GPUUncapturedErrorEvent).error.message;
     });
@@ -118,7 +128,7 @@ export class Gpu {
         maxStorageBuffersPerShaderStage: Math.min(10, adapter.limits.maxStorageBuffersPerShaderStage),
       },
     });
-    return new Gpu(instance, adapter, device, kind, options.limits ?? {});
+    return new Gpu(instance, adapter, device, kind, options);
   }
 
   /** One line: the adapter's name and what kind it is. */
