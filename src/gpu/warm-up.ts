@@ -24,7 +24,10 @@ const UNIFORM_BYTES = 1024;
 /** Whether Mesa keeps compiled code on disk, without which devices cannot help each other. */
 const mesaCaches = () => !/^(1|true|yes|y)$/i.test(process.env['MESA_SHADER_CACHE_DISABLE'] ?? '');
 
-/** Dispatches of pipelines that this device has not run yet, each text once, the longest first. */
+/**
+ * Dispatches the pipelines that this device has not run yet, each text once, the longest first.
+ * @param slow milliseconds of a first dispatch after which further devices take part
+ */
 export async function warmUp(gpu: Gpu, dispatches: readonly Dispatch[], slow = SLOW): Promise<void> {
   if (gpu.kind !== 'software') return;
   const cold = new Map<string, Dispatch>();
@@ -33,20 +36,22 @@ export async function warmUp(gpu: Gpu, dispatches: readonly Dispatch[], slow = S
   // One alone gains nothing by being compiled a moment earlier.
   if (cold.size < 2) return;
   const queue = [...cold.values()].sort((a, b) => b.source.length - a.source.length);
-  const work = async (on: Gpu) => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await touch(on, next);
-  };
-  const largest = queue.shift()!;
-  await pipelineOf(gpu, largest);
-  await gpu.idle(); // work submitted before is not to be taken for compilation
-  const first = touch(gpu, largest);
-  const own = first.then(() => work(gpu));
-  const late = new Promise((resolve) => setTimeout(resolve, slow));
-  const helped = Promise.race([first, late]).then(() => {
+  let helping: Promise<unknown> | undefined;
+  const help = () => {
     const helpers = mesaCaches() ? Math.min(availableParallelism() - 1, queue.length, MOST_HELPERS) : 0;
-    return Promise.all(Array.from({ length: helpers }, () => withSibling(gpu, work)));
-  });
-  await Promise.all([own, helped]);
+    helping = Promise.all(Array.from({ length: helpers }, () => withSibling(gpu, work)));
+    helping.catch(() => {}); // awaited below
+  };
+  const work = async (on: Gpu) => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      await pipelineOf(on, next);
+      const late = setTimeout(() => helping ?? help(), slow);
+      await touch(on, next).finally(() => clearTimeout(late));
+    }
+  };
+  await gpu.idle(); // work submitted before is not to be taken for compilation
+  await work(gpu);
+  await helping;
 }
 
 async function withSibling(gpu: Gpu, work: (sibling: Gpu) => Promise<void>): Promise<void> {
