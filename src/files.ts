@@ -2,6 +2,8 @@ import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promis
 import { dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
 
+let written = 0;
+
 /**
  * Writes files so that a reader, a crash or a full disk never sees half of one: all contents go to temporary names in
  * the folder and to the disk, and only then take their names. Makes the folder if it is missing.
@@ -14,7 +16,9 @@ export async function writeFilesAtomically(
 ): Promise<string[]> {
   const pending = Object.entries(files).map(([name, data]) => {
     const path = join(folder, name);
-    return { path, temporary: join(dirname(path), `.${process.pid}-${name.replaceAll(/[\\/]/g, '-')}.tmp`), data };
+    // Others may write the same file at the same time, in this process or another one.
+    const own = `${process.pid}-${written++}`;
+    return { path, temporary: join(dirname(path), `.${own}-${name.replaceAll(/[\\/]/g, '-')}.tmp`), data };
   });
   try {
     for (const { temporary, data } of pending) {

@@ -96,7 +96,8 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
   }
 }
 
-function graphOf(
+/** What is compiled for a step: its options, the image input, and the tensor to be read. */
+export function graphOf(
   model: Model,
   batch: number,
   step: string,

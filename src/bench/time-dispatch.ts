@@ -7,8 +7,16 @@ import { type Timing, timingOf } from './statistics.ts';
 
 const MOST_REPEATS = 500;
 
-/** The first run compiles and does not count. A short dispatch is repeated within one pass until that is long enough. */
-export async function timeDispatch(gpu: Gpu, dispatch: Dispatch, sampling: Sampling): Promise<Timing> {
+/**
+ * The first run compiles and does not count. A short dispatch is repeated within one pass until that is long enough.
+ * @param hopeless milliseconds: a dispatch that takes longer is timed by one run alone
+ */
+export async function timeDispatch(
+  gpu: Gpu,
+  dispatch: Dispatch,
+  sampling: Sampling,
+  hopeless = Number.POSITIVE_INFINITY,
+): Promise<Timing> {
   const timer = PassTimer.on(gpu);
   const runOf = (program: Program) => async () => {
     program.submit(timer);
@@ -22,6 +30,7 @@ export async function timeDispatch(gpu: Gpu, dispatch: Dispatch, sampling: Sampl
     const start = performance.now();
     const own = await runOf(once)();
     const first = Math.max(0.005, own ?? performance.now() - start);
+    if (first > hopeless) return timingOf([first]);
     const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(LONG_ENOUGH / first)));
     const program = repeats === 1 ? once : await Program.prepare(gpu, Array(repeats).fill(dispatch));
     try {

@@ -5,9 +5,9 @@
 import { bufferOf, type Gpu } from '../gpu/device.ts';
 import { Program } from '../gpu/program.ts';
 import type { Storage, View } from '../gpu/storage.ts';
-import type { ContractionParams } from '../kernels/contraction/contraction.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
 import { Random } from '../random.ts';
+import { type HostSum, hostSum, type Operands } from './host-sums.ts';
 import type { LayerCase } from './layer-cases.ts';
 import { noise } from './noise.ts';
 
@@ -70,42 +70,118 @@ export class CaseBuffers {
 
 /** Checks one choice of a case on its buffers. Only the contraction has variants to check. */
 export async function verify(gpu: Gpu, layerCase: LayerCase, buffers: CaseBuffers, choice: Choice): Promise<Verdict> {
-  const { kernel, params } = layerCase;
-  if (choice.variant === kernel.variants[0].name) return { against: 'plain', passed: true, worst: 0 };
-  const outputs = Object.keys(kernel.bindings).filter((name) => kernel.bindings[name].access === 'write');
-  const results = Object.fromEntries(outputs.map((name) => [name, buffers.room(buffers.views[name])]));
-  const before = Object.fromEntries(outputs.map((name) => [name, buffers.views[name]]));
-  // Kernels may update in place: both results begin with the same values.
-  await copy(gpu, outputs, before, results);
-  await runOnce(gpu, kernel, params, { ...buffers.views, ...results }, choice);
-  const affordable = kernel.cost(params).flops <= AFFORDABLE[gpu.kind];
-  if (kernel.name === 'contraction' && !affordable) {
-    return checkOnHost(gpu, params as unknown as ContractionParams, buffers.views, results['c']);
-  }
-  const plain = Object.fromEntries(outputs.map((name) => [name, buffers.room(buffers.views[name])]));
-  await copy(gpu, outputs, before, plain);
-  const [plainChoice] = kernel.choices(gpu, params);
-  await runOnce(gpu, kernel, params, { ...buffers.views, ...plain }, plainChoice);
-  const tolerance = kernel.name === 'contraction' ? toleranceOf(params as unknown as ContractionParams) : 1e-4;
-  let worst = 0;
-  for (const name of outputs) {
-    const [expected, actual] = [await gpu.readFloats(plain[name].storage), await gpu.readFloats(results[name].storage)];
-    for (let i = 0; i < expected.length; i++) {
-      const ratio = Math.abs(actual[i] - expected[i]) / tolerance;
-      if (!(ratio <= worst)) worst = ratio; // NaN stays
-    }
-  }
-  return { against: 'device', passed: worst <= 1, worst };
+  if (choice.variant === layerCase.kernel.variants[0].name) return { against: 'plain', passed: true, worst: 0 };
+  return (await Oracle.of(gpu, layerCase, buffers)).check(choice);
 }
+
+/** What a case's outputs must be, computed once for all the choices that are checked. */
+export class Oracle {
+  /** milliseconds of the plain variant's run, its first, where it ran */
+  readonly plainTime: number | undefined;
+  private readonly gpu: Gpu;
+  private readonly run: Pick<LayerCase, 'kernel' | 'params'>;
+  private readonly views: CaseBuffers['views'];
+  private readonly outputs: readonly string[];
+  /** second places of the outputs, written by each choice in turn */
+  private readonly results: Readonly<Record<string, View>>;
+  /** the plain variant's outputs, where they are affordable */
+  private readonly expected: ReadonlyMap<string, ArrayBuffer> | undefined;
+  /** the operands, where they are not */
+  private readonly host: { readonly sum: HostSum; readonly operands: Operands } | undefined;
+
+  private constructor(
+    gpu: Gpu,
+    { kernel, params, views }: Pick<LayerCase, 'kernel' | 'params' | 'views'>,
+    results: Record<string, View>,
+    truth: { expected?: Map<string, ArrayBuffer>; host?: Oracle['host']; plainTime?: number },
+  ) {
+    this.gpu = gpu;
+    this.run = { kernel, params };
+    this.views = views;
+    this.outputs = Object.keys(results);
+    this.results = results;
+    this.expected = truth.expected;
+    this.host = truth.host;
+    this.plainTime = truth.plainTime;
+  }
+
+  /** @param affordable operations that the plain variant may take on the device; else the host checks some outputs */
+  static async of(
+    gpu: Gpu,
+    { kernel, params }: Pick<LayerCase, 'kernel' | 'params'>,
+    buffers: CaseBuffers,
+    affordable: number = AFFORDABLE[gpu.kind],
+  ): Promise<Oracle> {
+    const { views } = buffers;
+    const outputs = Object.keys(kernel.bindings).filter((name) => kernel.bindings[name].access === 'write');
+    const results = Object.fromEntries(outputs.map((name) => [name, buffers.room(views[name])]));
+    const sum = hostSum(kernel.name, params);
+    if (sum !== undefined && kernel.cost(params).flops > affordable) {
+      const operands: Record<string, Float32Array> = {};
+      for (const name of Object.keys(kernel.bindings)) operands[name] = await gpu.readFloats(views[name].storage);
+      return new Oracle(gpu, { kernel, params, views }, results, { host: { sum, operands } });
+    }
+    // Kernels may update in place: every result begins with the same values.
+    await copy(gpu, outputs, views, results);
+    const plain: Choice = { variant: kernel.variants[0].name, configuration: kernel.variants[0].configurations[0] };
+    const plainTime = await runOnce(gpu, kernel, params, { ...views, ...results }, plain);
+    const expected = new Map<string, ArrayBuffer>();
+    for (const name of outputs) expected.set(name, await gpu.read(results[name].storage));
+    return new Oracle(gpu, { kernel, params, views }, results, { expected, plainTime });
+  }
+
+  /** The views that choices are run on: the operands, and outputs of their own. */
+  get scratch(): Readonly<Record<string, View>> {
+    return { ...this.views, ...this.results };
+  }
+
+  /** Runs a choice once. */
+  async check(choice: Choice): Promise<Verdict> {
+    const { gpu, outputs, results, views, expected, host } = this;
+    const { kernel, params } = this.run;
+    await copy(gpu, outputs, views, results);
+    await runOnce(gpu, kernel, params, this.scratch, choice);
+    if (host !== undefined) {
+      return checkOnHost(host.sum, host.operands, await gpu.readFloats(results[host.sum.output].storage));
+    }
+    let worst = 0;
+    for (const name of outputs) {
+      const [right, actual] = [expected!.get(name)!, await gpu.read(results[name].storage)];
+      const ratio =
+        kernel.bindings[name].type === 'u32'
+          ? Buffer.compare(Buffer.from(right), Buffer.from(actual)) && Number.POSITIVE_INFINITY
+          : worstOf(new Float32Array(right), new Float32Array(actual), toleranceFor(kernel, params));
+      worst = Math.max(worst, ratio); // NaN stays
+    }
+    return { against: 'device', passed: worst <= 1, worst };
+  }
+}
+
+function worstOf(expected: Float32Array, actual: Float32Array, tolerance: number): number {
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    worst = Math.max(worst, Math.abs(actual[i] - expected[i]) / tolerance); // NaN stays
+  }
+  return worst;
+}
+
+function toleranceFor(kernel: Kernel, params: LayerCase['params']): number {
+  const terms = hostSum(kernel.name, params)?.terms ?? LINEAR_TERMS[kernel.name]?.(params);
+  return terms === undefined ? 1e-4 : toleranceOf(terms);
+}
+
+/** The products that an output of a fully connected layer's kernels is the sum of. */
+const LINEAR_TERMS: Readonly<Record<string, (params: Readonly<Record<string, number>>) => number>> = {
+  'linear/forward': ({ inputs }) => inputs,
+  'linear/input-gradient': ({ outputs }) => outputs,
+  'linear/update': ({ batch }) => batch,
+};
 
 /**
  * What rounding may explain of a sum of k products below 1: each of k additions adds at most half a unit of the sum so
  * far, which for values of mean 0 grows as sqrt(k); 16 standard deviations, and a little for the last places.
  */
-function toleranceOf({ u, v, r }: ContractionParams): number {
-  const k = u * v * r;
-  return 16 * k * 2 ** -24 + 1e-6;
-}
+const toleranceOf = (terms: number) => 16 * terms * 2 ** -24 + 1e-6;
 
 async function runOnce(
   gpu: Gpu,
@@ -113,11 +189,13 @@ async function runOnce(
   params: LayerCase['params'],
   views: Record<string, View>,
   choice: Choice,
-) {
+): Promise<number> {
   const program = await Program.prepare(gpu, [kernel.dispatch(gpu, params, views, choice)]);
+  const start = performance.now();
   program.submit();
   await gpu.idle();
   program.destroy();
+  return performance.now() - start;
 }
 
 async function copy(gpu: Gpu, names: readonly string[], from: Record<string, View>, to: Record<string, View>) {
@@ -128,37 +206,19 @@ async function copy(gpu: Gpu, names: readonly string[], from: Record<string, Vie
   gpu.device.queue.submit([encoder.finish()]);
 }
 
-/** The formula at the head of contraction.ts, for outputs spread over all groups, rows and columns. */
-async function checkOnHost(gpu: Gpu, p: ContractionParams, views: Record<string, View>, result: View) {
-  const [a, b, bias, before, after] = await Promise.all(
-    [views['a'], views['b'], views['bias'], views['c'], result].map(({ storage }) => gpu.readFloats(storage)),
-  );
-  const tolerance = toleranceOf(p);
+/** The formula, for outputs spread over all that its index runs over. */
+function checkOnHost(sum: HostSum, operands: Operands, after: Float32Array): Verdict {
+  const tolerance = toleranceOf(sum.terms);
   const random = new Random(2);
   let worst = 0;
   for (let i = 0; i < SAMPLED; i++) {
     // The corners, where tiles hang over, and any others.
-    const pick = (count: number) =>
-      i < 4 ? (i & 1 ? count - 1 : 0) : Math.min(count - 1, Math.floor(random.between(0, count)));
-    const [g, m, j] = [pick(p.groups), i < 4 && i >= 2 ? p.rows - 1 : pick(p.rows), pick(p.columns)];
-    const q = Math.floor(j / p.plane);
-    const rest = j - q * p.plane;
-    const [y, x] = [Math.floor(rest / p.width), rest % p.width];
-    const place = g * p.c_group + m * p.c_row + q * p.c_item + rest;
-    let sum = p.accumulate ? before[place] : [0, bias[g * p.rows + m], bias[q]][p.bias_mode];
-    for (let u = 0; u < p.u; u++) {
-      const sy = (y * p.y_step + u * p.y_u + p.y_0) / p.y_spread;
-      if (!(Number.isInteger(sy) && sy >= 0 && sy < p.height)) continue;
-      for (let v = 0; v < p.v; v++) {
-        const sx = (x * p.x_step + v * p.x_v + p.x_0) / p.x_spread;
-        if (!(Number.isInteger(sx) && sx >= 0 && sx < p.line)) continue;
-        const a0 = g * p.a_group + m * p.a_row + u * p.a_u + v * p.a_v;
-        const b0 = g * p.b_group + q * p.b_item + sy * p.b_line + sx;
-        for (let r = 0; r < p.r; r++) sum += a[a0 + r * p.a_r] * b[b0 + r * p.b_r];
-      }
-    }
-    const ratio = Math.abs(after[place] - sum) / tolerance;
-    if (!(ratio <= worst)) worst = ratio;
+    const index = sum.extents.map((count, axis) => {
+      if (i < 2 ** Math.min(sum.extents.length, 5)) return (i >> axis) & 1 ? count - 1 : 0;
+      return Math.min(count - 1, Math.floor(random.between(0, count)));
+    });
+    const { place, value } = sum.at(index, operands);
+    worst = Math.max(worst, Math.abs(after[place] - value) / tolerance); // NaN stays
   }
-  return { against: 'host' as const, passed: worst <= 1, worst };
+  return { against: 'host', passed: worst <= 1, worst };
 }

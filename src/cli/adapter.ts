@@ -14,7 +14,7 @@ export const adapterOption = z
 /** Opens the adapter, names it on standard error, and closes it when the command ends. */
 export async function openAdapter(wish: string | undefined, context: Context): Promise<Gpu> {
   const { Gpu } = await import('../gpu/device.ts');
-  const gpu = await Gpu.open({ adapter: wish });
+  const gpu = await Gpu.open({ adapter: wish, warn: (text) => context.note(`warning: ${text}`) });
   context.defer(() => gpu.destroy());
   context.note(`adapter: ${gpu.describe()}`);
   return gpu;

@@ -68,7 +68,8 @@ export function chooseByName<T>(all: readonly T[], nameOf: (one: T) => string, f
 /** What stands at the head of the JSON of a benchmark: enough to measure again. */
 export function benchHead(gpu: Gpu) {
   const { name, kind, driver } = gpu;
-  return { frostline: frostlineVersion, date: new Date().toISOString(), adapter: { name, kind, driver } };
+  const tuning = gpu.tuning?.hash ?? null;
+  return { frostline: frostlineVersion, date: new Date().toISOString(), adapter: { name, kind, driver }, tuning };
 }
 
 /** Prints what changed since the old file's rows; exits with 1 where something got slower. */

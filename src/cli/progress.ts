@@ -40,17 +40,19 @@ export interface ProgressOptions {
   readonly everySeconds?: number;
   /** Milliseconds, monotonic. */
   readonly now?: () => number;
+  /** What is counted; 'cells' unless given. */
+  readonly noun?: string;
 }
 
 /** Progress over `cells` in the order in which they will run. */
 export function gridProgress(cells: readonly PlannedCell[], options: ProgressOptions): GridProgress {
-  const { stream, everySeconds = 15, now = () => performance.now() } = options;
+  const { stream, everySeconds = 15, now = () => performance.now(), noun = 'cells' } = options;
   const estimate = new TimeEstimate(
     cells.map((cell) => cell.cost),
     now,
   );
   return stream.isTTY
-    ? barProgress(cells, estimate, stream)
+    ? barProgress(cells, estimate, stream, noun)
     : lineProgress(cells, estimate, stream, everySeconds * 1000, now);
 }
 
@@ -58,6 +60,7 @@ function barProgress(
   cells: readonly PlannedCell[],
   estimate: TimeEstimate,
   stream: ProgressOptions['stream'],
+  noun: string,
 ): GridProgress {
   let label = '';
   let state: CellProgress | undefined;
@@ -66,7 +69,7 @@ function barProgress(
       stream,
       fps: 8,
       hideCursor: true,
-      format: () => progressLine(estimate, cells.length, label, state, (stream.columns ?? 80) - 1),
+      format: () => progressLine(estimate, cells.length, label, state, (stream.columns ?? 80) - 1, noun),
     },
     Presets.shades_classic,
   );
@@ -108,8 +111,9 @@ export function progressLine(
   label: string,
   state: CellProgress | undefined,
   width: number,
+  noun = 'cells',
 ): string {
-  const count = `${estimate.finished}/${total} cells`;
+  const count = `${estimate.finished}/${total} ${noun}`;
   const left = timeLeft(estimate);
   const details = stateParts(state);
   const elapsed = `${duration(estimate.elapsed())} elapsed`;

@@ -66,6 +66,7 @@ export const registry: readonly Registered[] = [
     'is there an adapter, does it compute rightly, how fast',
     () => import('./commands/doctor.ts'),
   ),
+  entry('The engine', 'tune', 'measure which kernel variants are the fastest here', () => import('./commands/tune.ts')),
   entry(
     'The engine',
     'bench kernels',

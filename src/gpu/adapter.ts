@@ -40,6 +40,11 @@ export function installedSoftwareDrivers(): string[] {
     .filter((file) => /(lvp|lavapipe|swiftshader).*\.json$/.test(file));
 }
 
+/** An instance gives the same adapter each time: it has looked for drivers once. */
+export function requestAdapter({ gpu }: Instance): Promise<GPUAdapter | null> {
+  return gpu.requestAdapter({ powerPreference: 'high-performance' });
+}
+
 async function request(kind: AdapterKind | undefined, manifests?: string[]): Promise<ChosenAdapter | undefined> {
   const saved = ICD_VARIABLES.map((name) => process.env[name]);
   // Mesa asks for this folder and warns where it is unset.
@@ -47,7 +52,7 @@ async function request(kind: AdapterKind | undefined, manifests?: string[]): Pro
   if (manifests !== undefined) for (const name of ICD_VARIABLES) process.env[name] = manifests.join(':');
   try {
     const instance = createInstance();
-    const adapter = await instance.gpu.requestAdapter({ powerPreference: 'high-performance' });
+    const adapter = await requestAdapter(instance);
     if (adapter === null) return undefined;
     return { instance, adapter, kind: kind ?? (isSoftware(adapter.info) ? 'software' : 'hardware') };
   } finally {

@@ -3,10 +3,11 @@
  * this class, never GPUDevice.
  */
 import { FrostlineError } from '../errors.ts';
-import { type AdapterKind, adapterName, chooseAdapter } from './adapter.ts';
+import { type AdapterKind, adapterName, chooseAdapter, requestAdapter } from './adapter.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
 import { Storage } from './storage.ts';
+import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
 import { Waiter } from './wait.ts';
 
 /** The limits that planning respects. Tests inject smaller ones than the adapter's to force windows. */
@@ -30,6 +31,10 @@ export interface OpenOptions {
   readonly adapter?: string;
   /** smaller limits than the adapter's, for tests of windowing */
   readonly limits?: Partial<Limits>;
+  /** whether earlier results of `frostline tune` choose the kernels' variants; else FROSTLINE_TUNE (off), else true */
+  readonly tuning?: boolean;
+  /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
+  readonly warn?: (text: string) => void;
 }
 
 export interface MemoryReport {
@@ -47,6 +52,8 @@ const USAGE = {
   storage: 0x80,
 } as const;
 
+const emitWarning = (text: string): void => process.emitWarning(text, 'FrostlineWarning');
+
 export class Gpu {
   readonly name: string;
   /** the driver's description of itself */
@@ -58,6 +65,8 @@ export class Gpu {
   readonly hasTimestamps: boolean;
   readonly pipelines: PipelineCache;
   readonly device: GPUDevice;
+  /** Measured choices of kernels' variants; nothing where they are not to count. */
+  readonly tuning: TuningTable | undefined;
   /** Keeps Dawn's instance referenced for as long as the device is used. */
   private readonly instance: Instance;
   private readonly waiter = new Waiter();
@@ -71,7 +80,7 @@ export class Gpu {
     adapter: GPUAdapter,
     device: GPUDevice,
     kind: AdapterKind,
-    limits: Partial<Limits>,
+    { limits, tuning = tuningWanted(), warn = emitWarning }: OpenOptions,
   ) {
     this.instance = instance;
     this.device = device;
@@ -93,7 +102,8 @@ export class Gpu {
     const { subgroupMinSize: low = 0, subgroupMaxSize: high = 0 } = adapter.info;
     this.subgroupWidth = device.features.has('subgroups') && low === high ? low : 0;
     this.hasTimestamps = device.features.has('timestamp-query');
-    this.pipelines = new PipelineCache(device);
+    this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
+    this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
     device.addEventListener('uncapturederror', (event) => {
       this.failure ??= (event as GPUUncapturedErrorEvent).error.message;
     });
@@ -105,20 +115,14 @@ export class Gpu {
   /** Opens the chosen adapter with its full limits. */
   static async open(options: OpenOptions = {}): Promise<Gpu> {
     const { instance, adapter, kind } = await chooseAdapter(options.adapter);
-    const wanted: GPUFeatureName[] = ['subgroups', 'timestamp-query'];
-    const device = await adapter.requestDevice({
-      label: 'frostline',
-      requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
-      requiredLimits: {
-        maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
-        maxBufferSize: adapter.limits.maxBufferSize,
-        maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize,
-        maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
-        maxComputeWorkgroupSizeX: adapter.limits.maxComputeWorkgroupSizeX,
-        maxStorageBuffersPerShaderStage: Math.min(10, adapter.limits.maxStorageBuffersPerShaderStage),
-      },
-    });
-    return new Gpu(instance, adapter, device, kind, options.limits ?? {});
+    return new Gpu(instance, adapter, await requestDevice(adapter), kind, options);
+  }
+
+  /** Another device on the same adapter, with a queue of its own; its kernels' variants are those of the estimates. */
+  async sibling(): Promise<Gpu> {
+    const adapter = await requestAdapter(this.instance);
+    if (adapter === null) throw new Error(`${this.name} is gone`);
+    return new Gpu(this.instance, adapter, await requestDevice(adapter), this.kind, { tuning: false });
   }
 
   /** One line: the adapter's name and what kind it is. */
@@ -176,6 +180,13 @@ export class Gpu {
     this.device.queue.writeBuffer(bufferOf(storage), offset, values);
   }
 
+  /** Zeroes buffers now. They are zero when made, but drivers do that at their first use: in the first step. */
+  clear(buffers: readonly GPUBuffer[]): void {
+    const encoder = this.device.createCommandEncoder();
+    for (const buffer of buffers) encoder.clearBuffer(buffer);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
   /** Reads bytes back; waits for all submitted work. */
   async read(storage: Storage, offset = 0, bytes = storage.bytes - offset): Promise<ArrayBuffer> {
     const readback = this.readback(`${storage.label} (read back)`, bytes);
@@ -229,6 +240,23 @@ export class Gpu {
     this.device.destroy();
     void this.instance;
   }
+}
+
+/** A device with the adapter's full limits. */
+function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const wanted: GPUFeatureName[] = ['subgroups', 'timestamp-query'];
+  return adapter.requestDevice({
+    label: 'frostline',
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: {
+      maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+      maxBufferSize: adapter.limits.maxBufferSize,
+      maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX: adapter.limits.maxComputeWorkgroupSizeX,
+      maxStorageBuffersPerShaderStage: Math.min(10, adapter.limits.maxStorageBuffersPerShaderStage),
+    },
+  });
 }
 
 /** The buffer behind a storage; a storage without one was used outside its program. */

@@ -12,11 +12,16 @@ export interface Pipeline {
 const BUFFER_TYPE = { uniform: 'uniform', read: 'read-only-storage', write: 'storage' } as const;
 
 export class PipelineCache {
+  /** texts that were dispatched before, or are being warmed up (warm-up.ts) */
+  readonly warm = new Set<string>();
   private readonly device: GPUDevice;
+  private readonly wait: <T>(promise: Promise<T>) => Promise<T>;
   private readonly pipelines = new Map<string, Promise<Pipeline>>();
 
-  constructor(device: GPUDevice) {
+  /** @param wait see `Gpu.wait` */
+  constructor(device: GPUDevice, wait: <T>(promise: Promise<T>) => Promise<T>) {
     this.device = device;
+    this.wait = wait;
   }
 
   /** Compiles asynchronously, once a text. A compile error prints its lines and the text around them. */
@@ -47,15 +52,15 @@ export class PipelineCache {
     });
     const pipelineLayout = this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] });
     const scope = this.device.popErrorScope();
-    const info = await module.getCompilationInfo();
+    const info = await this.wait(module.getCompilationInfo());
     const errors = info.messages.filter((message) => message.type === 'error');
     if (errors.length > 0) throw new Error(explain(label, source, errors));
-    const failure = await scope;
+    const failure = await this.wait(scope);
     if (failure !== null) throw new Error(`Kernel ${label}: ${failure.message}`);
     try {
       const compute = { module, entryPoint: 'main' };
       return {
-        pipeline: await this.device.createComputePipelineAsync({ label, layout: pipelineLayout, compute }),
+        pipeline: await this.wait(this.device.createComputePipelineAsync({ label, layout: pipelineLayout, compute })),
         layout,
       };
     } catch (error) {

@@ -7,6 +7,7 @@ import { bufferOf, type Gpu } from './device.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
 import type { View } from './storage.ts';
 import type { PassTimer } from './timer.ts';
+import { warmUp } from './warm-up.ts';
 
 export interface Binding {
   readonly access: Exclude<BindingAccess, 'uniform'>;
@@ -58,7 +59,7 @@ export class Program {
     this.uniforms = uniforms;
   }
 
-  /** Compiles all pipelines in parallel and binds. Every storage must have its buffer by now. */
+  /** Compiles all pipelines in parallel, warms them up, and binds. Every storage must have its buffer by now. */
   static async prepare(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<Program> {
     const compiling = dispatches.map((dispatch) =>
       gpu.pipelines.get(dispatch.label, dispatch.source, [
@@ -69,7 +70,8 @@ export class Program {
     const { offsets, bytes } = packUniforms(dispatches, gpu.limits.offsetAlignment);
     const uniforms = gpu.uniforms('parameters', bytes);
     try {
-      const pipelines = await Promise.all(compiling);
+      const warming = warmUp(gpu, dispatches);
+      const [pipelines] = await Promise.all([Promise.all(compiling), warming]);
       const prepared = dispatches.map((dispatch, i) => bind(gpu, dispatch, pipelines[i], uniforms, offsets[i]));
       return new Program(gpu, dispatches, prepared, uniforms);
     } catch (error) {

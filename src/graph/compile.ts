@@ -78,7 +78,8 @@ export class CompiledGraph {
     this.gpu = gpu;
     this.program = program;
     this.values = built.values;
-    this.lasting = new Set([...built.pinned, ...built.parameters]);
+    const parameters = built.parameters.map((parameter) => built.values.get(parameter)!);
+    this.lasting = new Set([...built.pinned, ...parameters]);
     this.gradients = built.gradients;
     this.momentum = built.momentum;
     this.step = built.step;
@@ -168,9 +169,7 @@ export class CompiledGraph {
 
   /** Sets all momentum to zero: the start of a training run. */
   resetMomentum(): void {
-    const encoder = this.gpu.device.createCommandEncoder();
-    for (const storage of this.momentum) encoder.clearBuffer(bufferOf(storage));
-    this.gpu.device.queue.submit([encoder.finish()]);
+    this.gpu.clear(this.momentum.map(bufferOf));
   }
 
   /** Names of the kernels that a run dispatches, in order. */
@@ -211,7 +210,7 @@ interface Built {
   readonly dispatches: Dispatch[];
   readonly values: Map<Tensor, Storage>;
   readonly gradients: Map<Tensor, Storage>;
-  readonly parameters: Storage[];
+  readonly parameters: Parameter[];
   readonly momentum: Storage[];
   /** inputs, outputs, constants: storages with buffers of their own */
   readonly pinned: Storage[];
@@ -250,10 +249,23 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     const ofParameters = [...built.gradients].filter(([tensor]) => tensor instanceof Parameter);
     built.mostAlive = mostAlive(built.dispatches, new Set(ofParameters.map(([, storage]) => storage)));
     transient = assignBuffers(gpu, built.dispatches);
-    return new CompiledGraph(gpu, await Program.prepare(gpu, built.dispatches), built, owned());
+    gpu.clear([...built.momentum.map(bufferOf), ...transient]);
+    const [program] = await Promise.all([Program.prepare(gpu, built.dispatches), placeAll(gpu, built.parameters)]);
+    return new CompiledGraph(gpu, program, built, owned());
   } catch (error) {
     for (const buffer of owned()) gpu.release(buffer);
     throw error;
+  }
+}
+
+/**
+ * Puts the parameters on the device while the kernels are compiled: between two of them, compilation gets its turn.
+ * Large ones come last, for while one is made or read nothing else moves on.
+ */
+async function placeAll(gpu: Gpu, parameters: readonly Parameter[]): Promise<void> {
+  for (const parameter of parameters.toSorted((a, b) => a.bytes - b.bytes)) {
+    parameter.place(gpu);
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
@@ -305,8 +317,8 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   if (loss !== undefined) wantedStorages.add(sourceOfBytes(loss, training));
   for (const tensor of tape) {
     if (tensor instanceof Parameter) {
-      values.set(tensor, tensor.place(gpu));
-      built.parameters.push(tensor.place(gpu));
+      values.set(tensor, tensor.reserve(gpu));
+      built.parameters.push(tensor);
       if (update) {
         checkMask(tensor);
         built.masks.set(tensor, tensor.mask);

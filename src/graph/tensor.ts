@@ -70,6 +70,7 @@ export class Parameter extends Tensor {
   storage: Storage | undefined;
   private readonly initial: () => Float32Array<ArrayBuffer>;
   private gpu: Gpu | undefined;
+  private filled = false;
 
   /** @param values row-major; a function is called when the parameter is placed, so that big files are read late */
   constructor(
@@ -89,23 +90,28 @@ export class Parameter extends Tensor {
     return typeof this.mask === 'number' ? this.mask !== 0 : this.mask.some((value) => value !== 0);
   }
 
-  /** Puts the values on the device, once. */
-  place(gpu: Gpu): Storage {
+  /** Room for the values on the device, to be filled by `place`. */
+  reserve(gpu: Gpu): Storage {
     if (this.storage !== undefined) {
       if (this.gpu !== gpu) throw new FrostlineError(`Parameter ${this.name} lives on another device already.`);
       return this.storage;
     }
-    const values = this.initial();
-    this.check(values);
     this.gpu = gpu;
-    this.storage = gpu.storage(this.name, values);
+    this.storage = gpu.storage(this.name, this.bytes);
+    this.filled = false;
     return this.storage;
+  }
+
+  /** Puts the values on the device, once. */
+  place(gpu: Gpu): Storage {
+    const storage = this.reserve(gpu);
+    if (!this.filled) this.fill(gpu, this.initial());
+    return storage;
   }
 
   /** Overwrites the values on the device; with none given, by those it was made with. */
   reset(gpu: Gpu, values = this.initial()): void {
-    this.check(values);
-    gpu.write(this.place(gpu), values);
+    this.fill(gpu, values);
   }
 
   /** The values on the device now. */
@@ -119,10 +125,13 @@ export class Parameter extends Tensor {
     this.storage = undefined;
   }
 
-  private check(values: Float32Array): void {
-    if (values.length === this.size) return;
-    throw new FrostlineError(
-      `Parameter ${this.name} of shape [${this.shape.join(', ')}] takes ${this.size} values; got ${values.length}.`,
-    );
+  private fill(gpu: Gpu, values: Float32Array<ArrayBuffer>): void {
+    if (values.length !== this.size) {
+      throw new FrostlineError(
+        `Parameter ${this.name} of shape [${this.shape.join(', ')}] takes ${this.size} values; got ${values.length}.`,
+      );
+    }
+    gpu.write(this.reserve(gpu), values);
+    this.filled = true;
   }
 }

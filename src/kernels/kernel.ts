@@ -12,6 +12,7 @@
 import type { Dispatch } from '../gpu/program.ts';
 import { splitOffset } from '../gpu/program.ts';
 import type { View } from '../gpu/storage.ts';
+import { textHash } from '../gpu/tuning.ts';
 
 export type FieldType = 'u32' | 'i32' | 'f32';
 export type ParamSchema = Readonly<Record<string, FieldType>>;
@@ -34,6 +35,8 @@ export interface Capabilities {
     readonly maxWorkgroupMemory: number;
     readonly offsetAlignment: number;
   };
+  /** Choices measured on this adapter, by kernel, the hash of its text, and shape: gpu/tuning.ts. */
+  readonly tuning?: { find(kernel: string, text: () => string, shape: string): Choice | undefined };
 }
 
 /** Constants in the text: tile sizes, unrolling. */
@@ -84,21 +87,37 @@ export interface Choice {
   readonly configuration: Configuration;
 }
 
+/** A dispatch that still knows what it runs, for those who list the runs of a compiled graph. */
+export interface KernelDispatch extends Dispatch {
+  readonly kernel: Kernel;
+  readonly params: Params<ParamSchema>;
+  readonly choice: Choice;
+}
+
 export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSchema = BindingSchema>
   extends KernelSpec<P, B> {
   /** The final text of a variant, readable WGSL. */
   source(choice: Choice): string;
   /** The variants and configurations that this adapter can run for this case; never empty: the plain one always can. */
   choices(capabilities: Capabilities, params: Params<P>): Choice[];
-  /** The choice with the least estimate. */
+  /** The choice measured on this adapter for this shape (`Capabilities.tuning`); where there is none, the estimated one. */
   best(capabilities: Capabilities, params: Params<P>): Choice;
+  /** The choice with the least estimate. */
+  estimated(capabilities: Capabilities, params: Params<P>): Choice;
+  /**
+   * What tuning results are kept by: the integers among the parameters. Those of type f32 scale values, and change
+   * neither loops nor addresses.
+   */
+  shape(params: Params<P>): string;
+  /** Hash of the text of all variants in all configurations: results measured with another text do not count. */
+  textHash(): string;
   /** One run on these views. Without `choice`, the best. */
   dispatch(
     capabilities: Capabilities,
     params: Params<P>,
     views: { readonly [K in keyof B]: View },
     choice?: Choice,
-  ): Dispatch;
+  ): KernelDispatch;
 }
 
 export function defineKernel<const P extends ParamSchema, const B extends BindingSchema>(
@@ -138,7 +157,27 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     );
   }
 
+  const integers = Object.keys(spec.params).filter((name) => spec.params[name] !== 'f32');
+  const shape = (params: Params<P>) => integers.map((name) => `${name} ${params[name]}`).join(' ');
+
+  let hash: string | undefined;
+  function hashOfTexts(): string {
+    hash ??= textHash(
+      spec.variants
+        .flatMap((variant) => variant.configurations.map((one) => assemble(spec, layout, variant, one)))
+        .join('\n'),
+    );
+    return hash;
+  }
+
   function best(capabilities: Capabilities, params: Params<P>): Choice {
+    const measured = capabilities.tuning?.find(spec.name, hashOfTexts, shape(params));
+    // The file may name what these limits, which tests make smaller, do not allow.
+    const allowed = measured && choices(capabilities, params).find((choice) => sameChoice(choice, measured));
+    return allowed ?? estimated(capabilities, params);
+  }
+
+  function estimated(capabilities: Capabilities, params: Params<P>): Choice {
     let chosen: Choice | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const choice of choices(capabilities, params)) {
@@ -166,11 +205,14 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return bytes;
   }
 
-  return {
+  const kernel: Kernel<P, B> = {
     ...spec,
     source,
     choices,
     best,
+    estimated,
+    shape,
+    textHash: hashOfTexts,
     dispatch(capabilities, params, views, choice = best(capabilities, params)) {
       const variant = variantNamed(choice.variant);
       const bases = bindingNames.map((name) => {
@@ -183,9 +225,22 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
         uniforms: pack(params, bases),
         bindings: bindingNames.map((name) => ({ access: spec.bindings[name].access, view: views[name] })),
         workgroups: variant.workgroups(params, choice.configuration),
+        kernel: kernel as unknown as Kernel,
+        params,
+        choice,
       };
     },
   };
+  return kernel;
+}
+
+export function sameChoice(one: Choice, other: Choice): boolean {
+  const keys = Object.keys(one.configuration);
+  return (
+    one.variant === other.variant &&
+    keys.length === Object.keys(other.configuration).length &&
+    keys.every((key) => one.configuration[key] === other.configuration[key])
+  );
 }
 
 function assemble<P extends ParamSchema, B extends BindingSchema>(

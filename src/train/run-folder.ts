@@ -60,6 +60,8 @@ export function runFiles(settings: Settings, experiment: Experiment, gpu: Gpu): 
       platform: `${process.platform} ${process.arch} ${release()}`,
       adapter: gpu.name,
       adapterKind: gpu.kind,
+      // The variants that tuning results choose may round differently.
+      tuning: gpu.tuning?.hash ?? null,
     }),
     ...(split && { 'split.json': formatSplit(split.split, split.dataset) }),
   };

@@ -4,7 +4,7 @@ import type { KernelFamily } from '../../src/check/case.ts';
 import { reluFamily } from '../../src/check/cases/elementwise.ts';
 import { lrnFamily } from '../../src/check/cases/lrn.ts';
 import { kernelRows } from '../../src/check/kernel-rows.ts';
-import type { Dispatch } from '../../src/gpu/program.ts';
+import type { KernelDispatch } from '../../src/kernels/kernel.ts';
 import { mutateKernel } from '../mutations/mutate.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
@@ -60,7 +60,7 @@ it('finds writes outside a view and bits that differ between runs', async () => 
         kernel: {
           ...one.kernel,
           // What is negative becomes 0 in one run and -0, an equal number, in the other.
-          dispatch(...given): Dispatch {
+          dispatch(...given): KernelDispatch {
             const dispatch = one.kernel.dispatch(...given);
             const zero = runs++ % 2 === 0 ? '0.0' : 'bitcast<f32>(0x80000000u)';
             return { ...dispatch, source: dispatch.source.replace('select(value, 0.0,', `select(value, ${zero},`) };
