@@ -10,6 +10,7 @@ import { sample } from '../../src/bench/sample.ts';
 import { median, timingOf } from '../../src/bench/statistics.ts';
 import { stepJobs, stepName } from '../../src/bench/steps.ts';
 import { CaseBuffers, verify } from '../../src/bench/verify.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
 import { contraction } from '../../src/kernels/contraction/contraction.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { rooflineCopy } from '../../src/kernels/roofline/copy.ts';
@@ -87,7 +88,7 @@ describe('the cases', () => {
     expect(flops / 1e10).toBeGreaterThan(1.44);
     expect(flops / 1e10).toBeLessThan(1.5);
     const names = layerCases(gpu(), vgg16(), 32).map(caseName);
-    expect(names).toContain('vgg16 32 conv5_1 forward contraction');
+    expect(names).toContainEqual(expect.stringMatching(/^vgg16 32 conv5_1 forward (contraction|conv2d.strips)$/));
     expect(names).toContain('vgg16 32 conv5_3 gradient of weight contraction');
     expect(new Set(names).size).toBe(names.length);
     expect(names).not.toContain('vgg16 32 conv1_1 gradient of input contraction');
@@ -104,9 +105,15 @@ describe('the cases', () => {
     ]);
   });
 
+  /** The adapter as one on which the general contraction serves every layer. */
+  const withoutSubgroups = (): Gpu => Object.create(gpu(), { subgroupWidth: { value: 0 } });
+
   it('verification passes the kernels and catches wrong ones', async () => {
-    for (const layerCase of layerCases(gpu(), alexnetSmall(), 3)) {
-      if (!/^conv[12]$|^fc7$/.test(layerCase.layer) || layerCase.kernel.name !== 'contraction') continue;
+    const cases = layerCases(withoutSubgroups(), alexnetSmall(), 3).filter(
+      ({ layer, kernel }) => /^conv[12]$|^fc7$/.test(layer) && kernel.name === 'contraction',
+    );
+    expect(cases.length).toBeGreaterThan(5);
+    for (const layerCase of cases) {
       const { params } = layerCase;
       const fast = contraction.choices(gpu(), params as never).find(({ variant }) => variant === 'registers')!;
       const buffers = new CaseBuffers(gpu(), layerCase);
@@ -131,8 +138,15 @@ describe('the cases', () => {
     }
   });
 
-  it('large cases are verified on the host', async () => {
-    const layerCase = layerCases(gpu(), alexnet(), 1).find(({ layer }) => layer === 'conv2')!;
+  it.each([
+    ['contraction', { y_0: 0 }],
+    ['conv2d/strips', { stride_y: 0 }],
+    ['conv2d/strips-filter-gradient', { stride_y: 0 }],
+  ])('large cases of %s are verified on the host', async (name, change) => {
+    const listed = layerCases(name === 'contraction' ? withoutSubgroups() : gpu(), alexnet(), 1);
+    const layerCase = listed.find(({ layer, kernel }) => layer === 'conv2' && kernel.name === name);
+    // Adapters without subgroups of one width have no strips.
+    if (layerCase === undefined) return expect(gpu().subgroupWidth).toBe(0);
     const kernel: Kernel = { ...layerCase.kernel, cost: () => ({ flops: 1e15, bytes: 0 }) };
     const choice = kernel.best(gpu(), layerCase.params);
     const buffers = new CaseBuffers(gpu(), layerCase);
@@ -141,7 +155,7 @@ describe('the cases', () => {
     const shifted: Kernel = {
       ...kernel,
       dispatch: (capabilities, params, views, given) =>
-        kernel.dispatch(capabilities, { ...params, y_0: 0 } as never, views, given),
+        kernel.dispatch(capabilities, { ...params, ...change } as never, views, given),
     };
     const wrong = await verify(gpu(), { ...layerCase, kernel: shifted }, buffers, choice);
     expect(wrong).toMatchObject({ against: 'host', passed: false });

@@ -21,7 +21,7 @@ describe('frostline tune', () => {
 
   it('measures each shape once, keeps the results, and says what it chose', async () => {
     const first = await tune('--json');
-    expect(first.stderr).toMatch(/\[1\/\d\] contraction fc6, fc7: /);
+    expect(first.stderr).toMatch(/\[1\/\d+\] (contraction|linear\/forward) fc6, fc7: /);
     expect(first.code).toBe(0);
     const { adapter, file, rows } = JSON.parse(first.stdout);
     expect(adapter.name).not.toBe('');
@@ -29,13 +29,13 @@ describe('frostline tune', () => {
     expect(rows.length).toBeGreaterThan(1);
     for (const { kernel, writes, shape, known, chosen, estimated, measurements } of rows) {
       expect([known, `${kernel} ${writes}`]).toEqual([false, expect.stringContaining('fc7')]);
-      expect(shape).toMatch(/^\w+ \d+ /);
+      expect(shape).toMatch(/^\w+ \d+/);
       const timed = measurements.filter((one: { milliseconds?: number }) => one.milliseconds! > 0);
       for (const choice of [chosen, estimated]) expect(timed).toContainEqual(expect.objectContaining(choice));
     }
     const again = await tune();
     expect(again.stderr).toMatch(/fc7: finished before/);
-    expect(again.stdout).toMatch(/│ contraction +│ fc6, fc7 +│/);
+    expect(again.stdout).toMatch(/│ (contraction|linear\/forward) +│ fc6, fc7 +│/);
     expect(again.stdout).toContain(`${file}: ${rows.length} shapes`);
     writeFileSync(file, '{');
     expect((await tune('--no-training', '--force')).stderr).toMatch(/warning: .*\.json is ignored/);

@@ -122,13 +122,13 @@ async function expectTrajectory(network: Network, settings: Settings): Promise<v
   const loss = softmaxCrossEntropy(built.logits, labelTensor);
   const seed = 17;
 
-  // The stream of a layer's draws is its operation's place on the tape.
-  const operations = tapeOf([loss]).filter(({ source }) => source !== undefined);
+  // The stream of a layer's draws is its number among the dropouts of the tape.
+  const dropouts = tapeOf([loss]).filter(({ source }) => source?.operation.name === 'dropout');
   const drawn = network.nodes.flatMap(({ op, name, output }) => {
     const tensor = built.values.get(output)!;
     if (!dropout || op.kind !== 'dropout') return [];
     const draw = (step: number) =>
-      replayDropout({ seed, step, stream: operations.indexOf(tensor), ratio: op.ratio }, tensor.size);
+      replayDropout({ seed, step, stream: dropouts.indexOf(tensor), ratio: op.ratio }, tensor.size);
     return [
       [name, Array.from({ length: steps }, (_, step) => ({ shape: tensor.shape, data: Array.from(draw(step)) }))],
     ];

@@ -63,7 +63,12 @@ export function paddedImageBytes(shape: Conv2dShape): number {
   const widest = Math.max(...STRIP_SHAPES.map(({ strip }) => strip), STRIP);
   const bytes = (maps: number, outLines: number, outColumns: number, [y, x]: readonly [number, number]) =>
     16 * maps * ((outLines - 1) * y + kernel[0]) * lineOf(upTo(outColumns, widest), x, kernel[1]);
-  return Math.max(bytes(channels, lines, columns, strides), bytes(filters, height, width, [1, 1]));
+  const image = bytes(channels, lines, columns, strides);
+  // The input gradient of a stride is no matter of strips; the filter gradient pads dy to whole strips alone.
+  const gradient = strides.every((stride) => stride === 1)
+    ? bytes(filters, height, width, [1, 1])
+    : 4 * filters * lines * upTo(columns, STRIP);
+  return Math.max(image, gradient);
 }
 
 /** Vectors of four that a line needs for `columns` outputs. */
