@@ -14,7 +14,7 @@ export function run(command, args, options = {}) {
 }
 
 /** Runs npm, the one that runs this script where there is one. */
-function npm(args) {
+export function npm(args) {
   const path = process.env.npm_execpath;
   if (path?.endsWith('.js')) run(process.execPath, [path, ...args]);
   else run('npm', args, { shell: process.platform === 'win32' });

@@ -3,7 +3,8 @@
  * README's example executed against its types and its code.
  */
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,15 +18,27 @@ function run(folder: string, program: string, ...args: string[]): string {
   return result.stdout;
 }
 
+/** The files that git knows, beside this tree's dependencies. */
+async function freshClone(folder: string): Promise<string> {
+  const files = run(root, 'git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard').split('\0');
+  for (const file of files) {
+    if (file !== '' && existsSync(join(root, file))) await cp(join(root, file), join(folder, file));
+  }
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const old = new Date(0);
+  await utimes(join(folder, 'package-lock.json'), old, old);
+  return folder;
+}
+
 describe('the package', () => {
   let folder: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'frostline-package-'));
-    run(root, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json');
-    const [{ filename }] = JSON.parse(
-      run(root, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder),
-    );
+    // As in a fresh clone: nothing built. Its dependencies are installed, and no older than the lock file.
+    const clone = await freshClone(join(folder, 'clone'));
+    run(clone, 'npm', 'run', 'package', '--', '--pack-destination', folder);
+    const filename = (await readdir(folder)).find((name) => name.endsWith('.tgz'))!;
     run(folder, 'tar', 'xzf', filename);
     const modules = join(folder, 'node_modules');
     await mkdir(modules);
@@ -45,12 +58,21 @@ describe('the package', () => {
 
   it('gives a frostline command', async () => {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-    const main = join('node_modules', 'frostline', 'dist', 'cli', 'main.js');
+    const main = join('node_modules', 'frostline', 'bin', 'frostline.mjs');
     expect(run(folder, process.execPath, main, '--version').trim()).toBe(version);
     const scores = JSON.parse(
       run(folder, process.execPath, main, 'metrics', '--confusion', '[[38,2],[3,7]]', '--json'),
     );
     expect(scores.accuracy).toBeCloseTo(0.9, 12);
+  });
+
+  it('says what to do where nothing was built', async () => {
+    const bare = join(folder, 'bare', 'bin');
+    await cp(join(folder, 'package', 'bin'), bare, { recursive: true });
+    const { status, stderr } = spawnSync(process.execPath, [join(bare, 'frostline.mjs'), '--version'], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/never built.*npm run package/)]);
   });
 
   it("runs the README's example, which is typed", async () => {
