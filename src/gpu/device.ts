@@ -72,7 +72,7 @@ export class Gpu {
   private readonly waiter = new Waiter();
   private liveBytes = 0;
   private peakBytes = 0;
-  private failure: string | undefined;
+  private failure: Error | undefined;
   private destroyed = false;
 
   private constructor(
@@ -105,10 +105,13 @@ export class Gpu {
     this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
     this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
     device.addEventListener('uncapturederror', (event) => {
-      this.failure ??= (event as GPUUncapturedErrorEvent).error.message;
+      const { error } = event as GPUUncapturedErrorEvent;
+      // Dawn's classes are no globals of Node.
+      this.failure ??=
+        error.constructor.name === 'GPUOutOfMemoryError' ? this.outOfMemory() : this.defect(error.message);
     });
     device.lost.then((info) => {
-      if (!this.destroyed) this.failure ??= `the device was lost: ${info.message}`;
+      if (!this.destroyed) this.failure ??= this.defect(`the device was lost: ${info.message}`);
     });
   }
 
@@ -228,7 +231,18 @@ export class Gpu {
 
   /** Throws what the device reported since: validation errors and device loss arrive late in WebGPU. */
   check(): void {
-    if (this.failure !== undefined) throw new Error(`WebGPU on ${this.name}: ${this.failure}`);
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private defect(message: string): Error {
+    return new Error(`WebGPU on ${this.name}: ${message}`);
+  }
+
+  private outOfMemory(): FrostlineError {
+    return new FrostlineError(
+      `${this.name} is out of memory: ${this.liveBytes} bytes of buffers were asked for. ` +
+        'Use a smaller batch, or freeze more layers.',
+    );
   }
 
   memory(): MemoryReport {
