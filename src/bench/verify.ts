@@ -29,7 +29,7 @@ export class CaseBuffers {
   private readonly gpu: Gpu;
   private readonly storages: Storage[] = [];
 
-  constructor(gpu: Gpu, { kernel, views }: Pick<LayerCase, 'kernel' | 'views'>) {
+  constructor(gpu: Gpu, { kernel, params, views }: Pick<LayerCase, 'kernel' | 'params' | 'views'>) {
     this.gpu = gpu;
     const made = new Map<string, View>();
     const ids = new Map<Storage, number>();
@@ -39,7 +39,9 @@ export class CaseBuffers {
         const key = `${ids.get(view.storage)} ${view.offset} ${view.bytes}`;
         let own = made.get(key);
         if (own === undefined) {
-          own = this.fill(name, view.bytes, kernel.bindings[name].type ?? 'f32');
+          const contents =
+            kernel.bindings[name].type === 'u32' ? integers(kernel, params, view.bytes / 4) : noise(view.bytes / 4);
+          own = this.keep(this.gpu.storage(name, contents)).view();
           made.set(key, own);
         }
         return [name, own];
@@ -57,15 +59,25 @@ export class CaseBuffers {
     this.storages.length = 0;
   }
 
-  private fill(name: string, bytes: number, type: 'f32' | 'u32' | 'vec4f'): View {
-    const values = type === 'u32' ? new Float32Array(bytes / 4) : noise(bytes / 4);
-    return this.keep(this.gpu.storage(name, values)).view();
-  }
-
   private keep(storage: Storage): Storage {
     this.storages.push(storage);
     return storage;
   }
+}
+
+/** Integers that a kernel may meet: winners of pooling lie in their windows; all others may be 0. */
+function integers(kernel: Kernel, params: LayerCase['params'], count: number): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(count);
+  if (kernel.name !== 'maxpool/backward') return words;
+  const { out_width, out_height, stride_width, stride_height, pad_left, pad_top, width, height } = params as Readonly<
+    Record<string, number>
+  >;
+  const inside = (i: number, stride: number, pad: number, extent: number) =>
+    Math.min(Math.max(i * stride - pad, 0), extent - 1);
+  return words.map((_, o) => {
+    const iy = inside(Math.floor(o / out_width) % out_height, stride_height, pad_top, height);
+    return iy * width + inside(o % out_width, stride_width, pad_left, width);
+  });
 }
 
 /** Checks one choice of a case on its buffers. Only the contraction has variants to check. */

@@ -15,7 +15,7 @@
  * visits the windows that can cover it, those with  o s - p <= i <= o s - p + (k - 1) d,  in rising order. No atomics,
  * and the same bits every time.
  */
-import { defineKernel, elementwise, type Params } from '../kernel.ts';
+import { defineKernel, elementwise, type Params, type Variant } from '../kernel.ts';
 import { isNanFunction } from '../nan.ts';
 import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
 
@@ -53,6 +53,7 @@ const scan = /* wgsl */ `
   }
   y[p.y_base + index] = best;`;
 
+const keep = '\n  choice[p.choice_base + index] = winner;';
 const guard = 'p.batch * p.channels * p.out_height * p.out_width';
 
 const forwardCost = (p: Params<typeof params>, bytesOfOutput: number) => ({
@@ -60,18 +61,71 @@ const forwardCost = (p: Params<typeof params>, bytesOfOutput: number) => ({
   bytes: 4 * poolInputs(p) + bytesOfOutput * poolOutputs(p),
 });
 
+/** Kernels for which a text without loops exists. */
+const KERNELS = [2, 3];
+
+/**
+ * The same for windows that lie inside the image whole, of a known size: no bounds, no loops, no branches, which cost a
+ * software rasteriser a mask on every value.
+ */
+function inside(rest: string): Variant<typeof params> {
+  const of = (kernel: number) => {
+    const taps = Array.from({ length: kernel * kernel }, (_, t) => [Math.floor(t / kernel), t % kernel]);
+    const [, several] = elementwise<typeof params>(
+      poolOutputs,
+      guard,
+      /* wgsl */ `
+  let row = index / p.out_width;
+  let ox = index - row * p.out_width;
+  let image = row / p.out_height;
+  let oy = row - image * p.out_height;
+  let plane = p.x_base + image * p.height * p.width;
+  let first = oy * p.stride_height * p.width + ox * p.stride_width;
+  var best = x[plane + first];
+  var winner = first;
+${taps
+  .slice(1)
+  .map(
+    ([ky, kx]) => `  {
+    let offset = first + ${ky}u * p.width + ${kx}u;
+    let value = x[plane + offset];
+    let better = !is_nan(best) && (value > best || is_nan(value));
+    best = select(best, value, better);
+    winner = select(winner, offset, better);
+  }`,
+  )
+  .join('\n')}
+  y[p.y_base + index] = best;${rest}`,
+      isNanFunction,
+    );
+    return several;
+  };
+  const several = of(KERNELS[0]);
+  return {
+    ...several,
+    name: 'inside',
+    configurations: KERNELS.map((kernel) => ({ kernel, elements: 64 })),
+    supports: (_, { kernel }, p) =>
+      p.kernel_height === kernel &&
+      p.kernel_width === kernel &&
+      p.dilation_height === 1 &&
+      p.dilation_width === 1 &&
+      p.pad_top === 0 &&
+      p.pad_left === 0 &&
+      (p.out_height - 1) * p.stride_height + kernel <= p.height &&
+      (p.out_width - 1) * p.stride_width + kernel <= p.width,
+    estimate: (p, configuration, capabilities) => several.estimate!(p, configuration, capabilities) / 2,
+    text: ({ kernel, elements }) => of(kernel).text({ elements }),
+  };
+}
+
 /** For training: also writes which input won. */
 export const maxPoolForward = defineKernel({
   name: 'maxpool/forward',
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } },
   cost: (p) => forwardCost(p, 8),
-  variants: elementwise<typeof params>(
-    poolOutputs,
-    guard,
-    `${scan}\n  choice[p.choice_base + index] = winner;`,
-    isNanFunction,
-  ),
+  variants: [...elementwise<typeof params>(poolOutputs, guard, scan + keep, isNanFunction), inside(keep)],
 });
 
 /** Where no derivative is wanted. */
@@ -80,19 +134,49 @@ export const maxPoolInference = defineKernel({
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => forwardCost(p, 4),
-  variants: // `winner` is not kept; compilers drop it.
-    elementwise<typeof params>(poolOutputs, guard, scan, isNanFunction),
+  // `winner` is not kept; compilers drop it.
+  variants: [...elementwise<typeof params>(poolOutputs, guard, scan, isNanFunction), inside('')],
 });
+
+/** Accesses of an input that gathers, and of one whose plane is scattered to, as measured on a software rasteriser. */
+const GATHERED = 1;
+const SCATTERED = 0.1;
+
+/**
+ * One thread a plane, which no other thread writes: it can be scattered to, window after window, in the same order of
+ * additions. A tenth of the work, but no neighbours that share a line of memory and few threads: not for hardware.
+ */
+const planes: Variant<typeof params> = {
+  name: 'planes',
+  configurations: [{ threads: 8 }],
+  workgroupSize: ({ threads }) => threads,
+  supports: ({ kind }) => kind !== 'hardware',
+  workgroups: (p, { threads }) => Math.ceil((p.batch * p.channels) / threads),
+  estimate: (p) => (SCATTERED / GATHERED) * (poolInputs(p) / 4) * Math.max(1, 32 / (p.batch * p.channels)),
+  text: () => ({
+    main: /* wgsl */ `
+  if (index >= p.batch * p.channels) { return; }
+  let start = p.dx_base + index * p.height * p.width;
+  for (var i = 0u; i < p.height * p.width; i++) { dx[start + i] = 0.0; }
+  let count = p.out_height * p.out_width;
+  let first = index * count;
+  for (var o = first; o < first + count; o++) {
+    let place = start + choice[p.choice_base + o];
+    dx[place] += dy[p.dy_base + o];
+  }`,
+  }),
+};
 
 export const maxPoolBackward = defineKernel({
   name: 'maxpool/backward',
   params,
   bindings: { dy: { access: 'read' }, choice: { access: 'read', type: 'u32' }, dx: { access: 'write' } },
   cost: (p) => ({ flops: poolOutputs(p), bytes: 8 * poolOutputs(p) + 4 * poolInputs(p) }),
-  variants: elementwise(
-    poolInputs,
-    'p.batch * p.channels * p.height * p.width',
-    /* wgsl */ `
+  variants: [
+    ...elementwise<typeof params>(
+      poolInputs,
+      'p.batch * p.channels * p.height * p.width',
+      /* wgsl */ `
   let ix = index % p.width;
   let row = index / p.width;
   let iy = row % p.height;
@@ -113,5 +197,7 @@ export const maxPoolBackward = defineKernel({
     }
   }
   dx[p.dx_base + index] = sum;`,
-  ),
+    ),
+    planes,
+  ],
 });
