@@ -70,7 +70,7 @@ const plain = perElement<typeof params>(
 /** Tiles of filters and strips of columns with a text; 256 sums a lane: more make a text that leaves the instruction cache. */
 export const STRIP_SHAPES = [
   { tile: 16, strip: 8 },
-  { tile: 16, strip: 16 },
+  { tile: 24, strip: 8 },
   { tile: 32, strip: 4 },
   { tile: 32, strip: 8 },
 ];
@@ -81,14 +81,14 @@ const tilesOf = (p: StripParams, lanes: number) =>
 /** Instructions of all lanes together, in those of a vector as wide as the subgroup. */
 export function stripTime(p: StripParams, lanes: number): number {
   const { tile, strip, kernel_width: taps } = p;
-  const loads = taps * Math.max(1, tile / 4 / lanes) + vectorsOf(strip, p.stride_x, taps);
+  const loads = taps * Math.ceil(tile / 4 / lanes) + vectorsOf(strip, p.stride_x, taps);
   return tilesOf(p, lanes) * p.channels * p.kernel_height * (loads * LOAD * lanes + tile * strip * (2 * taps + 3));
 }
 
 /** One step of the sum: `taps` taps of one line, whose weights begin at \`a\` and whose image line at \`b\`. */
 function step(lanes: number, tile: number, strip: number, stride: number, taps: number): string {
   const quads = strip / 4;
-  const own = Math.max(1, tile / 4 / lanes);
+  const own = Math.ceil(tile / 4 / lanes);
   const lane = tile / 4 >= lanes ? 'lane' : `lane % ${tile / 4}u`;
   const image = range(vectorsOf(strip, stride, taps)).map((i) => `let e${i} = x[b + ${i}u];`);
   const weights = range(taps).map((t) =>
