@@ -1,6 +1,9 @@
 /** The experiments that have a name. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { augmentPresets } from '../data/augment.ts';
+
+type AugmentName = keyof typeof augmentPresets;
 
 /** The package's root: `src/train` and `dist/train` lie equally deep. */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -13,6 +16,10 @@ export interface Preset {
   readonly learningRates: readonly number[];
   readonly allFrozenRates: readonly number[];
   readonly momentum: number;
+  /** 6 where left out, the paper's */
+  readonly epochs?: number;
+  /** the paper's where left out */
+  readonly augment?: AugmentName;
   readonly notes: { readonly model?: string; readonly dataset?: string };
 }
 
@@ -22,9 +29,12 @@ export const presets = {
     title: 'Quick start: how deep to freeze the small AlexNet',
     model: 'alexnet-small',
     data: join(root, 'samples', 'fashion-two'),
-    learningRates: [0.002, 0.005, 0.01],
+    learningRates: [0.001, 0.002, 0.005],
     allFrozenRates: [],
     momentum: 0.9,
+    // Without augmentation the frozen layers run once, which leaves time for twice the paper's epochs.
+    epochs: 12,
+    augment: 'none',
     notes: {
       model:
         'alexnet-small has the topology and layer numbers of AlexNet at small width. It was pretrained by frostline on ' +

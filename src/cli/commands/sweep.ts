@@ -26,6 +26,8 @@ export const command = defineCommand({
       .describe('further rates of the new layer, tried with all others frozen'),
     momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
     ...fitOptions,
+    epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6, quickstart 12'),
+    augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quickstart none'),
     repeats: z.number().int().min(1).default(1).describe('runs of each cell, with seeds counting up from --seed'),
     out: z.string().optional().meta({ placeholder: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
     title: z.string().optional().describe('heading of the report'),
@@ -57,6 +59,8 @@ export const command = defineCommand({
     if (learningRates === undefined) throw new FrostlineError('No learning rates: give --learning-rates LIST.');
     const data = values.data ?? preset?.data;
     const momentum = values.momentum ?? preset?.momentum ?? 0.9;
+    const epochs = values.epochs ?? preset?.epochs ?? 6;
+    const augment = values.augment ?? preset?.augment ?? 'paper';
     const allFrozenRates = values.allFrozenRates ?? preset?.allFrozenRates ?? [];
     const out = values.out ?? `runs/${values.preset ?? 'sweep'}`;
     const { seed, repeats, newLayerFactor } = values;
@@ -78,7 +82,7 @@ export const command = defineCommand({
       newLayerFactor,
       allFrozenRates,
       seeds: Array.from({ length: repeats }, (_, i) => seed + i),
-      fit: await fitSettings({ ...values, momentum }),
+      fit: await fitSettings({ ...values, momentum, epochs, augment }),
       notes: {
         model: values.model === undefined ? preset?.notes.model : undefined,
         dataset: ownData ? undefined : preset?.notes.dataset,
@@ -95,7 +99,7 @@ export const command = defineCommand({
       repeats,
       seed,
       ...plan.fit,
-      augment: values.augment,
+      augment,
     };
     let progress: import('../progress.ts').GridProgress | undefined;
     const result = await grid.runGrid(gpu, experiment, plan, settings, out, {
