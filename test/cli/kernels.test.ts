@@ -18,7 +18,10 @@ describe('frostline kernels list', () => {
     expect(rows).toContainEqual({
       name: 'fill/constant',
       kernel: 'fill/constant',
-      variants: [{ name: 'plain', configurations: 1 }],
+      variants: [
+        { name: 'plain', configurations: 1 },
+        { name: 'several', configurations: 2 },
+      ],
     });
   });
 });

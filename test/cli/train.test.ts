@@ -173,7 +173,7 @@ describe('frostline sweep', () => {
       'learning-rates: [0.01, 1e20]\nfreeze: [all]\nbatchSize: 4\nepochs: 1\nmomentum: 0.9\n',
     );
     const first = await sweep('grid', '--config', at('grid.yaml'), '--json');
-    expect(first.code).toBe(0);
+    expect(first).toMatchObject({ code: 0 });
     const cells = JSON.parse(first.stdout).cells as { status: string; error?: string }[];
     expect(cells.map(({ status }) => status)).toEqual(['done', 'failed']);
     expect(cells[1].error).toMatch(/at step \d+; the first layer that is not finite is fc8/);
