@@ -5,6 +5,7 @@ import { softmax } from '../graph/ops/classification.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
 import type { TrainingData } from './data.ts';
+import { DivergedError } from './diverged.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
 
@@ -41,6 +42,7 @@ export class Evaluator {
     return new Evaluator(graph, feed, probabilities, data, batch);
   }
 
+  /** @throws DivergedError when a sample's probabilities are not finite: the last update may have overflowed the weights */
   async run(signal?: AbortSignal): Promise<Evaluation> {
     const count = this.data.labels.length;
     const classes = this.probabilities.size / this.batch;
@@ -53,6 +55,13 @@ export class Evaluator {
       const [bytes] = await this.graph.run([this.probabilities]);
       const take = Math.min(this.batch, count - first) * classes;
       probabilities.set(new Float32Array(bytes, 0, take), first * classes);
+    }
+    const bad = probabilities.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new DivergedError(
+        `The network's probabilities for sample ${Math.floor(bad / classes)} are not finite: its weights, or the ` +
+          'sample, are not. After training, use a smaller learning rate or a smaller momentum.',
+      );
     }
     const predictions = Uint32Array.from({ length: count }, (_, i) => {
       const row = probabilities.subarray(i * classes, (i + 1) * classes);

@@ -11,6 +11,7 @@ import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classifi
 import { input, type Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
 import type { TrainingData } from './data.ts';
+import { DivergedError } from './diverged.ts';
 import { reuseFeatures } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
@@ -61,9 +62,6 @@ interface Flight extends Pick<StepRecord, 'step' | 'epoch' | 'learningRate'> {
   /** loss and number of correct predictions */
   readonly reading: Promise<ArrayBuffer[]>;
 }
-
-/** The loss is NaN or infinite: this run is over, others may go on. */
-export class DivergedError extends FrostlineError {}
 
 /** A compiled training step for one set of masks. Rates, momentum, decay and seed are free from run to run. */
 export class TrainingStep {

@@ -89,7 +89,9 @@ describe('the cases', () => {
     expect(flops / 1e10).toBeLessThan(1.5);
     const names = layerCases(gpu(), vgg16(), 32).map(caseName);
     expect(names).toContainEqual(expect.stringMatching(/^vgg16 32 conv5_1 forward (contraction|conv2d.strips)$/));
-    expect(names).toContainEqual(expect.stringMatching(/^vgg16 32 conv5_\d gradient of weight (contraction|conv2d.strips-filter-gradient)$/));
+    expect(names).toContainEqual(
+      expect.stringMatching(/^vgg16 32 conv5_\d gradient of weight (contraction|conv2d.strips-filter-gradient)$/),
+    );
     expect(new Set(names).size).toBe(names.length);
     expect(names).not.toContain('vgg16 32 conv1_1 gradient of input contraction');
     // conv5_1 to conv5_3 are one case, named by the one that comes first.

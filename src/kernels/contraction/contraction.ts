@@ -29,6 +29,7 @@
  * a multiple of `spread` and is divided by it (input gradients of strided convolutions).
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import { range } from '../rasteriser.ts';
 
 const params = {
   groups: 'u32',
@@ -131,8 +132,6 @@ const plain = perElement<typeof params>(
   if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = sum + bias_of(g, m, at.item); }`,
   COLUMN,
 );
-
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** Text that finds, for one (u, v), each column's place in B: `b_j`, and whether it is inside: `in_j`. */
 function placeColumns(count: number, bounds: number): string {

@@ -9,7 +9,8 @@
  * inputs at a time: each weight is loaded once, by the lane that needs it, each x by one lane that hands it round.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
-import { ITEMS, LANES, LOAD, range } from './shape.ts';
+import { LOAD, range } from '../rasteriser.ts';
+import { broadcastOverItems } from './shape.ts';
 
 const params = {
   batch: 'u32',
@@ -25,11 +26,7 @@ const tiles = (p: P, items: number, lanes: number) =>
   Math.ceil(p.batch / items) * Math.ceil(p.outputs / (lanes * COLUMNS));
 
 const broadcast: Variant<typeof params> = {
-  name: 'broadcast',
-  subgroups: true,
-  configurations: LANES.flatMap((lanes) => ITEMS.map((items) => ({ lanes, items }))),
-  workgroupSize: ({ lanes }) => lanes,
-  supports: ({ subgroupWidth }, { lanes }) => lanes === subgroupWidth,
+  ...broadcastOverItems,
   workgroups: (p, { lanes, items }) => tiles(p, items, lanes),
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) * (p.inputs / 4) * ((items / lanes + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),

@@ -9,7 +9,8 @@
  * time, so that an accumulator is touched once for four products.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
-import { ITEMS, LANES, LOAD, range } from './shape.ts';
+import { LOAD, range } from '../rasteriser.ts';
+import { broadcastOverItems } from './shape.ts';
 
 const params = {
   batch: 'u32',
@@ -47,11 +48,7 @@ function step(lanes: number, items: number, count: number): string {
 }
 
 const broadcast: Variant<typeof params> = {
-  name: 'broadcast',
-  subgroups: true,
-  configurations: LANES.flatMap((lanes) => ITEMS.map((items) => ({ lanes, items }))),
-  workgroupSize: ({ lanes }) => lanes,
-  supports: ({ subgroupWidth }, { lanes }) => lanes === subgroupWidth,
+  ...broadcastOverItems,
   workgroups: (p, { lanes, items }) => tiles(p, items, lanes),
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) *

@@ -11,8 +11,8 @@
  * broadcast: a workgroup is one subgroup; each lane holds ROWS outputs of COLUMNS vectors of inputs.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import { LANES, LOAD, range } from '../rasteriser.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
-import { LANES, LOAD, range } from './shape.ts';
 
 const params = {
   batch: 'u32',

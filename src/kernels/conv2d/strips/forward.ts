@@ -13,7 +13,8 @@
  * reach over the line's end.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { element, LANES, LOAD, range, vectorsOf, WINDOWS } from './text.ts';
+import { LANES, LOAD, range } from '../../rasteriser.ts';
+import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
   items: 'u32',

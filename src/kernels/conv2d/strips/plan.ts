@@ -8,12 +8,13 @@
  * Images and panels belong to the caller; they live from the kernel that writes them to the one that reads them.
  */
 import type { Capabilities } from '../../kernel.ts';
+import { LANES } from '../../rasteriser.ts';
 import { type Conv2dShape, conv2dOutput } from '../shape.ts';
 import { STRIP, type StripFilterParams } from './filter-gradient.ts';
 import { STRIP_SHAPES, type StripParams, stripTime } from './forward.ts';
 import { type PackParams, packedSize } from './pack.ts';
 import type { PadParams } from './pad.ts';
-import { LANES, WINDOWS } from './text.ts';
+import { WINDOWS } from './text.ts';
 
 export interface Padded {
   readonly params: PadParams;

@@ -1,7 +1,5 @@
 /** Pieces of text that the strip kernels share. */
 
-export const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-
 /** Vectors of four that a strip of `columns` outputs reads, for `taps` neighbouring taps. */
 export const vectorsOf = (columns: number, stride: number, taps: number) =>
   Math.ceil(((columns - 1) * stride + taps) / 4);
@@ -17,9 +15,3 @@ export const WINDOWS: readonly (readonly [width: number, stride: number])[] = [
   [7, 2],
   [11, 4],
 ];
-
-/** Subgroup widths for which a text exists: SwiftShader's and lavapipe's. */
-export const LANES = [4, 8];
-
-/** What one load of a vector costs on a software rasteriser, in instructions a lane; a multiply-add takes two. */
-export const LOAD = 32;
