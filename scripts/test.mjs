@@ -47,8 +47,9 @@ try {
   passed += counts.numPassedTests;
   failed += counts.numFailedTests;
   skipped += counts.numPendingTests + counts.numTodoTests;
-  // A file that does not even load has no tests to count.
-  if (status !== 0 && counts.numFailedTests === 0) failed += Math.max(1, counts.numFailedTestSuites);
+  // A file that does not load has no tests to count.
+  failed += counts.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
+  if (status !== 0 && failed === 0) failed++;
 } catch {
   failed++;
 }

@@ -39,6 +39,7 @@ const examples: Shape[] = [
 
 /** A pooling whose every window sees a part of the image: pads below half of the kernel, strides not beyond it. */
 function chooseShape(choose: Choose, dilation: number): Shape {
+  if (choose(0, 3) === 3) return chooseInside(choose);
   const kernel = pair(choose, 1, 5);
   const dilations = pair(choose, 1, dilation);
   const padding = (i: 0 | 1) => choose(0, dilations[i] === 1 ? kernel[i] - 1 : 0);
@@ -55,6 +56,21 @@ function chooseShape(choose: Choose, dilation: number): Shape {
     pads: [padding(0), padding(1), padding(0), padding(1)],
     dilations,
     ceilMode: choose(0, 1) === 1,
+  };
+}
+
+/** As most networks have it: no padding, a small square window, none over the edge. */
+function chooseInside(choose: Choose): Shape {
+  const kernel = choose(2, 3);
+  const [height, width] = pair(choose, kernel, kernel + 9);
+  return {
+    ...base,
+    batch: choose(1, 4),
+    channels: choose(1, 7),
+    height,
+    width,
+    kernel: [kernel, kernel],
+    strides: [choose(1, kernel), choose(1, kernel)],
   };
 }
 

@@ -16,9 +16,9 @@ export const rooflineFamily = defineFamily<Shape>({
   examples: [
     { count: 1, rounds: 1, chains: 8 },
     { count: 1031, rounds: 7, chains: 16 },
-    { count: 67, rounds: 3, chains: 32 },
+    { count: 4099, rounds: 3, chains: 32 },
   ],
-  shape: (choose) => ({ count: choose(1, 3000), rounds: choose(0, 20), chains: [8, 16, 32][choose(0, 2)] }),
+  shape: (choose) => ({ count: choose(1, 6000), rounds: choose(0, 20), chains: [8, 16, 32][choose(0, 2)] }),
   cases({ count, rounds, chains }, kind, random): KernelCase[] {
     const x = valuesOf(random, kind, count);
     const factors = Float32Array.of(random.between(-1, 1), random.normal());
