@@ -6,8 +6,8 @@ import { restoreDropout } from './dropout-heads.ts';
 import { numberLayers } from './layers.ts';
 import { parseMetadata } from './metadata.ts';
 import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
-import { Constants } from './onnx-constants.ts';
-import { type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
+import { Constants, type Extent } from './onnx-constants.ts';
+import { expand, type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
 import { outputShape, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
@@ -22,6 +22,12 @@ export interface ImportOptions {
    * ratio to 0; the nodes stay, so that layer numbers do not depend on it.
    */
   readonly dropout?: 'auto' | 'off';
+  /**
+   * Whether the first dimension of every activation is the batch, whatever size the file gives it. Default true. With
+   * false the graph is read as it stands, as one item with the shapes of its inputs: for graphs that mix the items of
+   * their batch. Convolutions, pools and normalisations, which work on batches of images, are refused then.
+   */
+  readonly batchFirst?: boolean;
   /** In place of what the file's metadata says. */
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
@@ -49,11 +55,14 @@ class Importer {
   private readonly origins = new Map<string, OnnxTensor>();
   private readonly readers = new Map<string, number>();
   private readonly nodes: Node[] = [];
+  /** Dimensions before those of an item. */
+  private readonly lead: 0 | 1;
 
   constructor(model: OnnxModel, options: ImportOptions) {
     this.model = model;
     this.options = options;
     this.constants = new Constants(model.graph.initializers);
+    this.lead = options.batchFirst === false ? 0 : 1;
   }
 
   network(): Network {
@@ -77,16 +86,20 @@ class Importer {
     if (inputs.length === 0) throw new FrostlineError('the model has no input that its outputs depend on.');
     for (const { name, shape } of inputs) this.shapes.set(name, shape);
 
+    const lead = this.lead;
     const around: Surroundings = {
       opset,
+      lead,
       constants: this.constants,
       shapeOf: (value, node) => this.shapeOf(value, node),
       isActivation: (value) => this.shapes.has(value),
       isRead: (value) => this.readers.has(value),
     };
     for (const node of live) {
-      if (node.domain === '' && this.constants.fold(node, opset, (value) => this.shapes.get(value))) continue;
-      this.add(node, around);
+      for (const part of expand(node, around)) {
+        if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
+        this.add(part, around);
+      }
     }
     const outputs = graph.outputs.map(({ name }) => name);
     const missing = outputs.find((name) => !this.shapes.has(name));
@@ -184,6 +197,11 @@ class Importer {
     return key;
   }
 
+  private extents(value: string): readonly Extent[] | undefined {
+    const shape = this.shapes.get(value);
+    return shape && this.lead === 1 ? ['batch', ...shape] : shape;
+  }
+
   private shapeOf(value: string, node: OnnxNode): Shape {
     const shape = this.shapes.get(value);
     if (shape !== undefined) return shape;
@@ -201,10 +219,10 @@ class Importer {
     const given = this.options.inputShapes?.[name];
     if (given) return given;
     const { dims } = this.model.graph.inputs.find((info) => info.name === name)!;
-    const [, ...shape] = dims ?? [];
+    const shape = dims?.slice(this.lead) ?? [];
     const { inputSize } = this.options;
     if (isImage && inputSize && shape.length === 3) shape.splice(1, 2, ...inputSize);
-    if (dims === undefined || dims.length === 0 || shape.some((dim) => typeof dim !== 'number' || dim < 1)) {
+    if (dims === undefined || dims.length < this.lead || shape.some((dim) => typeof dim !== 'number' || dim < 1)) {
       const shown = dims?.map((dim) => dim ?? '?').join(', ') ?? 'unknown';
       throw new FrostlineError(
         `the model's input '${name}' has the shape [${shown}]: all sizes but the batch must be known. Give the input's size.`,

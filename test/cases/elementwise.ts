@@ -1,5 +1,5 @@
 /** Cases of the kernels whose formula is one line: bias, affine, add, fill. */
-import { addAccumulate, addForward } from '../../src/kernels/add/add.ts';
+import { addAccumulate } from '../../src/kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';
 import { biasForward, biasGradient } from '../../src/kernels/bias/bias.ts';
 import { fillConstant } from '../../src/kernels/fill/fill.ts';
@@ -89,14 +89,6 @@ export function addCases(seed: number): KernelCase[] {
     const [a, b] = [normals(random, count), normals(random, count)];
     const sum = () => ({ y: Array.from(a, (value, i) => value + b[i]) });
     return [
-      {
-        name: `add/forward n=${count}`,
-        kernel: addForward,
-        params: { count },
-        inputs: { a, b },
-        outputs: { y: count },
-        reference: sum,
-      },
       {
         name: `add/accumulate n=${count}`,
         kernel: addAccumulate,

@@ -1,4 +1,5 @@
 import { correctCount, predict } from '../../src/kernels/correct-count/correct-count.ts';
+import { logSoftmaxBackward, logSoftmaxForward } from '../../src/kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../src/kernels/softmax/softmax.ts';
 import {
   softmaxLossBackward,
@@ -15,44 +16,67 @@ const shapes = [
   { rows: 3, columns: 1009 },
 ];
 
+/** Rows whose values lie `stride` apart, to the order of the references, where they are neighbours; and back. */
+function rearrange(values: ArrayLike<number>, columns: number, stride: number, back = false): number[] {
+  const result = new Array<number>(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const [outer, column, inner] = [Math.floor(i / stride / columns), Math.floor(i / stride) % columns, i % stride];
+    const packed = (outer * stride + inner) * columns + column;
+    if (back) result[i] = values[packed];
+    else result[packed] = values[i];
+  }
+  return result;
+}
+
 export function softmaxCases(seed: number): KernelCase[] {
   const random = new Random(seed);
-  return shapes.flatMap(({ rows, columns }): KernelCase[] => {
+  const strided = [...shapes.map((shape) => ({ ...shape, stride: 1 })), { rows: 39, columns: 5, stride: 13 }];
+  return strided.flatMap(({ rows, columns, stride }) => {
     const count = rows * columns;
+    const params = { rows, columns, stride };
     const x = normals(random, count).map((value) => 5 * value);
     const dy = normals(random, count);
-    const y = Float32Array.from(reference.softmax(x, columns));
-    return [
-      {
-        name: `softmax/forward [${rows},${columns}]`,
-        kernel: softmaxForward,
-        params: { rows, columns },
-        inputs: { x },
-        outputs: { y: count },
-        reference: () => ({ y: reference.softmax(x, columns) }),
-      },
-      {
-        name: `softmax/forward [${rows},${columns}] extreme`,
-        kernel: softmaxForward,
-        params: { rows, columns },
-        inputs: { x: x.map((value) => 1e30 * value) },
-        outputs: { y: count },
-        reference: () => ({
-          y: reference.softmax(
-            x.map((value) => 1e30 * value),
-            columns,
-          ),
-        }),
-      },
-      {
-        name: `softmax/backward [${rows},${columns}]`,
-        kernel: softmaxBackward,
-        params: { rows, columns },
-        inputs: { y, dy },
-        outputs: { dx: count },
-        reference: () => ({ dx: reference.softmaxBackward(y, dy, columns) }),
-      },
-    ];
+    const packed = (values: ArrayLike<number>) => rearrange(values, columns, stride);
+    const unpacked = (values: ArrayLike<number>) => rearrange(values, columns, stride, true);
+    return (
+      [
+        ['softmax', softmaxForward, softmaxBackward, reference.softmax, reference.softmaxBackward],
+        ['log-softmax', logSoftmaxForward, logSoftmaxBackward, reference.logSoftmax, reference.logSoftmaxBackward],
+      ] as const
+    ).flatMap(([operation, forward, backward, value, derivative]): KernelCase[] => {
+      const expected = (values: ArrayLike<number>) => unpacked(value(packed(values), columns));
+      const y = Float32Array.from(expected(x));
+      const extreme = x.map((element) => 1e30 * element);
+      const label = `[${rows},${columns}]${stride > 1 ? ` stride ${stride}` : ''}`;
+      return [
+        {
+          name: `${operation}/forward ${label}`,
+          kernel: forward,
+          params,
+          inputs: { x },
+          outputs: { y: count },
+          reference: () => ({ y: expected(x) }),
+        },
+        {
+          name: `${operation}/forward ${label} extreme`,
+          kernel: forward,
+          params,
+          inputs: { x: extreme },
+          outputs: { y: count },
+          reference: () => ({ y: expected(extreme) }),
+        },
+        {
+          name: `${operation}/backward ${label}`,
+          kernel: backward,
+          params,
+          inputs: { y, dy },
+          outputs: { dx: count },
+          // A sum of as many values of size 1 as there are columns may come out near 0.
+          tolerance: { absolute: 1e-7 * Math.max(100, columns), relative: 1e-4 },
+          reference: () => ({ dx: unpacked(derivative(packed(y), packed(dy), columns)) }),
+        },
+      ];
+    });
   });
 }
 

@@ -2,9 +2,10 @@
 import { expect, it } from 'vitest';
 import { GradcheckError, type GradcheckInput, gradcheck } from '../../src/graph/gradcheck.ts';
 import { apply } from '../../src/graph/operation.ts';
+import { add } from '../../src/graph/ops/arithmetic.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { add, relu } from '../../src/graph/ops/elementwise.ts';
+import { relu } from '../../src/graph/ops/elementwise.ts';
 import { maxPool } from '../../src/graph/ops/spatial.ts';
 import { Parameter, type Shape, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
 import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';

@@ -10,6 +10,7 @@ import { lrnCases } from '../cases/lrn.ts';
 import { averagePoolCases, maxPoolCases } from '../cases/pooling.ts';
 import { reluCases } from '../cases/relu.ts';
 import { correctCountCases, softmaxCases, softmaxLossCases } from '../cases/softmax.ts';
+import { binaryCases, padCases, transposeCases } from '../cases/tensors.ts';
 import { dropoutCases, sgdmCases } from '../cases/training.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
@@ -21,16 +22,19 @@ const suites = {
   augment: augmentCases,
   avgpool: averagePoolCases,
   bias: biasCases,
+  binary: binaryCases,
   clip: clipCases,
   concat: concatCases,
   'correct-count': correctCountCases,
   dropout: dropoutCases,
   lrn: lrnCases,
   maxpool: maxPoolCases,
+  pad: padCases,
   relu: reluCases,
   sgdm: sgdmCases,
   softmax: softmaxCases,
   'softmax-loss': softmaxLossCases,
+  transpose: transposeCases,
 };
 
 for (const [name, cases] of Object.entries(suites)) {

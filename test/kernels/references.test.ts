@@ -71,6 +71,12 @@ describe(`derivatives of the references (seed ${testSeed})`, () => {
     expectClose(softmax.softmaxBackward(softmax.softmax(x, 5), dy, 5), expected, tolerance);
   });
 
+  it('log-softmax', () => {
+    const [x, dy] = [normals(random, 15), normals(random, 15)];
+    const expected = differences((values) => softmax.logSoftmax(values, 5), x, dy);
+    expectClose(softmax.logSoftmaxBackward(softmax.logSoftmax(x, 5), dy, 5), expected, tolerance);
+  });
+
   it('weighted cross-entropy', () => {
     const x = normals(random, 15);
     const [labels, weights] = [

@@ -14,6 +14,18 @@ export function softmax(x: ArrayLike<number>, columns: number): number[] {
   return rowsOf(x, columns).flatMap((row) => row.map((value) => Math.exp(value - logSumExp(row))));
 }
 
+export function logSoftmax(x: ArrayLike<number>, columns: number): number[] {
+  return rowsOf(x, columns).flatMap((row) => row.map((value) => value - logSumExp(row)));
+}
+
+/** By the Jacobian dy[j]/dx[i] = [i = j] - exp(y[i]). */
+export function logSoftmaxBackward(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {
+  const upstream = rowsOf(dy, columns);
+  return rowsOf(y, columns).flatMap((row, n) =>
+    row.map((yi, i) => row.reduce((sum, _, j) => sum + upstream[n][j] * ((i === j ? 1 : 0) - Math.exp(yi)), 0)),
+  );
+}
+
 /** By the Jacobian dy[j]/dx[i] = y[j] ([i = j] - y[i]). */
 export function softmaxBackward(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {
   const upstream = rowsOf(dy, columns);
