@@ -11,11 +11,14 @@ import { modelInputs } from './inputs.ts';
 import type { Node } from './network.ts';
 import type { FloatTensor } from './onnxruntime.ts';
 
-/** Another implementation: all outputs of a model by name. */
-export type Reference = (
-  model: OnnxModel,
-  inputs: ReadonlyMap<string, OnnxTensor>,
-) => Promise<ReadonlyMap<string, FloatTensor>>;
+/** Another implementation. */
+export type Reference = (model: OnnxModel) => Promise<LoadedModel>;
+
+export interface LoadedModel {
+  /** all outputs of the model by name */
+  run(inputs: ReadonlyMap<string, OnnxTensor>): Promise<ReadonlyMap<string, FloatTensor>>;
+  release(): Promise<void>;
+}
 
 export interface LayerDifference {
   readonly number?: number;
@@ -65,14 +68,15 @@ export async function diffLayers(
     referenceModel,
     nodes.map(({ output }) => output),
   );
-  const theirs = await runInBatches(tapped, given, bound, reference);
+  const loaded = await reference(tapped);
+  const theirs = await runInBatches(loaded, tapped, given, bound).finally(() => loaded.release());
   const differences: LayerDifference[] = [];
   await eachValue(gpu, bound, nodes, ({ name, number, op, output }, shape, here) => {
     const there = theirs.get(output)!;
     if (String(there.dims) !== String(shape)) {
       throw new FrostlineError(`'${output}' (layer ${name}) has shape [${shape}] here and [${there.dims}] there.`);
     }
-    const difference = compare(here, there.data);
+    const difference = largestDifference(here, there.data);
     differences.push({
       number,
       layer: name,
@@ -115,17 +119,17 @@ export function withOutputs(model: OnnxModel, values: readonly string[]): OnnxMo
   return { ...model, graph: { ...model.graph, outputs } };
 }
 
-/** A file that was exported for another batch takes that many items at a time. */
-async function runInBatches(
+/** Runs the reference; a file that was exported for another batch takes that many items at a time. */
+export async function runInBatches(
+  loaded: LoadedModel,
   model: OnnxModel,
   given: ReadonlyMap<string, GivenTensor>,
-  { batch, oneItem, inputs }: BoundNetwork,
-  reference: Reference,
+  { batch, oneItem, inputs }: Omit<BoundNetwork, 'network'>,
 ): Promise<ReadonlyMap<string, FloatTensor>> {
   const tensors = [...given].map(([name, { tensor }]) => [name, tensor] as const);
   const declared = modelInputs(model).find(({ name }) => inputs.has(name))?.dims?.[0];
   const size = typeof declared === 'number' && !oneItem ? declared : batch;
-  if (size === batch) return reference(model, new Map(tensors));
+  if (size === batch) return loaded.run(new Map(tensors));
   if (batch % size !== 0) {
     throw new FrostlineError(`The file has a batch of ${size} baked in; ${batch} items are no multiple of it.`);
   }
@@ -134,7 +138,7 @@ async function runInBatches(
     const slice = tensors.map(
       ([name, tensor]) => [name, inputs.has(name) ? items(tensor, first, size) : tensor] as const,
     );
-    parts.push([...(await reference(model, new Map(slice)))]);
+    parts.push([...(await loaded.run(new Map(slice)))]);
   }
   return new Map(parts[0].map(([name], i) => [name, joined(parts.map((part) => part[i][1]))]));
 }
@@ -187,8 +191,14 @@ async function eachValue(
   }
 }
 
-/** The largest differences; equal infinities and NaN are none, a NaN on one side is infinite. */
-function compare(here: Float32Array, there: Float32Array): { absolute: number; relative: number; at: number } {
+/**
+ * The largest differences of two tensors, as in `LayerDifference`, and the place of the relative one. Equal infinities
+ * and NaN are none, a NaN on one side is infinite.
+ */
+export function largestDifference(
+  here: Float32Array,
+  there: Float32Array,
+): { absolute: number; relative: number; at: number } {
   let squares = 0;
   for (const value of there) if (Number.isFinite(value)) squares += value * value;
   const rms = Math.sqrt(squares / there.length);

@@ -53,38 +53,52 @@ export function loadOnnxruntime(): Onnxruntime {
   );
 }
 
+/** A model that is loaded there. */
+export interface Loaded {
+  /**
+   * Its outputs by name.
+   *
+   * @throws FrostlineError when onnxruntime refuses the inputs, or an output is not float32
+   */
+  run(inputs: ReadonlyMap<string, OnnxTensor>): Promise<Map<string, FloatTensor>>;
+  release(): Promise<void>;
+}
+
 /**
- * Runs a model there.
+ * Loads a model there.
  *
- * @returns its outputs by name
- * @throws FrostlineError when onnxruntime refuses the model or the inputs, or an output is not float32
+ * @param model a file's path, or a model in memory, which goes through a temporary file
+ * @throws FrostlineError when onnxruntime refuses it
  */
-export async function runOnnxruntime(
-  ort: Onnxruntime,
-  model: OnnxModel,
-  inputs: ReadonlyMap<string, OnnxTensor>,
-): Promise<Map<string, FloatTensor>> {
-  const folder = await mkdtemp(join(tmpdir(), 'frostline-onnxruntime-'));
-  let session: Session | undefined;
-  try {
-    const file = join(folder, 'model.onnx');
-    await writeModelFile(file, model);
-    session = await accepted(ort.InferenceSession.create(file, { executionProviders: ['cpu'], logSeverityLevel: 3 }));
-    const feeds = [...inputs].map(([name, tensor]) => [
-      name,
-      new ort.Tensor('float32', tensor.toFloat32(), tensor.dims),
-    ]);
-    const results = await accepted(session.run(Object.fromEntries(feeds)));
-    return new Map(
-      Object.entries(results).map(([name, { type, dims, data }]) => {
-        if (type === 'float32') return [name, { dims, data: data as Float32Array }];
-        throw new FrostlineError(`onnxruntime gives '${name}' as ${type}; only float32 can be compared.`);
-      }),
-    );
-  } finally {
-    await session?.release();
-    await rm(folder, { recursive: true, force: true });
+export async function openOnnxruntime(ort: Onnxruntime, model: string | OnnxModel): Promise<Loaded> {
+  if (typeof model !== 'string') {
+    const folder = await mkdtemp(join(tmpdir(), 'frostline-onnxruntime-'));
+    try {
+      const file = join(folder, 'model.onnx');
+      await writeModelFile(file, model);
+      return await openOnnxruntime(ort, file);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
+  const options = { executionProviders: ['cpu'], logSeverityLevel: 3 };
+  const session = await accepted(ort.InferenceSession.create(model, options));
+  return {
+    async run(inputs) {
+      const feeds = [...inputs].map(([name, tensor]) => [
+        name,
+        new ort.Tensor('float32', tensor.toFloat32(), tensor.dims),
+      ]);
+      const results = await accepted(session.run(Object.fromEntries(feeds)));
+      return new Map(
+        Object.entries(results).map(([name, { type, dims, data }]) => {
+          if (type === 'float32') return [name, { dims, data: data as Float32Array }];
+          throw new FrostlineError(`onnxruntime gives '${name}' as ${type}; only float32 can be compared.`);
+        }),
+      );
+    },
+    release: () => session.release(),
+  };
 }
 
 async function accepted<T>(work: Promise<T>): Promise<T> {

@@ -8,7 +8,7 @@ import { alexnetSmall } from '../../src/models/tables.ts';
 import type { OnnxModel } from '../../src/onnx/model.ts';
 import { OnnxTensor } from '../../src/onnx/tensor.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
-import { hasOnnxruntime, runOnnxruntime } from '../support/onnxruntime.ts';
+import { hasOnnxruntime, openOnnxruntime } from '../support/onnxruntime.ts';
 import { interpret } from './interpret.ts';
 import { bvlcAlexnet } from './zoo-graphs.ts';
 
@@ -20,20 +20,23 @@ const inputs = randomInputs(model, testSeed, 2);
 /** The interpreter as a reference; `change` may alter a value that it gives. */
 const interpreted =
   (change: (name: string, data: Float32Array) => void = () => {}): Reference =>
-  async (tapped, tensors) => {
-    const given = new Map([...tensors].map(([name, tensor]) => [name, { tensor, source: 'test' }]));
-    const bound = bindInputs(tapped, given);
-    const values = Object.fromEntries([...tensors].map(([name, tensor]) => [name, tensor.toFloat32()]));
-    const results = interpret(bound.network, values, bound.batch);
-    const dims = inferShapes(bound.network, bound.batch);
-    return new Map(
-      bound.network.outputs.map((name, i) => {
-        const data = Float32Array.from(results[i]);
-        change(name, data);
-        return [name, { dims: dims.get(name)!, data }];
-      }),
-    );
-  };
+  async (tapped) => ({
+    release: async () => {},
+    run: async (tensors) => {
+      const given = new Map([...tensors].map(([name, tensor]) => [name, { tensor, source: 'test' }]));
+      const bound = bindInputs(tapped, given);
+      const values = Object.fromEntries([...tensors].map(([name, tensor]) => [name, tensor.toFloat32()]));
+      const results = interpret(bound.network, values, bound.batch);
+      const dims = inferShapes(bound.network, bound.batch);
+      return new Map(
+        bound.network.outputs.map((name, i) => {
+          const data = Float32Array.from(results[i]);
+          change(name, data);
+          return [name, { dims: dims.get(name)!, data }];
+        }),
+      );
+    },
+  });
 
 /** The model with the first weight of a parameter doubled and raised by 1. */
 function perturbed(name: string): OnnxModel {
@@ -115,14 +118,14 @@ describe.skipIf(!hasOnnxruntime)('diffLayers against onnxruntime (needs onnxrunt
   it.each(learnable.map(({ name, weight }) => [name, weight!]))(
     'names %s where its weight was changed',
     async (name, weight) => {
-      const layers = await diffLayers(gpu(), model, inputs, runOnnxruntime, { referenceModel: perturbed(weight) });
+      const layers = await diffLayers(gpu(), model, inputs, openOnnxruntime, { referenceModel: perturbed(weight) });
       expect(layers.find(({ departs }) => departs)?.layer).toBe(name);
     },
   );
 
   it('runs a file with a batch of 1 baked in item by item', async () => {
     const baked = bvlcAlexnet(9);
-    const layers = await diffLayers(gpu(), baked, randomInputs(baked, testSeed, 3), runOnnxruntime);
+    const layers = await diffLayers(gpu(), baked, randomInputs(baked, testSeed, 3), openOnnxruntime);
     expect(layers.filter(({ departs }) => departs)).toEqual([]);
     expect(layers.at(-1)!.shape).toEqual([3, 10]);
   });

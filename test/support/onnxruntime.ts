@@ -2,9 +2,10 @@
 import { FrostlineError } from '../../src/errors.ts';
 import {
   type FloatTensor,
+  type Loaded,
   loadOnnxruntime,
   type Onnxruntime,
-  runOnnxruntime as run,
+  openOnnxruntime as open,
 } from '../../src/models/onnxruntime.ts';
 import type { OnnxModel } from '../../src/onnx/model.ts';
 import type { OnnxTensor } from '../../src/onnx/tensor.ts';
@@ -21,10 +22,14 @@ function load(): Onnxruntime | undefined {
   }
 }
 
+/** A model, or its file, loaded there. */
+export const openOnnxruntime = (model: string | OnnxModel): Promise<Loaded> => open(ort!, model);
+
 /** The outputs of a model by name. */
-export function runOnnxruntime(
+export async function runOnnxruntime(
   model: OnnxModel,
   inputs: ReadonlyMap<string, OnnxTensor>,
 ): Promise<Map<string, FloatTensor>> {
-  return run(ort!, model, inputs);
+  const loaded = await openOnnxruntime(model);
+  return loaded.run(inputs).finally(() => loaded.release());
 }

@@ -53,13 +53,10 @@ export const command = defineCommand({
     const gpu = await openAdapter(adapter, context);
     const version = `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`;
     context.note(`against: ${version}, CPU provider`);
-    const layers = await diff.diffLayers(
-      gpu,
-      model,
-      given,
-      (tapped, tensors) => onnxruntime.runOnnxruntime(ort, tapped, tensors),
-      { rtol, referenceModel },
-    );
+    const layers = await diff.diffLayers(gpu, model, given, (tapped) => onnxruntime.openOnnxruntime(ort, tapped), {
+      rtol,
+      referenceModel,
+    });
     const first = layers.find(({ departs }) => departs);
     if (first !== undefined) {
       context.checkFailed(
