@@ -9,16 +9,10 @@ import { buildNetwork, parametersOf } from './build.ts';
 import { type BoundNetwork, bindInputs, type GivenTensor } from './infer.ts';
 import { modelInputs } from './inputs.ts';
 import type { Node } from './network.ts';
-import type { FloatTensor } from './onnxruntime.ts';
+import type { FloatTensor, LoadedModel } from './onnxruntime.ts';
 
 /** Another implementation. */
 export type Reference = (model: OnnxModel) => Promise<LoadedModel>;
-
-export interface LoadedModel {
-  /** all outputs of the model by name */
-  run(inputs: ReadonlyMap<string, OnnxTensor>): Promise<ReadonlyMap<string, FloatTensor>>;
-  release(): Promise<void>;
-}
 
 export interface LayerDifference {
   readonly number?: number;

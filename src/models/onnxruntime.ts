@@ -54,7 +54,7 @@ export function loadOnnxruntime(): Onnxruntime {
 }
 
 /** A model that is loaded there. */
-export interface Loaded {
+export interface LoadedModel {
   /**
    * Its outputs by name.
    *
@@ -70,7 +70,7 @@ export interface Loaded {
  * @param model a file's path, or a model in memory, which goes through a temporary file
  * @throws FrostlineError when onnxruntime refuses it
  */
-export async function openOnnxruntime(ort: Onnxruntime, model: string | OnnxModel): Promise<Loaded> {
+export async function openOnnxruntime(ort: Onnxruntime, model: string | OnnxModel): Promise<LoadedModel> {
   if (typeof model !== 'string') {
     const folder = await mkdtemp(join(tmpdir(), 'frostline-onnxruntime-'));
     try {

@@ -2,7 +2,7 @@
 import { FrostlineError } from '../../src/errors.ts';
 import {
   type FloatTensor,
-  type Loaded,
+  type LoadedModel,
   loadOnnxruntime,
   type Onnxruntime,
   openOnnxruntime as open,
@@ -23,7 +23,7 @@ function load(): Onnxruntime | undefined {
 }
 
 /** A model, or its file, loaded there. */
-export const openOnnxruntime = (model: string | OnnxModel): Promise<Loaded> => open(ort!, model);
+export const openOnnxruntime = (model: string | OnnxModel): Promise<LoadedModel> => open(ort!, model);
 
 /** The outputs of a model by name. */
 export async function runOnnxruntime(
