@@ -4,6 +4,7 @@ import type { Attribute, OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import { formatMetadata } from './metadata.ts';
 import type { Network, Node } from './network.ts';
+import { transposed } from './onnx-constants.ts';
 import { inferShapes } from './shapes.ts';
 
 const opset = 13;
@@ -205,19 +206,16 @@ class Exporter {
     }
   }
 
-  /** The weight is kept [out, in], as a Gemm's, and transposed before. */
+  /** MatMul's weight is [in, out], the network's [out, in]. */
   private matMul(node: Node): void {
     if (node.weight === undefined) {
       this.emit(node, 'MatMul', node.inputs);
       return;
     }
     const [weight, bias] = this.parameters(node);
-    const turned = `${node.output}/weight`;
-    this.emit({ ...node, name: `${node.name}/transpose`, output: turned }, 'Transpose', [weight], {
-      perm: ints([1, 0]),
-    });
+    this.initializers.set(weight, transposed(this.initializers.get(weight)!, weight));
     const output = bias === undefined ? node.output : `${node.output}/product`;
-    this.emit({ ...node, output }, 'MatMul', [...node.inputs, turned]);
+    this.emit({ ...node, output }, 'MatMul', [...node.inputs, weight]);
     if (bias !== undefined) this.emit({ ...node, name: `${node.name}/bias` }, 'Add', [output, bias]);
   }
 

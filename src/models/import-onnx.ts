@@ -7,7 +7,8 @@ import { numberLayers } from './layers.ts';
 import { parseMetadata } from './metadata.ts';
 import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
 import { Constants, type Extent } from './onnx-constants.ts';
-import { expand, type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
+import { expandGemm, expandSum } from './onnx-expand.ts';
+import { type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
 import { outputShape, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
@@ -76,7 +77,7 @@ class Importer {
     const live = liveNodes(
       graph.nodes,
       graph.outputs.map(({ name }) => name),
-    ).flatMap(pairwise);
+    ).flatMap(expandSum);
     for (const value of [...live.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]) {
       this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
     }
@@ -96,7 +97,7 @@ class Importer {
       isRead: (value) => this.readers.has(value),
     };
     for (const node of live) {
-      for (const part of expand(node, around)) {
+      for (const part of expandGemm(node, around)) {
         if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
         this.add(part, around);
       }
@@ -248,21 +249,6 @@ function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): Onnx
 
 /** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */
 const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|\/kernel(:0)?)$/;
-
-/** A sum of any number of values as sums of two. */
-function pairwise(node: OnnxNode): OnnxNode[] {
-  if (node.opType !== 'Sum' || node.domain !== '') return [node];
-  const [first, ...rest] = node.inputs;
-  if (rest.length === 0) return [{ ...node, opType: 'Identity' }];
-  let sum = first;
-  return rest.map((value, i): OnnxNode => {
-    const isLast = i === rest.length - 1;
-    const output = isLast ? node.outputs[0] : `${node.outputs[0]}/sum${i + 1}`;
-    const pair = { ...node, name: isLast ? node.name : '', opType: 'Add', inputs: [sum, value], outputs: [output] };
-    sum = output;
-    return pair;
-  });
-}
 
 /**
  * The node's own name; but torch numbers its nodes ('Conv_0', '/features/features.0/Conv') and Caffe2 gives none: then

@@ -73,6 +73,7 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
   try {
     return { ...batchFirst(bound, given, inputs), inputs };
   } catch (error) {
+    if (!(error instanceof FrostlineError)) throw error;
     // Softmax over the batch, products of whole matrices: the same numbers, the graph taken as it stands.
     const network = oneItem(bound, inputs);
     if (network === undefined) throw error;

@@ -202,44 +202,6 @@ const imageOperators = new Set([
   ...['Conv', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool', 'LRN', 'BatchNormalization'],
 ]);
 
-/**
- * A Gemm that is no layer of constant weights and bias, in steps that are supported: Y = alpha op(A) op(B) + beta C as
- * Transpose, MatMul, Mul and Add. Every other node is itself.
- */
-export function expand(node: OnnxNode, { lead, constants }: Surroundings): OnnxNode[] {
-  const [a, b, c] = node.inputs;
-  if (node.opType !== 'Gemm' || node.domain !== '') return [node];
-  const isLayer = lead === 1 && constants.has(b) && (!c || constants.has(c));
-  if (isLayer) return [node];
-  const [output] = node.outputs;
-  const steps: OnnxNode[] = [];
-  const step = (opType: string, inputs: string[], made: string, attributes: OnnxNode['attributes'] = new Map()) => {
-    steps.push({ name: made === output ? node.name : '', opType, domain: '', inputs, outputs: [made], attributes });
-    return made;
-  };
-  const operand = (value: string, flagName: string) => {
-    const order = new Map([['perm', { type: 'ints', value: [1, 0] } as const]]);
-    return flag(node, flagName) ? step('Transpose', [value], `${output}/${flagName}`, order) : value;
-  };
-  const times = (value: string, name: string) => {
-    const factor = attribute(node, name, 'float') ?? 1;
-    if (factor === 1) return value;
-    const constant = constants.tensor(value);
-    const made = `${output}/${name}`;
-    if (constant) {
-      constants.define(new OnnxTensor(made, constant.dims, 'float32', () => scaled(constant, factor).toFloat32()));
-      return made;
-    }
-    constants.define(OnnxTensor.of(`${made} factor`, [], 'float32', Float32Array.of(factor)));
-    return step('Mul', [value, `${made} factor`], made);
-  };
-  const product = times(step('MatMul', [operand(a, 'transA'), operand(b, 'transB')], `${output}/product`), 'alpha');
-  const hasBias = c && attribute(node, 'beta', 'float') !== 0;
-  if (hasBias) step('Add', [product, times(c, 'beta')], output);
-  else step('Identity', [product], output);
-  return steps;
-}
-
 function plain(node: OnnxNode, op: Op): Translation {
   return { op, inputs: [node.inputs[0]] };
 }
@@ -550,7 +512,7 @@ function parameter(node: OnnxNode, input: number, role: string, around: Surround
 }
 
 /** The tensor times a constant. */
-function scaled(tensor: OnnxTensor, factor: number): OnnxTensor {
+export function scaled(tensor: OnnxTensor, factor: number): OnnxTensor {
   if (factor === 1) return tensor;
   return new OnnxTensor(tensor.name, tensor.dims, 'float32', () => tensor.toFloat32().map((value) => value * factor));
 }
@@ -600,7 +562,7 @@ function axesOf(node: OnnxNode, around: Surroundings): readonly number[] | undef
   return axes;
 }
 
-function flag(node: OnnxNode, name: string): boolean {
+export function flag(node: OnnxNode, name: string): boolean {
   return (attribute(node, name, 'int') ?? 0) !== 0;
 }
 

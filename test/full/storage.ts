@@ -113,18 +113,21 @@ function inHalfPrecision(model: OnnxModel): OnnxModel {
 /** To the nearest binary16, ties to even; subnormals too. Values beyond its range do not occur among weights. */
 export function toFloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(values, (value, i) => {
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) {
     const sign = (bits[i] >>> 16) & 0x8000;
-    const size = Math.abs(value);
-    if (size >= 65520) throw new Error(`${value} is no binary16`);
+    const size = Math.abs(values[i]);
+    if (size >= 65520) throw new Error(`${values[i]} is no binary16`);
     if (size < 2 ** -14) {
       const steps = size * 2 ** 24;
       const down = Math.floor(steps);
       const up = steps - down > 0.5 || (steps - down === 0.5 && down % 2 === 1);
-      return sign | (down + (up ? 1 : 0));
+      halves[i] = sign | (down + (up ? 1 : 0));
+    } else {
+      // Drop 13 bits of the fraction, rounding; a carry goes into the exponent by itself. 112 = 127 - 15.
+      const kept = (bits[i] & 0x7fffffff) - (112 << 23);
+      halves[i] = sign | ((kept + 0xfff + ((kept >>> 13) & 1)) >>> 13);
     }
-    // Drop 13 bits of the fraction, rounding; a carry goes into the exponent by itself. 112 = 127 - 15.
-    const kept = (bits[i] & 0x7fffffff) - (112 << 23);
-    return sign | ((kept + 0xfff + ((kept >>> 13) & 1)) >>> 13);
-  });
+  }
+  return halves;
 }
