@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // vitest.full.config.ts runs these too.
+    exclude: ['test/full/**'],
     pool: 'forks',
     // Two cores and one software adapter: more workers only contend.
     maxWorkers: 2,

@@ -19,11 +19,14 @@ export {
   gradcheck,
 } from './graph/gradcheck.ts';
 export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';
-export { argMax, countCorrect, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
+export { add, divide, multiply, subtract } from './graph/ops/arithmetic.ts';
+export { argMax, countCorrect, logSoftmax, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
 export { concat } from './graph/ops/concat.ts';
 export { type Conv2dOptions, conv2d } from './graph/ops/conv2d.ts';
-export { add, affine, clip, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
+export { affine, clip, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
 export { linear } from './graph/ops/linear.ts';
+export { matMul } from './graph/ops/matmul.ts';
+export { type PadOptions, pad } from './graph/ops/pad.ts';
 export {
   averagePool,
   globalAveragePool,
@@ -32,6 +35,7 @@ export {
   maxPool,
   type PoolOptions,
 } from './graph/ops/spatial.ts';
+export { transpose } from './graph/ops/transpose.ts';
 export { type WarpOptions, warp } from './graph/ops/warp.ts';
 export { input, type Mask, Parameter, type ParameterOptions, type Shape, Tensor } from './graph/tensor.ts';
 export { allKernels } from './kernels/index.ts';

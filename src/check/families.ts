@@ -8,8 +8,9 @@ import { linearFamily } from './cases/linear.ts';
 import { lrnFamily } from './cases/lrn.ts';
 import { averagePoolFamily, maxPoolFamily } from './cases/pooling.ts';
 import { rooflineFamily } from './cases/roofline.ts';
-import { correctCountFamily, softmaxFamily, softmaxLossFamily } from './cases/softmax.ts';
+import { correctCountFamily, logSoftmaxFamily, softmaxFamily, softmaxLossFamily } from './cases/softmax.ts';
 import { stripsFamily } from './cases/strips.ts';
+import { binaryFamily, padFamily, transposeFamily } from './cases/tensors.ts';
 import { dropoutFamily, sgdmFamily } from './cases/training.ts';
 
 export const kernelFamilies: readonly KernelFamily[] = [
@@ -20,17 +21,21 @@ export const kernelFamilies: readonly KernelFamily[] = [
   augmentFamily,
   averagePoolFamily,
   biasFamily,
+  binaryFamily,
   clipFamily,
   concatFamily,
   correctCountFamily,
   dropoutFamily,
   linearFamily,
+  logSoftmaxFamily,
   lrnFamily,
   maxPoolFamily,
+  padFamily,
   reluFamily,
   rooflineFamily,
   sgdmFamily,
   softmaxFamily,
   softmaxLossFamily,
   stripsFamily,
+  transposeFamily,
 ];

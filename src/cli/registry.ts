@@ -52,6 +52,12 @@ export const registry: readonly Registered[] = [
   ),
   entry('Using a network', 'predict', 'classes and probabilities of images', () => import('./commands/predict.ts')),
   entry('Using a network', 'infer', 'run any supported ONNX graph on tensors', () => import('./commands/infer.ts')),
+  entry(
+    'Using a network',
+    'diff',
+    'the first layer that gives other numbers than onnxruntime',
+    () => import('./commands/diff.ts'),
+  ),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
   entry(

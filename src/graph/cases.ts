@@ -6,12 +6,16 @@
 import { type Choose, drawing, pair } from '../check/choose.ts';
 import type { Random } from '../random.ts';
 import type { GradcheckInput } from './gradcheck.ts';
-import { softmax, softmaxCrossEntropy } from './ops/classification.ts';
+import { add, divide, multiply, subtract } from './ops/arithmetic.ts';
+import { logSoftmax, softmax, softmaxCrossEntropy } from './ops/classification.ts';
 import { concat } from './ops/concat.ts';
 import { conv2d } from './ops/conv2d.ts';
-import { add, affine, clip, dropout, flatten, relu, reshape } from './ops/elementwise.ts';
+import { affine, clip, dropout, flatten, relu, reshape } from './ops/elementwise.ts';
 import { linear } from './ops/linear.ts';
+import { matMul } from './ops/matmul.ts';
+import { pad } from './ops/pad.ts';
 import { averagePool, globalAveragePool, lrn, maxPool } from './ops/spatial.ts';
+import { transpose } from './ops/transpose.ts';
 import { type Shape, sizeOf, type Tensor } from './tensor.ts';
 
 export interface OperationCase {
@@ -147,6 +151,36 @@ const softmaxCrossEntropyCases = define('softmaxCrossEntropy', (choose, random) 
   };
 });
 
+/** Over all of a row, or any run of an image's dimensions. */
+const normalisation = (operation: string, build: typeof softmax) =>
+  define(operation, (choose, random) => {
+    if (choose(0, 1) === 0) {
+      const x = normal(random, [choose(1, 17), choose(1, 23)]);
+      return { options: { axes: [1, 2] }, inputs: { x }, build: (tensors) => build(tensors['x']) };
+    }
+    const first = choose(1, 3);
+    const axes = [first, choose(first + 1, 4)] as const;
+    const inputs = { x: normal(random, image(choose)) };
+    return { options: { axes }, inputs, build: ({ x }) => build(x, operation, axes) };
+  });
+
+/** Each operand has each of the image's dimensions, or 1. The second keeps away from 0: it may divide. */
+const arithmetic = (operation: string, build: typeof add) =>
+  define(operation, (choose, random) => {
+    const shape = image(choose);
+    const operand = () => shape.map((size, axis) => (axis > 0 && choose(0, 3) === 3 ? 1 : size));
+    const [a, b] = [normal(random, operand()), normal(random, operand())];
+    const away = { ...b, values: (b.values as Float32Array<ArrayBuffer>).map((value) => value + Math.sign(value)) };
+    return { options: {}, inputs: { a, b: away }, build: (tensors) => build(tensors['a'], tensors['b']) };
+  });
+
+const matMulCases = define('matMul', (choose, random) => {
+  const leading = choose(0, 1) === 1 ? [choose(1, 4), choose(1, 3)] : [choose(1, 5)];
+  const [m, k, p] = [choose(1, 9), choose(1, 9), choose(1, 9)];
+  const inputs = { a: normal(random, [...leading, m, k]), b: normal(random, [...leading, k, p]) };
+  return { options: {}, inputs, build: ({ a, b }) => matMul(a, b) };
+});
+
 /** An operation of one image batch without options. */
 const unary = (operation: string, build: (x: Tensor) => Tensor) =>
   define(operation, (choose, random) => ({
@@ -170,29 +204,42 @@ export const operationCases: readonly OperationCases[] = [
   averagePoolCases,
   unary('globalAveragePool', globalAveragePool),
   lrnCases,
-  define('softmax', (choose, random) => ({
-    options: {},
-    inputs: { x: normal(random, [choose(1, 17), choose(1, 23)]) },
-    build: ({ x }) => softmax(x),
-  })),
+  normalisation('softmax', softmax),
+  normalisation('logSoftmax', logSoftmax),
   softmaxCrossEntropyCases,
   define('dropout', (choose, random) => {
     const ratio = choose(0, 9) / 10;
     return { options: { ratio }, inputs: { x: normal(random, image(choose)) }, build: ({ x }) => dropout(x, ratio) };
   }),
   affineCases,
-  define('add', (choose, random) => {
-    const shape = image(choose);
-    return {
-      options: {},
-      inputs: { a: normal(random, shape), b: normal(random, shape) },
-      build: ({ a, b }) => add(a, b),
-    };
-  }),
+  arithmetic('add', add),
+  arithmetic('subtract', subtract),
+  arithmetic('multiply', multiply),
+  arithmetic('divide', divide),
+  matMulCases,
   define('concat', (choose, random) => {
-    const [items, , height, width] = image(choose);
-    const part = () => normal(random, [items, choose(1, 4), height, width]);
-    return { options: {}, inputs: { a: part(), b: part() }, build: ({ a, b }) => concat([a, b]) };
+    const shape = image(choose);
+    const axis = choose(1, 3);
+    const part = () => normal(random, shape.with(axis, choose(1, 4)));
+    return { options: { axis }, inputs: { a: part(), b: part() }, build: ({ a, b }) => concat([a, b], 'concat', axis) };
+  }),
+  define('transpose', (choose, random) => {
+    const shape = image(choose);
+    const rest = [1, 2, 3];
+    const perm = [0, ...[3, 2, 1].map((left) => rest.splice(choose(0, left - 1), 1)[0])];
+    return { options: { perm }, inputs: { x: normal(random, shape) }, build: ({ x }) => transpose(x, perm) };
+  }),
+  define('pad', (choose, random) => {
+    const [items, channels, ...plane] = image(choose);
+    const shape = [items, Math.min(channels, 5), ...plane];
+    const mode = (['constant', 'edge', 'reflect'] as const)[choose(0, 2)];
+    // Smaller than the image, which a reflection needs; what is cut off leaves at least one value.
+    const side = (size: number) =>
+      choose(0, Math.min(2, size - 1)) * (mode === 'constant' && choose(0, 4) === 4 ? -1 : 1);
+    const before = shape.map((size, axis) => (axis < 2 ? 0 : side(size)));
+    const after = shape.map((size, axis) => (axis < 2 ? 0 : Math.max(side(size), 1 - size - before[axis])));
+    const options = { before, after, mode, value: choose(0, 8) / 8 };
+    return { options, inputs: { x: normal(random, shape) }, build: ({ x }) => pad(x, options) };
   }),
   unary('flatten', flatten),
   unary('reshape', (x) => reshape(x, [x.size / x.shape[0], x.shape[0]])),

@@ -1,9 +1,10 @@
 /** Every kernel by its name: for `frostline kernels show`, tests and benchmarks. */
-import { addAccumulate, addForward } from './add/add.ts';
+import { addAccumulate } from './add/add.ts';
 import { affineBackward, affineForward } from './affine/affine.ts';
 import { augmentWarp } from './augment/augment.ts';
 import { averagePoolBackward, averagePoolForward } from './avgpool/avgpool.ts';
 import { biasForward, biasGradient } from './bias/bias.ts';
+import { binaryKernels, broadcastGradient } from './binary/binary.ts';
 import { clipBackward, clipForward } from './clip/clip.ts';
 import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
@@ -18,18 +19,20 @@ import type { Kernel } from './kernel.ts';
 import { linearForward } from './linear/forward.ts';
 import { linearInputGradient } from './linear/input-gradient.ts';
 import { linearUpdate } from './linear/update.ts';
+import { logSoftmaxBackward, logSoftmaxForward } from './log-softmax/log-softmax.ts';
 import { lrnBackward, lrnForward } from './lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference } from './maxpool/maxpool.ts';
+import { padBackward, padForward } from './pad/pad.ts';
 import { reluBackward, reluForward } from './relu/relu.ts';
 import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
 import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
 import { softmaxBackward, softmaxForward } from './softmax/softmax.ts';
 import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from './softmax-loss/softmax-loss.ts';
+import { transposeForward } from './transpose/transpose.ts';
 
 const kernels: readonly Kernel[] = [
   addAccumulate,
-  addForward,
   affineBackward,
   affineForward,
   augmentWarp,
@@ -37,6 +40,8 @@ const kernels: readonly Kernel[] = [
   averagePoolForward,
   biasForward,
   biasGradient,
+  ...Object.values(binaryKernels),
+  broadcastGradient,
   clipBackward,
   clipForward,
   concatCopy,
@@ -52,11 +57,15 @@ const kernels: readonly Kernel[] = [
   linearForward,
   linearInputGradient,
   linearUpdate,
+  logSoftmaxBackward,
+  logSoftmaxForward,
   lrnBackward,
   lrnForward,
   maxPoolBackward,
   maxPoolForward,
   maxPoolInference,
+  padBackward,
+  padForward,
   predict,
   reluBackward,
   reluForward,
@@ -69,6 +78,7 @@ const kernels: readonly Kernel[] = [
   softmaxLossBackward,
   softmaxLossForward,
   softmaxLossMean,
+  transposeForward,
 ];
 
 export const allKernels: ReadonlyMap<string, Kernel> = new Map(kernels.map((kernel) => [kernel.name, kernel]));

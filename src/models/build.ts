@@ -3,12 +3,16 @@
  * made once (`parametersOf`) and shared by every batch size and purpose that the network is built for.
  */
 
-import { softmax } from '../graph/ops/classification.ts';
+import { add, divide, multiply, subtract } from '../graph/ops/arithmetic.ts';
+import { type AxisRange, logSoftmax, softmax } from '../graph/ops/classification.ts';
 import { concat } from '../graph/ops/concat.ts';
 import { conv2d } from '../graph/ops/conv2d.ts';
-import { add, affine, clip, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
+import { affine, clip, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
 import { linear } from '../graph/ops/linear.ts';
+import { matMul } from '../graph/ops/matmul.ts';
+import { pad } from '../graph/ops/pad.ts';
 import { averagePool, globalAveragePool, lrn, maxPool } from '../graph/ops/spatial.ts';
+import { transpose } from '../graph/ops/transpose.ts';
 import { input, Parameter, type Tensor } from '../graph/tensor.ts';
 import type { Network, Node } from './network.ts';
 
@@ -75,12 +79,23 @@ function beforeSoftmax(network: Network, values: ReadonlyMap<string, Tensor>): T
   for (;;) {
     const node = network.nodes.find((candidate) => candidate.output === name);
     if (node === undefined) break;
-    if (node.op.kind === 'softmax') return values.get(node.inputs[0])!;
+    const isSoftmax = node.op.kind === 'softmax' || node.op.kind === 'logSoftmax';
+    if (isSoftmax && coversItem(node.op, values.get(node.output)!)) return values.get(node.inputs[0])!;
     if (!['flatten', 'reshape', 'identity'].includes(node.op.kind)) break;
     name = node.inputs[0];
   }
   return values.get(network.outputs[0])!;
 }
+
+/** Whether a softmax is over all of an item: what a classifier ends with. */
+function coversItem(op: { axes?: AxisRange }, { shape }: Tensor): boolean {
+  return op.axes === undefined || shape.every((size, axis) => axis === 0 || size === 1 || inside(axis, op.axes!));
+}
+
+const inside = (axis: number, [first, end]: AxisRange) => axis > first && axis <= end;
+
+/** Dimensions of an item as those of the tensor. */
+const shifted = ([first, end]: AxisRange): AxisRange => [first + 1, end + 1];
 
 function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<string, Parameter>): Tensor {
   const { op, name } = node;
@@ -105,7 +120,9 @@ function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<str
     case 'globalAveragePool':
       return globalAveragePool(x, name);
     case 'softmax':
-      return softmax(x, name);
+      return softmax(x, name, shifted(op.axes ?? [0, x.shape.length - 1]));
+    case 'logSoftmax':
+      return logSoftmax(x, name, shifted(op.axes ?? [0, x.shape.length - 1]));
     case 'dropout':
       return dropout(x, op.ratio, name);
     case 'flatten':
@@ -116,8 +133,24 @@ function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<str
       return affine(x, op.scale, op.shift, name);
     case 'add':
       return add(x, reads[1], name);
+    case 'subtract':
+      return subtract(x, reads[1], name);
+    case 'multiply':
+      return multiply(x, reads[1], name);
+    case 'divide':
+      return divide(x, reads[1], name);
+    case 'matMul': {
+      if (weight === undefined) return matMul(x, reads[1], name);
+      const width = x.shape.at(-1)!;
+      const matrix = linear(reshape(x, [x.size / width, width], name), weight, bias, name);
+      return reshape(matrix, [...x.shape.slice(0, -1), weight.shape[0]], name);
+    }
     case 'concat':
-      return concat(reads, name);
+      return concat(reads, name, (op.axis ?? 0) + 1);
+    case 'transpose':
+      return transpose(x, [0, ...op.perm.map((axis) => axis + 1)], name);
+    case 'pad':
+      return pad(x, { ...op, before: [0, ...op.before], after: [0, ...op.after], name });
     case 'identity':
       return x;
   }

@@ -4,6 +4,7 @@ import type { Attribute, OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import { formatMetadata } from './metadata.ts';
 import type { Network, Node } from './network.ts';
+import { transposed } from './onnx-constants.ts';
 import { inferShapes } from './shapes.ts';
 
 const opset = 13;
@@ -125,7 +126,8 @@ class Exporter {
         this.emit(node, 'GlobalAveragePool', node.inputs);
         break;
       case 'softmax':
-        this.softmax(node);
+      case 'logSoftmax':
+        this.softmax(node, op.kind === 'softmax' ? 'Softmax' : 'LogSoftmax', op.axes);
         break;
       case 'dropout': {
         const ratio = this.constant(`${node.name}.ratio`, [], Float32Array.of(op.ratio));
@@ -136,11 +138,8 @@ class Exporter {
         this.emit(node, 'Flatten', node.inputs, { axis: int(1) });
         break;
       case 'reshape': {
-        const dims = [-1, ...op.shape];
-        const name = this.unused(`${node.name}.shape`);
-        const shape = OnnxTensor.of(name, [dims.length], 'int64', BigInt64Array.from(dims.map(BigInt)));
-        this.initializers.set(name, shape);
-        this.emit(node, 'Reshape', [...node.inputs, name]);
+        const shape = this.integers(`${node.name}.shape`, [-1, ...op.shape]);
+        this.emit(node, 'Reshape', [...node.inputs, shape]);
         break;
       }
       case 'affine':
@@ -149,31 +148,75 @@ class Exporter {
       case 'add':
         this.emit(node, 'Add', node.inputs);
         break;
-      case 'concat':
-        this.emit(node, 'Concat', node.inputs, { axis: int(1) });
+      case 'subtract':
+        this.emit(node, 'Sub', node.inputs);
         break;
+      case 'multiply':
+        this.emit(node, 'Mul', node.inputs);
+        break;
+      case 'divide':
+        this.emit(node, 'Div', node.inputs);
+        break;
+      case 'matMul':
+        this.matMul(node);
+        break;
+      case 'concat':
+        this.emit(node, 'Concat', node.inputs, { axis: int((op.axis ?? 0) + 1) });
+        break;
+      case 'transpose':
+        this.emit(node, 'Transpose', node.inputs, { perm: ints([0, ...op.perm.map((axis) => axis + 1)]) });
+        break;
+      case 'pad': {
+        const pads = this.integers(`${node.name}.pads`, [0, ...op.before, 0, ...op.after]);
+        const value = op.value === 0 ? [] : [this.constant(`${node.name}.value`, [], Float32Array.of(op.value))];
+        this.emit(node, 'Pad', [...node.inputs, pads, ...value], { mode: { type: 'string', value: op.mode } });
+        break;
+      }
       case 'identity':
         this.emit(node, 'Identity', node.inputs);
         break;
     }
   }
 
-  /** Softmax of operator set 13 takes one axis: that with all values of an image, else the flattened image. */
-  private softmax(node: Node): void {
+  /** Softmax of operator set 13 takes one axis: that which has all the values. Others are taken apart by a Reshape. */
+  private softmax(node: Node, opType: string, axes?: readonly [number, number]): void {
     const [, ...shape] = this.shapes.get(node.inputs[0])!;
-    const wide = shape.filter((dim) => dim !== 1).length;
-    if (wide > 1) {
-      throw new FrostlineError(
-        `layer '${node.name}' (softmax) reads an activation of shape [${shape}] an image. Flatten it first.`,
+    const [first, end] = axes ?? [0, shape.length];
+    const within = shape.map((dim, i) => (i >= first && i < end ? dim : 1));
+    if (within.filter((dim) => dim !== 1).length <= 1) {
+      const axis = Math.max(
+        within.findIndex((dim) => dim !== 1),
+        Math.min(first, shape.length - 1),
       );
+      this.emit(node, opType, node.inputs, { axis: int(axis + 1) });
+      return;
     }
-    const axis =
-      1 +
-      Math.max(
-        shape.findIndex((dim) => dim !== 1),
-        0,
-      );
-    this.emit(node, 'Softmax', node.inputs, { axis: int(axis) });
+    const joined = [...shape.slice(0, first), -1, ...shape.slice(end)];
+    const steps = [
+      ['Reshape', this.integers(`${node.name}.joined`, [0, ...joined]), `${node.output}/joined`],
+      [opType, undefined, `${node.output}/normalised`],
+      ['Reshape', this.integers(`${node.name}.apart`, [0, ...shape]), node.output],
+    ] as const;
+    let [input] = node.inputs;
+    for (const [type, constant, output] of steps) {
+      const name = type === opType ? node.name : `${node.name}/${output === node.output ? 'apart' : 'joined'}`;
+      const inputs = constant === undefined ? [input] : [input, constant];
+      this.emit({ ...node, name, output }, type, inputs, constant === undefined ? { axis: int(first + 1) } : {});
+      input = output;
+    }
+  }
+
+  /** MatMul's weight is [in, out], the network's [out, in]. */
+  private matMul(node: Node): void {
+    if (node.weight === undefined) {
+      this.emit(node, 'MatMul', node.inputs);
+      return;
+    }
+    const [weight, bias] = this.parameters(node);
+    this.initializers.set(weight, transposed(this.initializers.get(weight)!, weight));
+    const output = bias === undefined ? node.output : `${node.output}/product`;
+    this.emit({ ...node, output }, 'MatMul', [...node.inputs, weight]);
+    if (bias !== undefined) this.emit({ ...node, name: `${node.name}/bias` }, 'Add', [output, bias]);
   }
 
   private affine(node: Node, scale: readonly number[], shift: readonly number[]): void {
@@ -227,6 +270,13 @@ class Exporter {
       this.initializers.set(name, new OnnxTensor(name, parameter.shape, 'float32', () => value ?? parameter.data));
     }
     return names;
+  }
+
+  private integers(wanted: string, values: readonly number[]): string {
+    const name = this.unused(wanted);
+    const data = BigInt64Array.from(values.map(BigInt));
+    this.initializers.set(name, OnnxTensor.of(name, [values.length], 'int64', data));
+    return name;
   }
 
   private constant(wanted: string, dims: readonly number[], data: Float32Array): string {

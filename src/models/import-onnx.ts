@@ -6,7 +6,8 @@ import { restoreDropout } from './dropout-heads.ts';
 import { numberLayers } from './layers.ts';
 import { parseMetadata } from './metadata.ts';
 import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
-import { Constants } from './onnx-constants.ts';
+import { Constants, type Extent } from './onnx-constants.ts';
+import { expandGemm, expandSum } from './onnx-expand.ts';
 import { type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
 import { outputShape, type Shape } from './shapes.ts';
 
@@ -22,6 +23,12 @@ export interface ImportOptions {
    * ratio to 0; the nodes stay, so that layer numbers do not depend on it.
    */
   readonly dropout?: 'auto' | 'off';
+  /**
+   * Whether the first dimension of every activation is the batch, whatever size the file gives it. Default true. With
+   * false the graph is read as it stands, as one item with the shapes of its inputs: for graphs that mix the items of
+   * their batch. Convolutions, pools and normalisations, which work on batches of images, are refused then.
+   */
+  readonly batchFirst?: boolean;
   /** In place of what the file's metadata says. */
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
@@ -49,11 +56,14 @@ class Importer {
   private readonly origins = new Map<string, OnnxTensor>();
   private readonly readers = new Map<string, number>();
   private readonly nodes: Node[] = [];
+  /** Dimensions before those of an item. */
+  private readonly lead: 0 | 1;
 
   constructor(model: OnnxModel, options: ImportOptions) {
     this.model = model;
     this.options = options;
     this.constants = new Constants(model.graph.initializers);
+    this.lead = options.batchFirst === false ? 0 : 1;
   }
 
   network(): Network {
@@ -67,7 +77,7 @@ class Importer {
     const live = liveNodes(
       graph.nodes,
       graph.outputs.map(({ name }) => name),
-    ).flatMap(pairwise);
+    ).flatMap(expandSum);
     for (const value of [...live.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]) {
       this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
     }
@@ -77,16 +87,20 @@ class Importer {
     if (inputs.length === 0) throw new FrostlineError('the model has no input that its outputs depend on.');
     for (const { name, shape } of inputs) this.shapes.set(name, shape);
 
+    const lead = this.lead;
     const around: Surroundings = {
       opset,
+      lead,
       constants: this.constants,
       shapeOf: (value, node) => this.shapeOf(value, node),
       isActivation: (value) => this.shapes.has(value),
       isRead: (value) => this.readers.has(value),
     };
     for (const node of live) {
-      if (node.domain === '' && this.constants.fold(node, opset, (value) => this.shapes.get(value))) continue;
-      this.add(node, around);
+      for (const part of expandGemm(node, around)) {
+        if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
+        this.add(part, around);
+      }
     }
     const outputs = graph.outputs.map(({ name }) => name);
     const missing = outputs.find((name) => !this.shapes.has(name));
@@ -184,6 +198,11 @@ class Importer {
     return key;
   }
 
+  private extents(value: string): readonly Extent[] | undefined {
+    const shape = this.shapes.get(value);
+    return shape && this.lead === 1 ? ['batch', ...shape] : shape;
+  }
+
   private shapeOf(value: string, node: OnnxNode): Shape {
     const shape = this.shapes.get(value);
     if (shape !== undefined) return shape;
@@ -201,10 +220,10 @@ class Importer {
     const given = this.options.inputShapes?.[name];
     if (given) return given;
     const { dims } = this.model.graph.inputs.find((info) => info.name === name)!;
-    const [, ...shape] = dims ?? [];
+    const shape = dims?.slice(this.lead) ?? [];
     const { inputSize } = this.options;
     if (isImage && inputSize && shape.length === 3) shape.splice(1, 2, ...inputSize);
-    if (dims === undefined || dims.length === 0 || shape.some((dim) => typeof dim !== 'number' || dim < 1)) {
+    if (dims === undefined || dims.length < this.lead || shape.some((dim) => typeof dim !== 'number' || dim < 1)) {
       const shown = dims?.map((dim) => dim ?? '?').join(', ') ?? 'unknown';
       throw new FrostlineError(
         `the model's input '${name}' has the shape [${shown}]: all sizes but the batch must be known. Give the input's size.`,
@@ -230,21 +249,6 @@ function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): Onnx
 
 /** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */
 const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|\/kernel(:0)?)$/;
-
-/** A sum of any number of values as sums of two. */
-function pairwise(node: OnnxNode): OnnxNode[] {
-  if (node.opType !== 'Sum' || node.domain !== '') return [node];
-  const [first, ...rest] = node.inputs;
-  if (rest.length === 0) return [{ ...node, opType: 'Identity' }];
-  let sum = first;
-  return rest.map((value, i): OnnxNode => {
-    const isLast = i === rest.length - 1;
-    const output = isLast ? node.outputs[0] : `${node.outputs[0]}/sum${i + 1}`;
-    const pair = { ...node, name: isLast ? node.name : '', opType: 'Add', inputs: [sum, value], outputs: [output] };
-    sum = output;
-    return pair;
-  });
-}
 
 /**
  * The node's own name; but torch numbers its nodes ('Conv_0', '/features/features.0/Conv') and Caffe2 gives none: then

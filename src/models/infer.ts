@@ -25,6 +25,8 @@ export interface ResultTensor {
 export interface BoundNetwork {
   readonly network: Network;
   readonly batch: number;
+  /** The graph mixes the items of its batch: it is read as one item, and shapes are without a batch. */
+  readonly oneItem?: boolean;
   /** Values of the network's inputs; what stands in the place of a weight has become a parameter. */
   readonly inputs: ReadonlyMap<string, OnnxTensor>;
 }
@@ -49,7 +51,6 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
   }
   const initializers = new Map(graph.initializers);
   const inputs = new Map<string, OnnxTensor>();
-  const inputShapes: Record<string, readonly number[]> = {};
   for (const [name, { tensor, source }] of given) {
     const declared = graph.inputs.find((input) => input.name === name);
     if (declared === undefined) {
@@ -66,10 +67,28 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
     checkType(declared, given.get(name)!);
     checkShape(declared, given.get(name)!, dims, 1);
     inputs.set(name, tensor);
-    inputShapes[name] = tensor.dims.slice(1);
   }
   refuseTraining(graph.nodes, given, initializers);
-  const network = importOnnx({ ...model, graph: { ...graph, initializers } }, { inputShapes });
+  const bound = { ...model, graph: { ...graph, initializers } };
+  try {
+    return { ...batchFirst(bound, given, inputs), inputs };
+  } catch (error) {
+    if (!(error instanceof FrostlineError)) throw error;
+    // Softmax over the batch, products of whole matrices: the same numbers, the graph taken as it stands.
+    const network = oneItem(bound, inputs);
+    if (network === undefined) throw error;
+    return { network, batch: 1, oneItem: true, inputs };
+  }
+}
+
+/** The network whose activations all have the batch first, and the batch of these inputs. */
+function batchFirst(
+  model: OnnxModel,
+  given: ReadonlyMap<string, GivenTensor>,
+  inputs: ReadonlyMap<string, OnnxTensor>,
+): { network: Network; batch: number } {
+  const inputShapes = Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims.slice(1)]));
+  const network = importOnnx(model, { inputShapes });
   const [first, ...others] = network.inputs.map(({ name }) => ({ name, batch: inputs.get(name)!.dims[0] }));
   const other = others.find(({ batch }) => batch !== first.batch);
   if (other !== undefined) {
@@ -79,12 +98,24 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
         'The first dimension of every input is the batch: make them equal.',
     );
   }
-  return { network, batch: first.batch, inputs };
+  return { network, batch: first.batch };
+}
+
+/** The network of the graph as one item, or undefined where that is refused too. */
+function oneItem(model: OnnxModel, inputs: ReadonlyMap<string, OnnxTensor>): Network | undefined {
+  const inputShapes = Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims]));
+  try {
+    return importOnnx(model, { inputShapes, batchFirst: false });
+  } catch (error) {
+    if (error instanceof FrostlineError) return undefined;
+    throw error;
+  }
 }
 
 /**
  * Whether the graph reads an input only where weights, biases, shapes and other constants stand: as the second or a
- * later operand. Inputs of one rank that are added or joined are activations.
+ * later operand. Inputs of one rank and batch whose elements are combined or joined are activations, and so are batches
+ * of matrices.
  */
 function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<string, GivenTensor>): boolean {
   const readers = graph.nodes.filter(({ inputs }) => inputs.includes(name));
@@ -92,9 +123,12 @@ function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<strin
     readers.length > 0 &&
     readers.every(({ opType, inputs: [first, ...rest] }) => {
       if (first === name) return false;
-      if (!['Add', 'Sum', 'Concat'].includes(opType)) return rest.includes(name);
-      const rank = given.get(first)?.tensor.dims.length;
-      return rank !== undefined && given.get(name)!.tensor.dims.length !== rank;
+      if (!['Add', 'Sub', 'Mul', 'Div', 'Sum', 'Concat', 'MatMul'].includes(opType)) return rest.includes(name);
+      const left = given.get(first)?.tensor.dims;
+      const right = given.get(name)!.tensor.dims;
+      if (left === undefined) return ['Sub', 'Mul', 'Div', 'MatMul'].includes(opType);
+      if (opType === 'MatMul' && right.length === 2) return true;
+      return right.length !== left.length || (opType !== 'Concat' && right[0] !== left[0]);
     })
   );
 }
@@ -154,7 +188,10 @@ function checkShape(
  *
  * @returns every output of the network, in its order; the first dimension is the batch
  */
-export async function infer(gpu: Gpu, { network, batch, inputs: values }: BoundNetwork): Promise<ResultTensor[]> {
+export async function infer(
+  gpu: Gpu,
+  { network, batch, oneItem, inputs: values }: BoundNetwork,
+): Promise<ResultTensor[]> {
   const parameters = parametersOf(network);
   try {
     const { inputs, outputs } = buildNetwork(network, { batch, parameters });
@@ -166,7 +203,7 @@ export async function infer(gpu: Gpu, { network, batch, inputs: values }: BoundN
       const results = await graph.run(outputs);
       return results.map((bytes, i) => ({
         name: network.outputs[i],
-        shape: outputs[i].shape,
+        shape: oneItem ? outputs[i].shape.slice(1) : outputs[i].shape,
         data: new Float32Array(bytes),
       }));
     } finally {

@@ -23,8 +23,9 @@ export type Op =
   | { kind: 'maxPool'; kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean }
   | { kind: 'averagePool'; kernel: Pair; strides: Pair; pads: Pads; ceilMode: boolean; countIncludePad: boolean }
   | { kind: 'globalAveragePool' }
-  /** over all dimensions from `axis` on, taken as one (opset < 13), or over `axis` alone: both are the last of 2-D here */
-  | { kind: 'softmax' }
+  /** over dimensions first .. end - 1 of an item, taken as one; over all of it where left out */
+  | { kind: 'softmax'; axes?: readonly [first: number, end: number] }
+  | { kind: 'logSoftmax'; axes?: readonly [first: number, end: number] }
   | { kind: 'dropout'; ratio: number }
   /** to [N, rest]; not counted as a layer */
   | { kind: 'flatten' }
@@ -35,10 +36,22 @@ export type Op =
    * image); element i of an image of n uses constant floor(i * length / n). Preprocessing nodes of imported graphs.
    */
   | { kind: 'affine'; scale: readonly number[]; shift: readonly number[] }
-  /** sum of two activations of one shape */
-  | { kind: 'add' }
-  /** activations joined along their channels */
-  | { kind: 'concat' }
+  /** of two activations; a dimension of 1 is repeated to that of the other */
+  | { kind: 'add' | 'subtract' | 'multiply' | 'divide' }
+  /** [..., M, K] times [..., K, P]: two activations, or one and a weight [P, K] (as linear's), with bias [P]? */
+  | { kind: 'matMul' }
+  /** activations joined along a dimension of an item, by default the first: channels */
+  | { kind: 'concat'; axis?: number }
+  /** dimension i of an item becomes what dimension perm[i] was */
+  | { kind: 'transpose'; perm: readonly number[] }
+  /** numbers before and behind each dimension of an item; negative ones are cut off */
+  | {
+      kind: 'pad';
+      before: readonly number[];
+      after: readonly number[];
+      mode: 'constant' | 'edge' | 'reflect';
+      value: number;
+    }
   | { kind: 'identity' };
 
 export interface Node {

@@ -22,6 +22,11 @@ export class Constants {
     return this.tensors.has(value) || this.extents.has(value);
   }
 
+  /** Adds a constant that is not in the file. */
+  define(tensor: OnnxTensor): void {
+    this.tensors.set(tensor.name, tensor);
+  }
+
   tensor(value: string): OnnxTensor | undefined {
     return this.tensors.get(value);
   }
@@ -42,10 +47,10 @@ export class Constants {
   /**
    * Works out a node that reads constants and shapes alone.
    *
-   * @param shapeOf an activation's shape without the batch
+   * @param shapeOf an activation's shape, the batch included where it comes first
    * @returns whether the node was such a one; its output is a constant from now on
    */
-  fold(node: OnnxNode, opset: number, shapeOf: (value: string) => readonly number[] | undefined): boolean {
+  fold(node: OnnxNode, opset: number, shapeOf: (value: string) => readonly Extent[] | undefined): boolean {
     const [output] = node.outputs;
     if (node.opType === 'Shape') return this.foldShape(node, shapeOf);
     if (node.inputs.some((value) => value !== '' && !this.has(value))) return false;
@@ -60,10 +65,9 @@ export class Constants {
     return true;
   }
 
-  private foldShape(node: OnnxNode, shapeOf: (value: string) => readonly number[] | undefined): boolean {
+  private foldShape(node: OnnxNode, shapeOf: (value: string) => readonly Extent[] | undefined): boolean {
     const [input] = node.inputs;
-    const activation = shapeOf(input);
-    const shape: readonly Extent[] | undefined = activation ? ['batch', ...activation] : this.tensor(input)?.dims;
+    const shape = shapeOf(input) ?? this.tensor(input)?.dims;
     if (shape === undefined) return false;
     const start = attribute(node, 'start', 'int') ?? 0;
     const end = attribute(node, 'end', 'int') ?? shape.length;

@@ -24,8 +24,10 @@ export interface Parameter {
 
 export interface Surroundings {
   readonly opset: number;
+  /** 1 where the batch comes first in every shape of the file, 0 where the graph is one item. */
+  readonly lead: 0 | 1;
   readonly constants: Constants;
-  /** Shape of an activation without the batch; refuses a value that is none. */
+  /** Shape of an activation's item; refuses a value that is no activation. */
   shapeOf(value: string, node: OnnxNode): Shape;
   isActivation(value: string): boolean;
   /** Whether any node or the graph's outputs read the value. */
@@ -45,6 +47,7 @@ const operators: Record<string, Translate> = {
   Relu: (node) => plain(node, { kind: 'relu' }),
   Clip: clipping,
   BatchNormalization: batchNormalization,
+  Pad: padded,
   LRN: (node) => {
     const size = attribute(node, 'size', 'int');
     if (size === undefined) throw refuse(node, 'has no size', 'Export the model again.');
@@ -82,6 +85,12 @@ const operators: Record<string, Translate> = {
     const shape = around.shapeOf(node.inputs[0], node);
     return plain(node, { kind: shape.length === 3 && count(shape.slice(1)) === 1 ? 'identity' : 'globalAveragePool' });
   },
+  GlobalMaxPool: (node, around) => {
+    const [, height, width] = around.shapeOf(node.inputs[0], node);
+    if (width === undefined) throw refuse(node, 'pools no image', 'Two spatial dimensions are expected.');
+    const window = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1] } as const;
+    return plain(node, { kind: 'maxPool', kernel: [height, width], ...window, ceilMode: false });
+  },
   Dropout: (node, around) => {
     if (node.outputs[1] && around.isRead(node.outputs[1])) {
       throw refuse(node, `hands on its mask ('${node.outputs[1]}')`, 'That output is not supported.');
@@ -95,10 +104,12 @@ const operators: Record<string, Translate> = {
     }
     return plain(node, { kind: 'dropout', ratio });
   },
-  Softmax: softmax,
+  Softmax: (node, around) => softmax(node, around, 'softmax'),
+  LogSoftmax: (node, around) => softmax(node, around, 'logSoftmax'),
   Flatten: (node, around) => {
     const shape = around.shapeOf(node.inputs[0], node);
-    const axis = fromFront(attribute(node, 'axis', 'int') ?? 1, shape.length + 1);
+    const axis = fromFront(attribute(node, 'axis', 'int') ?? 1, shape.length + around.lead);
+    if (around.lead === 0) return toShape(node, [count(shape.slice(0, axis)), count(shape.slice(axis))]);
     if (axis < 1 || count(shape.slice(0, axis - 1)) !== 1) {
       throw refuse(node, `flattens from axis ${axis}, which mixes images of a batch`, 'Axis 1 is expected.');
     }
@@ -107,60 +118,55 @@ const operators: Record<string, Translate> = {
   Reshape: reshape,
   Squeeze: (node, around) => {
     const shape = around.shapeOf(node.inputs[0], node);
-    const axes = axesOf(node, around)?.map((axis) => fromFront(axis, shape.length + 1));
-    if (axes?.some((axis) => axis === 0 || shape[axis - 1] !== 1)) {
+    const axes = axesOf(node, around)?.map((axis) => itemAxis(axis, shape, around));
+    if (axes?.some((axis) => shape[axis] !== 1)) {
       throw refuse(
         node,
-        `removes axes [${axes}] of an activation of shape [batch, ${shape}]`,
+        `removes dimensions [${axes}] of items of shape [${shape}] (-1 is the batch)`,
         'They must be 1, without the batch.',
       );
     }
     return toShape(
       node,
-      shape.filter((dim, i) => (axes ? !axes.includes(i + 1) : dim !== 1)),
+      shape.filter((dim, i) => (axes ? !axes.includes(i) : dim !== 1)),
     );
   },
   Unsqueeze: (node, around) => {
     const shape = around.shapeOf(node.inputs[0], node);
     const axes = axesOf(node, around) ?? [];
-    const rank = shape.length + 1 + axes.length;
-    const places = axes.map((axis) => fromFront(axis, rank));
-    if (places.includes(0)) throw refuse(node, 'puts an axis before the batch', 'The batch must come first.');
+    const rank = shape.length + around.lead + axes.length;
+    const places = axes.map((axis) => fromFront(axis, rank) - around.lead);
+    if (places.includes(-1)) throw refuse(node, 'puts an axis before the batch', 'The batch must come first.');
     const rest = [...shape];
     return toShape(
       node,
-      Array.from({ length: rank - 1 }, (_, i) => (places.includes(i + 1) ? 1 : rest.shift()!)),
+      Array.from({ length: rank - around.lead }, (_, i) => (places.includes(i) ? 1 : rest.shift()!)),
     );
   },
   Transpose: (node, around) => {
-    // MATLAB wraps its softmax in transposes that move axes of size 1 alone: the values stay in their order.
     const shape = around.shapeOf(node.inputs[0], node);
-    const perm = attribute(node, 'perm', 'ints') ?? [...shape.keys(), shape.length].reverse();
-    const moved = perm.slice(1).map((axis) => axis - 1);
-    const order = moved.filter((axis) => shape[axis] !== 1);
-    if (perm[0] !== 0 || order.some((axis, i) => i > 0 && axis < order[i - 1])) {
-      throw refuse(node, `reorders the values of [batch, ${shape}] by [${perm}]`, 'Only axes of size 1 may move.');
+    const axes = Array.from({ length: shape.length + around.lead }, (_, i) => i);
+    const perm = (attribute(node, 'perm', 'ints') ?? axes.toReversed()).map((axis) => axis - around.lead);
+    if (around.lead === 1 && perm.shift() !== -1) {
+      throw refuse(node, `moves the batch of [batch, ${shape}]`, 'It must stay the first dimension.');
     }
+    // MATLAB wraps its softmax in transposes that move axes of size 1 alone: the values stay in their order.
+    const order = perm.filter((axis) => shape[axis] !== 1);
+    if (order.some((axis, i) => i > 0 && axis < order[i - 1])) return plain(node, { kind: 'transpose', perm });
     return toShape(
       node,
-      moved.map((axis) => shape[axis]),
+      perm.map((axis) => shape[axis]),
     );
   },
-  Add: (node, around) => {
-    if (node.inputs.every((value) => around.isActivation(value))) {
-      return { op: { kind: 'add' }, inputs: node.inputs };
-    }
-    return affine(node, around);
-  },
   Concat: (node, around) => {
-    const rank = around.shapeOf(node.inputs[0], node).length + 1;
-    const axis = fromFront(attribute(node, 'axis', 'int') ?? 1, rank);
-    if (axis !== 1) throw refuse(node, `joins activations along axis ${axis}`, 'Only axis 1, channels, is supported.');
-    return { op: { kind: 'concat' }, inputs: node.inputs };
+    const axis = itemAxis(attribute(node, 'axis', 'int') ?? 1, around.shapeOf(node.inputs[0], node), around);
+    if (axis < 0) throw refuse(node, 'joins batches', 'Only dimensions of an item can be joined.');
+    return { op: { kind: 'concat', ...(axis > 0 && { axis }) }, inputs: node.inputs };
   },
-  Sub: affine,
-  Mul: affine,
-  Div: affine,
+  Add: (node, around) => arithmetic(node, around, 'add'),
+  Sub: (node, around) => arithmetic(node, around, 'subtract'),
+  Mul: (node, around) => arithmetic(node, around, 'multiply'),
+  Div: (node, around) => arithmetic(node, around, 'divide'),
   Identity: (node) => plain(node, { kind: 'identity' }),
   Cast: (node) => {
     if (attribute(node, 'to', 'int') !== 1) throw refuse(node, 'casts to another type', 'Activations are float32.');
@@ -185,8 +191,16 @@ export function translate(node: OnnxNode, around: Surroundings): Translation {
       computed ? 'It is supported for constants and shapes alone.' : `Supported are ${supportedOperators.join(', ')}.`,
     );
   }
+  if (around.lead === 0 && imageOperators.has(node.opType)) {
+    throw refuse(node, 'works on a batch of images', 'Here the items of the batch are mixed.');
+  }
   return operator(node, around);
 }
+
+/** Operators whose first dimension is the batch, whatever stands around them. */
+const imageOperators = new Set([
+  ...['Conv', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool', 'LRN', 'BatchNormalization'],
+]);
 
 function plain(node: OnnxNode, op: Op): Translation {
   return { op, inputs: [node.inputs[0]] };
@@ -251,33 +265,75 @@ function asBias(node: OnnxNode, { name, tensor }: Parameter, out: number): OnnxT
 }
 
 function matMul(node: OnnxNode, around: Surroundings): Translation {
-  const given = parameter(node, 1, 'weight', around);
   const shape = around.shapeOf(node.inputs[0], node);
-  if (given.tensor.dims.length !== 2 || shape.length !== 1) {
+  if (around.isActivation(node.inputs[1])) {
+    const other = around.shapeOf(node.inputs[1], node);
+    if (shape.length < 2 || other.length !== shape.length) {
+      throw refuse(
+        node,
+        `multiplies activations of shapes [batch, ${shape}] and [batch, ${other}]`,
+        'Two or more dimensions behind the batch are expected in both.',
+      );
+    }
+    return { op: { kind: 'matMul' }, inputs: node.inputs };
+  }
+  const given = parameter(node, 1, 'weight', around);
+  if (given.tensor.dims.length !== 2 || shape.length < 1) {
     throw refuse(
       node,
       `multiplies [batch, ${shape}] by '${given.name}' of [${given.tensor.dims}]`,
-      'A flat activation and a matrix are expected.',
+      'A constant operand must be a matrix.',
     );
   }
   const weight = { name: given.name, tensor: transposed(given.tensor, given.name) };
-  return { op: { kind: 'linear' }, inputs: [node.inputs[0]], weight };
+  const kind = shape.length === 1 && around.lead === 1 ? 'linear' : 'matMul';
+  return { op: { kind }, inputs: [node.inputs[0]], weight };
 }
 
-/** Before opset 13 all axes from `axis` on are taken as one; since then `axis` alone. Both must cover a whole image. */
-function softmax(node: OnnxNode, around: Surroundings): Translation {
+/** Before opset 13 all axes from `axis` on are taken as one; since then `axis` alone. */
+function softmax(node: OnnxNode, around: Surroundings, kind: 'softmax' | 'logSoftmax'): Translation {
   const shape = around.shapeOf(node.inputs[0], node);
   const old = around.opset < 13;
-  const axis = fromFront(attribute(node, 'axis', 'int') ?? (old ? 1 : -1), shape.length + 1);
-  const covered = axis < 1 ? 0 : old ? count(shape.slice(axis - 1)) : shape[axis - 1];
-  if (covered !== count(shape)) {
-    throw refuse(
-      node,
-      `normalises [batch, ${shape}] over axis ${axis}`,
-      'It must cover all values of an image: logits [batch, classes] or [batch, classes, 1, 1].',
-    );
+  const first = itemAxis(attribute(node, 'axis', 'int') ?? (old ? 1 : -1), shape, around);
+  if (first < 0) throw refuse(node, 'normalises over the batch', 'It must be over dimensions of an item.');
+  const end = old ? shape.length : first + 1;
+  const all = count(shape.slice(first, end)) === count(shape);
+  return plain(node, all ? { kind } : { kind, axes: [first, end] });
+}
+
+/** Pads and value are attributes before operator set 11, inputs since; 18 adds the axes that they are for. */
+function padded(node: OnnxNode, around: Surroundings): Translation {
+  const shape = around.shapeOf(node.inputs[0], node);
+  const rank = shape.length + around.lead;
+  const constant = (input: number, what: string) => {
+    if (!node.inputs[input]) return undefined;
+    const values = around.constants.integersOf(node.inputs[input]);
+    if (values === undefined)
+      throw refuse(node, `computes its ${what} '${node.inputs[input]}'`, 'Constants are expected.');
+    return values;
+  };
+  const old = around.opset < 11;
+  const pads = old ? attribute(node, around.opset < 2 ? 'paddings' : 'pads', 'ints') : constant(1, 'pads');
+  const axes = (constant(3, 'axes') ?? [...Array(rank).keys()]).map((axis) => itemAxis(axis, shape, around));
+  if (pads?.length !== 2 * axes.length) {
+    throw refuse(node, `has pads [${pads ?? ''}] for ${axes.length} axes`, 'Two numbers an axis are expected.');
   }
-  return plain(node, { kind: 'softmax' });
+  const given = old ? undefined : around.constants.tensor(node.inputs[2] ?? '');
+  if (!old && node.inputs[2] && given?.size !== 1) {
+    throw refuse(node, `computes its value '${node.inputs[2]}'`, 'A constant is expected.');
+  }
+  const value = (old ? attribute(node, 'value', 'float') : given?.toFloat32()[0]) ?? 0;
+  const mode = attribute(node, 'mode', 'string') || 'constant';
+  if (mode !== 'constant' && mode !== 'edge' && mode !== 'reflect') {
+    throw refuse(node, `pads by '${mode}'`, 'constant, edge or reflect is expected.');
+  }
+  const side = (from: number) => (axis: number) => pads[from + axes.indexOf(axis)] ?? 0;
+  const batch = axes.includes(-1) ? [side(0)(-1), side(axes.length)(-1)] : [];
+  if (batch.some((pad) => pad !== 0)) throw refuse(node, `pads the batch by [${batch}]`, 'Only items can be padded.');
+  const [before, after] = [0, axes.length].map((from) =>
+    shape.map((_, axis) => (axes.includes(axis) ? side(from)(axis) : 0)),
+  );
+  return plain(node, { kind: 'pad', before, after, mode, value: mode === 'constant' ? value : 0 });
 }
 
 /** The batch that was used at export may be baked in, or computed by Shape and Gather: it is the first dimension anyway. */
@@ -289,8 +345,8 @@ function reshape(node: OnnxNode, around: Surroundings): Translation {
   }
   const asked = `reshapes [batch, ${shape}] to [${target.join(', ')}]`;
   const copiesZero = !flag(node, 'allowzero');
-  const rest = target.slice(1).map((dim, i) => (dim === 0 && copiesZero ? shape[i] : dim));
-  if (target.length < 2 || rest.some((dim) => dim === 'batch' || dim === undefined)) {
+  const rest = target.slice(around.lead).map((dim, i) => (dim === 0 && copiesZero ? shape[i] : dim));
+  if (target.length < 1 + around.lead || rest.some((dim) => dim === 'batch' || dim === undefined)) {
     throw refuse(node, asked, 'The batch must stay the first dimension.');
   }
   const dims = rest as number[];
@@ -306,6 +362,24 @@ function reshape(node: OnnxNode, around: Surroundings): Translation {
   return toShape(node, dims);
 }
 
+/** Of two activations, or of one and a constant. */
+function arithmetic(
+  node: OnnxNode,
+  around: Surroundings,
+  kind: 'add' | 'subtract' | 'multiply' | 'divide',
+): Translation {
+  if (!node.inputs.every((value) => around.isActivation(value))) return affine(node, around);
+  const shapes = node.inputs.map((value) => around.shapeOf(value, node));
+  if (shapes[0].length !== shapes[1].length) {
+    throw refuse(
+      node,
+      `combines activations of ${shapes.map((shape) => `[batch, ${shape}]`).join(' and ')}`,
+      'Both must have the same number of dimensions.',
+    );
+  }
+  return { op: { kind }, inputs: node.inputs };
+}
+
 /**
  * Arithmetic with a constant: MATLAB's mean subtraction, a scale, a bias that stands alone. Constants that are the same
  * within each channel become one a channel.
@@ -314,15 +388,12 @@ function affine(node: OnnxNode, around: Surroundings): Translation {
   const [left, right] = node.inputs.map((value) => around.constants.tensor(value));
   const constant = left ?? right;
   for (const value of node.inputs) if (!around.constants.has(value)) around.shapeOf(value, node);
-  if (constant === undefined || (left && right)) {
-    throw refuse(
-      node,
-      'combines two activations',
-      'Add is the only such operator that is supported; Sub, Mul and Div take a constant.',
-    );
-  }
   const activation = node.inputs[left ? 1 : 0];
-  const values = perImage(node, around, constant, around.shapeOf(activation, node));
+  const shape = around.shapeOf(activation, node);
+  if (constant === undefined) {
+    throw refuse(node, `reads '${node.inputs[1]}', which is no tensor of numbers`, 'Fold it before exporting.');
+  }
+  const values = perImage(node, around, constant, shape);
   const ones = [1];
   const none = [0];
   const forms: Record<string, () => { scale: readonly number[]; shift: readonly number[] }> = {
@@ -385,14 +456,18 @@ function batchNormalization(node: OnnxNode, around: Surroundings): Translation {
 
 /** A constant broadcast to an image: one value, one a channel, or all. */
 function perImage(node: OnnxNode, around: Surroundings, constant: OnnxTensor, shape: Shape): number[] {
-  const rank = shape.length + 1;
+  const rank = shape.length + around.lead;
   // Before opset 7 the constant's first dimension stands at `axis`; since then the last ones are aligned.
   const axis = around.opset < 7 ? attribute(node, 'axis', 'int') : undefined;
   const before = axis === undefined ? rank - constant.dims.length : fromFront(axis, rank);
   const after = rank - before - constant.dims.length;
   const dims = [...Array(Math.max(before, 0)).fill(1), ...constant.dims, ...Array(Math.max(after, 0)).fill(1)];
-  const image = dims.slice(1);
-  if (dims.length !== rank || dims[0] !== 1 || image.some((dim, i) => dim !== 1 && dim !== shape[i])) {
+  const image = dims.slice(around.lead);
+  if (
+    dims.length !== rank ||
+    (around.lead === 1 && dims[0] !== 1) ||
+    image.some((dim, i) => dim !== 1 && dim !== shape[i])
+  ) {
     throw refuse(
       node,
       `combines [batch, ${shape}] with a constant of shape [${constant.dims}]`,
@@ -437,7 +512,7 @@ function parameter(node: OnnxNode, input: number, role: string, around: Surround
 }
 
 /** The tensor times a constant. */
-function scaled(tensor: OnnxTensor, factor: number): OnnxTensor {
+export function scaled(tensor: OnnxTensor, factor: number): OnnxTensor {
   if (factor === 1) return tensor;
   return new OnnxTensor(tensor.name, tensor.dims, 'float32', () => tensor.toFloat32().map((value) => value * factor));
 }
@@ -487,12 +562,17 @@ function axesOf(node: OnnxNode, around: Surroundings): readonly number[] | undef
   return axes;
 }
 
-function flag(node: OnnxNode, name: string): boolean {
+export function flag(node: OnnxNode, name: string): boolean {
   return (attribute(node, name, 'int') ?? 0) !== 0;
 }
 
 function fromFront(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
+}
+
+/** An axis as a dimension of an item; -1 is the batch. */
+function itemAxis(axis: number, shape: Shape, { lead }: Surroundings): number {
+  return fromFront(axis, shape.length + lead) - lead;
 }
 
 function isOne([a, b]: Pair): boolean {

@@ -39,29 +39,16 @@ export function outputShape(
 ): number[] {
   const { op } = node;
   const [input] = inputs;
-  if (op.kind === 'add') {
-    if (inputs.length !== 2 || String(inputs[0]) !== String(inputs[1])) {
-      throw failure(
-        node,
-        `adds activations of shapes ${inputs.map(show).join(' and ')}`,
-        'Both must have one shape; broadcasting of activations is not supported.',
-      );
-    }
-    return [...input];
-  }
-  if (op.kind === 'concat') {
-    const rest = String(input.slice(1));
-    if (
-      inputs.length === 0 ||
-      inputs.some((shape) => shape.length !== input.length || String(shape.slice(1)) !== rest)
-    ) {
-      throw failure(
-        node,
-        `joins activations of shapes ${inputs.map(show).join(' and ')}`,
-        'They may differ in the number of channels alone.',
-      );
-    }
-    return [inputs.reduce((sum, [channels]) => sum + channels, 0), ...input.slice(1)];
+  switch (op.kind) {
+    case 'add':
+    case 'subtract':
+    case 'multiply':
+    case 'divide':
+      return broadcastShape(node, inputs);
+    case 'concat':
+      return concatShape(node, op.axis ?? 0, inputs);
+    case 'matMul':
+      if (node.weight === undefined) return productShape(node, inputs);
   }
   if (inputs.length !== 1) throw failure(node, `has ${inputs.length} activations as input`, 'One is expected.');
   switch (op.kind) {
@@ -112,12 +99,98 @@ export function outputShape(
         throw failure(node, `drops a share of ${op.ratio}`, 'A number from 0 up to, but not, 1 is expected.');
       }
       return [...input];
+    case 'matMul': {
+      if (input.length === 0)
+        throw failure(node, 'multiplies single numbers', 'Items of one dimension or more are expected.');
+      const width = input.at(-1)!;
+      return [...input.slice(0, -1), ...linearShape(node, [width], parameters)];
+    }
+    case 'transpose':
+      if (String(op.perm.toSorted((a, b) => a - b)) !== String([...input.keys()])) {
+        throw failure(node, `orders ${show(input)} by ${show(op.perm)}`, 'Every dimension is expected once.');
+      }
+      return op.perm.map((axis) => input[axis]);
+    case 'pad': {
+      const { before, after, mode } = op;
+      const shape = input.map((size, axis) => size + before[axis] + after[axis]);
+      const most = input.map((size) => (mode === 'reflect' ? size - 1 : Number.POSITIVE_INFINITY));
+      if (
+        before.length !== input.length ||
+        after.length !== input.length ||
+        shape.some((size, axis) => !(size >= 1) || Math.max(before[axis], after[axis]) > most[axis])
+      ) {
+        throw failure(
+          node,
+          `pads ${nameOf(node)} of shape ${show(input)} by ${show(before)} before and ${show(after)} behind (${mode})`,
+          'Something must be left, and a reflection is shorter than what it reflects.',
+        );
+      }
+      return shape;
+    }
+    case 'softmax':
+    case 'logSoftmax': {
+      const [first, end] = op.axes ?? [0, input.length];
+      if (!(first >= 0 && first <= end && end <= input.length)) {
+        throw failure(
+          node,
+          `normalises ${show(input)} over dimensions ${first} to ${end - 1}`,
+          "They must be an item's.",
+        );
+      }
+      return [...input];
+    }
     case 'relu':
     case 'clip':
-    case 'softmax':
     case 'identity':
       return [...input];
   }
+}
+
+function broadcastShape(node: Node, inputs: readonly Shape[]): number[] {
+  const [a, b] = inputs;
+  if (inputs.length !== 2 || a.length !== b.length || a.some((n, i) => n !== b[i] && n !== 1 && b[i] !== 1)) {
+    throw failure(
+      node,
+      `combines activations of shapes ${inputs.map(show).join(' and ')}`,
+      'Each dimension of an item must be equal in both, or 1 in one of them.',
+    );
+  }
+  return a.map((n, i) => Math.max(n, b[i]));
+}
+
+function concatShape(node: Node, axis: number, inputs: readonly Shape[]): number[] {
+  const [first] = inputs;
+  const fits = (shape: Shape) =>
+    shape.length === first.length && axis < shape.length && String(shape.with(axis, 0)) === String(first.with(axis, 0));
+  if (inputs.length === 0 || !inputs.every(fits)) {
+    throw failure(
+      node,
+      `joins activations of shapes ${inputs.map(show).join(' and ')} along dimension ${axis} of an item`,
+      'They may differ in that dimension alone.',
+    );
+  }
+  return first.with(
+    axis,
+    inputs.reduce((sum, shape) => sum + shape[axis], 0),
+  );
+}
+
+function productShape(node: Node, inputs: readonly Shape[]): number[] {
+  const [a, b] = inputs;
+  const fits =
+    inputs.length === 2 &&
+    a.length >= 2 &&
+    a.length === b.length &&
+    a.at(-1) === b.at(-2) &&
+    String(a.slice(0, -2)) === String(b.slice(0, -2));
+  if (!fits) {
+    throw failure(
+      node,
+      `multiplies activations of shapes ${inputs.map(show).join(' and ')}`,
+      '[..., M, K] and [..., K, P] with the same leading dimensions are expected.',
+    );
+  }
+  return [...a.slice(0, -1), b.at(-1)!];
 }
 
 type Window = { kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean };

@@ -1,9 +1,10 @@
 /** The compiler: shared tensors, aliases, the frost line, memory, and what is refused. */
 import { describe, expect, it } from 'vitest';
 import { type CompiledGraph, type CompileOptions, compile } from '../../src/graph/compile.ts';
+import { add } from '../../src/graph/ops/arithmetic.ts';
 import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { add, affine, flatten, relu, reshape } from '../../src/graph/ops/elementwise.ts';
+import { affine, flatten, relu, reshape } from '../../src/graph/ops/elementwise.ts';
 import { linear } from '../../src/graph/ops/linear.ts';
 import { averagePool, lrn, maxPool } from '../../src/graph/ops/spatial.ts';
 import { warp } from '../../src/graph/ops/warp.ts';
@@ -341,7 +342,11 @@ describe('refused, with operation, value, limit and remedy', () => {
       /shape \[2, 4\]\. Give N, C, H, W/,
     ],
     ['linear', () => linear(x4(), input('w', [3, 99])), /weight w \[3, 99\] does not fit.*must be \[outputs, 100\]/],
-    ['add', () => add(input('a', [2]), input('b', [3])), /shapes \[2\] and \[3\]\. Both must be the same/],
+    [
+      'add',
+      () => add(input('a', [2]), input('b', [3])),
+      /shapes \[2\] and \[3\]\. Both must have the same number of dimensions and items/,
+    ],
     ['reshape', () => reshape(input('a', [6]), [4]), /into \[4\]\. The product must stay 6/],
     ['affine', () => affine(x4(), [1, 2, 3], [0]), /3 values of scale/],
     ['maxPool', () => maxPool(x4(), { kernel: [6, 1] }), /leaves no output/],

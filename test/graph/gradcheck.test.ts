@@ -2,13 +2,16 @@
 import { expect, it } from 'vitest';
 import { GradcheckError, type GradcheckInput, gradcheck } from '../../src/graph/gradcheck.ts';
 import { apply } from '../../src/graph/operation.ts';
+import { add } from '../../src/graph/ops/arithmetic.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { add, relu } from '../../src/graph/ops/elementwise.ts';
+import { relu } from '../../src/graph/ops/elementwise.ts';
 import { maxPool } from '../../src/graph/ops/spatial.ts';
 import { Parameter, type Shape, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
-import { addAccumulate, addForward } from '../../src/kernels/add/add.ts';
+import { addAccumulate } from '../../src/kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';
+import { binaryKernels, binaryParams } from '../../src/kernels/binary/binary.ts';
+import { sixExtents } from '../../src/kernels/strided.ts';
 import { buildNetwork } from '../../src/models/build.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
 import { Random } from '../../src/random.ts';
@@ -91,6 +94,8 @@ it('reports instead of throwing where asked to', async () => {
 
 it('asks forward for the same bits in two runs', async () => {
   const sum = gpu().storage('sum of all runs', 12);
+  const extents = sixExtents('x', [3]);
+  const three = binaryParams(extents, extents, extents);
   /** y grows by x with every run. */
   const drifting = (x: Tensor) =>
     apply(
@@ -98,11 +103,11 @@ it('asks forward for the same bits in two runs', async () => {
         name: 'drifting',
         forward(emit) {
           emit.run(addAccumulate, { count: 3 }, { a: emit.value(x).view(), y: sum.view() });
-          emit.run(addForward, { count: 3 }, { a: sum.view(), b: sum.view(), y: emit.value(emit.output).view() });
+          emit.run(binaryKernels.add, three, { a: sum.view(), b: sum.view(), y: emit.value(emit.output).view() });
         },
         backward(emit) {
           const zero = emit.constant('zero', new Float32Array(3)).view();
-          emit.run(addForward, { count: 3 }, { a: emit.outputGradient.view(), b: zero, y: emit.gradient(0)!.view() });
+          emit.run(binaryKernels.add, three, { a: emit.outputGradient.view(), b: zero, y: emit.gradient(0)!.view() });
         },
       },
       [x],

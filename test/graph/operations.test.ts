@@ -67,6 +67,9 @@ def conv(o, x, weight, bias=None):
 def constants(values, x):
     item = x[0].numel()
     return torch.tensor(values, dtype=torch.float64).repeat_interleave(item // len(values)).reshape(x[0].shape)
+def normalise(f, o, x):
+    first, end = o['axes']
+    return f(x.flatten(first, end - 1), first).reshape(x.shape)
 OPS = {
     'conv2d': conv,
     'linear': lambda o, x, weight, bias=None: F.linear(x.flatten(1), weight, bias),
@@ -76,11 +79,18 @@ OPS = {
     'averagePool': lambda o, x: average(x, o),
     'globalAveragePool': lambda o, x: x.mean((2, 3), keepdim=True),
     'lrn': lambda o, x: lrn(x, o),
-    'softmax': lambda o, x: F.softmax(x, 1),
+    'softmax': lambda o, x: normalise(F.softmax, o, x),
+    'logSoftmax': lambda o, x: normalise(F.log_softmax, o, x),
     'softmaxCrossEntropy': lambda o, x, labels: F.cross_entropy(x, labels, None if o.get('classWeights') is None else torch.tensor(o['classWeights'], dtype=torch.float64)).reshape(1),
     'affine': lambda o, x: x * constants(o['scale'], x) + constants(o['shift'], x),
     'add': lambda o, a, b: a + b,
-    'concat': lambda o, a, b: torch.cat([a, b], 1),
+    'subtract': lambda o, a, b: a - b,
+    'multiply': lambda o, a, b: a * b,
+    'divide': lambda o, a, b: a / b,
+    'matMul': lambda o, a, b: a @ b,
+    'concat': lambda o, a, b: torch.cat([a, b], o['axis']),
+    'transpose': lambda o, x: x.permute(o['perm']),
+    'pad': lambda o, x: F.pad(x, (o['before'][3], o['after'][3], o['before'][2], o['after'][2]), **({'value': o['value']} if o['mode'] == 'constant' else {'mode': {'edge': 'replicate', 'reflect': 'reflect'}[o['mode']]})),
     'flatten': lambda o, x: x.flatten(1),
     'reshape': lambda o, x: x.reshape(-1, x.shape[0]),
 }

@@ -311,6 +311,7 @@ describe('refusals name the node, what was found and the way out', () => {
     g.weight('w1', 8, 4, 3);
     g.weight('m', 5, 7);
     g.weight('b', 3);
+    g.integers('pads', 1, 0, 0, 0, 0, 0, 0, 0);
     g.node(opType, inputs, ['y', 'second'], attributes, 'here');
     return () => importOnnx(g.model(opset, { name: 'x', dims }, 'y'));
   }
@@ -321,7 +322,6 @@ describe('refusals name the node, what was found and the way out', () => {
       one('Sigmoid', ['x']),
       /'here' \(Sigmoid\) is of the unsupported operator Sigmoid. Supported are Add, /,
     ],
-    ['shape arithmetic on activations', one('Mul', ['x', 'x']), /Mul/],
     ['a channel mismatch', one('Conv', ['x', 'w']), /'here'.*4 channels.*'w' \[8, 2, 3, 3\] with 1 groups needs 2/],
     ['groups that do not divide', one('Conv', ['x', 'w'], { group: int(3) }), /3 groups for 4 channels in and 8 out/],
     ['one spatial dimension', one('Conv', ['x', 'w1']), /'w1' of shape \[8,4,3\].*one and three spatial/],
@@ -348,9 +348,11 @@ describe('refusals name the node, what was found and the way out', () => {
       one('MaxPool', ['x'], { kernel_shape: ints(2, 2), pads: ints(2, 0, 0, 0) }),
       /smaller than the kernel/,
     ],
-    ['a softmax over channels alone', one('Softmax', ['x'], { axis: int(1) }), /over axis 1/],
+    ['a softmax over the batch', one('Softmax', ['x'], { axis: int(0) }), /'here'.*normalises over the batch/],
+    ['batches joined', one('Concat', ['x', 'x'], { axis: int(0) }), /'here'.*joins batches/],
+    ['a padded batch', one('Pad', ['x', 'pads']), /'here'.*pads the batch by \[1,0\]/],
     ['a value nobody makes', one('Add', ['x', 'ghost']), /reads 'ghost', which no earlier node makes/],
-    ['a transpose that moves values', one('Transpose', ['x'], { perm: ints(0, 2, 3, 1) }), /reorders/],
+    ['a transpose of the batch', one('Transpose', ['x'], { perm: ints(1, 0, 2, 3) }), /'here'.*moves the batch/],
     [
       'an open size',
       one('Relu', ['x'], {}, ['n', 3, 'height', 'width']),

@@ -7,9 +7,11 @@ import { bindInputs, type GivenTensor, infer } from '../../src/models/infer.ts';
 import { modelInputs } from '../../src/models/inputs.ts';
 import { outputFileNames, readTensorFile } from '../../src/models/tensor-file.ts';
 import { readModel } from '../../src/onnx/read.ts';
+import { OnnxTensor } from '../../src/onnx/tensor.ts';
 import { expectClose } from '../support/compare.ts';
 import { useGpu } from '../support/gpu.ts';
 import { pythonWith, runPython } from '../support/python.ts';
+import { GraphBuilder, int, ints } from './zoo-graphs.ts';
 
 const gpu = useGpu();
 const root = '/usr/share/libonnx-testdata/data/node';
@@ -110,6 +112,34 @@ describe.skipIf(python === undefined)('a graph with two inputs and outputs (need
         ['y=0', await file('fewer.npy')],
       ]),
     ).toThrow(/x\.npy holds 5 items for 'x', .*fewer\.npy 2 for 'y=0'/);
+  });
+});
+
+describe('a graph that mixes the items of its batch', () => {
+  const given = (values: number[], ...dims: number[]) =>
+    new Map([['x', { tensor: OnnxTensor.of('x', dims, 'float32', Float32Array.from(values)), source: 'test' }]]);
+
+  it('is read as one item: a product with the transpose, a softmax over the batch', async () => {
+    const g = new GraphBuilder();
+    const turned = g.node('Transpose', ['x'], 'turned');
+    g.node('MatMul', ['x', turned], 'product');
+    g.node('Softmax', ['product'], 'y', { axis: int(0) });
+    const model = g.model(13, { name: 'x', dims: ['n', 3] }, 'y');
+    const bound = bindInputs(model, given([1, 0, -1, 0.5, 2, 0], 2, 3));
+    expect([bound.oneItem, bound.batch]).toEqual([true, 1]);
+    const [y] = await infer(gpu(), bound);
+    expect(y.shape).toEqual([2, 2]);
+    // x x^T = [[2, 0.5], [0.5, 4.25]]; the softmax runs down the columns.
+    const share = (a: number, b: number) => 1 / (1 + Math.exp(b - a));
+    expectClose(y.data, [share(2, 0.5), share(0.5, 4.25), share(0.5, 2), share(4.25, 0.5)]);
+  });
+
+  it('is refused by the node that mixes, where images are convolved', () => {
+    const g = new GraphBuilder();
+    const conv = g.node('Conv', ['x', g.weight('w', 2, 1, 1, 1)], 'conv');
+    g.node('Transpose', [conv], 'y', { perm: ints(1, 0, 2, 3) }, 'swap');
+    const model = g.model(13, { name: 'x', dims: [2, 1, 1, 1] }, 'y');
+    expect(() => bindInputs(model, given([1, 2], 2, 1, 1, 1))).toThrow(/node 'swap' \(Transpose\) moves the batch/);
   });
 });
 

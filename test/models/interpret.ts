@@ -1,4 +1,6 @@
 /** A plain float64 interpreter of networks for inference, straight from the operations' definitions. */
+
+import * as tensors from '../../src/check/reference/tensors.ts';
 import type { Network, Node, Pads, Pair } from '../../src/models/network.ts';
 import { inferShapes } from '../../src/models/shapes.ts';
 
@@ -10,26 +12,33 @@ export function interpret(network: Network, inputs: Record<string, ArrayLike<num
   for (const node of network.nodes) {
     const [x, other] = node.inputs.map((name) => values.get(name)!);
     const [from, to] = [shapes.get(node.inputs[0])!, shapes.get(node.output)!];
-    if (node.op.kind === 'concat') {
-      values.set(
-        node.output,
-        joined(
-          node.inputs.map((name) => values.get(name)!),
-          batch,
-        ),
-      );
-      continue;
-    }
-    values.set(node.output, run(network, node, x, other, from, to));
+    const operands = node.inputs.map((name) => [values.get(name)!, shapes.get(name)!] as const);
+    values.set(node.output, severalInputs(node, operands, to) ?? run(network, node, x, other, from, to));
   }
   return network.outputs.map((name) => values.get(name)!);
 }
 
-function joined(parts: readonly Values[], batch: number): Values {
-  const items = Array.from({ length: batch }, (_, n) =>
-    parts.flatMap((part) => Array.from(part.subarray((n * part.length) / batch, ((n + 1) * part.length) / batch))),
-  );
-  return Float64Array.from(items.flat());
+/** The operations of several activations; undefined for all others. */
+function severalInputs({ op }: Node, operands: readonly (readonly [Values, number[]])[], to: number[]) {
+  switch (op.kind) {
+    case 'add':
+    case 'subtract':
+    case 'multiply':
+    case 'divide':
+      return Float64Array.from(tensors.binary(op.kind, to, operands[0], operands[1]));
+    case 'concat': {
+      const axis = (op.axis ?? 0) + 1;
+      return Float64Array.from({ length: tensors.sizeOf(to) }, (_, i) => {
+        const at = tensors.coordinates(to, i);
+        let part = 0;
+        while (at[axis] >= operands[part][1][axis]) at[axis] -= operands[part++][1][axis];
+        const [values, shape] = operands[part];
+        return values[at.reduce((place, k, d) => place * shape[d] + k, 0)];
+      });
+    }
+    default:
+      return undefined;
+  }
 }
 
 function run(network: Network, node: Node, x: Values, other: Values, from: number[], to: number[]): Values {
@@ -38,8 +47,36 @@ function run(network: Network, node: Node, x: Values, other: Values, from: numbe
   const [batch] = from;
   const perImage = x.length / batch;
   switch (op.kind) {
+    case 'add':
+    case 'subtract':
+    case 'multiply':
+    case 'divide':
     case 'concat':
       throw new Error('read above');
+    case 'matMul': {
+      const [rows, inner] = from.slice(-2);
+      const columns = to.at(-1)!;
+      const weight = parameter(node.weight);
+      const bias = parameter(node.bias)?.data;
+      return Float64Array.from({ length: tensors.sizeOf(to) }, (_, i) => {
+        const [matrix, row, column] = [Math.floor(i / columns / rows), Math.floor(i / columns), i % columns];
+        let sum = bias?.[column] ?? 0;
+        for (let k = 0; k < inner; k++) {
+          const b = weight ? weight.data[column * inner + k] : other[(matrix * inner + k) * columns + column];
+          sum += x[row * inner + k] * b;
+        }
+        return sum;
+      });
+    }
+    case 'transpose':
+      return Float64Array.from(tensors.transpose(from, [0, ...op.perm.map((axis) => axis + 1)], x));
+    case 'pad': {
+      const lines = op.before.map((count, i) => tensors.paddedLine(from[i + 1], count, op.after[i], op.mode));
+      return Float64Array.from({ length: tensors.sizeOf(to) }, (_, i) => {
+        const at = tensors.coordinates(to, i).map((k, axis) => (axis === 0 ? k : lines[axis - 1][k]));
+        return at.includes(-1) ? op.value : x[at.reduce((place, k, axis) => place * from[axis] + k, 0)];
+      });
+    }
     case 'identity':
     case 'flatten':
     case 'reshape':
@@ -49,25 +86,26 @@ function run(network: Network, node: Node, x: Values, other: Values, from: numbe
       return x.map((value) => Math.max(value, 0));
     case 'clip':
       return x.map((value) => Math.min(Math.max(value, op.low), op.high));
-    case 'add':
-      return x.map((value, i) => value + other[i]);
     case 'affine': {
       const at = (values: readonly number[], i: number) =>
         values[Math.floor(((i % perImage) * values.length) / perImage)];
       return x.map((value, i) => value * at(op.scale, i) + at(op.shift, i));
     }
-    case 'softmax': {
-      const y = new Float64Array(x.length);
-      for (let n = 0; n < batch; n++) {
-        const row = x.subarray(n * perImage, (n + 1) * perImage);
-        const powers = row.map((value) => Math.exp(value - Math.max(...row)));
-        const sum = powers.reduce((a, b) => a + b);
-        y.set(
-          powers.map((power) => power / sum),
-          n * perImage,
-        );
-      }
-      return y;
+    case 'softmax':
+    case 'logSoftmax': {
+      const [first, end] = op.axes ?? [0, from.length - 1];
+      const rowShape = from.map((size, axis) => (axis > first && axis <= end ? 1 : size));
+      const row = tensors.reads(from, rowShape);
+      const largest = new Array<number>(x.length).fill(Number.NEGATIVE_INFINITY);
+      const sums = new Array<number>(x.length).fill(0);
+      x.forEach((value, i) => {
+        largest[row[i]] = Math.max(largest[row[i]], value);
+      });
+      x.forEach((value, i) => {
+        sums[row[i]] += Math.exp(value - largest[row[i]]);
+      });
+      const logs = x.map((value, i) => value - largest[row[i]] - Math.log(sums[row[i]]));
+      return op.kind === 'softmax' ? logs.map(Math.exp) : logs;
     }
     case 'linear': {
       const [weight, bias] = [parameter(node.weight)!, parameter(node.bias)?.data];

@@ -83,9 +83,15 @@ export class GraphBuilder {
   }
 }
 
-/** The zoo's bvlcalexnet (and caffenet, which pools before it normalises) at one operator set; channels an eighth. */
-export function bvlcAlexnet(opset: number, poolFirst = false): OnnxModel {
-  const g = new GraphBuilder(3);
+/**
+ * The zoo's bvlcalexnet (and caffenet, which pools before it normalises) at one operator set; channels an eighth, or with
+ * a builder of one's own at full size.
+ */
+export function bvlcAlexnet(opset: number, poolFirst = false, fullSize?: GraphBuilder): OnnxModel {
+  const g = fullSize ?? new GraphBuilder(3);
+  const wide = fullSize === undefined ? 1 : 8;
+  const flat = 1152 * wide;
+  const [hidden, classes] = fullSize === undefined ? [20, 10] : [4096, 1000];
   const conv = (x: string, i: number, dims: number[], attributes: Record<string, Attribute>) => {
     const weights = [g.weight(`conv${i}_w_0`, ...dims), g.weight(`conv${i}_b_0`, dims[0])];
     const kernel = { kernel_shape: ints(dims[2], dims[3]) };
@@ -115,22 +121,22 @@ export function bvlcAlexnet(opset: number, poolFirst = false): OnnxModel {
     const old: Record<string, Attribute> = opset < 7 ? { is_test: int(1) } : {};
     return g.node('Dropout', [x], [`fc${i}_3`, `_fc${i}_mask_1`], { ratio: float(0.5), ...old });
   };
-  let x = both(conv('data_0', 1, [12, 3, 11, 11], { strides: ints(4, 4), pads: ints(0, 0, 0, 0) }), 1);
-  x = both(conv(x, 2, [32, 6, 5, 5], { group: int(2), pads: ints(2, 2, 2, 2) }), 2);
-  x = conv(x, 3, [48, 32, 3, 3], { pads: ints(1, 1, 1, 1) });
-  x = conv(x, 4, [48, 24, 3, 3], { group: int(2), pads: ints(1, 1, 1, 1) });
-  x = conv(x, 5, [32, 24, 3, 3], { group: int(2), pads: ints(1, 1, 1, 1) });
+  let x = both(conv('data_0', 1, [12 * wide, 3, 11, 11], { strides: ints(4, 4), pads: ints(0, 0, 0, 0) }), 1);
+  x = both(conv(x, 2, [32 * wide, 6 * wide, 5, 5], { group: int(2), pads: ints(2, 2, 2, 2) }), 2);
+  x = conv(x, 3, [48 * wide, 32 * wide, 3, 3], { pads: ints(1, 1, 1, 1) });
+  x = conv(x, 4, [48 * wide, 24 * wide, 3, 3], { group: int(2), pads: ints(1, 1, 1, 1) });
+  x = conv(x, 5, [32 * wide, 24 * wide, 3, 3], { group: int(2), pads: ints(1, 1, 1, 1) });
   // At 224 the exporter pads at the end for Caffe's rounding; at 227 both give 6 x 6.
   x = pool(x, 5, 0, 0, 1, 1);
   x =
     opset < 5
-      ? g.node('Reshape', [x], 'pool5_2', { shape: ints(1, 1152) })
-      : g.node('Reshape', [x, g.integers('OC2_DUMMY_1', 1, 1152)], ['pool5_2']);
+      ? g.node('Reshape', [x], 'pool5_2', { shape: ints(1, flat) })
+      : g.node('Reshape', [x, g.integers('OC2_DUMMY_1', 1, flat)], ['pool5_2']);
   for (const [i, into] of [
-    [6, 1152],
-    [7, 20],
+    [6, flat],
+    [7, hidden],
   ])
-    x = dropout(g.node('Relu', [linear(x, i, 20, into)], `fc${i}_2`), i);
-  g.node('Softmax', [linear(x, 8, 10, 20)], 'prob_1');
+    x = dropout(g.node('Relu', [linear(x, i, hidden, into)], `fc${i}_2`), i);
+  g.node('Softmax', [linear(x, 8, classes, hidden)], 'prob_1');
   return g.model(opset, { name: 'data_0', dims: [1, 3, 224, 224] }, 'prob_1', { initializersAsInputs: true });
 }

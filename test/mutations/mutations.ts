@@ -49,6 +49,20 @@ const maxPoolScan: Mutation[] = [
   broken("the output's width for the input's", 'p.stride_height * p.width', 'p.stride_height * p.out_width', 'inside'),
 ];
 
+const binaryText = (symbol: string, wrong: string): Mutation[] => [
+  broken('another operator', `left ${symbol} right`, `left ${wrong} right`),
+  broken('a for b', 'let right = b[p.b_base', 'let right = left + 0.0 * b[p.b_base'),
+  broken('operands exchanged in their strides', 'at.i5 * p.b_5', 'at.i5 * p.a_5'),
+  broken('the first axis left out', 'at.i0 * p.a_0', '0u'),
+  broken("an inner axis' coordinate for another's", 'at.i3 * p.b_3', 'at.i2 * p.b_3'),
+  broken('a broadcast axis read along', 'q4 - q3 * p.y_3', 'q4'),
+];
+
+const rowText: Mutation[] = [
+  broken('the rows of another axis', 'outer * p.columns * p.stride', 'outer * p.stride'),
+  broken('stride left out within the row', '+ (row - outer * p.stride)', ''),
+];
+
 const dropoutText: Mutation[] = [
   broken('kept and dropped exchanged', 'keep(index));', '!keep(index));'),
   broken('scale left out', ' * p.scale', ''),
@@ -89,12 +103,6 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('group left out of the bias', /g \* p\.rows \+ m/g, 'm'),
     broken('stale accumulator', /p\.accumulate == 1u/g, 'true'),
     broken('accumulation lost', /p\.accumulate == 1u/g, 'false'),
-  ],
-  'add/forward': [
-    broken('sign', '] + b[', '] - b['),
-    broken('a for b', 'b[p.b_base', 'a[p.a_base'),
-    broken('neighbour', 'p.b_base + index', 'p.b_base + index + 1u'),
-    stale('index] = a[', 'index] += a['),
   ],
   'add/accumulate': [
     broken('sign', '+= a[', '-= a['),
@@ -331,19 +339,73 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   'sgdm/update': sgdmText,
   'sgdm/masked': sgdmText,
   'softmax/forward': [
-    broken('maximum not subtracted', 'exp(x[from_x + j] - largest)', 'exp(x[from_x + j])'),
+    ...rowText,
+    broken('maximum not subtracted', 'exp(x[from_x + j * p.stride] - largest)', 'exp(x[from_x + j * p.stride])'),
     broken('last column not in the sum', '    sum += power;', '    if (j + 1u < p.columns) { sum += power; }'),
     { ...broken('infinite maximum hidden', ' + poison(largest)', ''), ...whereExpLosesNan },
-    broken('rows one column short', 'p.y_base + index * p.columns', 'p.y_base + index * (p.columns - 1u)'),
-    broken('last column not normalised', /j < p\.columns; j\+\+\) \{ y/g, 'j + 1u < p.columns; j++) { y'),
+    broken('last column not normalised', 'y[k] = y[k] / sum', 'if (j + 1u < p.columns) { y[k] /= sum; } y[k] += 0.0'),
     stale('sum += power', 'sum = power'),
   ],
   'softmax/backward': [
+    ...rowText,
     broken('sign of the mean', '- dot)', '+ dot)'),
     broken('mean left out', ' - dot)', ')'),
-    broken('y left out', '= y[p.y_base + row + j] * (', '= ('),
-    broken('last column not in the mean', 'j < p.columns; j++) { dot', 'j + 1u < p.columns; j++) { dot'),
+    broken('y left out', '= y[p.y_base + k] * (', '= ('),
+    broken('stride left out', /row \+ j \* p\.stride/g, 'row + j'),
     stale('dot += dy', 'dot = dy'),
+  ],
+  'log-softmax/forward': [
+    ...rowText,
+    broken('maximum not subtracted', 'exp(x[from_x + j * p.stride] - largest)', 'exp(x[from_x + j * p.stride])'),
+    broken('maximum subtracted twice', '- largest) - shift', '- 2.0 * largest) - shift'),
+    broken('sign of the logarithm', '- shift', '+ shift'),
+    { ...broken('infinite maximum hidden', ' + poison(largest)', ''), ...whereExpLosesNan },
+    stale('sum += exp', 'sum = exp'),
+  ],
+  'log-softmax/backward': [
+    ...rowText,
+    broken('sign', '- exp(', '+ exp('),
+    broken('logarithm taken for the probability', 'exp(y[p.y_base + k])', 'y[p.y_base + k]'),
+    broken('last column not in the sum', 'j < p.columns; j++) { sum', 'j + 1u < p.columns; j++) { sum'),
+    stale('sum += dy', 'sum = dy'),
+  ],
+  'binary/add': binaryText('+', '-'),
+  'binary/subtract': binaryText('-', '+'),
+  'binary/multiply': binaryText('*', '+'),
+  'binary/divide': binaryText('/', '*'),
+  'binary/broadcast-gradient': [
+    broken('last repetition left out', 'r < p.repeats', 'r + 1u < p.repeats'),
+    parameter('scale left out', 'scale', '1.0'),
+    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
+    broken('stale start', 'p.accumulate == 1u', 'true'),
+    broken('the same element again', 'first + again.i0', 'first + 0u * again.i0'),
+    stale('sum += g', 'sum = g'),
+  ],
+  'transpose/forward': [
+    broken('an axis left out', 'at.i5 * p.x_5', '0u'),
+    broken('two axes exchanged', 'at.i4 * p.x_4', 'at.i3 * p.x_4'),
+    parameter('strides exchanged', 'x_3', 'p.x_2'),
+    broken('not transposed', 'x[p.x_base + at.i0', 'x[p.x_base + index + 0u * at.i0'),
+    broken('an extent left out', 'q2 - q1 * p.y_1', 'q2'),
+  ],
+  'pad/forward': [
+    broken('padding before left out', ' - p.before', ''),
+    broken('one too far', '- p.before', '- p.before + 1'),
+    broken('edge taken for a constant', 'p.mode == 1u', 'false'),
+    broken('reflection repeats the edge', 'k = 2 * last - k', 'k = 2 * last + 1 - k'),
+    broken('last of the line padded', 'k <= last)', 'k < last)'),
+    broken("the output's lines for the input's", '* p.size + u32(k)', '* p.padded + u32(k)'),
+    parameter('value left out', 'value', '0.0'),
+  ],
+  'pad/backward': [
+    broken('padding before left out', 'k + p.before', 'k'),
+    broken('repetitions before left out', 'j < min(own, end)', 'j < 0'),
+    broken('repetitions behind left out', 'var j = max(own + 1, 0)', 'var j = end'),
+    broken('reflection before left out', 'left >= 0 &&', 'false &&'),
+    broken('the edge reflected', 'k < last && right', 'right'),
+    broken('reflection one short', 'p.before + 2 * last - k', 'p.before + 2 * last - k - 1'),
+    broken("the input's lines for the output's", '* p.padded * p.inner', '* p.size * p.inner'),
+    broken('stale accumulator', 'sum = dy[', 'sum += dx[p.dx_base + index] + dy['),
   ],
   'softmax-loss/forward': [
     broken('maximum not subtracted', 'exp(logits[row + i] - largest)', 'exp(logits[row + i])'),

@@ -1,43 +1,35 @@
-/** onnxruntime's CPU provider as an oracle, where it is installed: by its name, or at the path in FROSTLINE_ORT. */
-import { createRequire } from 'node:module';
-
-interface OrtTensor {
-  readonly dims: readonly number[];
-  readonly data: Float32Array;
-}
-
-interface Session {
-  run(feeds: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>>;
-  release(): Promise<void>;
-}
-
-interface Ort {
-  readonly InferenceSession: { create(model: Uint8Array, options: object): Promise<Session> };
-  readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => OrtTensor;
-}
+/** onnxruntime's CPU provider as an oracle, where it is installed. */
+import { FrostlineError } from '../../src/errors.ts';
+import {
+  type FloatTensor,
+  type LoadedModel,
+  loadOnnxruntime,
+  type Onnxruntime,
+  openOnnxruntime as open,
+} from '../../src/models/onnxruntime.ts';
+import type { OnnxModel } from '../../src/onnx/model.ts';
+import type { OnnxTensor } from '../../src/onnx/tensor.ts';
 
 const ort = load();
 export const hasOnnxruntime = ort !== undefined;
 
-function load(): Ort | undefined {
+function load(): Onnxruntime | undefined {
   try {
-    return createRequire(import.meta.url)(process.env['FROSTLINE_ORT'] ?? 'onnxruntime-node') as Ort;
-  } catch {
-    return undefined;
+    return loadOnnxruntime();
+  } catch (error) {
+    if (error instanceof FrostlineError) return undefined;
+    throw error;
   }
 }
 
-/** The outputs of a model's bytes by name. */
+/** A model, or its file, loaded there. */
+export const openOnnxruntime = (model: string | OnnxModel): Promise<LoadedModel> => open(ort!, model);
+
+/** The outputs of a model by name. */
 export async function runOnnxruntime(
-  model: Uint8Array,
-  inputs: ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: Float32Array }>,
-): Promise<Map<string, OrtTensor>> {
-  const options = { executionProviders: ['cpu'], intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 };
-  const session = await ort!.InferenceSession.create(model, options);
-  try {
-    const feeds = [...inputs].map(([name, { dims, data }]) => [name, new ort!.Tensor('float32', data, dims)]);
-    return new Map(Object.entries(await session.run(Object.fromEntries(feeds))));
-  } finally {
-    await session.release();
-  }
+  model: OnnxModel,
+  inputs: ReadonlyMap<string, OnnxTensor>,
+): Promise<Map<string, FloatTensor>> {
+  const loaded = await openOnnxruntime(model);
+  return loaded.run(inputs).finally(() => loaded.release());
 }

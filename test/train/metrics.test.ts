@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
 import { computeMetrics, confusionMatrix, wilsonInterval } from '../../src/train/metrics.ts';
+import { hasPython, python } from '../support/oracle.ts';
 
 describe('computeMetrics', () => {
   it('scores the two-class example as worked out by hand', () => {
@@ -154,9 +154,7 @@ describe('confusionMatrix', () => {
   });
 });
 
-const sklearn = spawnSync('python3', ['-c', 'import sklearn.metrics']).status === 0;
-
-describe.skipIf(!sklearn)('against scikit-learn (skipped where it is not installed)', () => {
+describe.skipIf(!hasPython('sklearn.metrics'))('against scikit-learn (needs sklearn)', () => {
   it('agrees on random labels', () => {
     const labels = Array.from({ length: 97 }, (_, i) => i % 4);
     const predictions = labels.map((label, i) => (i % 5 === 0 ? (label * 7 + i) % 4 : label));
@@ -165,11 +163,7 @@ import json, sys
 from sklearn.metrics import precision_recall_fscore_support as s
 y, p = json.load(sys.stdin)
 print(json.dumps(s(y, p, average='macro', zero_division=1)[:3]))`;
-    const run = spawnSync('python3', ['-c', script], {
-      input: JSON.stringify([labels, predictions]),
-      encoding: 'utf8',
-    });
-    const [precision, recall, f1] = JSON.parse(run.stdout);
+    const [precision, recall, f1] = python<number[]>(script, [labels, predictions], 'sklearn.metrics');
     const m = computeMetrics(confusionMatrix(labels, predictions, 4));
     expect(m.macroPrecision).toBeCloseTo(precision, 12);
     expect(m.macroRecall).toBeCloseTo(recall, 12);

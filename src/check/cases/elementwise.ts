@@ -1,5 +1,5 @@
 /** Cases of the kernels whose formula is one line: add, fill, bias, affine, relu, clip, concat. */
-import { addAccumulate, addForward } from '../../kernels/add/add.ts';
+import { addAccumulate } from '../../kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
 import { biasForward, biasGradient } from '../../kernels/bias/bias.ts';
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
@@ -17,7 +17,7 @@ const COUNTS = [1, 7, 64, 67, 1009];
 const chooseCount = (choose: Choose) => (choose(0, 3) === 3 ? choose(60, 1100) : choose(1, 70));
 
 export const addFamily = defineFamily<number>({
-  names: ['add/forward', 'add/accumulate', 'fill/constant'],
+  names: ['add/accumulate', 'fill/constant'],
   examples: COUNTS,
   shape: chooseCount,
   cases(count, kind, random): KernelCase[] {
@@ -27,15 +27,6 @@ export const addFamily = defineFamily<number>({
     const reference = () => ({ y: sumsOf((...v) => Array.from(v[0], (value, i) => value + v[1][i]), [a, b], 1) });
     const value = valuesOf(random, kind, 1)[0];
     return [
-      {
-        name: 'add/forward',
-        description,
-        kernel: addForward,
-        params,
-        inputs: { a, b },
-        outputs: { y: count },
-        reference,
-      },
       {
         name: 'add/accumulate',
         description,

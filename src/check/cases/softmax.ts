@@ -1,4 +1,5 @@
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
+import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
 import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from '../../kernels/softmax-loss/softmax-loss.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
@@ -38,55 +39,141 @@ function probabilities(x: Values, columns: number): Expected {
   return { values, magnitudes, units: columns + 24 };
 }
 
-export const softmaxFamily = defineFamily<Shape>({
-  names: ['softmax/forward', 'softmax/backward'],
-  examples,
-  shape: chooseShape,
-  cases({ rows, columns }, kind, random): KernelCase[] {
-    const count = rows * columns;
-    const x = valuesOf(random, kind, count).map((value) => (kind === 'normal' ? 5 * value : value));
-    const dy = valuesOf(random, kind, count, { instead: 'tiny' });
-    const smooth = valuesOf(random, 'normal', count).map((value) => 3 * value);
-    const y = Float32Array.from(reference.softmax(smooth, columns));
-    const description = describe({ rows, columns });
-    return [
-      {
-        name: 'softmax/forward',
-        description,
-        kernel: softmaxForward,
-        params: { rows, columns },
-        inputs: { x },
-        outputs: { y: count },
-        reference: () => ({ y: probabilities(x, columns) }),
-      },
-      {
-        name: 'softmax/backward',
-        description,
-        kernel: softmaxBackward,
-        params: { rows, columns },
-        inputs: { y, dy },
-        outputs: { dx: count },
-        reference: () => ({
-          dx: {
-            values: reference.softmaxBackward(y, dy, columns),
-            magnitudes: reference.softmaxBackwardSizes(y, dy, columns),
-            units: columns + 4,
-            flushed: dy.map(() => (columns + 4) * SMALLEST_NORMAL),
-          },
-        }),
-        derivative:
-          kind === 'normal'
-            ? {
-                at: smooth,
-                upstream: dy,
-                forward: (at) => reference.softmax(at, columns),
-                gradient: () => reference.softmaxBackward(reference.softmax(smooth, columns), dy, columns),
-              }
-            : undefined,
-      },
-    ];
+/** Of x - m - log S: log S <= log columns; WGSL's log is off by 2^-21 near 1, 8 of u. */
+const logarithmSizes = (values: readonly number[], columns: number) =>
+  values.map((value) => 1 + Math.log(columns) + Math.abs(value));
+
+interface StridedShape extends Shape {
+  /** how far apart the values of a row lie; divides rows */
+  readonly stride: number;
+}
+
+const STRIDED: readonly StridedShape[] = [
+  ...examples.map((shape) => ({ ...shape, stride: 1 })),
+  { rows: 39, columns: 5, stride: 13 },
+  { rows: 4200, columns: 2, stride: 2100 },
+];
+const chooseStrided = (choose: Choose): StridedShape => {
+  const { rows, columns } = chooseShape(choose);
+  const stride = choose(0, 2) === 2 ? choose(2, 9) : 1;
+  return { rows: stride * Math.max(1, Math.floor(rows / stride)), columns, stride };
+};
+
+/** Where value `i` of the rows, one after another, lies in the tensor. */
+const placeOf = ({ columns, stride }: StridedShape, i: number) => {
+  const [row, column] = [Math.floor(i / columns), i % columns];
+  return (Math.floor(row / stride) * columns + column) * stride + (row % stride);
+};
+
+/** The tensor's values row by row, and back. */
+function rowByRow(shape: StridedShape, values: Values): number[] {
+  return Array.from(values, (_, i) => values[placeOf(shape, i)]);
+}
+function inPlace(shape: StridedShape, values: Values): number[] {
+  const tensor = new Array<number>(values.length);
+  for (let i = 0; i < values.length; i++) tensor[placeOf(shape, i)] = values[i];
+  return tensor;
+}
+
+/** softmax and log-softmax, which differ in what is expected alone. */
+function strided(
+  operation: 'softmax' | 'log-softmax',
+  forward: typeof softmaxForward,
+  backward: typeof softmaxBackward,
+  of: { value: typeof reference.softmax; gradient: typeof reference.softmaxBackward },
+  expected: {
+    forward(x: Values, columns: number): Expected;
+    backward(y: Values, dy: Values, columns: number): Expected;
   },
-});
+) {
+  return defineFamily<StridedShape>({
+    names: [`${operation}/forward`, `${operation}/backward`],
+    examples: STRIDED,
+    shape: chooseStrided,
+    cases(shape, kind, random): KernelCase[] {
+      const { rows, columns, stride } = shape;
+      const count = rows * columns;
+      const x = valuesOf(random, kind, count).map((value) => (kind === 'normal' ? 5 * value : value));
+      const dy = valuesOf(random, kind, count, { instead: 'tiny' });
+      const smooth = valuesOf(random, 'normal', count).map((value) => 3 * value);
+      const packed = (values: Values) => rowByRow(shape, values);
+      const tensor = (values: Values) => inPlace(shape, values);
+      const placed = ({ values, units, magnitudes, flushed }: Expected): Expected => ({
+        values: tensor(values),
+        units,
+        magnitudes: magnitudes && tensor(magnitudes),
+        flushed: flushed && tensor(flushed),
+      });
+      const y = Float32Array.from(tensor(of.value(packed(smooth), columns)));
+      const params = { rows, columns, stride };
+      const description = `[${rows},${columns}]${stride > 1 ? ` stride ${stride}` : ''}`;
+      return [
+        {
+          name: `${operation}/forward`,
+          description,
+          kernel: forward,
+          params,
+          inputs: { x },
+          outputs: { y: count },
+          reference: () => ({ y: placed(expected.forward(packed(x), columns)) }),
+        },
+        {
+          name: `${operation}/backward`,
+          description,
+          kernel: backward,
+          params,
+          inputs: { y, dy },
+          outputs: { dx: count },
+          reference: () => ({ dx: placed(expected.backward(packed(y), packed(dy), columns)) }),
+          derivative:
+            kind === 'normal'
+              ? {
+                  at: packed(smooth),
+                  upstream: packed(dy),
+                  forward: (at) => of.value(at, columns),
+                  gradient: () => of.gradient(of.value(packed(smooth), columns), packed(dy), columns),
+                }
+              : undefined,
+        },
+      ];
+    },
+  });
+}
+
+export const softmaxFamily = strided(
+  'softmax',
+  softmaxForward,
+  softmaxBackward,
+  { value: reference.softmax, gradient: reference.softmaxBackward },
+  {
+    forward: probabilities,
+    backward: (y, dy, columns) => ({
+      values: reference.softmaxBackward(y, dy, columns),
+      magnitudes: reference.softmaxBackwardSizes(y, dy, columns),
+      units: columns + 4,
+      flushed: Array.from(dy, () => (columns + 4) * SMALLEST_NORMAL),
+    }),
+  },
+);
+
+export const logSoftmaxFamily = strided(
+  'log-softmax',
+  logSoftmaxForward,
+  logSoftmaxBackward,
+  { value: reference.logSoftmax, gradient: reference.logSoftmaxBackward },
+  {
+    forward(x, columns) {
+      const values = reference.logSoftmax(x, columns);
+      return { values, magnitudes: logarithmSizes(values, columns), units: columns + 40 };
+    },
+    backward: (y, dy, columns) => ({
+      values: reference.logSoftmaxBackward(y, dy, columns),
+      magnitudes: reference.logSoftmaxBackwardSizes(y, dy, columns),
+      units: columns + 12,
+      flushed: Array.from(dy, () => (columns + 4) * SMALLEST_NORMAL),
+    }),
+  },
+);
 
 export const softmaxLossFamily = defineFamily<Shape>({
   names: ['softmax-loss/forward', 'softmax-loss/mean', 'softmax-loss/backward'],
@@ -119,8 +206,7 @@ export const softmaxLossFamily = defineFamily<Shape>({
         outputs: { probabilities: logits.length, losses: rows },
         reference: () => {
           const values = reference.crossEntropies(logits, labels, columns);
-          // log S <= log columns; WGSL's log is off by 2^-21 near 1, 8 of u.
-          const magnitudes = values.map((value) => 1 + Math.log(columns) + Math.abs(value));
+          const magnitudes = logarithmSizes(values, columns);
           return { probabilities: probabilities(logits, columns), losses: { values, magnitudes, units: columns + 40 } };
         },
       },

@@ -17,6 +17,30 @@ export function softmax(x: ArrayLike<number>, columns: number): number[] {
   });
 }
 
+export function logSoftmax(x: ArrayLike<number>, columns: number): number[] {
+  return rowsOf(x, columns).flatMap((row) => row.map((value) => value - logSumExp(row)));
+}
+
+/** By the Jacobian dy[j]/dx[i] = [i = j] - exp(y[i]). */
+export function logSoftmaxBackward(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {
+  const upstream = rowsOf(dy, columns);
+  return rowsOf(y, columns).flatMap((row, n) =>
+    row.map((yi, i) => row.reduce((sum, _, j) => sum + upstream[n][j] * ((i === j ? 1 : 0) - Math.exp(yi)), 0)),
+  );
+}
+
+/**
+ * The sum of the absolute values of the terms of the kernel's form, dy[i] - exp(y[i]) sum over j of dy[j]; an error of y
+ * counts as often as exp multiplies it.
+ */
+export function logSoftmaxBackwardSizes(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {
+  const upstream = rowsOf(dy, columns);
+  return rowsOf(y, columns).flatMap((row, n) => {
+    const total = upstream[n].reduce((sum, value) => sum + Math.abs(value), 0);
+    return row.map((yi, i) => Math.abs(upstream[n][i]) + Math.exp(yi) * (1 + Math.abs(yi)) * total);
+  });
+}
+
 /** By the Jacobian dy[j]/dx[i] = y[j] ([i = j] - y[i]). */
 export function softmaxBackward(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {
   const upstream = rowsOf(dy, columns);

@@ -1,11 +1,11 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
+import { readInputs, withFileName } from '../model-inputs.ts';
 import { inputSizeOption } from '../model-options.ts';
-import { nearestHint } from '../nearest.ts';
 
 export const command = defineCommand({
   description:
@@ -30,25 +30,17 @@ export const command = defineCommand({
     { what: 'inputs by name', line: 'two.onnx --input left=a.npy --input right=b.pb --output out/' },
   ],
   async run({ model: nameOrPath, input, output, inputSize, adapter }, context) {
-    const [zoo, onnx, { modelInputs }, files, { bindInputs, infer }, { formatNpy }, { writeFilesAtomically }] =
-      await Promise.all([
-        import('../../models/zoo.ts'),
-        import('../../onnx/read.ts'),
-        import('../../models/inputs.ts'),
-        import('../../models/tensor-file.ts'),
-        import('../../models/infer.ts'),
-        import('../../data/npy.ts'),
-        import('../../files.ts'),
-      ]);
+    const [zoo, onnx, files, { bindInputs, infer }, { formatNpy }, { writeFilesAtomically }] = await Promise.all([
+      import('../../models/zoo.ts'),
+      import('../../onnx/read.ts'),
+      import('../../models/tensor-file.ts'),
+      import('../../models/infer.ts'),
+      import('../../data/npy.ts'),
+      import('../../files.ts'),
+    ]);
     const path = zoo.resolveModel(nameOrPath);
     const model = onnx.readModel(path);
-    const needed = modelInputs(model).map(({ name }) => name);
-    // Initialisers among the inputs have values and may be given others.
-    const known = model.graph.inputs.map(({ name }) => name);
-    const assigned = assignInputs(input, known, needed);
-    const tensors = new Map(
-      await Promise.all([...assigned].map(async ([name, file]) => [name, await files.readTensorFile(file)] as const)),
-    );
+    const tensors = await readInputs(input, model);
     const bound = withFileName(path, () => bindInputs(model, tensors, inputSize));
     const { folder, names } = outputPlaces(output, bound.network.outputs, files.outputFileNames);
 
@@ -64,48 +56,6 @@ export const command = defineCommand({
     for (const { name, shape, file } of outputs) context.print(`${name} [${shape.join(', ')}] -> ${file}`);
   },
 });
-
-/** Files by the input's name. A name may hold '=' itself, so that the known names decide. */
-function assignInputs(
-  given: readonly string[],
-  known: readonly string[],
-  needed: readonly string[],
-): Map<string, string> {
-  const assigned = new Map<string, string>();
-  for (const text of given) {
-    const name = known.find((candidate) => text.startsWith(`${candidate}=`));
-    const [key, file] = name === undefined ? unnamed(text, needed) : [name, text.slice(name.length + 1)];
-    if (assigned.has(key)) {
-      throw new FrostlineError(`--input: '${key}' is given twice, ${assigned.get(key)} and ${file}; keep one of them`);
-    }
-    assigned.set(key, file);
-  }
-  return assigned;
-}
-
-function unnamed(text: string, names: readonly string[]): [string, string] {
-  const at = text.indexOf('=');
-  if (at >= 0 && !existsSync(text)) {
-    const name = text.slice(0, at);
-    throw new FrostlineError(`--input ${text}: the model has no input '${name}'; ${nearestHint(name, names)}`);
-  }
-  if (names.length !== 1) {
-    throw new FrostlineError(
-      `--input ${text}: the model has ${names.length} inputs, ${names.join(', ')}; say which, as in --input ${names[0]}=${text}`,
-    );
-  }
-  return [names[0], text];
-}
-
-/** Messages about the model name its file. */
-function withFileName<T>(file: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof FrostlineError) throw new FrostlineError(`${file}: ${error.message}`);
-    throw error;
-  }
-}
 
 /** Where the outputs go, checked before anything is computed. */
 function outputPlaces(

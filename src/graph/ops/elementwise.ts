@@ -1,10 +1,9 @@
-/** Operations on single elements: ReLU, dropout, affine maps by channel, sums; and reshaping, which moves nothing. */
-import { addForward } from '../../kernels/add/add.ts';
+/** Operations on single elements: ReLU, dropout, affine maps by channel; and reshaping, which moves nothing. */
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
 import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
-import { apply, type BackwardEmitter, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
+import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import { type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { flatWindows, rows, windows } from '../windows.ts';
 
@@ -167,51 +166,6 @@ export function affine(x: Tensor, scale: readonly number[], shift: readonly numb
     x.shape,
     name,
   );
-}
-
-/** y = a + b, of one shape; the derivative passes to both unchanged. */
-export function add(a: Tensor, b: Tensor, name = 'add'): Tensor {
-  if (shapeText(a.shape) !== shapeText(b.shape)) {
-    refuse(name, `shapes ${shapeText(a.shape)} and ${shapeText(b.shape)}`, 'Both must be the same.');
-  }
-  return apply(
-    {
-      name: 'add',
-      forward(emit) {
-        for (const window of flatWindows(emit.gpu, a.size)) {
-          emit.run(
-            addForward,
-            { count: window.count },
-            {
-              a: rows(emit.value(a), 4, window),
-              b: rows(emit.value(b), 4, window),
-              y: rows(emit.value(emit.output), 4, window),
-            },
-          );
-        }
-      },
-      backward(emit) {
-        copyGradient(emit, 0);
-        copyGradient(emit, 1);
-      },
-    },
-    [a, b],
-    a.shape,
-    name,
-  );
-}
-
-function copyGradient(emit: BackwardEmitter, i: number): void {
-  const dx = emit.gradient(i);
-  if (dx === undefined) return;
-  const one = emit.constant('one', Float32Array.of(1)).view();
-  for (const window of flatWindows(emit.gpu, emit.output.size)) {
-    emit.run(
-      affineBackward,
-      { batch: 1, channels: 1, plane: window.count, scale_step: 0 },
-      { dy: rows(emit.outputGradient, 4, window), scale: one, dx: rows(dx, 4, window) },
-    );
-  }
 }
 
 /** The same elements in another shape. */

@@ -1,5 +1,6 @@
 /**
- * Softmax over each row of x [rows, columns]:
+ * Softmax over each row of x. Rows of `columns` values, `stride` apart: x is [rows / stride, columns, stride], so that any
+ * axis of a tensor can be the one that is normalised.
  *
  *   y[i] = exp(x[i] - m) / sum over j of exp(x[j] - m),   m = max over j of x[j]
  *
@@ -8,49 +9,72 @@
  *
  * Derivative: dy[j]/dx[i] = y[j] ([i = j] - y[i]), so  dx[i] = y[i] (dy[i] - sum over j of dy[j] y[j]).
  */
-import { defineKernel, elementwise } from '../kernel.ts';
+import { defineKernel, elementwise, type Params } from '../kernel.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
 
-const params = { rows: 'u32', columns: 'u32' } as const;
+export const softmaxParams = { rows: 'u32', columns: 'u32', stride: 'u32' } as const;
+
+/** So many operations an element, so many tensors read and written. */
+export const softmaxCost =
+  (flops: number, tensors: number) =>
+  ({ rows, columns }: Params<typeof softmaxParams>) => ({
+    flops: flops * rows * columns,
+    bytes: 4 * tensors * rows * columns,
+  });
+
+/** WGSL: where a row begins. */
+export const rowStart = /* wgsl */ `
+fn row_start(row: u32) -> u32 {
+  let outer = row / p.stride;
+  return outer * p.columns * p.stride + (row - outer * p.stride);
+}`;
 
 export const softmaxForward = defineKernel({
   name: 'softmax/forward',
-  params,
+  params: softmaxParams,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: ({ rows, columns }) => ({ flops: 5 * rows * columns, bytes: 8 * rows * columns }),
+  cost: softmaxCost(5, 2),
   variants: elementwise(
     ({ rows }) => rows,
     'p.rows',
     /* wgsl */ `
-  let from_x = p.x_base + index * p.columns;
-  let from_y = p.y_base + index * p.columns;
+  let from_x = p.x_base + row_start(index);
+  let from_y = p.y_base + row_start(index);
   var largest = x[from_x];
-  for (var j = 1u; j < p.columns; j++) { largest = larger(largest, x[from_x + j]); }
+  for (var j = 1u; j < p.columns; j++) { largest = larger(largest, x[from_x + j * p.stride]); }
   var sum = 0.0;
   for (var j = 0u; j < p.columns; j++) {
-    let power = exp(x[from_x + j] - largest);
-    y[from_y + j] = power;
+    let power = exp(x[from_x + j * p.stride] - largest);
+    y[from_y + j * p.stride] = power;
     sum += power;
   }
-  for (var j = 0u; j < p.columns; j++) { y[from_y + j] = y[from_y + j] / sum + poison(largest); }`,
-    largerFunction + poisonFunction,
+  for (var j = 0u; j < p.columns; j++) {
+    let k = from_y + j * p.stride;
+    y[k] = y[k] / sum + poison(largest);
+  }`,
+    rowStart + largerFunction + poisonFunction,
   ),
 });
 
 export const softmaxBackward = defineKernel({
   name: 'softmax/backward',
-  params,
+  params: softmaxParams,
   bindings: { y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
-  cost: ({ rows, columns }) => ({ flops: 4 * rows * columns, bytes: 12 * rows * columns }),
+  cost: softmaxCost(4, 3),
   variants: elementwise(
     ({ rows }) => rows,
     'p.rows',
     /* wgsl */ `
-  let row = index * p.columns;
+  let row = row_start(index);
   var dot = 0.0;
-  for (var j = 0u; j < p.columns; j++) { dot += dy[p.dy_base + row + j] * y[p.y_base + row + j]; }
   for (var j = 0u; j < p.columns; j++) {
-    dx[p.dx_base + row + j] = y[p.y_base + row + j] * (dy[p.dy_base + row + j] - dot);
+    let k = row + j * p.stride;
+    dot += dy[p.dy_base + k] * y[p.y_base + k];
+  }
+  for (var j = 0u; j < p.columns; j++) {
+    let k = row + j * p.stride;
+    dx[p.dx_base + k] = y[p.y_base + k] * (dy[p.dy_base + k] - dot);
   }`,
+    rowStart,
   ),
 });

@@ -1,0 +1,111 @@
+/** Sum, difference, product and quotient of two tensors; the mathematics stands in ../../kernels/binary/binary.ts. */
+import type { Storage } from '../../gpu/storage.ts';
+import {
+  type BinaryOperator,
+  binaryKernels,
+  binaryParams,
+  broadcastGradient,
+  broadcastGradientParams,
+} from '../../kernels/binary/binary.ts';
+import { sixExtents } from '../../kernels/strided.ts';
+import { apply, type BackwardEmitter, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
+import { type Shape, sizeOf, type Tensor } from '../tensor.ts';
+import { rows, type Window, windows } from '../windows.ts';
+
+/** y = a + b; a dimension of 1 (but not the batch) is repeated to that of the other. So are the three below. */
+export const add = (a: Tensor, b: Tensor, name = 'add'): Tensor => binary('add', a, b, name);
+export const subtract = (a: Tensor, b: Tensor, name = 'subtract'): Tensor => binary('subtract', a, b, name);
+export const multiply = (a: Tensor, b: Tensor, name = 'multiply'): Tensor => binary('multiply', a, b, name);
+export const divide = (a: Tensor, b: Tensor, name = 'divide'): Tensor => binary('divide', a, b, name);
+
+/** What one run of a binary kernel reads or writes: a tensor's shape and where it lies. */
+interface Operand {
+  readonly shape: Shape;
+  readonly storage: Storage;
+}
+
+function binary(operator: BinaryOperator, a: Tensor, b: Tensor, name: string): Tensor {
+  const shape = broadcastShape(name, a.shape, b.shape);
+  const items = shape[0];
+  const itemBytes = (of: Shape) => (4 * sizeOf(of)) / items;
+  const itemWindows = (emit: ForwardEmitter) => windows(emit.gpu, items, [itemBytes(shape)], `${name}: one item`);
+  const part = (of: Shape, { count }: Window) => sixExtents(name, [count, ...of.slice(1)]);
+  const view = ({ shape, storage }: Operand, window: Window) => rows(storage, itemBytes(shape), window);
+  sixExtents(name, shape);
+
+  /** One of the four on whole tensors, in windows of items. */
+  function run(emit: ForwardEmitter, kind: BinaryOperator, left: Operand, right: Operand, result: Storage): void {
+    for (const window of itemWindows(emit)) {
+      emit.run(
+        binaryKernels[kind],
+        binaryParams(part(shape, window), part(left.shape, window), part(right.shape, window)),
+        { a: view(left, window), b: view(right, window), y: view({ shape, storage: result }, window) },
+      );
+    }
+  }
+
+  /** dx = scale times the sum of g over the repetitions of x. */
+  function reduce(emit: BackwardEmitter, g: Storage, x: Operand, scale: number): void {
+    for (const window of itemWindows(emit)) {
+      emit.run(broadcastGradient, broadcastGradientParams(part(shape, window), part(x.shape, window), { scale }), {
+        g: view({ shape, storage: g }, window),
+        dx: view(x, window),
+      });
+    }
+  }
+
+  return apply(
+    {
+      name: operator,
+      forward(emit) {
+        const operand = (x: Tensor) => ({ shape: x.shape, storage: emit.value(x) });
+        run(emit, operator, operand(a), operand(b), emit.value(emit.output));
+      },
+      backward(emit) {
+        const dy = { shape, storage: emit.outputGradient };
+        const operand = (x: Tensor) => ({ shape: x.shape, storage: emit.value(x) });
+        const room = (what: string) => ({ shape, storage: emit.saved(what, 4 * sizeOf(shape)) });
+        const [da, db] = [emit.gradient(0), emit.gradient(1)];
+        if (operator === 'add' || operator === 'subtract') {
+          if (da !== undefined) reduce(emit, dy.storage, { shape: a.shape, storage: da }, 1);
+          if (db !== undefined) {
+            reduce(emit, dy.storage, { shape: b.shape, storage: db }, operator === 'add' ? 1 : -1);
+          }
+          return;
+        }
+        if (da !== undefined) {
+          const product = room('dy b');
+          run(emit, operator, dy, operand(b), product.storage);
+          reduce(emit, product.storage, { shape: a.shape, storage: da }, 1);
+        }
+        if (db !== undefined) {
+          const product = room('dy a');
+          if (operator === 'multiply') {
+            run(emit, 'multiply', dy, operand(a), product.storage);
+            reduce(emit, product.storage, { shape: b.shape, storage: db }, 1);
+          } else {
+            const quotient = room('dy y / b');
+            run(emit, 'multiply', dy, operand(emit.output), product.storage);
+            run(emit, 'divide', product, operand(b), quotient.storage);
+            reduce(emit, quotient.storage, { shape: b.shape, storage: db }, -1);
+          }
+        }
+      },
+    },
+    [a, b],
+    shape,
+    name,
+  );
+}
+
+function broadcastShape(name: string, a: Shape, b: Shape): Shape {
+  const fits = a.length === b.length && a[0] === b[0] && a.every((n, i) => n === b[i] || n === 1 || b[i] === 1);
+  if (!fits) {
+    refuse(
+      name,
+      `shapes ${shapeText(a)} and ${shapeText(b)}`,
+      'Both must have the same number of dimensions and items; other dimensions are equal, or 1 in one of them.',
+    );
+  }
+  return a.map((n, i) => Math.max(n, b[i]));
+}
