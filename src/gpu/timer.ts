@@ -9,6 +9,7 @@ export class PassTimer {
   private readonly querySet: GPUQuerySet;
   private readonly resolved: GPUBuffer;
   private readonly readback: GPUBuffer;
+  private readonly gpu: Gpu;
 
   /** A timer, or nothing where the adapter has no timestamps. */
   static on(gpu: Gpu): PassTimer | undefined {
@@ -16,6 +17,7 @@ export class PassTimer {
   }
 
   private constructor(gpu: Gpu) {
+    this.gpu = gpu;
     const size = 2 * STAMP_BYTES;
     this.querySet = gpu.device.createQuerySet({ label: 'timestamps', type: 'timestamp', count: 2 });
     this.resolved = gpu.device.createBuffer({
@@ -38,7 +40,7 @@ export class PassTimer {
    * 10 ms or more.
    */
   async milliseconds(): Promise<number> {
-    await this.readback.mapAsync(0x1);
+    await this.gpu.wait(this.readback.mapAsync(0x1));
     const [start, end] = new BigUint64Array(this.readback.getMappedRange());
     const nanoseconds = Number(end - start);
     this.readback.unmap();
