@@ -77,6 +77,8 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     differentiated: true,
     ordinal: 0,
     step,
+    // A ReLU that follows has rows of its own.
+    relu: false,
     value: storageOf,
     saved: (name, bytes) => new Storage(name, bytes),
     constant: (name, values) => new Storage(name, values.byteLength),
@@ -92,6 +94,11 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
       updated.add(source);
       const [w, v] = [`update of ${ROLES[i]}`, 'momentum'].map((label) => new Storage(label, source.bytes));
       return { w, v, mask: 1, decayFactor: 1 };
+    },
+    prepared(_, name, bytes, make) {
+      const to = new Storage(name, bytes).view();
+      make(this.run, to);
+      return to;
     },
     run(kernel, params, views) {
       record(tensor.name, direction(views), kernel as unknown as Kernel, params, views);

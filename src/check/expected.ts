@@ -48,6 +48,12 @@ export function sumsOf(map: (...inputs: Values[]) => Values, inputs: readonly Va
   return { ...expected, flushed: Float64Array.from(magnitudes, (value, i) => value - rest[i] + own) };
 }
 
+/** What a ReLU makes of it; it makes no error larger. */
+export const rectified = (expected: Expected): Expected => ({
+  ...expected,
+  values: Float64Array.from(expected.values, (value) => Math.max(value, 0)),
+});
+
 /** The outcome of a comparison. */
 export interface Comparison {
   /** the largest error in units of u M, and where it is */

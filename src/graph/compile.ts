@@ -64,6 +64,9 @@ export class CompiledGraph {
   /** how many of the first dispatches are the forward pass; backward and update follow */
   readonly forwardDispatches: number;
   private readonly program: Program;
+  /** copies of parameters in other layouts, and of which version of the values they are */
+  private readonly preparations: { readonly parameter: Parameter; readonly program: Program; madeOf: number }[];
+  private readonly trained: readonly Parameter[];
   private readonly values: ReadonlyMap<Tensor, Storage>;
   /** storages that nothing else overwrites within a run */
   private readonly lasting: ReadonlySet<Storage>;
@@ -74,9 +77,17 @@ export class CompiledGraph {
   private readonly owned: readonly GPUBuffer[];
   private readonly readbacks: GPUBuffer[] = [];
 
-  constructor(gpu: Gpu, program: Program, built: Built, owned: readonly GPUBuffer[]) {
+  constructor(
+    gpu: Gpu,
+    program: Program,
+    preparations: readonly { readonly parameter: Parameter; readonly program: Program }[],
+    built: Built,
+    owned: readonly GPUBuffer[],
+  ) {
     this.gpu = gpu;
     this.program = program;
+    this.preparations = preparations.map((preparation) => ({ ...preparation, madeOf: -1 }));
+    this.trained = [...built.masks.keys()].filter((parameter) => parameter.trainable);
     this.values = built.values;
     const parameters = built.parameters.map((parameter) => built.values.get(parameter)!);
     this.lasting = new Set([...built.pinned, ...parameters]);
@@ -132,7 +143,14 @@ export class CompiledGraph {
     const storages = wanted.map((tensor) => this.output(tensor));
     const bytes = storages.reduce((sum, storage) => sum + storage.bytes, 0);
     const encoder = this.gpu.device.createCommandEncoder();
+    for (const preparation of this.preparations) {
+      const { parameter, program, madeOf } = preparation;
+      if (madeOf === parameter.version) continue;
+      program.encode(encoder);
+      preparation.madeOf = parameter.version;
+    }
     this.program.encode(encoder);
+    for (const parameter of this.trained) parameter.version++;
     if (bytes === 0) {
       this.gpu.device.queue.submit([encoder.finish()]);
       return [];
@@ -180,6 +198,7 @@ export class CompiledGraph {
   /** Frees what this graph owns; parameters stay. */
   destroy(): void {
     this.program.destroy();
+    for (const { program } of this.preparations) program.destroy();
     for (const buffer of this.owned) this.gpu.release(buffer);
     for (const buffer of this.readbacks) buffer.destroy();
   }
@@ -219,6 +238,14 @@ interface Built {
   cost: Cost;
   forwardDispatches: number;
   mostAlive: number;
+  /** what is made of parameters that this graph does not train */
+  readonly preparations: Preparation[];
+}
+
+/** Copies of a parameter's values in other layouts, and how they are made. */
+interface Preparation {
+  readonly parameter: Parameter;
+  readonly dispatches: Dispatch[];
 }
 
 /**
@@ -241,6 +268,7 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     cost: { flops: 0, bytes: 0 },
     forwardDispatches: 0,
     mostAlive: 0,
+    preparations: [],
   };
   let transient: GPUBuffer[] = [];
   const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
@@ -250,8 +278,17 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     built.mostAlive = mostAlive(built.dispatches, new Set(ofParameters.map(([, storage]) => storage)));
     transient = assignBuffers(gpu, built.dispatches);
     gpu.clear([...built.momentum.map(bufferOf), ...transient]);
-    const [program] = await Promise.all([Program.prepare(gpu, built.dispatches), placeAll(gpu, built.parameters)]);
-    return new CompiledGraph(gpu, program, built, owned());
+    const [program, preparations] = await Promise.all([
+      Program.prepare(gpu, built.dispatches),
+      Promise.all(
+        built.preparations.map(async ({ parameter, dispatches }) => ({
+          parameter,
+          program: await Program.prepare(gpu, dispatches),
+        })),
+      ),
+      placeAll(gpu, built.parameters),
+    ]);
+    return new CompiledGraph(gpu, program, preparations, built, owned());
   } catch (error) {
     for (const buffer of owned()) gpu.release(buffer);
     throw error;
@@ -312,9 +349,14 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
     return storage;
   };
 
+  const fused = fusedRelus(tape, [loss, ...outputs, ...asked], training);
+  const hasNoKernel = (tensor: Tensor) => isAlias(tensor, training) || fused.has(tensor);
+  /** The tensor whose storage holds this one's bytes. */
+  const holderOf = (tensor: Tensor): Tensor => (hasNoKernel(tensor) ? holderOf(tensor.source!.inputs[0]) : tensor);
+
   // Values: parameters on the device, inputs and outputs with buffers of their own, aliases as their sources.
-  const wantedStorages = new Set(outputs.map((tensor) => sourceOfBytes(tensor, training)));
-  if (loss !== undefined) wantedStorages.add(sourceOfBytes(loss, training));
+  const wantedStorages = new Set(outputs.map(holderOf));
+  if (loss !== undefined) wantedStorages.add(holderOf(loss));
   for (const tensor of tape) {
     if (tensor instanceof Parameter) {
       values.set(tensor, tensor.reserve(gpu));
@@ -323,7 +365,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
         checkMask(tensor);
         built.masks.set(tensor, tensor.mask);
       }
-    } else if (isAlias(tensor, training)) {
+    } else if (hasNoKernel(tensor)) {
       values.set(tensor, values.get(tensor.source!.inputs[0])!);
     } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
       values.set(tensor, pin(tensor.name, tensor.bytes));
@@ -334,6 +376,8 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
 
   const constants = new Map<string, Storage>();
   const saved = new Map<string, Storage>();
+  const prepared = new Map<string, Storage>();
+  const activated = new Set([...fused].map((tensor) => tensor.source!.inputs[0]));
   // Names of tensors need not differ, so memory of an operation's own goes by its place on the tape.
   const emitter = (tensor: Tensor): ForwardEmitter => ({
     gpu,
@@ -345,6 +389,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       .filter(({ source }) => source!.operation.name === tensor.source!.operation.name)
       .indexOf(tensor),
     step,
+    relu: activated.has(tensor),
     value: (wanted) => values.get(wanted)!,
     saved(name, bytes) {
       const key = `${tensor.order} ${name}`;
@@ -358,6 +403,23 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       if (storage === undefined) constants.set(key, (storage = pin(name, contents)));
       return storage;
     },
+    prepared(source, name, bytes, make) {
+      const key = `${tensor.order} ${name}`;
+      const known = prepared.get(key);
+      if (known !== undefined) return known.view();
+      const lasting = source instanceof Parameter && !(update && source.trainable);
+      const label = `${source.name}, ${name}`;
+      const storage = lasting ? pin(label, bytes) : new Storage(label, bytes);
+      prepared.set(key, storage);
+      if (lasting) {
+        const dispatches: Dispatch[] = [];
+        make((kernel, params, views) => dispatches.push(kernel.dispatch(gpu, params, views)), storage.view());
+        built.preparations.push({ parameter: source, dispatches });
+      } else {
+        make(this.run, storage.view());
+      }
+      return storage.view();
+    },
     run(kernel, params, views) {
       const { flops, bytes } = kernel.cost(params);
       built.cost = { flops: built.cost.flops + flops, bytes: built.cost.bytes + bytes };
@@ -366,7 +428,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   });
 
   for (const tensor of operations) {
-    if (!isAlias(tensor, training)) tensor.source!.operation.forward(emitter(tensor));
+    if (!hasNoKernel(tensor)) tensor.source!.operation.forward(emitter(tensor));
   }
   built.forwardDispatches = dispatches.length;
   if (loss !== undefined && needed.has(loss)) {
@@ -393,9 +455,22 @@ function isAlias(tensor: Tensor, training: boolean): boolean {
   return alias === 'always' || (alias === 'inference' && !training);
 }
 
-/** The tensor whose storage holds this one's bytes: aliases have none of their own. */
-function sourceOfBytes(tensor: Tensor, training: boolean): Tensor {
-  return isAlias(tensor, training) ? sourceOfBytes(tensor.source!.inputs[0], training) : tensor;
+/**
+ * The ReLUs whose argument is made by an operation that can apply them itself, and that nobody else reads: the argument
+ * is then never written. Backward is as ever, for a ReLU's derivative is made of its output.
+ */
+function fusedRelus(tape: readonly Tensor[], read: readonly (Tensor | undefined)[], training: boolean): Set<Tensor> {
+  const readers = new Map<Tensor, number>();
+  for (const tensor of tape) {
+    for (const source of tensor.source?.inputs ?? []) readers.set(source, (readers.get(source) ?? 0) + 1);
+  }
+  return new Set(
+    tape.filter((tensor) => {
+      if (tensor.source?.operation.name !== 'relu' || isAlias(tensor, training)) return false;
+      const [argument] = tensor.source.inputs;
+      return argument.source?.operation.fusesRelu && readers.get(argument) === 1 && !read.includes(argument);
+    }),
+  );
 }
 
 /** The tensors that need a gradient. */

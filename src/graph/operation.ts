@@ -23,16 +23,26 @@ export interface ForwardEmitter {
   readonly step: Storage;
   /** where a tensor's values are */
   value(tensor: Tensor): Storage;
+  /** the ReLU that follows is applied to what is written: only where the operation `fusesRelu` */
+  readonly relu: boolean;
   /** memory of this operation's own; `backward` finds it again under the same name */
   saved(name: string, bytes: number): Storage;
   /** constants, on the device once and for all */
   constant(name: string, values: Float32Array<ArrayBuffer>): Storage;
-  run<P extends ParamSchema, B extends BindingSchema>(
-    kernel: Kernel<P, B>,
-    params: Params<P>,
-    views: { readonly [K in keyof B]: View },
-  ): void;
+  /**
+   * A tensor's values in another layout, which `make` writes. Of a parameter that this graph does not train it is made
+   * once, and anew only after the parameter's values have changed; else in each run.
+   */
+  prepared(tensor: Tensor, name: string, bytes: number, make: (run: Run, to: View) => void): View;
+  readonly run: Run;
 }
+
+/** Adds one run of a kernel. */
+export type Run = <P extends ParamSchema, B extends BindingSchema>(
+  kernel: Kernel<P, B>,
+  params: Params<P>,
+  views: { readonly [K in keyof B]: View },
+) => void;
 
 export interface BackwardEmitter extends ForwardEmitter {
   /** dL/d output */
@@ -61,6 +71,8 @@ export interface Operation {
   readonly alias?: 'always' | 'inference';
   /** which inputs hold integers (u32); all others are f32 */
   readonly integers?: readonly number[];
+  /** its kernels can apply a ReLU to what they write */
+  readonly fusesRelu?: true;
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

@@ -71,6 +71,8 @@ export class Parameter extends Tensor {
   private readonly initial: () => Float32Array<ArrayBuffer>;
   private gpu: Gpu | undefined;
   private filled = false;
+  /** grows whenever the values change: copies in other layouts are compared by it */
+  version = 0;
 
   /** @param values row-major; a function is called when the parameter is placed, so that big files are read late */
   constructor(
@@ -133,5 +135,6 @@ export class Parameter extends Tensor {
     }
     gpu.write(this.reserve(gpu), values);
     this.filled = true;
+    this.version++;
   }
 }

@@ -10,11 +10,11 @@ import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
 import { conv2dStripsFilterGradient } from './conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from './conv2d/strips/forward.ts';
-import { conv2dPack } from './conv2d/strips/pack.ts';
 import { conv2dPad } from './conv2d/strips/pad.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
 import { fillConstant } from './fill/fill.ts';
+import { panelProduct } from './gemm/panels.ts';
 import type { Kernel } from './kernel.ts';
 import { linearForward } from './linear/forward.ts';
 import { linearInputGradient } from './linear/input-gradient.ts';
@@ -23,6 +23,7 @@ import { logSoftmaxBackward, logSoftmaxForward } from './log-softmax/log-softmax
 import { lrnBackward, lrnForward } from './lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference } from './maxpool/maxpool.ts';
 import { padBackward, padForward } from './pad/pad.ts';
+import { packPanels } from './panels/pack.ts';
 import { reluBackward, reluForward } from './relu/relu.ts';
 import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
@@ -46,7 +47,6 @@ const kernels: readonly Kernel[] = [
   clipForward,
   concatCopy,
   contraction,
-  conv2dPack,
   conv2dPad,
   conv2dStrips,
   conv2dStripsFilterGradient,
@@ -65,7 +65,9 @@ const kernels: readonly Kernel[] = [
   maxPoolForward,
   maxPoolInference,
   padBackward,
+  packPanels,
   padForward,
+  panelProduct,
   predict,
   reluBackward,
   reluForward,

@@ -1,7 +1,10 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
-import { defineFamily } from '../case.ts';
-import { sumsOf } from '../expected.ts';
+import { panelProduct, ROWS, STEP, VECTORS } from '../../kernels/gemm/panels.ts';
+import { type PackParams, packedSize, packPanels } from '../../kernels/panels/pack.ts';
+import { LANES } from '../../kernels/rasteriser.ts';
+import { defineFamily, type KernelCase } from '../case.ts';
+import { exactly, sumsOf } from '../expected.ts';
 import { valuesOf } from '../values.ts';
 
 interface Shape {
@@ -11,53 +14,130 @@ interface Shape {
   /** of A and of B */
   readonly transposes: 'NN' | 'NT' | 'TN' | 'TT';
   readonly accumulate: boolean;
+  /** where it is not accumulated */
+  readonly relu: boolean;
+  /** elements between the rows of C */
+  readonly gap: number;
 }
+
+type Values = ArrayLike<number>;
 
 const TRANSPOSES = ['NN', 'NT', 'TN', 'TT'] as const;
 
+/** From the definition: every value looks for its place. */
+function pack(w: Values, p: PackParams): Float32Array<ArrayBuffer> {
+  const panels = new Float32Array(packedSize(p));
+  for (let m = 0; m < p.rows; m++)
+    for (let k = 0; k < p.depth; k++) {
+      panels[(Math.floor(m / p.tile) * p.inner + k) * p.tile + (m % p.tile)] = w[m * p.row + k * p.column];
+    }
+  return panels;
+}
+
 /** C = A B + bias, or C += A B: fully connected layers, forward and both gradients, are these with other transposes. */
 export const gemmFamily = defineFamily<Shape>({
-  names: ['gemm/product'],
+  names: ['gemm/product', 'gemm/panels', 'panels/pack'],
   examples: [
     [1, 1, 1],
     [10, 67, 129],
     [17, 64, 31],
     [64, 128, 64],
     [70, 131, 9],
-  ].flatMap(([m, n, k]) => TRANSPOSES.map((transposes) => ({ m, n, k, transposes, accumulate: transposes === 'TN' }))),
+  ].flatMap(([m, n, k], i) =>
+    TRANSPOSES.map((transposes, j) => ({
+      m,
+      n,
+      k,
+      transposes,
+      accumulate: transposes === 'TN',
+      relu: (i + j) % 2 === 1,
+      gap: i,
+    })),
+  ),
   shape: (choose) => ({
     m: choose(0, 5) === 5 ? choose(18, 71) : choose(1, 17),
     n: choose(0, 5) === 5 ? choose(38, 151) : choose(1, 37),
     k: choose(1, 67),
     transposes: TRANSPOSES[choose(0, 3)],
     accumulate: choose(0, 1) === 1,
+    relu: choose(0, 1) === 1,
+    gap: choose(0, 3),
   }),
-  cases({ m, n, k, transposes, accumulate }, kind, random) {
+  cases({ m, n, k, transposes, accumulate, relu, gap }, kind, random): KernelCase[] {
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
-    const [a, b, bias, start] = [values(m * k), values(k * n), values(n), values(m * n)];
+    const row = n + gap;
+    const [a, b, bias, start] = [values(m * k), values(k * n), values(n), values((m - 1) * row + n)];
     const aStrides = transposes[0] === 'N' ? { row: k, column: 1 } : { row: 1, column: m };
     const bStrides = transposes[1] === 'N' ? { row: n, column: 1 } : { row: 1, column: k };
-    const product = (a: ArrayLike<number>, b: ArrayLike<number>, bias: ArrayLike<number>, start: ArrayLike<number>) => {
-      const c = new Float64Array(m * n);
+    /** C in rows of `row`; what lies between them stays. */
+    const product = (a: Values, b: Values, bias: Values, start: Values) => {
+      const c = Float64Array.from(start);
       for (let i = 0; i < m; i++)
         for (let j = 0; j < n; j++) {
-          let sum = accumulate ? start[i * n + j] : bias[j];
+          let sum = accumulate ? start[i * row + j] : bias[j];
           for (let l = 0; l < k; l++) {
             sum += a[i * aStrides.row + l * aStrides.column] * b[l * bStrides.row + j * bStrides.column];
           }
-          c[i * n + j] = sum;
+          c[i * row + j] = relu && !accumulate ? Math.max(sum, 0) : sum;
         }
       return c;
     };
+    const reference = () => ({ c: sumsOf((...v) => product(v[0], v[1], v[2], v[3]), [a, b, bias, start], k + 1) });
+    const description = `${transposes} m=${m} n=${n} k=${k}${accumulate ? ' accumulated' : relu ? ' relu' : ''}`;
+    const flags = { accumulate: accumulate ? 1 : 0, relu: relu && !accumulate ? 1 : 0 };
+
+    const depth = Math.ceil(k / STEP) * STEP;
+    const whole = { groups: 1, inner: depth, depth: k, taps: 1, group: 0, flip: 0 };
+    const packing = (rows: number, tile: number, row: number, column: number) => ({
+      ...whole,
+      rows,
+      tile,
+      row,
+      column,
+    });
+    const packA = packing(m, ROWS, aStrides.row, aStrides.column);
+    // A tile of columns is as wide as the adapter's subgroup allows; each is right.
+    const panels = LANES.map((lanes): KernelCase => {
+      const tile_columns = 4 * VECTORS * lanes;
+      const packB = packing(n, tile_columns, bStrides.column, bStrides.row);
+      return {
+        name: 'gemm/panels',
+        description: `${description} panels of ${tile_columns}`,
+        kernel: panelProduct,
+        params: {
+          ...flags,
+          rows: m,
+          columns: n,
+          depth,
+          tile_rows: ROWS,
+          tile_columns,
+          c_row: row,
+          has_bias: accumulate ? 0 : 1,
+        },
+        inputs: { a: pack(a, packA), b: pack(b, packB), bias },
+        outputs: { c: start },
+        reference,
+      };
+    });
     return [
       {
         name: 'gemm/product',
-        description: `${transposes} m=${m} n=${n} k=${k}${accumulate ? ' accumulated' : ''}`,
+        description,
         kernel: contraction,
-        params: gemm({ m, n, k, a: aStrides, b: bStrides, cRow: n, bias: !accumulate, accumulate }),
+        params: { ...gemm({ m, n, k, a: aStrides, b: bStrides, cRow: row, bias: !accumulate }), ...flags },
         inputs: { a, b, bias },
-        outputs: { c: accumulate ? start : m * n },
-        reference: () => ({ c: sumsOf((...v) => product(v[0], v[1], v[2], v[3]), [a, b, bias, start], k + 1) }),
+        outputs: { c: start },
+        reference,
+      },
+      ...panels,
+      {
+        name: 'panels/pack',
+        description: `${description} A`,
+        kernel: packPanels,
+        params: { ...packA },
+        inputs: { w: a },
+        outputs: { panels: packedSize(packA) },
+        reference: () => ({ panels: exactly(pack(a, packA)) }),
       },
     ];
   },

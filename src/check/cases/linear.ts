@@ -17,6 +17,8 @@ interface Shape {
   readonly hasBias: boolean;
   readonly accumulate: boolean;
   readonly mask: number;
+  /** in the forward kernel */
+  readonly relu: boolean;
 }
 
 type Values = ArrayLike<number>;
@@ -44,6 +46,7 @@ export const linearFamily = defineFamily<Shape>({
     hasBias: i % 2 === 0,
     accumulate: i % 2 === 1,
     mask: 1 + i,
+    relu: i % 3 !== 0,
   })),
   shape: (choose) => ({
     batch: choose(0, 5) === 5 ? choose(18, 35) : choose(1, 17),
@@ -53,8 +56,9 @@ export const linearFamily = defineFamily<Shape>({
     hasBias: choose(0, 1) === 1,
     accumulate: choose(0, 1) === 1,
     mask: choose(1, 12) / 2,
+    relu: choose(0, 1) === 1,
   }),
-  cases({ batch, inputs, outputs, gap, hasBias, accumulate, mask }, kind, random): KernelCase[] {
+  cases({ batch, inputs, outputs, gap, hasBias, accumulate, mask, relu }, kind, random): KernelCase[] {
     const row = outputs + gap;
     const length = (batch - 1) * row + outputs;
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
@@ -63,11 +67,12 @@ export const linearFamily = defineFamily<Shape>({
     const description = `x=[${batch},${inputs}] w=[${outputs},${inputs}] rows of ${row}`;
 
     /** y in rows of `row`; what lies between the windows stays. */
-    const forward = (x: Values, w: Values, bias: Values, between: Values) => {
+    const forward = (x: Values, w: Values, bias: Values, between: Values, rectified = false) => {
       const y = Float64Array.from(between);
       for (let n = 0; n < batch; n++)
         for (let o = 0; o < outputs; o++) {
-          y[n * row + o] = (hasBias ? bias[o] : 0) + sum(inputs, (i) => x[n * inputs + i] * w[o * inputs + i]);
+          const value = (hasBias ? bias[o] : 0) + sum(inputs, (i) => x[n * inputs + i] * w[o * inputs + i]);
+          y[n * row + o] = rectified ? Math.max(value, 0) : value;
         }
       return y;
     };
@@ -110,13 +115,13 @@ export const linearFamily = defineFamily<Shape>({
     return [
       {
         name: 'linear/forward',
-        description: description + (hasBias ? '' : ' without bias'),
+        description: description + (hasBias ? '' : ' without bias') + (relu ? ' relu' : ''),
         kernel: linearForward,
-        params: { batch, inputs, outputs, y_row: row, has_bias: hasBias ? 1 : 0 },
+        params: { batch, inputs, outputs, y_row: row, has_bias: hasBias ? 1 : 0, relu: relu ? 1 : 0 },
         inputs: { x, w, bias },
         outputs: { y: untouched },
         reference: () => ({
-          y: sumsOf((...v) => forward(v[0], v[1], v[2], v[3]), [x, w, bias, untouched], inputs + 1),
+          y: sumsOf((...v) => forward(v[0], v[1], v[2], v[3], relu), [x, w, bias, untouched], inputs + 1),
         }),
       },
       {

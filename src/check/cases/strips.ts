@@ -3,14 +3,14 @@
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
 import { conv2dStrips, STRIP_SHAPES } from '../../kernels/conv2d/strips/forward.ts';
-import { conv2dPack, type PackParams } from '../../kernels/conv2d/strips/pack.ts';
 import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
 import { type Padded, planFilterGradient, planForward, planInputGradient } from '../../kernels/conv2d/strips/plan.ts';
 import { WINDOWS } from '../../kernels/conv2d/strips/text.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
+import { type PackParams, packPanels } from '../../kernels/panels/pack.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four } from '../choose.ts';
-import { exactly, sumsOf } from '../expected.ts';
+import { exactly, rectified, sumsOf } from '../expected.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
 
@@ -60,9 +60,9 @@ const padCase = (description: string, padded: Padded, x: Float32Array<ArrayBuffe
 });
 
 const packCase = (description: string, params: PackParams, w: Float32Array<ArrayBuffer>): KernelCase => ({
-  name: 'conv2d/pack',
+  name: 'panels/pack',
   description,
-  kernel: conv2dPack,
+  kernel: packPanels,
   params: { ...params },
   inputs: { w },
   outputs: { panels: pack(w, params).length },
@@ -83,7 +83,7 @@ const base: Conv2dShape = {
 };
 
 export const stripsFamily = defineFamily<Conv2dShape>({
-  names: ['conv2d/pad', 'conv2d/pack', 'conv2d/strips', 'conv2d/strips-filter-gradient'],
+  names: ['conv2d/pad', 'panels/pack', 'conv2d/strips', 'conv2d/strips-filter-gradient'],
   examples: [
     base,
     // AlexNet's conv1 and conv2, and the small one's conv1, in small; a tile of filters and a bit; more than two strips.
@@ -136,26 +136,28 @@ export const stripsFamily = defineFamily<Conv2dShape>({
       `s=${strides} p=${shape.pads} g=${groups}`;
     const smooth = kind === 'normal';
 
-    const forward = planForward(rasteriser, shape, true);
+    const forward = planForward(rasteriser, shape, { hasBias: true, relu: false });
     // Any tile and strip is right whose weights are packed so and whose lines reach the last strip.
-    const strips = STRIP_SHAPES.map(({ tile, strip }): KernelCase => {
+    const strips = STRIP_SHAPES.map(({ tile, strip }, i): KernelCase => {
+      const relu = i % 2 === 1;
       const line = Math.ceil(((Math.ceil(columns / strip) * strip - 1) * strides[1] + kernel[1]) / 4);
       const { params } = forward.pad;
       const images = pad(x, { ...forward.pad, params: { ...params, line } });
       return {
         name: 'conv2d/strips',
-        description: `${description} tile ${tile} strip ${strip}`,
+        description: `${description} tile ${tile} strip ${strip}${relu ? ' relu' : ''}`,
         kernel: conv2dStrips,
-        params: { ...forward.run, tile, strip, x_line: line, x_plane: line * params.out_height },
+        params: { ...forward.run, relu: relu ? 1 : 0, tile, strip, x_line: line, x_plane: line * params.out_height },
         inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias },
         outputs: { y: dy.length },
-        reference: () => ({
-          y: sumsOf(
+        reference: () => {
+          const y = sumsOf(
             (...v) => conv2dReference(shape, v[0], v[1], v[2], dy.length),
             [x, w, bias],
             (channels / groups) * taps + 1,
-          ),
-        }),
+          );
+          return { y: relu ? rectified(y) : y };
+        },
       };
     });
 

@@ -6,7 +6,6 @@ import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../
 import { type Conv2dShape, checkConv2d, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from '../../kernels/conv2d/strips/forward.ts';
-import { conv2dPack } from '../../kernels/conv2d/strips/pack.ts';
 import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
 import {
   type Padded,
@@ -17,6 +16,7 @@ import {
   type StripPlan,
   stripsPay,
 } from '../../kernels/conv2d/strips/plan.ts';
+import { packPanels } from '../../kernels/panels/pack.ts';
 import { apply, expect4d, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -103,6 +103,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
   return apply(
     {
       name: 'conv2d',
+      fusesRelu: true,
       forward(emit) {
         eachWindow(emit, (part, images, at) => {
           const w = rows(emit.value(weight), filterBytes, at);
@@ -110,9 +111,10 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           const b = bias === undefined ? w : rows(emit.value(bias), 4, at);
           const y = outputs(emit.value(emit.output), images, at);
           if (at.count === filters && stripsPay(emit.gpu, part)) {
-            emitStrips(emit, planForward(emit.gpu, part, bias !== undefined), { image, w, bias: b, y });
+            const plan = planForward(emit.gpu, part, { hasBias: bias !== undefined, relu: emit.relu });
+            emitStrips(emit, plan, weight, { image, w, bias: b, y });
           } else {
-            const params = { ...conv2dForward(part, bias !== undefined), c_item: whole };
+            const params = { ...conv2dForward(part, bias !== undefined), c_item: whole, relu: emit.relu ? 1 : 0 };
             emit.run(contraction, params, { a: w, b: image, bias: b, c: y });
           }
         });
@@ -129,7 +131,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
             const w = rows(emit.value(weight), filterBytes, at);
             const y = rows(dx, imageBytes, images);
             if (inStrips && strides.every((stride) => stride === 1)) {
-              emitStrips(emit, planInputGradient(emit.gpu, part), { image: dyView, w, bias: w, y });
+              emitStrips(emit, planInputGradient(emit.gpu, part), weight, { image: dyView, w, bias: w, y });
             } else {
               const params = { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0 };
               emit.run(contraction, params, { a: w, b: dyView, bias: w, c: y });
@@ -170,10 +172,13 @@ function emitPad(emit: ForwardEmitter, { params, bytes }: Padded, x: View): View
 function emitStrips(
   emit: ForwardEmitter,
   { pad, pack, run }: StripPlan,
+  weight: Tensor,
   { image, w, bias, y }: Readonly<Record<'image' | 'w' | 'bias' | 'y', View>>,
 ): void {
-  const panels = new Storage(`${emit.output.name} packed weights`, pack.bytes).view();
-  emit.run(conv2dPack, pack.params, { w, panels });
+  const turned = pack.params.flip === 1 ? ', turned' : '';
+  const panels = emit.prepared(weight, `panels of ${run.tile}${turned}`, pack.bytes, (run, to) =>
+    run(packPanels, pack.params, { w, panels: to }),
+  );
   emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, y });
 }
 

@@ -1,6 +1,6 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts. */
-import { contraction } from '../../kernels/contraction/contraction.ts';
-import { gemm } from '../../kernels/gemm/gemm.ts';
+import type { GemmShape } from '../../kernels/gemm/gemm.ts';
+import { planPanels } from '../../kernels/gemm/plan.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
 import { broadcastsPay } from '../../kernels/linear/shape.ts';
@@ -9,6 +9,7 @@ import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 import { emitBiasGradient } from './conv2d.ts';
+import { emitProduct } from './product.ts';
 
 /** Up to this batch a weight's gradient is made where its update uses it; beyond, the tiled product is quicker. */
 const FUSED_BATCH = 64;
@@ -39,23 +40,22 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
   const part = (storage: ReturnType<ForwardEmitter['value']>, first: number, count: number) =>
     storage.view(4 * first, 4 * ((batch - 1) * outputs + count));
 
+  /** Small batches go by the kernels of ../../kernels/linear, large ones as products of packed operands. */
+  const inVectors = ({ gpu }: ForwardEmitter, product: GemmShape) =>
+    broadcastsPay(gpu, inputs) && planPanels(gpu, product) === undefined;
+
   return apply(
     {
       name: 'linear',
+      fusesRelu: true,
       forward(emit) {
-        const vectors = broadcastsPay(emit.gpu, inputs);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
           const w = rows(emit.value(weight), rowBytes, window);
           const image = emit.value(x).view();
           const y = part(emit.value(emit.output), first, count);
           const b = bias === undefined ? w : rows(emit.value(bias), 4, window);
-          if (vectors) {
-            const params = { batch, inputs, outputs: count, y_row: outputs, has_bias: bias === undefined ? 0 : 1 };
-            emit.run(linearForward, params, { x: image, w, bias: b, y });
-            continue;
-          }
-          const params = gemm({
+          const product: GemmShape = {
             m: batch,
             n: count,
             k: inputs,
@@ -63,12 +63,18 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             b: { row: 1, column: inputs },
             cRow: outputs,
             bias: bias !== undefined,
-          });
-          emit.run(contraction, params, { a: image, b: w, bias: b, c: y });
+            relu: emit.relu,
+          };
+          if (inVectors(emit, product)) {
+            const flags = { has_bias: bias === undefined ? 0 : 1, relu: emit.relu ? 1 : 0 };
+            const params = { batch, inputs, outputs: count, y_row: outputs, ...flags };
+            emit.run(linearForward, params, { x: image, w, bias: b, y });
+          } else {
+            emitProduct(emit, product, { a: image, b: w, bias: b, c: y }, weight);
+          }
         }
       },
       backward(emit) {
-        const vectors = broadcastsPay(emit.gpu, inputs);
         const dy = emit.outputGradient;
         const image = emit.value(x).view();
         const dx = emit.gradient(0);
@@ -80,11 +86,8 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           const { first, count } = window;
           const dyView = part(dy, first, count);
           const w = rows(emit.value(weight), rowBytes, window);
-          if (dx !== undefined && vectors) {
-            const params = { batch, inputs, outputs: count, dy_row: outputs, accumulate: first > 0 ? 1 : 0 };
-            emit.run(linearInputGradient, params, { dy: dyView, w, dx: dx.view() });
-          } else if (dx !== undefined) {
-            const params = gemm({
+          if (dx !== undefined) {
+            const product: GemmShape = {
               m: batch,
               n: inputs,
               k: count,
@@ -92,19 +95,24 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
               b: { row: inputs, column: 1 },
               cRow: inputs,
               accumulate: first > 0,
-            });
-            emit.run(contraction, params, { a: dyView, b: w, bias: dyView, c: dx.view() });
+            };
+            if (inVectors(emit, product)) {
+              const params = { batch, inputs, outputs: count, dy_row: outputs, accumulate: first > 0 ? 1 : 0 };
+              emit.run(linearInputGradient, params, { dy: dyView, w, dx: dx.view() });
+            } else {
+              emitProduct(emit, product, { a: dyView, b: w, bias: dyView, c: dx.view() }, weight);
+            }
           }
           if (dw !== undefined) {
-            const params = gemm({
+            const product: GemmShape = {
               m: count,
               n: inputs,
               k: batch,
               a: { row: 1, column: outputs },
               b: { row: inputs, column: 1 },
               cRow: inputs,
-            });
-            emit.run(contraction, params, { a: dyView, b: image, bias: dyView, c: rows(dw, rowBytes, window) });
+            };
+            emitProduct(emit, product, { a: dyView, b: image, bias: dyView, c: rows(dw, rowBytes, window) });
           }
           if (update !== undefined) {
             emit.run(

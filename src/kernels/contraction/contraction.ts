@@ -15,7 +15,7 @@
  * (../conv2d, ../gemm): an implicit GEMM in which no column matrix and no padded copy is ever made. The sums over u and
  * v are outside, that over r inside, so that the window's bounds are computed once for R multiply-adds a lane.
  *
- * Windows of the adapter's binding limit run one after another with `accumulate` 1.
+ * A ReLU that follows is applied to what is written. Windows of the adapter's binding limit run one after another with `accumulate` 1.
  *
  * Variants
  * - plain: one thread an output, the sum as above.
@@ -30,6 +30,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { range } from '../rasteriser.ts';
+import { ACTIVATION } from '../relu/relu.ts';
 
 const params = {
   groups: 'u32',
@@ -67,6 +68,8 @@ const params = {
   /** 0 none, 1 bias[g rows + m], 2 bias[q] */
   bias_mode: 'u32',
   accumulate: 'u32',
+  /** 1: C = max(the sum with its bias, 0); not with accumulate */
+  relu: 'u32',
 } as const;
 
 export type ContractionParams = Params<typeof params>;
@@ -100,7 +103,7 @@ fn bias_of(g: u32, m: u32, item: u32) -> f32 {
     default: { return 0.0; }
   }
 }
-`;
+${ACTIVATION}`;
 
 const plain = perElement<typeof params>(
   (p) => p.groups * p.rows * p.columns,
@@ -129,7 +132,7 @@ const plain = perElement<typeof params>(
     }
   }
   let place = p.c_base + g * p.c_group + m * p.c_row + at.item * p.c_item + at.rest;
-  if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = sum + bias_of(g, m, at.item); }`,
+  if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum + bias_of(g, m, at.item)); }`,
   COLUMN,
 );
 
@@ -188,7 +191,7 @@ function storeTile(rows: number, columns: number, first: string, step: number): 
     for (var i = 0u; i < row_count; i++) {
       let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
       if (p.accumulate == 1u) { c[place + i * p.c_row] += sum; }
-      else { c[place + i * p.c_row] = sum + bias_of(g, m_0 + i, at.item); }
+      else { c[place + i * p.c_row] = activated(sum + bias_of(g, m_0 + i, at.item)); }
     }
   }`;
 }

@@ -54,6 +54,7 @@ export function conv2dForward(shape: Conv2dShape, hasBias: boolean): Contraction
     c_item: filters * outHeight * outWidth,
     bias_mode: hasBias ? 1 : 0,
     accumulate: 0,
+    relu: 0,
   };
 }
 
@@ -96,6 +97,7 @@ export function conv2dInputGradient(shape: Conv2dShape): ContractionParams {
     c_item: channels * height * width,
     bias_mode: 0,
     accumulate: 0,
+    relu: 0,
   };
 }
 
@@ -138,5 +140,6 @@ export function conv2dFilterGradient(shape: Conv2dShape, accumulate: boolean): C
     c_item: taps,
     bias_mode: 0,
     accumulate: accumulate ? 1 : 0,
+    relu: 0,
   };
 }

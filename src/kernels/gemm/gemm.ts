@@ -23,10 +23,22 @@ export interface GemmShape {
   readonly bias?: boolean;
   /** C += instead of C = */
   readonly accumulate?: boolean;
+  /** C = max(A B + bias, 0); not with accumulate */
+  readonly relu?: boolean;
 }
 
 /** C = A B (+ bias) with any strides: all transposes are one kernel. */
-export function gemm({ m, n, k, a, b, cRow, bias = false, accumulate = false }: GemmShape): ContractionParams {
+export function gemm({
+  m,
+  n,
+  k,
+  a,
+  b,
+  cRow,
+  bias = false,
+  accumulate = false,
+  relu = false,
+}: GemmShape): ContractionParams {
   return {
     ...noWindow,
     groups: 1,
@@ -44,5 +56,6 @@ export function gemm({ m, n, k, a, b, cRow, bias = false, accumulate = false }: 
     c_item: 1,
     bias_mode: bias ? 2 : 0,
     accumulate: accumulate ? 1 : 0,
+    relu: relu ? 1 : 0,
   };
 }

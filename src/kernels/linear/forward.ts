@@ -10,6 +10,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
+import { ACTIVATION } from '../relu/relu.ts';
 import { broadcastOverItems } from './shape.ts';
 
 const params = {
@@ -18,6 +19,8 @@ const params = {
   outputs: 'u32',
   y_row: 'u32',
   has_bias: 'u32',
+  /** 1: y = max(the sum with its bias, 0) */
+  relu: 'u32',
 } as const;
 
 type P = Params<typeof params>;
@@ -31,6 +34,7 @@ const broadcast: Variant<typeof params> = {
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) * (p.inputs / 4) * ((items / lanes + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
   text: ({ lanes, items }) => ({
+    declarations: ACTIVATION,
     main: /* wgsl */ `
   let tiles = (p.outputs + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
   let n_0 = (workgroup / tiles) * ${items}u;
@@ -75,7 +79,7 @@ ${range(items)
     if (o >= p.outputs) { break; }
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + o]; }
-    for (var n = 0u; n < count; n++) { y[p.y_base + (n_0 + n) * p.y_row + o] = sums[n][j] + offset; }
+    for (var n = 0u; n < count; n++) { y[p.y_base + (n_0 + n) * p.y_row + o] = activated(sums[n][j] + offset); }
   }`,
   }),
 };
@@ -104,7 +108,8 @@ export const linearForward = defineKernel({
   let length = p.inputs / 4u;
   var sum = 0.0;
   for (var i = 0u; i < length; i++) { sum += dot(x[p.x_base + n * length + i], w[p.w_base + o * length + i]); }
-  y[p.y_base + n * p.y_row + o] = sum + select(0.0, bias[p.bias_base + o], p.has_bias == 1u);`,
+  y[p.y_base + n * p.y_row + o] = activated(sum + select(0.0, bias[p.bias_base + o], p.has_bias == 1u));`,
+        ACTIVATION,
       ),
       estimate: (p) => p.batch * p.outputs * (p.inputs / 4) * 80,
     },

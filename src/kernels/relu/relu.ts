@@ -6,6 +6,14 @@
  */
 import { defineKernel, elementwise } from '../kernel.ts';
 
+/**
+ * For kernels that apply the ReLU that follows them to what they write, where their parameter `relu` is 1: one pass over
+ * the activations less, and one copy of them.
+ */
+export const ACTIVATION = /* wgsl */ `
+fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == 1u && value < 0.0); }
+`;
+
 export const reluForward = defineKernel({
   name: 'relu/forward',
   params: { count: 'u32' },

@@ -1,5 +1,5 @@
 /**
- * Convolution from a padded image and packed weights (./pad.ts, ./pack.ts), for adapters on which a load costs as much as
+ * Convolution from a padded image and packed weights (./pad.ts, ../../panels/pack.ts), for adapters on which a load costs as much as
  * tens of multiply-adds (software rasterisers):
  *
  *   y[n, g, m, oy, ox] = bias[g, m] + sum over c, ky, kx of  w[g, m, c, ky, kx] * x[n, g, c, oy s_y + ky, ox s_x + kx]
@@ -14,6 +14,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LANES, LOAD, range } from '../../rasteriser.ts';
+import { ACTIVATION } from '../../relu/relu.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
@@ -36,6 +37,8 @@ const params = {
   strip: 'u32',
   /** 1: bias[g rows + m] is added */
   has_bias: 'u32',
+  /** 1: y = max(the sum with its bias, 0) */
+  relu: 'u32',
 } as const;
 
 export type StripParams = Params<typeof params>;
@@ -65,7 +68,8 @@ const plain = perElement<typeof params>(
       }
     }
   }
-  y[p.y_base + index] = sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u);`,
+  y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
+  ACTIVATION,
 );
 
 /** Tiles of filters and strips of columns with a text; 256 sums a lane: more make a text that leaves the instruction cache. */
@@ -138,6 +142,7 @@ const strips: Variant<typeof params> = {
     const { whole, left } = chunksOf(window);
     const quads = strip / 4;
     return {
+      declarations: ACTIVATION,
       main: /* wgsl */ `
   let per_line = (p.width + ${strip - 1}u) / ${strip}u;
   let total = p.items * p.lines * per_line;
@@ -197,7 +202,7 @@ ${step(lanes, tile, strip, stride, left)}`
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + g * p.rows + m_0 + m]; }
     for (var j = 0u; j < columns; j++) {
-      y[start + m * plane + j] = sums[m * ${quads}u + (j >> 2u)][j & 3u] + offset;
+      y[start + m * plane + j] = activated(sums[m * ${quads}u + (j >> 2u)][j & 3u] + offset);
     }
   }`,
     };

@@ -8,11 +8,11 @@
  * Images and panels belong to the caller; they live from the kernel that writes them to the one that reads them.
  */
 import type { Capabilities } from '../../kernel.ts';
+import { type PackParams, packedSize } from '../../panels/pack.ts';
 import { LANES } from '../../rasteriser.ts';
 import { type Conv2dShape, conv2dOutput } from '../shape.ts';
 import { STRIP, type StripFilterParams } from './filter-gradient.ts';
 import { STRIP_SHAPES, type StripParams, stripTime } from './forward.ts';
-import { type PackParams, packedSize } from './pack.ts';
 import type { PadParams } from './pad.ts';
 import { WINDOWS } from './text.ts';
 
@@ -77,8 +77,12 @@ const lineOf = (columns: number, stride: number, window: number) => Math.ceil(((
 const padded = (params: PadParams): Padded => ({ params, bytes: 16 * params.items * params.out_height * params.line });
 const upTo = (count: number, multiple: number) => Math.ceil(count / multiple) * multiple;
 
-/** y = x * w. */
-export function planForward(capabilities: Capabilities, shape: Conv2dShape, hasBias: boolean): StripPlan {
+/** y = x * w, with a bias and the ReLU that follows where asked for. */
+export function planForward(
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  { hasBias, relu }: { readonly hasBias: boolean; readonly relu: boolean },
+): StripPlan {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const perGroup = channels / groups;
@@ -94,7 +98,7 @@ export function planForward(capabilities: Capabilities, shape: Conv2dShape, hasB
       column: taps,
       flip: 0,
     },
-    { items: batch, groups, kernel, strides, lines, columns, hasBias },
+    { items: batch, groups, kernel, strides, lines, columns, hasBias, relu },
   );
 }
 
@@ -124,14 +128,14 @@ export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape
       column: perGroup * taps,
       flip: 1,
     },
-    { items: batch, groups, kernel, strides: [1, 1], lines: height, columns: width, hasBias: false },
+    { items: batch, groups, kernel, strides: [1, 1], lines: height, columns: width, hasBias: false, relu: false },
   );
 }
 
 function plan(
   capabilities: Capabilities,
   image: Pick<PadParams, 'items' | 'height' | 'width' | 'top' | 'left'>,
-  weight: Omit<PackParams, 'groups' | 'taps' | 'tile'>,
+  weight: Omit<PackParams, 'groups' | 'taps' | 'tile' | 'depth'>,
   output: {
     items: number;
     groups: number;
@@ -140,9 +144,10 @@ function plan(
     lines: number;
     columns: number;
     hasBias: boolean;
+    relu: boolean;
   },
 ): StripPlan {
-  const { items, groups, kernel, strides, lines, columns, hasBias } = output;
+  const { items, groups, kernel, strides, lines, columns, hasBias, relu } = output;
   const out_height = (lines - 1) * strides[0] + kernel[0];
   const candidates = STRIP_SHAPES.map(({ tile, strip }): StripParams => {
     const line = lineOf(upTo(columns, strip), strides[1], kernel[1]);
@@ -162,11 +167,12 @@ function plan(
       tile,
       strip,
       has_bias: hasBias ? 1 : 0,
+      relu: relu ? 1 : 0,
     };
   });
   const time = (candidate: StripParams) => stripTime(candidate, capabilities.subgroupWidth);
   const run = candidates.reduce((best, candidate) => (time(candidate) < time(best) ? candidate : best));
-  const pack: PackParams = { ...weight, groups, taps: kernel[0] * kernel[1], tile: run.tile };
+  const pack: PackParams = { ...weight, depth: weight.inner, groups, taps: kernel[0] * kernel[1], tile: run.tile };
   return {
     pad: padded({ ...image, out_height, line: run.x_line }),
     pack: { params: pack, bytes: 4 * packedSize(pack) },

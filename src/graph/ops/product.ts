@@ -1,0 +1,43 @@
+/**
+ * One matrix product as dispatches: of packed operands where that pays, else the contraction on the operands as they lie.
+ */
+import { Storage, type View } from '../../gpu/storage.ts';
+import { contraction } from '../../kernels/contraction/contraction.ts';
+import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
+import { panelProduct } from '../../kernels/gemm/panels.ts';
+import { planPanels } from '../../kernels/gemm/plan.ts';
+import { packPanels } from '../../kernels/panels/pack.ts';
+import type { ForwardEmitter } from '../operation.ts';
+import type { Tensor } from '../tensor.ts';
+
+export interface ProductViews {
+  readonly a: View;
+  readonly b: View;
+  /** any readable view where there is no bias */
+  readonly bias: View;
+  readonly c: View;
+}
+
+/**
+ * C (+)= A B + bias, with the strides of `shape`.
+ * @param weight the tensor that B is a part of, where it is a weight: its panels may last longer than one run
+ */
+export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: ProductViews, weight?: Tensor): void {
+  const plan = planPanels(emit.gpu, shape);
+  if (plan === undefined) {
+    emit.run(contraction, gemm(shape), { ...views });
+    return;
+  }
+  const a = new Storage(`${emit.output.name} packed`, plan.a.bytes).view();
+  emit.run(packPanels, plan.a.params, { w: views.a, panels: a });
+  const packB = (run: ForwardEmitter['run'], panels: View) => run(packPanels, plan.b.params, { w: views.b, panels });
+  let b: View;
+  if (weight === undefined) {
+    b = new Storage(`${emit.output.name} packed`, plan.b.bytes).view();
+    packB(emit.run, b);
+  } else {
+    const { row } = plan.b.params;
+    b = emit.prepared(weight, `panels by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
+  }
+  emit.run(panelProduct, plan.run, { a, b, bias: views.bias, c: views.c });
+}

@@ -1,0 +1,73 @@
+/** Fully connected layers large enough that their products are worked on in panels, on the adapters where that pays. */
+import { expect, it } from 'vitest';
+import { compile } from '../../src/graph/compile.ts';
+import { linear } from '../../src/graph/ops/linear.ts';
+import { input, Parameter } from '../../src/graph/tensor.ts';
+import { planPanels } from '../../src/kernels/gemm/plan.ts';
+import { Random } from '../../src/random.ts';
+import { expectClose } from '../support/compare.ts';
+import { testSeed, useGpu } from '../support/gpu.ts';
+
+const random = new Random(testSeed);
+const normals = (count: number) => Float32Array.from({ length: count }, () => random.normal());
+
+/** c[i, j] = sum over k of a(i, k) b(k, j), in double precision */
+const product = (
+  rows: number,
+  columns: number,
+  inner: number,
+  a: (i: number, k: number) => number,
+  b: (k: number, j: number) => number,
+) =>
+  Float64Array.from({ length: rows * columns }, (_, at) => {
+    let sum = 0;
+    for (let k = 0; k < inner; k++) sum += a(Math.floor(at / columns), k) * b(k, at % columns);
+    return sum;
+  });
+
+const [N, IN, OUT] = [211, 205, 237];
+
+const open = useGpu();
+
+it('forward and both gradients of a layer [211, 205] -> 237', async () => {
+  const gpu = open();
+  const shape = { m: N, n: OUT, k: IN, a: { row: IN, column: 1 }, b: { row: 1, column: IN }, cRow: OUT };
+  if (gpu.kind !== 'hardware') expect(planPanels(gpu, shape)).toBeDefined();
+  const x = input('x', [N, IN]);
+  const weight = new Parameter('weight', [OUT, IN], normals(OUT * IN));
+  const bias = new Parameter('bias', [OUT], normals(OUT));
+  const v = input('v', [N, OUT]);
+  const y = linear(x, weight, bias);
+  const graph = await compile(gpu, { loss: y, upstream: v, outputs: [y], gradients: [x, weight, bias] });
+  const [xs, vs] = [normals(x.size), normals(v.size)];
+  graph.write(x, xs);
+  graph.write(v, vs);
+  const [found] = await graph.run([y]);
+  const [w, b] = [await weight.read(gpu), await bias.read(gpu)];
+  const tolerance = { absolute: 1e-3, relative: 1e-4 };
+  const forward = product(
+    N,
+    OUT,
+    IN,
+    (n, i) => xs[n * IN + i],
+    (i, o) => w[o * IN + i],
+  ).map((value, at) => value + b[at % OUT]);
+  expectClose(new Float32Array(found), forward, tolerance);
+  const dx = product(
+    N,
+    IN,
+    OUT,
+    (n, o) => vs[n * OUT + o],
+    (o, i) => w[o * IN + i],
+  );
+  expectClose(await graph.readGradient(x), dx, tolerance);
+  const dw = product(
+    OUT,
+    IN,
+    N,
+    (o, n) => vs[n * OUT + o],
+    (n, i) => xs[n * IN + i],
+  );
+  expectClose(await graph.readGradient(weight), dw, tolerance);
+  graph.destroy();
+});
