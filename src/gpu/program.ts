@@ -33,10 +33,14 @@ export function splitOffset(offset: number, alignment: number): { aligned: numbe
 }
 
 /** workgroup index = x + y * (number in x): the only place where a long row is folded. */
-export function foldWorkgroups(count: number, limit: number): [number, number] {
+export function foldWorkgroups(count: number, limit: number, label = 'a dispatch'): [number, number] {
   if (count <= limit) return [count, 1];
   const rows = Math.ceil(count / limit);
-  if (rows > limit) throw new FrostlineError(`A dispatch of ${count} workgroups passes ${limit} x ${limit}.`);
+  if (rows > limit) {
+    throw new FrostlineError(
+      `${label}: ${count} workgroups pass the adapter's ${limit} x ${limit}. Use a smaller batch or smaller images.`,
+    );
+  }
   return [Math.ceil(count / rows), rows];
 }
 
@@ -144,6 +148,6 @@ function bind(
       layout,
       entries: resources.map((resource, binding) => ({ binding, resource })),
     }),
-    workgroups: foldWorkgroups(dispatch.workgroups, gpu.limits.maxWorkgroups),
+    workgroups: foldWorkgroups(dispatch.workgroups, gpu.limits.maxWorkgroups, dispatch.label),
   };
 }

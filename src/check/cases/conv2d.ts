@@ -41,9 +41,11 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
     const dilations = pair(choose, 1, 3);
     // The image is at least what the kernel spans, so that something is left of it.
     const [height, width] = kernel.map((size, i) => dilations[i] * (size - 1) + choose(1, 6));
+    const batch = choose(0, 5) === 5 ? choose(5, 17) : choose(1, 4);
+    const channels = groups * choose(1, 5);
     const shape = {
-      batch: choose(0, 5) === 5 ? choose(5, 17) : choose(1, 4),
-      channels: groups * choose(1, 5),
+      batch,
+      channels,
       height,
       width,
       filters: groups * (choose(0, 5) === 5 ? choose(8, 23) : choose(1, 7)),
@@ -54,7 +56,9 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
       groups,
     };
     const [outHeight, outWidth] = conv2dOutput(shape);
-    const image = Math.max(shape.channels * height * width, shape.filters * outHeight * outWidth);
+    const plane = Math.max(height * width, outHeight * outWidth);
+    // The narrowest tile has 16 columns, and more rows than there may be channels in a group.
+    const image = Math.max(channels * height * width, shape.filters * outHeight * outWidth, 4 * groups * plane);
     return { ...shape, batch: fittingBatch(shape.batch, image) };
   },
   cases(shape, kind, random): KernelCase[] {
