@@ -12,6 +12,7 @@ import { correctCountFamily, logSoftmaxFamily, softmaxFamily, softmaxLossFamily 
 import { stripsFamily } from './cases/strips.ts';
 import { binaryFamily, padFamily, transposeFamily } from './cases/tensors.ts';
 import { dropoutFamily, sgdmFamily } from './cases/training.ts';
+import { winogradFamily } from './cases/winograd.ts';
 
 export const kernelFamilies: readonly KernelFamily[] = [
   conv2dFamily,
@@ -38,4 +39,5 @@ export const kernelFamilies: readonly KernelFamily[] = [
   softmaxLossFamily,
   stripsFamily,
   transposeFamily,
+  winogradFamily,
 ];

@@ -11,10 +11,15 @@ import { contraction } from './contraction/contraction.ts';
 import { conv2dStripsFilterGradient } from './conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from './conv2d/strips/forward.ts';
 import { conv2dPad } from './conv2d/strips/pad.ts';
+import { winogradFilter } from './conv2d/winograd/filter.ts';
+import { winogradFilterGradient } from './conv2d/winograd/filter-gradient.ts';
+import { winogradGradient } from './conv2d/winograd/gradient.ts';
+import { winogradImage } from './conv2d/winograd/image.ts';
+import { winogradOutput } from './conv2d/winograd/output.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
 import { fillConstant } from './fill/fill.ts';
-import { panelProduct } from './gemm/panels.ts';
+import { panelBatch, panelProduct } from './gemm/panels.ts';
 import type { Kernel } from './kernel.ts';
 import { linearForward } from './linear/forward.ts';
 import { linearInputGradient } from './linear/input-gradient.ts';
@@ -67,6 +72,7 @@ const kernels: readonly Kernel[] = [
   padBackward,
   packPanels,
   padForward,
+  panelBatch,
   panelProduct,
   predict,
   reluBackward,
@@ -81,6 +87,11 @@ const kernels: readonly Kernel[] = [
   softmaxLossForward,
   softmaxLossMean,
   transposeForward,
+  winogradFilter,
+  winogradFilterGradient,
+  winogradGradient,
+  winogradImage,
+  winogradOutput,
 ];
 
 export const allKernels: ReadonlyMap<string, Kernel> = new Map(kernels.map((kernel) => [kernel.name, kernel]));

@@ -104,6 +104,8 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
   best(capabilities: Capabilities, params: Params<P>): Choice;
   /** The choice with the least estimate. */
   estimated(capabilities: Capabilities, params: Params<P>): Choice;
+  /** That estimate: comparable among kernels whose variants count in the same unit. */
+  time(capabilities: Capabilities, params: Params<P>): number;
   /**
    * What tuning results are kept by: the integers among the parameters. Those of type f32 scale values, and change
    * neither loops nor addresses.
@@ -177,7 +179,7 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return allowed ?? estimated(capabilities, params);
   }
 
-  function estimated(capabilities: Capabilities, params: Params<P>): Choice {
+  function quickest(capabilities: Capabilities, params: Params<P>): { choice: Choice; time: number } {
     let chosen: Choice | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const choice of choices(capabilities, params)) {
@@ -188,8 +190,10 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
       }
     }
     if (chosen === undefined) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
-    return chosen;
+    return { choice: chosen, time: least };
   }
+  const estimated = (capabilities: Capabilities, params: Params<P>) => quickest(capabilities, params).choice;
+  const time = (capabilities: Capabilities, params: Params<P>) => quickest(capabilities, params).time;
 
   function pack(params: Params<P>, bases: readonly number[]): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(Math.ceil((layout.length * 4) / 16) * 16);
@@ -211,6 +215,7 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     choices,
     best,
     estimated,
+    time,
     shape,
     textHash: hashOfTexts,
     dispatch(capabilities, params, views, choice = best(capabilities, params)) {

@@ -1,6 +1,6 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
-import { panelProduct, ROWS, STEP, VECTORS } from '../../kernels/gemm/panels.ts';
+import { panelProduct, ROWS, VECTORS } from '../../kernels/gemm/panels.ts';
 import { type PackParams, packedSize, packPanels } from '../../kernels/panels/pack.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
@@ -28,7 +28,7 @@ const TRANSPOSES = ['NN', 'NT', 'TN', 'TT'] as const;
 function pack(w: Values, p: PackParams): Float32Array<ArrayBuffer> {
   const panels = new Float32Array(packedSize(p));
   for (let m = 0; m < p.rows; m++)
-    for (let k = 0; k < p.depth; k++) {
+    for (let k = 0; k < p.inner; k++) {
       panels[(Math.floor(m / p.tile) * p.inner + k) * p.tile + (m % p.tile)] = w[m * p.row + k * p.column];
     }
   return panels;
@@ -86,8 +86,7 @@ export const gemmFamily = defineFamily<Shape>({
     const description = `${transposes} m=${m} n=${n} k=${k}${accumulate ? ' accumulated' : relu ? ' relu' : ''}`;
     const flags = { accumulate: accumulate ? 1 : 0, relu: relu && !accumulate ? 1 : 0 };
 
-    const depth = Math.ceil(k / STEP) * STEP;
-    const whole = { groups: 1, inner: depth, depth: k, taps: 1, group: 0, flip: 0 };
+    const whole = { groups: 1, inner: k, taps: 1, group: 0, flip: 0 };
     const packing = (rows: number, tile: number, row: number, column: number) => ({
       ...whole,
       rows,
@@ -108,7 +107,7 @@ export const gemmFamily = defineFamily<Shape>({
           ...flags,
           rows: m,
           columns: n,
-          depth,
+          depth: k,
           tile_rows: ROWS,
           tile_columns,
           c_row: row,

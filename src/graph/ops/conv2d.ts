@@ -16,10 +16,12 @@ import {
   type StripPlan,
   stripsPay,
 } from '../../kernels/conv2d/strips/plan.ts';
+import { tilesPay } from '../../kernels/conv2d/winograd/plan.ts';
 import { packPanels } from '../../kernels/panels/pack.ts';
 import { apply, expect4d, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
+import { emitTilesFilterGradient, emitTilesForward, emitTilesInputGradient } from './winograd.ts';
 
 export interface Conv2dOptions {
   /** rows, columns. Default 1, 1 */
@@ -105,6 +107,14 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       name: 'conv2d',
       fusesRelu: true,
       forward(emit) {
+        if (tilesPay(emit.gpu, shape, 'forward')) {
+          emitTilesForward(emit, shape, weight, {
+            x: { storage: emit.value(x), bytes: imageBytes },
+            y: { storage: emit.value(emit.output), bytes: outputBytes },
+            bias: bias === undefined ? undefined : emit.value(bias).view(),
+          });
+          return;
+        }
         eachWindow(emit, (part, images, at) => {
           const w = rows(emit.value(weight), filterBytes, at);
           const image = rows(emit.value(x), imageBytes, images);
@@ -121,9 +131,19 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       },
       backward(emit) {
         const dy = emit.outputGradient;
-        const dx = emit.gradient(0);
-        const dw = emit.gradient(1);
+        let dx = emit.gradient(0);
+        let dw = emit.gradient(1);
         const db = bias === undefined ? undefined : emit.gradient(2);
+        const gradients = { storage: dy, bytes: outputBytes };
+        if (dx !== undefined && tilesPay(emit.gpu, shape, 'input gradient')) {
+          emitTilesInputGradient(emit, shape, weight, { dy: gradients, dx: { storage: dx, bytes: imageBytes } });
+          dx = undefined;
+        }
+        if (dw !== undefined && tilesPay(emit.gpu, shape, 'filter gradient')) {
+          const images = { storage: emit.value(x), bytes: imageBytes };
+          emitTilesFilterGradient(emit, shape, { x: images, dy: gradients, dw: dw.view() });
+          dw = undefined;
+        }
         eachWindow(emit, (part, images, at) => {
           const dyView = outputs(dy, images, at);
           const inStrips = at.count === filters && stripsPay(emit.gpu, part);

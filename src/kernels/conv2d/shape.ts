@@ -16,6 +16,9 @@ export interface Conv2dShape {
   readonly groups: number;
 }
 
+/** What a convolution's kernels compute: y from x and w, dx from dy and w, dw from x and dy. */
+export type Direction = 'forward' | 'input gradient' | 'filter gradient';
+
 /** Height and width of the output: floor((size + pads - dilation (kernel - 1) - 1) / stride) + 1. */
 export function conv2dOutput(shape: Conv2dShape): [number, number] {
   const { kernel, strides, pads, dilations } = shape;

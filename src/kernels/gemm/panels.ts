@@ -1,71 +1,83 @@
 /**
- * The matrix product of packed operands (../panels/pack.ts), for rasterisers in software and large matrices:
+ * Matrix products of packed operands (../panels/pack.ts), for rasterisers in software and large matrices. One product,
  *
  *   C[m, n] (+)= bias[n] + sum over k of  A[m, k] * B[k, n]
  *
- * a: panels of `tile_rows` rows of A, b: panels of `tile_columns` columns of B, both zero from the sum's end up to
- * `depth`. C's columns are neighbours, its rows lie `c_row` elements apart.
+ * into rows that lie `c_row` elements apart, and many small ones of one shape, whose C is read by kernels of our own and
+ * may have rows of whole vectors (`c_row` vectors each), which are quicker to write:
  *
- * broadcast: a workgroup is one subgroup; each lane holds ROWS rows of VECTORS vectors of columns. STEP values of k at a
- * time, so that an accumulator is touched once for STEP products: on lavapipe each touch is a load, a blend by the mask
- * of active lanes and a store, as much as the product itself.
+ *   C[e, m, n] = sum over k of  A[e, m, k] * B[e, k, n]
+ *
+ * a: panels of `tile_rows` rows of A, b: panels of `tile_columns` columns of B; the panels of one product e follow those
+ * of the one before.
+ *
+ * broadcast: a workgroup is one subgroup; each lane holds ROWS rows of VECTORS vectors of columns, and takes one k at a
+ * time. Several would touch an accumulator once for as many products (on lavapipe a touch is a load, a blend by the mask
+ * of active lanes and a store), but their text leaves the processor's cache of decoded instructions, which costs more:
+ * of 60 GFLOP/s of plain arithmetic, one k at a time reaches 38, two 30, four 27.
  */
-import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import {
+  type Capabilities,
+  type Configuration,
+  defineKernel,
+  type Params,
+  perElement,
+  type Variant,
+} from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
 import { ACTIVATION } from '../relu/relu.ts';
 
-const params = {
+const shape = {
   rows: 'u32',
   columns: 'u32',
-  /** a multiple of STEP */
   depth: 'u32',
   tile_rows: 'u32',
   tile_columns: 'u32',
   c_row: 'u32',
+} as const;
+
+const params = {
+  ...shape,
   has_bias: 'u32',
   accumulate: 'u32',
   /** 1: C = max(the sum with its bias, 0); not with accumulate */
   relu: 'u32',
 } as const;
 
+/** `c_row` in vectors of four; columns up to there are written as the panels of B have them. */
+const batchParams = { ...shape, products: 'u32' } as const;
+
 export type PanelProductParams = Params<typeof params>;
+export type PanelBatchParams = Params<typeof batchParams>;
+type Shape = Params<typeof shape>;
 
 /** Rows and vectors of columns a lane: 256 sums, 8 KiB of the nearest cache; with more, text and sums leave it. */
 export const ROWS = 32;
 export const VECTORS = 2;
-/** Values of k whose products are added at once: more make a text that leaves the instruction cache. */
-export const STEP = 4;
 
-const tilesOf = (p: PanelProductParams) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
+const tilesOf = (p: Shape) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
 
-/** Instructions of all lanes together, in those of a vector as wide as the subgroup. */
-export const panelProductTime = (p: PanelProductParams, lanes: number) =>
+/** Instructions of all lanes together for one product, in those of a vector as wide as the subgroup. */
+export const panelProductTime = (p: Shape, lanes: number) =>
   tilesOf(p) *
-  (p.depth / STEP) *
-  (STEP * (ROWS / 4 / lanes + VECTORS) * LOAD * lanes + ROWS * VECTORS * 4 * (2 * STEP + 3));
+  (p.depth * ((ROWS / 4 / lanes + VECTORS) * LOAD * lanes + ROWS * VECTORS * 4 * 5) + ROWS * VECTORS * LOAD * lanes);
 
-const broadcast: Variant<typeof params> = {
-  name: 'broadcast',
-  subgroups: true,
-  configurations: LANES.map((lanes) => ({ lanes })),
-  workgroupSize: ({ lanes }) => lanes,
-  supports: ({ subgroupWidth }, { lanes }, p) =>
-    lanes === subgroupWidth && p.tile_rows === ROWS && p.tile_columns === 4 * VECTORS * lanes && p.depth % STEP === 0,
-  workgroups: tilesOf,
-  estimate: (p, { lanes }) => panelProductTime(p, lanes),
-  text: ({ lanes }) => {
-    const own = ROWS / 4 / lanes;
-    const width = VECTORS * lanes;
-    const steps = range(STEP);
-    return {
-      declarations: ACTIVATION,
-      main: /* wgsl */ `
-  let blocks = (p.rows + ${ROWS - 1}u) / ${ROWS}u;
-  let m_block = workgroup % blocks;
-  let n_block = workgroup / blocks;
-  if (n_block * ${4 * width}u >= p.columns) { return; }
-  let a_0 = p.a_base + m_block * p.depth * ${ROWS / 4}u + lane;
-  let b_0 = p.b_base + n_block * p.depth * ${width}u + lane;
+const serves = ({ subgroupWidth }: Capabilities, { lanes }: Configuration, p: Shape) =>
+  lanes === subgroupWidth && p.tile_rows === ROWS && p.tile_columns === 4 * VECTORS * lanes;
+
+/** The sums of the tile m_block, n_block of product e, in c0_0, c0_1 ..: row, vector of columns. */
+function sumTile(lanes: number): string {
+  const own = ROWS / 4 / lanes;
+  const width = VECTORS * lanes;
+  return /* wgsl */ `
+  let m_blocks = (p.rows + ${ROWS - 1}u) / ${ROWS}u;
+  let n_blocks = (p.columns + ${4 * width - 1}u) / ${4 * width}u;
+  let m_block = workgroup % m_blocks;
+  let n_block = (workgroup / m_blocks) % n_blocks;
+  let e = workgroup / (m_blocks * n_blocks);
+  if (e >= PRODUCTS) { return; }
+  let a_0 = p.a_base + (e * m_blocks + m_block) * p.depth * ${ROWS / 4}u + lane;
+  let b_0 = p.b_base + (e * n_blocks + n_block) * p.depth * ${width}u + lane;
 ${range(ROWS)
   .map(
     (m) =>
@@ -74,23 +86,20 @@ ${range(ROWS)
         .join(' ')}`,
   )
   .join('\n')}
-  for (var k = 0u; k < p.depth; k += ${STEP}u) {
+  for (var k = 0u; k < p.depth; k++) {
     let a_k = a_0 + k * ${ROWS / 4}u;
     let b_k = b_0 + k * ${width}u;
-${steps
-  .flatMap((t) => [
-    ...range(VECTORS).map((j) => `    let b${t}_${j} = b[b_k + ${t * width + j * lanes}u];`),
-    ...range(own).map((i) => `    let a${t}_${i} = a[a_k + ${(t * ROWS) / 4 + i * lanes}u];`),
-  ])
+${range(VECTORS)
+  .map((j) => `    let b${j} = b[b_k + ${j * lanes}u];`)
+  .join('\n')}
+${range(own)
+  .map((i) => `    let a${i} = a[a_k + ${i * lanes}u];`)
   .join('\n')}
 ${range(ROWS)
   .map((m) => {
     const vector = m >> 2;
-    const values = steps.map(
-      (t) => `let x${t} = subgroupBroadcast(a${t}_${Math.floor(vector / lanes)}[${m & 3}], ${vector % lanes}u);`,
-    );
-    const sums = range(VECTORS).map((j) => `c${m}_${j} += ${steps.map((t) => `x${t} * b${t}_${j}`).join(' + ')};`);
-    return `    { ${values.join(' ')} ${sums.join(' ')} }`;
+    const sums = range(VECTORS).map((j) => `c${m}_${j} += x * b${j};`);
+    return `    { let x = subgroupBroadcast(a${Math.floor(vector / lanes)}[${m & 3}], ${vector % lanes}u); ${sums.join(' ')} }`;
   })
   .join('\n')}
   }
@@ -99,9 +108,22 @@ ${range(ROWS)
     .flatMap((m) => range(VECTORS).map((j) => `c${m}_${j}`))
     .join(', ')});
   let m_0 = m_block * ${ROWS}u;
-  let count = min(${ROWS}u, p.rows - m_0);
+  let count = min(${ROWS}u, p.rows - m_0);`;
+}
+
+const broadcast: Variant<typeof params> = {
+  name: 'broadcast',
+  subgroups: true,
+  configurations: LANES.map((lanes) => ({ lanes })),
+  workgroupSize: ({ lanes }) => lanes,
+  supports: serves,
+  workgroups: tilesOf,
+  estimate: (p, { lanes }) => panelProductTime(p, lanes),
+  text: ({ lanes }) => ({
+    declarations: ACTIVATION,
+    main: /* wgsl */ `${sumTile(lanes).replace('PRODUCTS', '1u')}
   for (var j = 0u; j < ${4 * VECTORS}u; j++) {
-    let n = n_block * ${4 * width}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
+    let n = n_block * ${4 * VECTORS * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
     if (n >= p.columns) { break; }
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + n]; }
@@ -111,19 +133,32 @@ ${range(ROWS)
       if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }
     }
   }`,
-    };
-  },
+  }),
 };
+
+/** One value of a panel: row or column i of `tile`, inner index k. */
+const ELEMENT = /* wgsl */ `
+fn panel_at(i: u32, tile: u32, e: u32, blocks: u32, k: u32) -> u32 {
+  return ((e * blocks + i / tile) * p.depth + k) * tile + i % tile;
+}
+fn sum_of(e: u32, m: u32, n: u32) -> f32 {
+  let m_blocks = (p.rows + p.tile_rows - 1u) / p.tile_rows;
+  let n_blocks = (p.columns + p.tile_columns - 1u) / p.tile_columns;
+  var sum = 0.0;
+  for (var k = 0u; k < p.depth; k++) {
+    let a_at = panel_at(m, p.tile_rows, e, m_blocks, k);
+    let b_at = panel_at(n, p.tile_columns, e, n_blocks, k);
+    sum += a[p.a_base + a_at / 4u][a_at % 4u] * b[p.b_base + b_at / 4u][b_at % 4u];
+  }
+  return sum;
+}`;
+
+const operands = { a: { access: 'read', type: 'vec4f' }, b: { access: 'read', type: 'vec4f' } } as const;
 
 export const panelProduct = defineKernel({
   name: 'gemm/panels',
   params,
-  bindings: {
-    a: { access: 'read', type: 'vec4f' },
-    b: { access: 'read', type: 'vec4f' },
-    bias: { access: 'read' },
-    c: { access: 'write' },
-  },
+  bindings: { ...operands, bias: { access: 'read' }, c: { access: 'write' } },
   cost: (p) => ({
     flops: 2 * p.rows * p.columns * p.depth,
     bytes: 4 * (p.depth * (p.rows + p.columns) + p.rows * p.columns * (1 + p.accumulate)),
@@ -136,21 +171,63 @@ export const panelProduct = defineKernel({
         /* wgsl */ `
   let n = index % p.columns;
   let m = index / p.columns;
-  let a_0 = (m / p.tile_rows) * p.depth * p.tile_rows + m % p.tile_rows;
-  let b_0 = (n / p.tile_columns) * p.depth * p.tile_columns + n % p.tile_columns;
-  var sum = 0.0;
-  for (var k = 0u; k < p.depth; k++) {
-    let a_at = a_0 + k * p.tile_rows;
-    let b_at = b_0 + k * p.tile_columns;
-    sum += a[p.a_base + a_at / 4u][a_at % 4u] * b[p.b_base + b_at / 4u][b_at % 4u];
-  }
+  var sum = sum_of(0u, m, n);
   let place = p.c_base + m * p.c_row + n;
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
   if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }`,
-        ACTIVATION,
+        ELEMENT + ACTIVATION,
       ),
       estimate: (p) => p.rows * p.columns * p.depth * 60,
     },
     broadcast,
+  ],
+});
+
+const vectorsOf = (p: PanelBatchParams) => p.products * p.rows * p.c_row;
+
+const batchBroadcast: Variant<typeof batchParams> = {
+  name: 'broadcast',
+  subgroups: true,
+  configurations: LANES.map((lanes) => ({ lanes })),
+  workgroupSize: ({ lanes }) => lanes,
+  supports: serves,
+  workgroups: (p) => p.products * tilesOf(p),
+  estimate: (p, { lanes }) => p.products * panelProductTime(p, lanes),
+  text: ({ lanes }) => ({
+    main: /* wgsl */ `${sumTile(lanes).replace('PRODUCTS', 'p.products')}
+  for (var j = 0u; j < ${VECTORS}u; j++) {
+    let n = (n_block * ${VECTORS}u + j) * ${lanes}u + lane;
+    if (n >= p.c_row) { break; }
+    let place = p.c_base + (e * p.rows + m_0) * p.c_row + n;
+    for (var m = 0u; m < count; m++) { c[place + m * p.c_row] = sums[m * ${VECTORS}u + j]; }
+  }`,
+  }),
+};
+
+export const panelBatch = defineKernel({
+  name: 'gemm/panel-batch',
+  params: batchParams,
+  bindings: { ...operands, c: { access: 'write', type: 'vec4f' } },
+  cost: (p) => ({
+    flops: 2 * p.products * p.rows * p.columns * p.depth,
+    bytes: 4 * p.products * (p.depth * (p.rows + p.columns) + p.rows * p.columns),
+  }),
+  variants: [
+    {
+      ...perElement<typeof batchParams>(
+        vectorsOf,
+        'p.products * p.rows * p.c_row',
+        /* wgsl */ `
+  let n = (index % p.c_row) * 4u;
+  let row = index / p.c_row;
+  let e = row / p.rows;
+  var four = vec4f();
+  for (var i = 0u; i < 4u; i++) { four[i] = sum_of(e, row - e * p.rows, n + i); }
+  c[p.c_base + index] = four;`,
+        ELEMENT,
+      ),
+      estimate: (p) => vectorsOf(p) * p.depth * 240,
+    },
+    batchBroadcast,
   ],
 });

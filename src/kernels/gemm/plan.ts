@@ -6,7 +6,7 @@ import type { Capabilities } from '../kernel.ts';
 import { type PackParams, packedSize } from '../panels/pack.ts';
 import { LANES } from '../rasteriser.ts';
 import type { GemmShape } from './gemm.ts';
-import { type PanelProductParams, ROWS, STEP, VECTORS } from './panels.ts';
+import { type PanelProductParams, ROWS, VECTORS } from './panels.ts';
 
 export interface PanelPlan {
   readonly a: { readonly params: PackParams; readonly bytes: number };
@@ -25,9 +25,8 @@ export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelP
   const { kind, subgroupWidth, limits } = capabilities;
   const { m, n, k, a, b, cRow, bias = false, accumulate = false, relu = false } = shape;
   if (kind === 'hardware' || !LANES.includes(subgroupWidth) || (m * n) / (m + n) < LEAST_REUSE) return undefined;
-  const depth = Math.ceil(k / STEP) * STEP;
   const panels = (rows: number, tile: number, row: number, column: number) => {
-    const params = { groups: 1, rows, inner: depth, depth: k, taps: 1, tile, group: 0, row, column, flip: 0 };
+    const params = { groups: 1, rows, inner: k, taps: 1, tile, group: 0, row, column, flip: 0 };
     return { params, bytes: 4 * packedSize(params) };
   };
   const plan: PanelPlan = {
@@ -36,7 +35,7 @@ export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelP
     run: {
       rows: m,
       columns: n,
-      depth,
+      depth: k,
       tile_rows: ROWS,
       tile_columns: 4 * VECTORS * subgroupWidth,
       c_row: cRow,

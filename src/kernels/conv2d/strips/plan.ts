@@ -10,9 +10,9 @@
 import type { Capabilities } from '../../kernel.ts';
 import { type PackParams, packedSize } from '../../panels/pack.ts';
 import { LANES } from '../../rasteriser.ts';
-import { type Conv2dShape, conv2dOutput } from '../shape.ts';
-import { STRIP, type StripFilterParams } from './filter-gradient.ts';
-import { STRIP_SHAPES, type StripParams, stripTime } from './forward.ts';
+import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
+import { conv2dStripsFilterGradient, STRIP, type StripFilterParams } from './filter-gradient.ts';
+import { conv2dStrips, STRIP_SHAPES, type StripParams, stripTime } from './forward.ts';
 import type { PadParams } from './pad.ts';
 import { WINDOWS } from './text.ts';
 
@@ -55,6 +55,18 @@ export function stripsPay(capabilities: Capabilities, shape: Conv2dShape): boole
     shape.batch * height * width >= LEAST_COLUMNS &&
     bytes <= limits.maxBinding - limits.offsetAlignment
   );
+}
+
+/** Instructions of all lanes together; infinite where strips do not serve a direction. */
+export function stripsTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+  if (direction === 'filter gradient') {
+    return conv2dStripsFilterGradient.time(capabilities, planFilterGradient(shape, false).run);
+  }
+  if (direction === 'forward') {
+    return conv2dStrips.time(capabilities, planForward(capabilities, shape, { hasBias: true, relu: false }).run);
+  }
+  if (shape.strides.some((stride) => stride !== 1)) return Number.POSITIVE_INFINITY;
+  return conv2dStrips.time(capabilities, planInputGradient(capabilities, shape).run);
 }
 
 /** The most bytes that one padded image or gradient takes in any of the three directions. */
@@ -135,7 +147,7 @@ export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape
 function plan(
   capabilities: Capabilities,
   image: Pick<PadParams, 'items' | 'height' | 'width' | 'top' | 'left'>,
-  weight: Omit<PackParams, 'groups' | 'taps' | 'tile' | 'depth'>,
+  weight: Omit<PackParams, 'groups' | 'taps' | 'tile'>,
   output: {
     items: number;
     groups: number;
@@ -172,7 +184,7 @@ function plan(
   });
   const time = (candidate: StripParams) => stripTime(candidate, capabilities.subgroupWidth);
   const run = candidates.reduce((best, candidate) => (time(candidate) < time(best) ? candidate : best));
-  const pack: PackParams = { ...weight, depth: weight.inner, groups, taps: kernel[0] * kernel[1], tile: run.tile };
+  const pack: PackParams = { ...weight, groups, taps: kernel[0] * kernel[1], tile: run.tile };
   return {
     pad: padded({ ...image, out_height, line: run.x_line }),
     pack: { params: pack, bytes: 4 * packedSize(pack) },

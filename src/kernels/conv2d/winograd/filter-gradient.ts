@@ -1,0 +1,94 @@
+/**
+ * Gradients of filters from transformed ones (./tile.ts), which products of matrices have summed over tiles:
+ *
+ *   dw[g, f, c] (+)= G^T s G,   s[e] = sums[e, g, f, c]
+ *
+ * tiles: one thread a filter of one channel, its 36 sums in registers.
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
+import { LOAD, range } from '../../rasteriser.ts';
+import { contract, filterMatrix, MATRICES, PLACES, SIDE, TAP_CONFIGURATIONS, transformTile } from './tile.ts';
+
+const params = {
+  /** filters of all groups, channels of one, and elements of a row of sums, at least as many */
+  filters: 'u32',
+  channels: 'u32',
+  row: 'u32',
+  kernel_height: 'u32',
+  kernel_width: 'u32',
+  accumulate: 'u32',
+} as const;
+
+export type WinogradFilterGradientParams = Params<typeof params>;
+type P = WinogradFilterGradientParams;
+
+const placeSize = (p: P) => p.filters * p.channels;
+const outputs = (p: P) => placeSize(p) * p.kernel_height * p.kernel_width;
+
+const fast: Variant<typeof params> = {
+  name: 'tiles',
+  configurations: TAP_CONFIGURATIONS,
+  workgroupSize: () => 64,
+  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
+  workgroups: (p) => Math.ceil(placeSize(p) / 64),
+  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  text: ({ height, width }) => {
+    const matrices = [filterMatrix(height), filterMatrix(width)] as const;
+    const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * SIDE + x}`);
+    return {
+      main: /* wgsl */ `
+  let size = p.filters * p.channels;
+  if (index >= size) { return; }
+  let filter_index = index / p.channels;
+  let start = p.sums_base + filter_index * p.row + index - filter_index * p.channels;
+  let size_of_place = p.filters * p.row;
+${range(PLACES)
+  .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
+  .join('\n')}
+${text}
+  let place = p.dw_base + index * ${height * width}u;
+  var values = array<f32, ${height * width}>(${names.flat().join(', ')});
+  let taps = p.kernel_height * p.kernel_width;
+  for (var t = 0u; t < taps; t++) {
+    var value = values[t];
+    if (p.accumulate == 1u) { value += dw[place + t]; }
+    dw[place + t] = value;
+  }`,
+    };
+  },
+};
+
+export const winogradFilterGradient = defineKernel({
+  name: 'conv2d/winograd-filter-gradient',
+  params,
+  bindings: { sums: { access: 'read' }, dw: { access: 'write' } },
+  cost: (p) => ({ flops: 0, bytes: 4 * (PLACES * placeSize(p) + outputs(p) * (1 + p.accumulate)) }),
+  variants: [
+    {
+      ...perElement<typeof params>(
+        outputs,
+        'p.filters * p.channels * p.kernel_height * p.kernel_width',
+        /* wgsl */ `
+  let kx = index % p.kernel_width;
+  let rest = index / p.kernel_width;
+  let ky = rest % p.kernel_height;
+  let pair = rest / p.kernel_height;
+  let start = p.sums_base + (pair / p.channels) * p.row + pair % p.channels;
+  let size = p.filters * p.row;
+  var sum = 0.0;
+  for (var e_y = 0u; e_y < 6u; e_y++) {
+    var part = 0.0;
+    for (var e_x = 0u; e_x < 6u; e_x++) {
+      part += g_(e_x, kx, p.kernel_width) * sums[start + (e_y * 6u + e_x) * size];
+    }
+    sum += g_(e_y, ky, p.kernel_height) * part;
+  }
+  if (p.accumulate == 1u) { sum += dw[p.dw_base + index]; }
+  dw[p.dw_base + index] = sum;`,
+        MATRICES,
+      ),
+      estimate: (p) => outputs(p) * PLACES * LOAD,
+    },
+    fast,
+  ],
+});

@@ -1,0 +1,127 @@
+/**
+ * Gradients of outputs, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/panels.ts):
+ *
+ *   panels[e, g, f, t] = (A dY A^T)[e],   dY[i, j] = dy[item, g, f, t_y m_y + i, t_x m_x + j], 0 outside
+ *
+ * for the 36 places e of a tile; rows are filters, the inner index runs over tiles t, each an item and a place (t_y, t_x).
+ * Rows up to whole panels are 0.
+ *
+ * tiles: one thread a tile of one filter, its 36 values in registers.
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
+import { LOAD, range } from '../../rasteriser.ts';
+import { expand, MATRICES, outputMatrix, outputsOf, PLACES, SIDE, TAP_CONFIGURATIONS, transformTile } from './tile.ts';
+
+const params = {
+  items: 'u32',
+  groups: 'u32',
+  /** filters of one group */
+  filters: 'u32',
+  kernel_height: 'u32',
+  kernel_width: 'u32',
+  /** lines and columns of dy */
+  lines: 'u32',
+  width: 'u32',
+  tiles_y: 'u32',
+  tiles_x: 'u32',
+  /** rows of a panel */
+  tile: 'u32',
+} as const;
+
+export type WinogradGradientParams = Params<typeof params>;
+type P = WinogradGradientParams;
+
+const tiles = (p: P) => p.items * p.tiles_y * p.tiles_x;
+const placeSize = (p: P) => p.groups * Math.ceil(p.filters / p.tile) * p.tile * tiles(p);
+
+export const winogradGradientSize = (p: P) => PLACES * placeSize(p);
+
+const locate = /* wgsl */ `
+fn tiles() -> u32 { return p.items * p.tiles_y * p.tiles_x; }
+fn place_size() -> u32 { return p.groups * ((p.filters + p.tile - 1u) / p.tile) * p.tile * tiles(); }
+struct Tile { inside: bool, plane: u32, y: u32, x: u32 }
+fn tile_at(place: u32) -> Tile {
+  let t = (place / p.tile) % tiles();
+  let block = place / (p.tile * tiles());
+  let blocks = (p.filters + p.tile - 1u) / p.tile;
+  let g = block / blocks;
+  let f = (block - g * blocks) * p.tile + place % p.tile;
+  let line = t / p.tiles_x;
+  let item = line / p.tiles_y;
+  let inside = f < p.filters;
+  let plane = select(0u, ((item * p.groups + g) * p.filters + f) * p.lines * p.width, inside);
+  return Tile(inside, p.dy_base + plane, (line - item * p.tiles_y) * (7u - p.kernel_height), (t - line * p.tiles_x) * (7u - p.kernel_width));
+}`;
+
+const fast: Variant<typeof params> = {
+  name: 'tiles',
+  configurations: TAP_CONFIGURATIONS,
+  workgroupSize: () => 64,
+  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
+  workgroups: (p) => Math.ceil(placeSize(p) / 64),
+  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  text: ({ height, width }) => {
+    const [rows, columns] = [outputsOf(height), outputsOf(width)];
+    const matrices = [outputMatrix(height), outputMatrix(width)] as const;
+    const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
+    return {
+      declarations: locate,
+      main: /* wgsl */ `
+  let size = place_size();
+  if (index >= size) { return; }
+  let at = tile_at(index);
+${range(rows)
+  .map(
+    (i) =>
+      `  let y${i} = at.plane + min(at.y + ${i}u, p.lines - 1u) * p.width; let in_y${i} = at.inside && at.y + ${i}u < p.lines;`,
+  )
+  .join('\n')}
+${range(columns)
+  .map((j) => `  let x${j} = min(at.x + ${j}u, p.width - 1u); let in_x${j} = at.x + ${j}u < p.width;`)
+  .join('\n')}
+${range(rows)
+  .flatMap((y) => range(columns).map((x) => `  let d${y}_${x} = select(0.0, dy[y${y} + x${x}], in_y${y} && in_x${x});`))
+  .join('\n')}
+${text}
+  let start = p.panels_base + index;
+${names.flatMap((line, y) => line.map((name, x) => `  panels[start + ${y * SIDE + x}u * size] = ${name};`)).join('\n')}`,
+    };
+  },
+};
+
+export const winogradGradient = defineKernel({
+  name: 'conv2d/winograd-gradient',
+  params,
+  bindings: { dy: { access: 'read' }, panels: { access: 'write' } },
+  cost: (p) => ({
+    flops: 0,
+    bytes: 4 * (p.items * p.groups * p.filters * p.lines * p.width + winogradGradientSize(p)),
+  }),
+  variants: [
+    {
+      ...perElement<typeof params>(
+        winogradGradientSize,
+        '36u * place_size()',
+        /* wgsl */ `
+  let m_y = 7u - p.kernel_height;
+  let m_x = 7u - p.kernel_width;
+  let size = place_size();
+  let e = index / size;
+  let at = tile_at(index - e * size);
+  var sum = 0.0;
+  for (var i = 0u; i < m_y; i++) {
+    if (!at.inside || at.y + i >= p.lines) { continue; }
+    var line = 0.0;
+    for (var j = 0u; j < m_x; j++) {
+      if (at.x + j < p.width) { line += a_(e % 6u, j, m_x) * dy[at.plane + (at.y + i) * p.width + at.x + j]; }
+    }
+    sum += a_(e / 6u, i, m_y) * line;
+  }
+  panels[p.panels_base + index] = sum;`,
+        locate + MATRICES,
+      ),
+      estimate: (p) => placeSize(p) * PLACES * 16 * LOAD,
+    },
+    fast,
+  ],
+});

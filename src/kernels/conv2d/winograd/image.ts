@@ -1,0 +1,134 @@
+/**
+ * Images, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/panels.ts):
+ *
+ *   panels[e, g, row, k] = (B d B^T)[e],   d[y, x] = x[item, g, c, t_y step_y - top + y, t_x step_x - left + x], 0 outside
+ *
+ * for the 36 places e of a tile. A tile t is an item and a place (t_y, t_x). Rows and inner index are tiles and channels
+ * (`across` = 0: the product sums over channels, as forward does) or channels and tiles (1: it sums over tiles, for the
+ * filter gradient). Rows up to whole panels are 0.
+ *
+ * tiles: one thread a tile of one channel, its 36 values in registers.
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
+import { LOAD, range } from '../../rasteriser.ts';
+import { expand, imageMatrix, MATRICES, PLACES, SIDE, transformTile } from './tile.ts';
+
+const params = {
+  items: 'u32',
+  groups: 'u32',
+  /** of one group */
+  channels: 'u32',
+  height: 'u32',
+  width: 'u32',
+  top: 'i32',
+  left: 'i32',
+  tiles_y: 'u32',
+  tiles_x: 'u32',
+  /** outputs of a tile */
+  step_y: 'u32',
+  step_x: 'u32',
+  across: 'u32',
+  /** rows of a panel */
+  tile: 'u32',
+} as const;
+
+export type WinogradImageParams = Params<typeof params>;
+type P = WinogradImageParams;
+
+const tiles = (p: P) => p.items * p.tiles_y * p.tiles_x;
+const rows = (p: P) => (p.across === 1 ? p.channels : tiles(p));
+const inner = (p: P) => (p.across === 1 ? tiles(p) : p.channels);
+/** Values of one place, all panels. */
+const placeSize = (p: P) => p.groups * Math.ceil(rows(p) / p.tile) * p.tile * inner(p);
+
+export const winogradImageSize = (p: P) => PLACES * placeSize(p);
+
+const locate = /* wgsl */ `
+fn tiles() -> u32 { return p.items * p.tiles_y * p.tiles_x; }
+fn rows() -> u32 { return select(tiles(), p.channels, p.across == 1u); }
+fn inner() -> u32 { return select(p.channels, tiles(), p.across == 1u); }
+fn place_size() -> u32 { return p.groups * ((rows() + p.tile - 1u) / p.tile) * p.tile * inner(); }
+struct Tile { inside: bool, plane: u32, y: u32, x: u32 }
+// Of the value at \`place\` of the panels: whether there is one, where its plane begins, and the tile's first line and
+// column. What lies above or left of the image wraps round to a huge number, so one comparison serves both ends.
+fn tile_at(place: u32) -> Tile {
+  let i = place % p.tile;
+  let k = (place / p.tile) % inner();
+  let block = place / (p.tile * inner());
+  let blocks = (rows() + p.tile - 1u) / p.tile;
+  let g = block / blocks;
+  let row = (block - g * blocks) * p.tile + i;
+  let t = select(row, k, p.across == 1u);
+  let c = select(k, row, p.across == 1u);
+  let line = t / p.tiles_x;
+  let item = line / p.tiles_y;
+  let inside = row < rows();
+  let plane = select(0u, ((item * p.groups + g) * p.channels + c) * p.height * p.width, inside);
+  return Tile(inside, p.x_base + plane, (line - item * p.tiles_y) * p.step_y - u32(p.top), (t - line * p.tiles_x) * p.step_x - u32(p.left));
+}`;
+
+const fast: Variant<typeof params> = {
+  name: 'tiles',
+  configurations: [{}],
+  workgroupSize: () => 64,
+  workgroups: (p) => Math.ceil(placeSize(p) / 64),
+  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  text: () => {
+    const { text, names } = transformTile(expand, [imageMatrix, imageMatrix], (y, x) => `d${y}_${x}`);
+    return {
+      declarations: locate,
+      main: /* wgsl */ `
+  let size = place_size();
+  if (index >= size) { return; }
+  let at = tile_at(index);
+${range(SIDE)
+  .map(
+    (
+      i,
+    ) => `  let y${i} = at.y + ${i}u; let line${i} = at.plane + min(y${i}, p.height - 1u) * p.width; let in_y${i} = at.inside && y${i} < p.height;
+  let x${i} = min(at.x + ${i}u, p.width - 1u); let in_x${i} = at.x + ${i}u < p.width;`,
+  )
+  .join('\n')}
+${range(SIDE)
+  .flatMap((y) => range(SIDE).map((x) => `  let d${y}_${x} = select(0.0, x[line${y} + x${x}], in_y${y} && in_x${x});`))
+  .join('\n')}
+${text}
+  let start = p.panels_base + index;
+${names.flatMap((line, y) => line.map((name, x) => `  panels[start + ${y * SIDE + x}u * size] = ${name};`)).join('\n')}`,
+    };
+  },
+};
+
+export const winogradImage = defineKernel({
+  name: 'conv2d/winograd-image',
+  params,
+  bindings: { x: { access: 'read' }, panels: { access: 'write' } },
+  cost: (p) => ({ flops: 0, bytes: 4 * (p.items * p.groups * p.channels * p.height * p.width + winogradImageSize(p)) }),
+  variants: [
+    {
+      ...perElement<typeof params>(
+        winogradImageSize,
+        '36u * place_size()',
+        /* wgsl */ `
+  let size = place_size();
+  let e = index / size;
+  let at = tile_at(index - e * size);
+  var sum = 0.0;
+  for (var i = 0u; i < 6u; i++) {
+    let y = at.y + i;
+    if (!at.inside || y >= p.height) { continue; }
+    var line = 0.0;
+    for (var j = 0u; j < 6u; j++) {
+      let x_at = at.x + j;
+      if (x_at < p.width) { line += b_(e % 6u, j) * x[at.plane + y * p.width + x_at]; }
+    }
+    sum += b_(e / 6u, i) * line;
+  }
+  panels[p.panels_base + index] = sum;`,
+        locate + MATRICES,
+      ),
+      estimate: (p) => placeSize(p) * PLACES * PLACES * LOAD,
+    },
+    fast,
+  ],
+});

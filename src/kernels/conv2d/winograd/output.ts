@@ -1,0 +1,135 @@
+/**
+ * Outputs from transformed tiles (./tile.ts), which products of matrices have summed over channels:
+ *
+ *   y[item, g, f, t_y m_y + i, t_x m_x + j] = bias[g, f] + (A^T s A)[i, j],   s[e] = sums[e, g, t, f]
+ *
+ * for the tile t of an item and a place (t_y, t_x), as far as it lies inside y.
+ *
+ * tiles: one thread a tile of one filter, its 36 sums in registers.
+ */
+import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
+import { LOAD, range } from '../../rasteriser.ts';
+import { ACTIVATION } from '../../relu/relu.ts';
+import {
+  contract,
+  MATRICES,
+  outputMatrix,
+  outputsOf,
+  PLACES,
+  SIDE,
+  TAP_CONFIGURATIONS,
+  transformTile,
+} from './tile.ts';
+
+const params = {
+  items: 'u32',
+  groups: 'u32',
+  /** filters of one group, and elements of a row of sums, at least as many */
+  filters: 'u32',
+  row: 'u32',
+  kernel_height: 'u32',
+  kernel_width: 'u32',
+  /** lines and columns of y */
+  lines: 'u32',
+  width: 'u32',
+  tiles_y: 'u32',
+  tiles_x: 'u32',
+  /** 1: bias[g filters + f] is added */
+  has_bias: 'u32',
+  /** 1: y = max(the sum with its bias, 0) */
+  relu: 'u32',
+} as const;
+
+export type WinogradOutputParams = Params<typeof params>;
+type P = WinogradOutputParams;
+
+const placeSize = (p: P) => p.items * p.groups * p.filters * p.tiles_y * p.tiles_x;
+const outputs = (p: P) => p.items * p.groups * p.filters * p.lines * p.width;
+
+const fast: Variant<typeof params> = {
+  name: 'tiles',
+  configurations: TAP_CONFIGURATIONS,
+  workgroupSize: () => 64,
+  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
+  workgroups: (p) => Math.ceil(placeSize(p) / 64),
+  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  text: ({ height, width }) => {
+    const [rows, columns] = [outputsOf(height), outputsOf(width)];
+    const matrices = [outputMatrix(height), outputMatrix(width)] as const;
+    const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * SIDE + x}`);
+    return {
+      declarations: ACTIVATION,
+      main: /* wgsl */ `
+  let tiles = p.items * p.tiles_y * p.tiles_x;
+  let size = p.groups * tiles * p.filters;
+  if (index >= size) { return; }
+  let f = index % p.filters;
+  let row = index / p.filters;
+  let g = row / tiles;
+  let t = row - g * tiles;
+  let line = t / p.tiles_x;
+  let item = line / p.tiles_y;
+  let oy = (line - item * p.tiles_y) * ${rows}u;
+  let ox = (t - line * p.tiles_x) * ${columns}u;
+  let start = p.sums_base + row * p.row + f;
+  let size_of_place = p.groups * tiles * p.row;
+${range(PLACES)
+  .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
+  .join('\n')}
+${text}
+  let filter_index = g * p.filters + f;
+  var offset = 0.0;
+  if (p.has_bias == 1u) { offset = bias[p.bias_base + filter_index]; }
+  let place = p.y_base + (item * p.groups * p.filters + filter_index) * p.lines * p.width + oy * p.width + ox;
+  var values = array<f32, ${rows * columns}>(${names.flat().join(', ')});
+  let inside_y = min(${rows}u, p.lines - oy);
+  let inside_x = min(${columns}u, p.width - ox);
+  for (var i = 0u; i < inside_y; i++) {
+    for (var j = 0u; j < inside_x; j++) {
+      y[place + i * p.width + j] = activated(values[i * ${columns}u + j] + offset);
+    }
+  }`,
+    };
+  },
+};
+
+export const winogradOutput = defineKernel({
+  name: 'conv2d/winograd-output',
+  params,
+  bindings: { sums: { access: 'read' }, bias: { access: 'read' }, y: { access: 'write' } },
+  cost: (p) => ({ flops: 0, bytes: 4 * (PLACES * placeSize(p) + outputs(p)) }),
+  variants: [
+    {
+      ...perElement<typeof params>(
+        outputs,
+        'p.items * p.groups * p.filters * p.lines * p.width',
+        /* wgsl */ `
+  let m_y = 7u - p.kernel_height;
+  let m_x = 7u - p.kernel_width;
+  let ox = index % p.width;
+  let line = index / p.width;
+  let oy = line % p.lines;
+  let plane = line / p.lines;
+  let filter_index = plane % (p.groups * p.filters);
+  let item = plane / (p.groups * p.filters);
+  let g = filter_index / p.filters;
+  let tiles = p.items * p.tiles_y * p.tiles_x;
+  let t = (item * p.tiles_y + oy / m_y) * p.tiles_x + ox / m_x;
+  let start = p.sums_base + (g * tiles + t) * p.row + filter_index - g * p.filters;
+  let size = p.groups * tiles * p.row;
+  var sum = 0.0;
+  for (var e_y = 0u; e_y < 6u; e_y++) {
+    var part = 0.0;
+    for (var e_x = 0u; e_x < 6u; e_x++) {
+      part += a_(e_x, ox % m_x, m_x) * sums[start + (e_y * 6u + e_x) * size];
+    }
+    sum += a_(e_y, oy % m_y, m_y) * part;
+  }
+  y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
+        MATRICES + ACTIVATION,
+      ),
+      estimate: (p) => outputs(p) * PLACES * LOAD,
+    },
+    fast,
+  ],
+});

@@ -1,0 +1,304 @@
+/**
+ * How a convolution is worked on by tiles (./tile.ts): which kernels run, in what order, and the memory that they hand on.
+ *
+ *   forward          x -image-> panels      w -filter-> panels (turned for the input gradient)
+ *                    panels -products-> sums -output-> y
+ *   input gradient   the same of dy, to dx
+ *   filter gradient  x -image-> panels      dy -gradient-> panels
+ *                    panels -products-> sums -filter gradient-> dw
+ *
+ * Panels and sums belong to the caller; they live from the kernel that writes them to the one that reads them.
+ */
+
+import { contraction } from '../../contraction/contraction.ts';
+import { type PanelBatchParams, panelProductTime, ROWS, VECTORS } from '../../gemm/panels.ts';
+import type { Capabilities } from '../../kernel.ts';
+import { LANES, LOAD } from '../../rasteriser.ts';
+import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../conv2d.ts';
+import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
+import { stripsPay, stripsTime } from '../strips/plan.ts';
+import { type WinogradFilterParams, winogradFilterSize } from './filter.ts';
+import type { WinogradFilterGradientParams } from './filter-gradient.ts';
+import { type WinogradGradientParams, winogradGradientSize } from './gradient.ts';
+import { type WinogradImageParams, winogradImageSize } from './image.ts';
+import type { WinogradOutputParams } from './output.ts';
+import { outputsOf, PLACES, TAPS } from './tile.ts';
+
+export interface TilePlan {
+  readonly image: WinogradImageParams;
+  readonly filter: WinogradFilterParams;
+  readonly product: PanelBatchParams;
+  readonly output: WinogradOutputParams;
+  /** of the panels of images and of filters, and of the sums */
+  readonly bytes: { readonly image: number; readonly filter: number; readonly sums: number };
+}
+
+export interface TileFilterPlan {
+  readonly image: WinogradImageParams;
+  readonly gradient: WinogradGradientParams;
+  readonly product: PanelBatchParams;
+  readonly output: WinogradFilterGradientParams;
+  readonly bytes: { readonly image: number; readonly gradient: number; readonly sums: number };
+}
+
+/** A correlation of stride 1 in groups: of x with w, or of dy with the turned w. */
+interface Correlation {
+  readonly items: number;
+  readonly groups: number;
+  /** maps of one group that are read and written */
+  readonly from: number;
+  readonly to: number;
+  /** of a map that is read, and of one that is written */
+  readonly size: readonly [number, number];
+  readonly outputs: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly top: number;
+  readonly left: number;
+  /** strides of w: of a group, of a map that is written, of one that is read */
+  readonly strides: readonly [number, number, number];
+  readonly turned: boolean;
+}
+
+/** Of a row of sums. */
+const vectorsOf = (columns: number) => Math.ceil(columns / 4);
+const tilesAlong = (outputs: number, taps: number) => Math.ceil(outputs / outputsOf(taps));
+
+function forwardOf({
+  batch,
+  channels,
+  height,
+  width,
+  filters,
+  kernel,
+  pads,
+  groups,
+  ...rest
+}: Conv2dShape): Correlation {
+  const perGroup = channels / groups;
+  const taps = kernel[0] * kernel[1];
+  return {
+    items: batch,
+    groups,
+    from: perGroup,
+    to: filters / groups,
+    size: [height, width],
+    outputs: conv2dOutput({ batch, channels, height, width, filters, kernel, pads, groups, ...rest }),
+    kernel,
+    top: pads[0],
+    left: pads[1],
+    strides: [(filters / groups) * perGroup * taps, perGroup * taps, taps],
+    turned: false,
+  };
+}
+
+/** dx[c, iy, ix] = sum over f, ky, kx of w[f, c, ky, kx] dy[f, iy + p - ky, ix + p - kx] */
+function inputGradientOf(shape: Conv2dShape): Correlation {
+  const forward = forwardOf(shape);
+  const [group, row, column] = forward.strides;
+  return {
+    ...forward,
+    from: forward.to,
+    to: forward.from,
+    size: forward.outputs,
+    outputs: forward.size,
+    top: shape.kernel[0] - 1 - shape.pads[0],
+    left: shape.kernel[1] - 1 - shape.pads[1],
+    strides: [group, column, row],
+    turned: true,
+  };
+}
+
+const tileColumns = ({ subgroupWidth }: Capabilities) => 4 * VECTORS * subgroupWidth;
+
+function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boolean, relu: boolean): TilePlan {
+  const { items, groups, from, to, size, outputs, kernel, top, left, strides, turned } = correlation;
+  const [tiles_y, tiles_x] = [tilesAlong(outputs[0], kernel[0]), tilesAlong(outputs[1], kernel[1])];
+  const tiles = items * tiles_y * tiles_x;
+  const image: WinogradImageParams = {
+    items,
+    groups,
+    channels: from,
+    height: size[0],
+    width: size[1],
+    top,
+    left,
+    tiles_y,
+    tiles_x,
+    step_y: outputsOf(kernel[0]),
+    step_x: outputsOf(kernel[1]),
+    across: 0,
+    tile: ROWS,
+  };
+  const filter: WinogradFilterParams = {
+    groups,
+    rows: to,
+    inner: from,
+    kernel_height: kernel[0],
+    kernel_width: kernel[1],
+    tile: tileColumns(capabilities),
+    group: strides[0],
+    row: strides[1],
+    column: strides[2],
+    flip: turned ? 1 : 0,
+  };
+  return {
+    image,
+    filter,
+    product: {
+      products: PLACES * groups,
+      rows: tiles,
+      columns: to,
+      depth: from,
+      tile_rows: ROWS,
+      tile_columns: filter.tile,
+      c_row: vectorsOf(to),
+    },
+    output: {
+      items,
+      groups,
+      filters: to,
+      row: 4 * vectorsOf(to),
+      kernel_height: kernel[0],
+      kernel_width: kernel[1],
+      lines: outputs[0],
+      width: outputs[1],
+      tiles_y,
+      tiles_x,
+      has_bias: hasBias ? 1 : 0,
+      relu: relu ? 1 : 0,
+    },
+    bytes: {
+      image: 4 * winogradImageSize(image),
+      filter: 4 * winogradFilterSize(filter),
+      sums: 16 * PLACES * groups * tiles * vectorsOf(to),
+    },
+  };
+}
+
+/** y = x * w, with a bias and the ReLU that follows where asked for. */
+export const planTilesForward = (
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  { hasBias, relu }: { readonly hasBias: boolean; readonly relu: boolean },
+): TilePlan => plan(capabilities, forwardOf(shape), hasBias, relu);
+
+/** dx from dy. */
+export const planTilesInputGradient = (capabilities: Capabilities, shape: Conv2dShape): TilePlan =>
+  plan(capabilities, inputGradientOf(shape), false, false);
+
+/** dw from x and dy. */
+export function planTilesFilterGradient(
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  accumulate: boolean,
+): TileFilterPlan {
+  const forward = plan(capabilities, forwardOf(shape), false, false);
+  const { items, groups, channels, tiles_y, tiles_x } = forward.image;
+  const { filters, kernel_height, kernel_width, lines, width } = forward.output;
+  const image: WinogradImageParams = { ...forward.image, across: 1, tile: tileColumns(capabilities) };
+  const gradient: WinogradGradientParams = {
+    items,
+    groups,
+    filters,
+    kernel_height,
+    kernel_width,
+    lines,
+    width,
+    tiles_y,
+    tiles_x,
+    tile: ROWS,
+  };
+  return {
+    image,
+    gradient,
+    product: {
+      ...forward.product,
+      rows: filters,
+      columns: channels,
+      depth: items * tiles_y * tiles_x,
+      c_row: vectorsOf(channels),
+    },
+    output: {
+      filters: groups * filters,
+      channels,
+      row: 4 * vectorsOf(channels),
+      kernel_height,
+      kernel_width,
+      accumulate: accumulate ? 1 : 0,
+    },
+    bytes: {
+      image: 4 * winogradImageSize(image),
+      gradient: 4 * winogradGradientSize(gradient),
+      sums: 16 * PLACES * groups * filters * vectorsOf(channels),
+    },
+  };
+}
+
+const planOf = (capabilities: Capabilities, shape: Conv2dShape, direction: Direction): TilePlan | TileFilterPlan => {
+  if (direction === 'forward') return planTilesForward(capabilities, shape, { hasBias: true, relu: false });
+  if (direction === 'input gradient') return planTilesInputGradient(capabilities, shape);
+  return planTilesFilterGradient(capabilities, shape, false);
+};
+
+/**
+ * Panels and sums are made for so many images at a time that they keep near these bytes: they are written and read once,
+ * and memory that more images would take is better left to activations.
+ */
+const WORKSPACE = 32 * 2 ** 20;
+
+/** What a binding holds beside what alignment may add to it. */
+const room = ({ limits }: Capabilities) => limits.maxBinding - limits.offsetAlignment;
+const largest = (plan: TilePlan | TileFilterPlan) => Math.max(...Object.values(plan.bytes));
+
+/** How many images of the batch are worked on at a time. */
+export function imagesAtATime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+  const most = Math.min(WORKSPACE, room(capabilities));
+  let images = shape.batch;
+  while (images > 1 && workspaceOf(planOf(capabilities, { ...shape, batch: images }, direction)) > most) images--;
+  return images;
+}
+
+/** Of what grows with the images. */
+const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
+  'gradient' in plan ? Math.max(plan.bytes.image, plan.bytes.gradient) : Math.max(plan.bytes.image, plan.bytes.sums);
+
+/** Whether these kernels compute it on this adapter. */
+function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
+  const { kind, subgroupWidth } = capabilities;
+  return (
+    kind !== 'hardware' &&
+    LANES.includes(subgroupWidth) &&
+    shape.kernel.every((taps) => TAPS.includes(taps)) &&
+    shape.strides.every((stride) => stride === 1) &&
+    shape.dilations.every((dilation) => dilation === 1) &&
+    largest(planOf(capabilities, { ...shape, batch: 1 }, direction)) <= room(capabilities)
+  );
+}
+
+/** Instructions of all lanes together, as of strips (../strips/forward.ts). */
+export function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+  const plan = planOf(capabilities, shape, direction);
+  // Every value of panels and sums is written once, alone, and read once.
+  const bytes = Object.values(plan.bytes).reduce((sum, one) => sum + one, 0);
+  return plan.product.products * panelProductTime(plan.product, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
+}
+
+/** An accumulator of the contraction is touched for every product: in instructions, what its estimate counts as one. */
+const CONTRACTION_UNIT = 5;
+
+/** What the contraction takes, in the same unit. */
+function contractionTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+  const params = {
+    forward: () => conv2dForward(shape, true),
+    'input gradient': () => conv2dInputGradient(shape),
+    'filter gradient': () => conv2dFilterGradient(shape, false),
+  }[direction]();
+  return CONTRACTION_UNIT * contraction.time(capabilities, params);
+}
+
+/** Whether tiles are open and the quickest way: with few channels their panels cost more than they save. */
+export function tilesPay(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
+  if (!tilesFit(capabilities, shape, direction)) return false;
+  const other = stripsPay(capabilities, shape) ? stripsTime : contractionTime;
+  return tilesTime(capabilities, shape, direction) < other(capabilities, shape, direction);
+}

@@ -1,0 +1,103 @@
+/** Tiles of outputs: that the matrices are right for every filter, and that operations choose them where they pay. */
+import { describe, expect, it } from 'vitest';
+import { winogradMatrices } from '../../src/check/cases/winograd.ts';
+import {
+  conv2dFilterGradientReference,
+  conv2dInputGradientReference,
+  conv2dReference,
+} from '../../src/check/reference/conv2d.ts';
+import { normals } from '../../src/check/values.ts';
+import { Gpu } from '../../src/gpu/device.ts';
+import { compile } from '../../src/graph/compile.ts';
+import { conv2d } from '../../src/graph/ops/conv2d.ts';
+import { input, Parameter } from '../../src/graph/tensor.ts';
+import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
+import { imagesAtATime, tilesPay } from '../../src/kernels/conv2d/winograd/plan.ts';
+import { filterMatrix, imageMatrix, outputMatrix, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
+import { Random } from '../../src/random.ts';
+
+describe('the matrices of tiles', () => {
+  it.each(TAPS)('make the outputs of a filter of %i taps from its definition', (taps) => {
+    // y[i] = sum over e, j, k of A[e][i] G[e][k] B[e][j] g[k] d[j] must be the sum of g[k] d[i + k].
+    for (let i = 0; i < 7 - taps; i++)
+      for (let k = 0; k < taps; k++)
+        for (let j = 0; j < 6; j++) {
+          const coefficient = imageMatrix.reduce(
+            (sum, row, e) => sum + outputMatrix(taps)[e][i] * filterMatrix(taps)[e][k] * row[j],
+            0,
+          );
+          expect(coefficient).toBeCloseTo(j === i + k ? 1 : 0, 12);
+        }
+  });
+
+  it.each(TAPS)('are those that the cases of %i taps compare with', (taps) => {
+    const close = (found: readonly (readonly number[])[], expected: readonly (readonly number[])[]) =>
+      found.forEach((row, e) => {
+        row.forEach((value, j) => {
+          expect(value).toBeCloseTo(expected[e][j], 14);
+        });
+      });
+    close(imageMatrix, winogradMatrices.B);
+    close(outputMatrix(taps), winogradMatrices.A(taps));
+    close(filterMatrix(taps), winogradMatrices.G(taps));
+  });
+});
+
+describe('a convolution by tiles', () => {
+  const shapes: Conv2dShape[] = [
+    // Groups, and tiles that hang over; filters that are not square; 5 x 5.
+    { batch: 5, channels: 64, height: 13, width: 13, filters: 128, kernel: [3, 3], pads: [1, 1, 1, 1], groups: 2 },
+    { batch: 4, channels: 64, height: 17, width: 26, filters: 64, kernel: [3, 4], pads: [1, 0, 1, 2], groups: 1 },
+    { batch: 6, channels: 64, height: 14, width: 18, filters: 64, kernel: [5, 5], pads: [2, 2, 2, 2], groups: 1 },
+  ].map((shape) => ({ ...shape, strides: [1, 1], dilations: [1, 1] }) as unknown as Conv2dShape);
+
+  it.each([
+    ...shapes.map((shape) => ({ ...shape, maxBinding: undefined })),
+    // Panels of all images pass a binding: some at a time.
+    { ...shapes[0], maxBinding: 4 * 36 * 3 * 16 * 128 },
+  ])('x [$batch, $channels, $height, $width], w $kernel, groups $groups, bindings $maxBinding', async (row) => {
+    const { maxBinding, ...shape } = row;
+    const { batch, channels, height, width, filters, kernel, pads, groups } = shape;
+    const gpu = await Gpu.open(maxBinding === undefined ? {} : { limits: { maxBinding } });
+    const random = new Random(11);
+    const x = input('x', [batch, channels, height, width]);
+    const ws = normals(random, (filters * channels * kernel[0] * kernel[1]) / groups);
+    const biases = normals(random, filters);
+    const w = new Parameter('w', [filters, channels / groups, ...kernel], ws);
+    const y = conv2d(x, w, new Parameter('bias', [filters], biases), { pads, groups });
+    const upstream = input('upstream', y.shape);
+    const graph = await compile(gpu, { loss: y, upstream, outputs: [y], gradients: [x, w] });
+    try {
+      const [xs, dys] = [normals(random, x.size), normals(random, y.size)];
+      graph.write(x, xs);
+      graph.write(upstream, dys);
+      await graph.run();
+      const compare = (found: Float32Array, expected: Float64Array, of: string) => {
+        let [error, size] = [0, 0];
+        expected.forEach((value, i) => {
+          error += (found[i] - value) ** 2;
+          size += value ** 2;
+        });
+        expect(Math.sqrt(error / size), of).toBeLessThan(3e-6);
+      };
+      compare(await graph.read(y), conv2dReference(shape, xs, ws, biases, y.size), 'y');
+      compare(await graph.readGradient(x), conv2dInputGradientReference(shape, dys, ws), 'dx');
+      compare(await graph.readGradient(w), conv2dFilterGradientReference(shape, dys, xs, w.size), 'dw');
+      const used = (direction: Direction) => tilesPay(gpu, shape, direction);
+      const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
+      const windows = (direction: Direction) =>
+        used(direction) ? Math.ceil(batch / imagesAtATime(gpu, shape, direction)) : 0;
+      expect(runs('conv2d/winograd-output')).toBe(windows('forward') + windows('input gradient'));
+      expect(runs('conv2d/winograd-filter-gradient')).toBe(windows('filter gradient'));
+      // Where there are subgroups, these shapes are of those that tiles are for.
+      if (gpu.kind !== 'hardware' && gpu.subgroupWidth > 0) {
+        expect(used('forward')).toBe(true);
+        expect(windows('forward') > 1).toBe(maxBinding !== undefined);
+      }
+    } finally {
+      graph.destroy();
+      gpu.check();
+      gpu.destroy();
+    }
+  });
+});
