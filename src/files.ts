@@ -1,3 +1,4 @@
+import { appendFileSync, closeSync, openSync } from 'node:fs';
 import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
@@ -37,6 +38,35 @@ export async function writeFilesAtomically(
     throw asWriteError(error, folder);
   }
   return pending.map(({ path }) => path);
+}
+
+/** A new file of lines, to be read while it grows: what was appended stays, however the process ends. */
+export class LineFile {
+  readonly path: string;
+  private file: number | undefined;
+
+  /** Empties a file that is there. The folder must be there. */
+  constructor(path: string) {
+    this.path = path;
+    this.file = this.try(() => openSync(path, 'w'));
+  }
+
+  append(line: string): void {
+    this.try(() => appendFileSync(this.file!, `${line}\n`));
+  }
+
+  close(): void {
+    if (this.file !== undefined) closeSync(this.file);
+    this.file = undefined;
+  }
+
+  private try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw asWriteError(error, dirname(this.path));
+    }
+  }
 }
 
 /**

@@ -4,12 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, rmdir } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
-import { checkWritable } from '../files.ts';
+import { checkWritable, LineFile, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -81,6 +81,50 @@ export function parseRunFile<T>(file: string, text: string): T {
 /** A line a step: step, epoch, loss, accuracy, rate, images/s. */
 export function historyLines(records: readonly StepRecord[]): string {
   return records.map((record) => `${JSON.stringify(record)}\n`).join('');
+}
+
+/**
+ * The part of a run's folder that is there while it runs: how it came about, and its steps so far, a line each. The
+ * rest comes when the run is finished; a folder with `metrics.json` is whole.
+ */
+export class RunLog {
+  readonly files: readonly string[];
+  private readonly history: LineFile;
+  private readonly discardable: readonly string[];
+  private readonly folder: string | undefined;
+
+  private constructor(files: readonly string[], history: LineFile, folder: string | undefined) {
+    this.files = [...files, history.path];
+    this.history = history;
+    const results = ['predictions.csv', 'metrics.json', 'model.onnx'];
+    this.discardable =
+      folder === undefined ? [history.path] : [...this.files, ...results.map((name) => join(folder, name))];
+    this.folder = folder;
+  }
+
+  /** @param files as `runFiles` gives them. A finished run of the same configuration counts as begun anew. */
+  static async begin(folder: string, files: Readonly<Record<string, string>>): Promise<RunLog> {
+    const isNew = !existsSync(join(folder, 'config.json'));
+    await rm(join(folder, 'metrics.json'), { force: true });
+    const written = await writeFilesAtomically(folder, files);
+    return new RunLog(written, new LineFile(join(folder, 'history.jsonl')), isNew ? folder : undefined);
+  }
+
+  append(record: StepRecord): void {
+    this.history.append(JSON.stringify(record));
+  }
+
+  close(): void {
+    this.history.close();
+  }
+
+  /** Takes back what was written: a run that failed leaves nothing that stands in the way of the next. */
+  async discard(): Promise<void> {
+    this.close();
+    for (const path of this.discardable) await rm(path, { force: true });
+    // It stays where others have put something there.
+    if (this.folder !== undefined) await rmdir(this.folder).catch(() => {});
+  }
 }
 
 /** CSV: sample, its class, the predicted class, the probability of each class. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
@@ -67,7 +68,13 @@ export const command = defineCommand({
           format: '{bar} step {value} of {total}, loss {loss}, {rate} images/s, {eta_formatted} left',
         })
       : undefined;
-    context.defer(() => bar?.stop());
+    let steps = 0;
+    context.defer(() => {
+      bar?.stop();
+      if (context.signal.aborted && steps > 0) {
+        context.note(`interrupted after ${steps} steps; their history is in ${join(out, 'history.jsonl')}`);
+      }
+    });
     let noted = performance.now();
     const result = await trainOnce(
       gpu,
@@ -75,16 +82,15 @@ export const command = defineCommand({
       { freeze, newLayerFactor, mask, fit, settings, out, export: values.export },
       {
         signal: context.signal,
-        onStep({ step, epoch, loss, imagesPerSecond }, steps) {
+        onStep({ step, epoch, loss, imagesPerSecond }, of) {
+          steps = step + 1;
           const payload = { loss: loss.toFixed(4), rate: Math.round(imagesPerSecond) };
           if (bar !== undefined) {
-            if (step === 0) bar.start(steps, 0, payload);
-            bar.update(step + 1, payload);
-          } else if (performance.now() - noted > 15_000 || step + 1 === steps) {
+            if (step === 0) bar.start(of, 0, payload);
+            bar.update(steps, payload);
+          } else if (performance.now() - noted > 15_000 || steps === of) {
             noted = performance.now();
-            context.note(
-              `step ${step + 1} of ${steps}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate} images/s`,
-            );
+            context.note(`step ${steps} of ${of}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate} images/s`);
           }
         },
       },
