@@ -4,12 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, rm, rmdir } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
-import { checkWritable, LineFile, writeFilesAtomically } from '../files.ts';
+import { checkWritable, LineFile, makeFolder, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -89,41 +89,49 @@ export function historyLines(records: readonly StepRecord[]): string {
  */
 export class RunLog {
   readonly files: readonly string[];
-  private readonly history: LineFile;
-  private readonly discardable: readonly string[];
-  private readonly folder: string | undefined;
+  private history: LineFile | undefined;
+  private readonly takeBack: () => Promise<void>;
 
-  private constructor(files: readonly string[], history: LineFile, folder: string | undefined) {
-    this.files = [...files, history.path];
-    this.history = history;
-    const results = ['predictions.csv', 'metrics.json', 'model.onnx'];
-    this.discardable =
-      folder === undefined ? [history.path] : [...this.files, ...results.map((name) => join(folder, name))];
-    this.folder = folder;
+  private constructor(files: readonly string[], takeBack: () => Promise<void>) {
+    this.files = files;
+    this.takeBack = takeBack;
   }
 
   /** @param files as `runFiles` gives them. A finished run of the same configuration counts as begun anew. */
   static async begin(folder: string, files: Readonly<Record<string, string>>): Promise<RunLog> {
-    const isNew = !existsSync(join(folder, 'config.json'));
-    await rm(join(folder, 'metrics.json'), { force: true });
-    const written = await writeFilesAtomically(folder, files);
-    return new RunLog(written, new LineFile(join(folder, 'history.jsonl')), isNew ? folder : undefined);
+    const place = (name: string) => join(folder, name);
+    const names = [...Object.keys(files), 'history.jsonl'];
+    const ours = existsSync(place('config.json'))
+      ? ['history.jsonl']
+      : [...names, 'predictions.csv', 'metrics.json', 'model.onnx'];
+    const removeFolder = await makeFolder(folder);
+    const log = new RunLog(names.map(place), async () => {
+      for (const name of ours) await rm(place(name), { force: true }).catch(() => {});
+      await removeFolder();
+    });
+    try {
+      await rm(place('metrics.json'), { force: true });
+      await writeFilesAtomically(folder, files);
+      log.history = new LineFile(place('history.jsonl'));
+      return log;
+    } catch (error) {
+      await log.discard();
+      throw error;
+    }
   }
 
   append(record: StepRecord): void {
-    this.history.append(JSON.stringify(record));
+    this.history!.append(JSON.stringify(record));
   }
 
   close(): void {
-    this.history.close();
+    this.history?.close();
   }
 
   /** Takes back what was written: a run that failed leaves nothing that stands in the way of the next. */
   async discard(): Promise<void> {
     this.close();
-    for (const path of this.discardable) await rm(path, { force: true });
-    // It stays where others have put something there.
-    if (this.folder !== undefined) await rmdir(this.folder).catch(() => {});
+    await this.takeBack();
   }
 }
 

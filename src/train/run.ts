@@ -1,7 +1,6 @@
 /** One run, from an experiment to a folder: train, test, export. */
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { checkWritable, writeFilesAtomically } from '../files.ts';
+import { checkWritable, makeFolder, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { TrainingData } from './data.ts';
@@ -105,8 +104,13 @@ export async function trainOnce(
     // The models first: they are what a disk may have no room for.
     const onnx = await exportModel(gpu, model);
     for (const path of models) {
-      await mkdir(dirname(path), { recursive: true });
-      await writeModelFile(path, onnx);
+      const takeBack = await makeFolder(dirname(path));
+      try {
+        await writeModelFile(path, onnx);
+      } catch (error) {
+        await takeBack();
+        throw error;
+      }
     }
     return { ...result, files: [...log.files, ...(await writeFilesAtomically(out, files)), ...models] };
   } catch (error) {

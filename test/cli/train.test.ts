@@ -172,6 +172,16 @@ describe('frostline train', () => {
     expect(readdirSync(at('foreign'))).toEqual(['config.json']);
   });
 
+  it('takes back what it wrote where the history cannot be written, and only that', async () => {
+    mkdirSync(at('taken/history.jsonl'), { recursive: true });
+    const { code, stderr } = await train('taken', '--data', at('shoes'));
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/cannot write to .*taken: EISDIR, a folder of that name/),
+    ]);
+    expect(readdirSync(at('taken'))).toEqual(['history.jsonl']);
+  });
+
   it('refuses a model that is neither a file nor a name, briefly', async () => {
     const { stderr } = await run(registry, 'train', '--model', 'no/such.onnx', '--data', at('shoes'));
     expect(stderr).toMatch(/there is no file and no model called 'no\/such\.onnx'\. 'frostline weights list'/);

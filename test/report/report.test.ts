@@ -249,5 +249,10 @@ describe('writeReport and readResults', () => {
     );
     expect(await readdir(target)).toEqual(['one.txt']);
     expect(await readFile(join(target, 'one.txt'), 'utf8')).toBe('old');
+    // Folders that it made on the way go too.
+    await expect(writeFilesAtomically(target, { 'new/deep/three.txt': 'x', 'one.txt/two.txt': 'x' })).rejects.toThrow(
+      FrostlineError,
+    );
+    expect(await readdir(target)).toEqual(['one.txt']);
   });
 });
