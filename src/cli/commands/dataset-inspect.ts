@@ -29,7 +29,8 @@ export const command = defineCommand({
     progress.stop();
     if (context.json) context.printJson(inspection);
     else context.print(describe(inspection));
-    if (inspection.problems.length > 0) context.checkFailed(`${inspection.problems.length} problems, see above`);
+    const { length } = inspection.problems;
+    if (length > 0) context.checkFailed(`${length} problem${length === 1 ? '' : 's'}, see above`);
   },
 });
 
