@@ -43,9 +43,10 @@ export const command = defineCommand({
     { what: 'raw tensors', line: '--model net.onnx --images X.npy --labels Y.npy --keep-head --train-fraction 1' },
   ],
   async run(values, context) {
-    const [{ openExperiment }, { trainOnce }, { SingleBar }] = await Promise.all([
+    const [{ openExperiment }, { trainOnce }, { imageRate }, { SingleBar }] = await Promise.all([
       import('../../train/experiment.ts'),
       import('../../train/run.ts'),
+      import('../../report/format.ts'),
       import('cli-progress'),
     ]);
     const source = dataSource(values, values);
@@ -65,7 +66,7 @@ export const command = defineCommand({
       ? new SingleBar({
           stream: context.stderr,
           hideCursor: true,
-          format: '{bar} step {value} of {total}, loss {loss}, {rate} images/s, {eta_formatted} left',
+          format: '{bar} step {value} of {total}, loss {loss}, {rate}, {eta_formatted} left',
         })
       : undefined;
     let steps = 0;
@@ -84,13 +85,13 @@ export const command = defineCommand({
         signal: context.signal,
         onStep({ step, epoch, loss, imagesPerSecond }, of) {
           steps = step + 1;
-          const payload = { loss: loss.toFixed(4), rate: Math.round(imagesPerSecond) };
+          const payload = { loss: loss.toFixed(4), rate: imageRate(imagesPerSecond) };
           if (bar !== undefined) {
             if (step === 0) bar.start(of, 0, payload);
             bar.update(steps, payload);
           } else if (performance.now() - noted > 15_000 || steps === of) {
             noted = performance.now();
-            context.note(`step ${steps} of ${of}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate} images/s`);
+            context.note(`step ${steps} of ${of}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate}`);
           }
         },
       },
