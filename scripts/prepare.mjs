@@ -28,7 +28,8 @@ export function install() {
   if (modified(installed) >= modified(join(root, 'package-lock.json'))) return;
   console.error('Installing dependencies ...');
   // Not `npm ci`: it refuses a lock file without the optional packages of other platforms, which mirrors may lack.
-  npm(['install', '--no-save', '--no-audit', '--no-fund', '--include=dev', '--include=optional']);
+  // No dependency needs its install script. Not in .npmrc: npm pack would then run no prepack either, and pack no build.
+  npm(['install', '--ignore-scripts', '--no-save', '--no-audit', '--no-fund', '--include=dev', '--include=optional']);
 }
 
 function newest(folder) {

@@ -1,12 +1,29 @@
-import { access, constants, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { appendFileSync, closeSync, openSync } from 'node:fs';
+import { access, constants, mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
 
 let written = 0;
 
 /**
+ * Makes a folder and those above it where they are missing.
+ * @returns what takes back the ones that were missing, as far as nothing lies in them
+ */
+export async function makeFolder(folder: string): Promise<() => Promise<void>> {
+  const first = await mkdir(folder, { recursive: true }).catch((error) => {
+    throw asWriteError(error, folder);
+  });
+  return async () => {
+    if (first === undefined) return;
+    for (let at = resolve(folder); at.length >= resolve(first).length; at = dirname(at))
+      await rmdir(at).catch(() => {});
+  };
+}
+
+/**
  * Writes files so that a reader, a crash or a full disk never sees half of one: all contents go to temporary names in
- * the folder and to the disk, and only then take their names. Makes the folder if it is missing.
+ * the folder and to the disk, and only then take their names. Makes the folder if it is missing; on failure nothing is
+ * left behind.
  * @param files contents by name, relative to `folder`
  * @returns the paths written, in the order given
  */
@@ -20,9 +37,10 @@ export async function writeFilesAtomically(
     const own = `${process.pid}-${written++}`;
     return { path, temporary: join(dirname(path), `.${own}-${name.replaceAll(/[\\/]/g, '-')}.tmp`), data };
   });
+  const takeBack: (() => Promise<void>)[] = [];
   try {
     for (const { temporary, data } of pending) {
-      await mkdir(dirname(temporary), { recursive: true });
+      takeBack.unshift(await makeFolder(dirname(temporary)));
       const file = await open(temporary, 'w');
       try {
         await file.writeFile(data);
@@ -34,9 +52,39 @@ export async function writeFilesAtomically(
     for (const { temporary, path } of pending) await rename(temporary, path);
   } catch (error) {
     await Promise.all(pending.map(({ temporary }) => rm(temporary, { force: true }).catch(() => {})));
+    for (const remove of takeBack) await remove();
     throw asWriteError(error, folder);
   }
   return pending.map(({ path }) => path);
+}
+
+/** A new file of lines, to be read while it grows: what was appended stays, however the process ends. */
+export class LineFile {
+  readonly path: string;
+  private file: number | undefined;
+
+  /** Empties a file that is there. The folder must be there. */
+  constructor(path: string) {
+    this.path = path;
+    this.file = this.try(() => openSync(path, 'w'));
+  }
+
+  append(line: string): void {
+    this.try(() => appendFileSync(this.file!, `${line}\n`));
+  }
+
+  close(): void {
+    if (this.file !== undefined) closeSync(this.file);
+    this.file = undefined;
+  }
+
+  private try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw asWriteError(error, dirname(this.path));
+    }
+  }
 }
 
 /**

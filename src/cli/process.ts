@@ -4,11 +4,14 @@ import type { Registered } from './registry.ts';
 
 /** Runs the process's own command line: its streams, signals and exit code around `runProgram`. */
 export async function runProcess(registry: readonly Registered[]): Promise<void> {
-  // A reader that goes away (`frostline ... | head`) is no error of ours.
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit();
+    stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      // A reader that goes away (`frostline ... | head`) is no error of ours.
+      if (code === 'EPIPE') process.exit();
+      const remedy = 'free some space where the output goes, or send it elsewhere';
+      if (stream === process.stdout)
+        process.stderr.write(`frostline: cannot print the results: ${message}; ${remedy}\n`);
+      process.exit(2);
     });
   }
   const deferred = new Deferred();

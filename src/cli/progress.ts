@@ -1,6 +1,6 @@
 /** Live progress of a grid: a bar on a terminal, plain lines elsewhere. */
 import { Presets, SingleBar } from 'cli-progress';
-import { duration, integer } from '../report/format.ts';
+import { duration, imageRate } from '../report/format.ts';
 import { TimeEstimate } from './time-estimate.ts';
 
 export interface PlannedCell {
@@ -177,7 +177,7 @@ function stateParts(state: CellProgress | undefined): string[] {
   return [
     epoch === undefined ? `step ${step}/${steps}` : `epoch ${epoch}${epochs === undefined ? '' : `/${epochs}`}`,
     loss === undefined ? '' : `loss ${loss.toFixed(3)}`,
-    imagesPerSecond === undefined ? '' : `${integer(Math.round(imagesPerSecond))} images/s`,
+    imagesPerSecond === undefined ? '' : imageRate(imagesPerSecond),
   ].filter((part) => part !== '');
 }
 

@@ -68,7 +68,9 @@ export async function inspectDataset(dataset: ImageDataset, options: InspectOpti
     ...classes
       .filter(({ count }) => count < fewest)
       .map(({ name, count }) => `class '${name}' has ${count} images, expected ${fewest} or more`),
-    ...(unreadable.length > 0 ? [`${unreadable.length} images cannot be read`] : []),
+    ...(unreadable.length > 0
+      ? [`${unreadable.length} image${unreadable.length === 1 ? '' : 's'} cannot be read`]
+      : []),
     ...(duplicates.length > 0
       ? [`${duplicates.length} images stand more than once and may fall on both sides of a split`]
       : []),

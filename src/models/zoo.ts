@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
+import { checkWritable, makeFolder } from '../files.ts';
 import type { Preprocessing } from './network.ts';
 import { preprocessingPreset, presets } from './preprocessing.ts';
 
@@ -127,12 +128,13 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   const entry = (options.manifest ?? manifest()).find((known) => known.name === name);
   if (entry === undefined) throw new FrostlineError(`no weights are called '${name}'.${suggestion(name)}`);
   const target = path.join(folder, entry.file);
+  await checkWritable(folder);
   const { size } = fs.statSync(target, { throwIfNoEntry: false }) ?? {};
   if (size === entry.bytes && (await sha256Of(target)) === entry.sha256) return target;
   if (size !== undefined) {
     throw new FrostlineError(`${target} is there but is not the zoo's ${name}. Move it away, then pull again.`);
   }
-  fs.mkdirSync(folder, { recursive: true });
+  await makeFolder(folder);
 
   const failures: string[] = [];
   for (const address of options.addresses ?? entry.addresses) {

@@ -59,7 +59,8 @@ function readFrom(source: ByteSource, folder: string | undefined): OnnxModel {
 /** Reads one TensorProto, as the `.pb` files of ONNX test data hold it. Throws FrostlineError as `readModel` does. */
 export function readTensor(from: string | Uint8Array): OnnxTensor {
   const source = typeof from === 'string' ? fileSource(from) : memorySource(from);
-  if (source.length === 0) throw new FrostlineError(`${source.name} is empty, a TensorProto is expected.`);
+  if (source.length === 0)
+    throw new FrostlineError(`${source.name} is empty, a TensorProto is expected. Fetch or save it again.`);
   return scanTensor(source, 0, source.length);
 }
 
@@ -184,7 +185,8 @@ function decode<T>(source: ByteSource, read: () => T): T {
 
 /** Names what people give by mistake, and files whose first bytes cannot be a ModelProto. */
 function refuseOther(source: ByteSource): void {
-  if (source.length === 0) throw new FrostlineError(`${source.name} is empty, an ONNX model is expected.`);
+  if (source.length === 0)
+    throw new FrostlineError(`${source.name} is empty, an ONNX model is expected. Fetch or export it again.`);
   const head = Buffer.from(source.read(0, Math.min(source.length, 256)));
   const start = head.toString('latin1');
   if (start.startsWith('version https://git-lfs')) {

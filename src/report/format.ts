@@ -49,6 +49,11 @@ export function integer(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+/** 1234.5 -> '1,235 images/s'; below 10 with two digits: big networks take seconds an image */
+export function imageRate(perSecond: number): string {
+  return `${perSecond < 10 ? perSecond.toPrecision(2) : integer(Math.round(perSecond))} images/s`;
+}
+
 /** 1 cell, 2 cells */
 export function plural(count: number, noun: string): string {
   return `${integer(count)} ${noun}${count === 1 ? '' : 's'}`;

@@ -4,12 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
-import { checkWritable } from '../files.ts';
+import { checkWritable, LineFile, makeFolder, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -81,6 +81,58 @@ export function parseRunFile<T>(file: string, text: string): T {
 /** A line a step: step, epoch, loss, accuracy, rate, images/s. */
 export function historyLines(records: readonly StepRecord[]): string {
   return records.map((record) => `${JSON.stringify(record)}\n`).join('');
+}
+
+/**
+ * The part of a run's folder that is there while it runs: how it came about, and its steps so far, a line each. The
+ * rest comes when the run is finished; a folder with `metrics.json` is whole.
+ */
+export class RunLog {
+  readonly files: readonly string[];
+  private history: LineFile | undefined;
+  private readonly takeBack: () => Promise<void>;
+
+  private constructor(files: readonly string[], takeBack: () => Promise<void>) {
+    this.files = files;
+    this.takeBack = takeBack;
+  }
+
+  /** @param files as `runFiles` gives them. A finished run of the same configuration counts as begun anew. */
+  static async begin(folder: string, files: Readonly<Record<string, string>>): Promise<RunLog> {
+    const place = (name: string) => join(folder, name);
+    const names = [...Object.keys(files), 'history.jsonl'];
+    const ours = existsSync(place('config.json'))
+      ? ['history.jsonl']
+      : [...names, 'predictions.csv', 'metrics.json', 'model.onnx'];
+    const removeFolder = await makeFolder(folder);
+    const log = new RunLog(names.map(place), async () => {
+      for (const name of ours) await rm(place(name), { force: true }).catch(() => {});
+      await removeFolder();
+    });
+    try {
+      await rm(place('metrics.json'), { force: true });
+      await writeFilesAtomically(folder, files);
+      log.history = new LineFile(place('history.jsonl'));
+      return log;
+    } catch (error) {
+      await log.discard();
+      throw error;
+    }
+  }
+
+  append(record: StepRecord): void {
+    this.history!.append(JSON.stringify(record));
+  }
+
+  close(): void {
+    this.history?.close();
+  }
+
+  /** Takes back what was written: a run that failed leaves nothing that stands in the way of the next. */
+  async discard(): Promise<void> {
+    this.close();
+    await this.takeBack();
+  }
 }
 
 /** CSV: sample, its class, the predicted class, the probability of each class. */

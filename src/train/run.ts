@@ -1,7 +1,6 @@
 /** One run, from an experiment to a folder: train, test, export. */
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { checkWritable, writeFilesAtomically } from '../files.ts';
+import { checkWritable, makeFolder, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { TrainingData } from './data.ts';
@@ -10,7 +9,7 @@ import type { Experiment } from './experiment.ts';
 import { type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel, setMasks } from './model.ts';
-import { checkRunFolder, historyLines, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
+import { checkRunFolder, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
 
 export interface RunOptions {
   /** 'none', 'all', a layer's number or name */
@@ -45,7 +44,8 @@ export interface RunResult {
 }
 
 /**
- * Nothing is written before all is done: a run that fails leaves no folder behind.
+ * The folder appears with the first step, and the history grows with every one: a run that is interrupted leaves its
+ * steps so far. All results are written when all is done; a run that fails takes back what it wrote.
  * @throws FrostlineError for a folder of another configuration, masks that match nothing, a loss that is not finite
  */
 export async function trainOnce(
@@ -62,12 +62,29 @@ export async function trainOnce(
   const model = createModel(network);
   setMasks(model, { freeze, newLayerFactor, newParameters, rules: parseMaskRules(mask) });
   const began = performance.now();
+  let log: RunLog | undefined;
   try {
-    const { records, memory } = await trainModel(gpu, model, experiment.train, fit, hooks);
-    const files: Record<string, string> = {
-      ...runFiles(settings, experiment, gpu),
-      'history.jsonl': historyLines(records),
-    };
+    const step = await TrainingStep.compile(gpu, model, experiment.train, fit);
+    const { parameters, momentum, transient } = step.graph.memory;
+    let steps = 0;
+    let finalLoss = Number.NaN;
+    try {
+      // Not before the step is ready to run: what is wrong with the settings shows until then.
+      const begun = await RunLog.begin(out, runFiles(settings, experiment, gpu));
+      log = begun;
+      await step.fit(fit, {
+        signal: hooks.signal,
+        onStep(record, of) {
+          steps++;
+          finalLoss = record.loss;
+          begun.append(record);
+          hooks.onStep?.(record, of);
+        },
+      });
+    } finally {
+      step.destroy();
+    }
+    const files: Record<string, string> = {};
     let scores: Pick<RunResult, 'metrics' | 'confusion'> = {};
     if (test !== undefined) {
       const evaluation = await evaluateModel(gpu, model, test, fit.batchSize, hooks.signal);
@@ -77,32 +94,31 @@ export async function trainOnce(
     }
     const result = {
       adapter: gpu.describe(),
-      steps: records.length,
+      steps,
       seconds: (performance.now() - began) / 1000,
-      finalLoss: records.at(-1)!.loss,
+      finalLoss,
       ...scores,
-      memory: { peak: gpu.memory().peak, ...memory },
+      memory: { peak: gpu.memory().peak, parameters, momentum, transient },
     };
     files['metrics.json'] = `${JSON.stringify(result, null, 2)}\n`;
     // The models first: they are what a disk may have no room for.
     const onnx = await exportModel(gpu, model);
     for (const path of models) {
-      await mkdir(dirname(path), { recursive: true });
-      await writeModelFile(path, onnx);
+      const takeBack = await makeFolder(dirname(path));
+      try {
+        await writeModelFile(path, onnx);
+      } catch (error) {
+        await takeBack();
+        throw error;
+      }
     }
-    return { ...result, files: [...(await writeFilesAtomically(out, files)), ...models] };
+    return { ...result, files: [...log.files, ...(await writeFilesAtomically(out, files)), ...models] };
+  } catch (error) {
+    if (!hooks.signal?.aborted) await log?.discard();
+    throw error;
   } finally {
+    log?.close();
     releaseModel(gpu, model);
-  }
-}
-
-async function trainModel(gpu: Gpu, model: Model, data: TrainingData, fit: FitSettings, hooks: FitHooks) {
-  const step = await TrainingStep.compile(gpu, model, data, fit);
-  try {
-    const { parameters, momentum, transient } = step.graph.memory;
-    return { records: await step.fit(fit, hooks), memory: { parameters, momentum, transient } };
-  } finally {
-    step.destroy();
   }
 }
 

@@ -1,7 +1,7 @@
 /** The built command as a process: exit codes, streams, signals, and that nothing heavy is loaded for help. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,6 +80,14 @@ describe('the built command', () => {
     child.stdout.destroy();
     const [code] = await once(child, 'close');
     expect([code, stderr]).toEqual([0, '']);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says so when its output cannot be written', () => {
+    const full = openSync('/dev/full', 'w');
+    const args = [main, 'metrics', '--confusion', '[[38,2],[3,7]]'];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/^frostline: cannot print the results: ENOSPC.*\n$/)]);
   });
 
   it('cleans up on Ctrl-C and exits with 130', async () => {

@@ -37,7 +37,7 @@ describe('frostline dataset inspect', () => {
     expect(stdout).toMatch(/cannot be read:\n {2}dog\/cut\.png: /);
     expect(stdout).toMatch(/more than once:\n {2}cat\/0\.png, dog\/same\.png {2}\(under different labels\)\n/);
     expect(stdout).toMatch(/left out:\n {2}dog\/notes\.txt: not an image/);
-    expect(stdout).toMatch(/problems:\n {2}1 images cannot be read\n/);
+    expect(stdout).toMatch(/problems:\n {2}1 image cannot be read\n/);
     expect(stderr).toMatch(/3 problems/);
   });
 

@@ -135,6 +135,13 @@ describe('frostline infer', () => {
       expect(readFileSync(at('file.npy'), 'utf8')).toBe('kept');
     });
 
+    it('a place below a file', async () => {
+      const { code, stderr } = await infer(
+        ...[at('tiny.onnx'), '--input', at('x.npy'), '--output', at('file.npy/y.npy')],
+      );
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^frostline: cannot write to .*file\.npy: ENOTDIR/)]);
+    });
+
     it('an adapter that is not there', async () => {
       const { code, stderr } = await infer(
         ...[at('tiny.onnx'), '--input', at('x.npy'), '--output', at('never'), '--adapter', 'Voodoo2'],

@@ -1,11 +1,12 @@
 /** `frostline train` and `sweep` from the command line: what a run leaves, and what every mistake is told. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { runProgram } from '../../src/cli/program.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { formatNpy } from '../../src/data/npy.ts';
 import { Random } from '../../src/random.ts';
 import { temporaryFolder, tinyNetwork, writeImage, writeTiny } from './models.ts';
-import { run } from './run.ts';
+import { collector, run } from './run.ts';
 
 const at = temporaryFolder();
 const short = ['--batch-size', '4', '--epochs', '1', '--learning-rate', '0.01'];
@@ -69,6 +70,35 @@ describe('frostline train', () => {
       expect(probability.boot).toBeCloseTo(Number(boot), 5);
       expect(probability.coat).toBeCloseTo(Number(coat), 5);
     }
+  });
+
+  it('leaves the steps so far when it is interrupted, and begins anew', async () => {
+    const interruption = new AbortController();
+    const { stream, text } = collector();
+    const args = ['--model', at('tiny.onnx'), '--data', at('shoes'), ...short, '--epochs', '40', '--out', at('halted')];
+    const history = () => readFileSync(at('halted/history.jsonl'), 'utf8').trim().split('\n');
+    const watch = setInterval(() => {
+      if (existsSync(at('halted/history.jsonl')) && history().length >= 3) interruption.abort();
+    }, 1);
+    const code = await runProgram(['train', ...args], registry, {
+      ...{ stdout: stream, stderr: stream, signal: interruption.signal },
+    });
+    clearInterval(watch);
+    expect(code).toBe(130);
+    const left = history().map((line) => JSON.parse(line));
+    expect(left.length).toBeGreaterThanOrEqual(3);
+    expect(left.length).toBeLessThan(120);
+    expect(left.map(({ step }) => step)).toEqual(left.map((_, i) => i));
+    expect(text()).toContain(`interrupted after ${left.length} steps`);
+    expect(readdirSync(at('halted')).sort()).toEqual([
+      ...['config.json', 'environment.json', 'history.jsonl', 'split.json'],
+    ]);
+
+    expect((await run(registry, 'train', ...args)).code).toBe(0);
+    const whole = history().map((line) => JSON.parse(line));
+    expect(whole.map(({ step }) => step)).toEqual(Array.from({ length: 120 }, (_, i) => i));
+    expect(whole.slice(0, left.length).map(({ loss }) => loss)).toEqual(left.map(({ loss }) => loss));
+    expect(existsSync(at('halted/metrics.json'))).toBe(true);
   });
 
   it('gives the same bytes for the same seed, and others for another', async () => {
@@ -140,6 +170,16 @@ describe('frostline train', () => {
     expect(foreign.stderr).toMatch(/foreign\/config\.json is not what frostline writes/);
     expect(foreign.code).toBe(2);
     expect(readdirSync(at('foreign'))).toEqual(['config.json']);
+  });
+
+  it('takes back what it wrote where the history cannot be written, and only that', async () => {
+    mkdirSync(at('taken/history.jsonl'), { recursive: true });
+    const { code, stderr } = await train('taken', '--data', at('shoes'));
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/cannot write to .*taken: EISDIR, a folder of that name/),
+    ]);
+    expect(readdirSync(at('taken'))).toEqual(['history.jsonl']);
   });
 
   it('refuses a model that is neither a file nor a name, briefly', async () => {

@@ -35,9 +35,11 @@ describe('the package', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'frostline-package-'));
-    // As in a fresh clone: nothing built. Its dependencies are installed, and no older than the lock file.
+    // As in a fresh clone, nothing built but a leftover. Its dependencies are installed, and no older than the lock file.
     const clone = await freshClone(join(folder, 'clone'));
-    run(clone, 'npm', 'run', 'package', '--', '--pack-destination', folder);
+    await mkdir(join(clone, 'dist'));
+    await writeFile(join(clone, 'dist', 'stale.js'), '// of an older source');
+    run(clone, 'npm', 'pack', '--pack-destination', folder);
     const filename = (await readdir(folder)).find((name) => name.endsWith('.tgz'))!;
     run(folder, 'tar', 'xzf', filename);
     const modules = join(folder, 'node_modules');
@@ -54,6 +56,9 @@ describe('the package', () => {
     expect(entries).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist', 'samples', 'weights']));
     expect(entries).not.toContain('src');
     expect(entries).not.toContain('test');
+    const built = await readdir(join(folder, 'package', 'dist'), { recursive: true });
+    expect(built).toContain('index.d.ts');
+    expect(built.filter((name) => /\.map$|tsbuildinfo$|^stale/.test(name))).toEqual([]);
   });
 
   it('gives a frostline command', async () => {
@@ -72,7 +77,7 @@ describe('the package', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(bare, 'frostline.mjs'), '--version'], {
       encoding: 'utf8',
     });
-    expect([status, stderr]).toEqual([2, expect.stringMatching(/never built.*npm run package/)]);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/never built.*npm pack --ignore-scripts=false/)]);
   });
 
   it("runs the README's example, which is typed", async () => {

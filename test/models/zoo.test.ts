@@ -164,6 +164,13 @@ describe('pull', () => {
     server.listen(0);
   });
 
+  it('refuses a folder below a file, asking nobody', async () => {
+    fs.writeFileSync(path.join(folder, 'file'), 'mine');
+    const below = pullWeights('tiny', { folder: path.join(folder, 'file', 'below'), manifest: [entry] });
+    await expect(below).rejects.toThrow(/cannot write to .*below: ENOTDIR/);
+    expect(requests).toEqual([]);
+  });
+
   it('leaves another file of that name alone', async () => {
     fs.writeFileSync(target(), 'mine');
     await expect(pull(['/good'])).rejects.toThrow(/is not the zoo's tiny/);

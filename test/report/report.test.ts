@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
 import { writeFilesAtomically } from '../../src/files.ts';
 import { resultsCsv } from '../../src/report/csv.ts';
-import { duration, freezeLabel, freezePhrase, rate } from '../../src/report/format.ts';
+import { duration, freezeLabel, freezePhrase, imageRate, rate } from '../../src/report/format.ts';
 import { reportHtml } from '../../src/report/html.ts';
 import { html } from '../../src/report/markup.ts';
 import { readResults } from '../../src/report/read.ts';
@@ -43,6 +43,7 @@ describe('format', () => {
       '0.02',
       '1e-7',
     ]);
+    expect([0.2042, 9.96, 1234.4].map(imageRate)).toEqual(['0.20 images/s', '10 images/s', '1,234 images/s']);
     expect([0.44, 59.6, 92, 3600, 7290].map(duration)).toEqual([
       '0.4 s',
       '1 min 0 s',
@@ -249,5 +250,10 @@ describe('writeReport and readResults', () => {
     );
     expect(await readdir(target)).toEqual(['one.txt']);
     expect(await readFile(join(target, 'one.txt'), 'utf8')).toBe('old');
+    // Folders that it made on the way go too.
+    await expect(writeFilesAtomically(target, { 'new/deep/three.txt': 'x', 'one.txt/two.txt': 'x' })).rejects.toThrow(
+      FrostlineError,
+    );
+    expect(await readdir(target)).toEqual(['one.txt']);
   });
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { DatasetInspection } from '../../data/inspect.ts';
+import { plural } from '../../report/format.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import { datasetOptions } from '../dataset-options.ts';
@@ -15,7 +16,7 @@ export const command = defineCommand({
   }),
   json: true,
   examples: [
-    { what: 'a folder for each class', line: 'samples/fashion' },
+    { what: 'a folder for each class', line: 'samples/fashion-two' },
     { what: 'a table of files and labels', line: 'images.csv --label-column diagnosis' },
   ],
   async run({ data, ...options }, context) {
@@ -29,7 +30,8 @@ export const command = defineCommand({
     progress.stop();
     if (context.json) context.printJson(inspection);
     else context.print(describe(inspection));
-    if (inspection.problems.length > 0) context.checkFailed(`${inspection.problems.length} problems, see above`);
+    const { length } = inspection.problems;
+    if (length > 0) context.checkFailed(`${plural(length, 'problem')}, see above`);
   },
 });
 

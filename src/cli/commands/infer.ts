@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
@@ -30,19 +29,21 @@ export const command = defineCommand({
     { what: 'inputs by name', line: 'two.onnx --input left=a.npy --input right=b.pb --output out/' },
   ],
   async run({ model: nameOrPath, input, output, inputSize, adapter }, context) {
-    const [zoo, onnx, files, { bindInputs, infer }, { formatNpy }, { writeFilesAtomically }] = await Promise.all([
-      import('../../models/zoo.ts'),
-      import('../../onnx/read.ts'),
-      import('../../models/tensor-file.ts'),
-      import('../../models/infer.ts'),
-      import('../../data/npy.ts'),
-      import('../../files.ts'),
-    ]);
+    const [zoo, onnx, files, { bindInputs, infer }, { formatNpy }, { checkWritable, writeFilesAtomically }] =
+      await Promise.all([
+        import('../../models/zoo.ts'),
+        import('../../onnx/read.ts'),
+        import('../../models/tensor-file.ts'),
+        import('../../models/infer.ts'),
+        import('../../data/npy.ts'),
+        import('../../files.ts'),
+      ]);
     const path = zoo.resolveModel(nameOrPath);
     const model = onnx.readModel(path);
     const tensors = await readInputs(input, model);
     const bound = withFileName(path, () => bindInputs(model, tensors, inputSize));
-    const { folder, names } = outputPlaces(output, bound.network.outputs, files.outputFileNames);
+    const { folder, names } = await outputPlaces(output, bound.network.outputs, files.outputFileNames);
+    await checkWritable(folder);
 
     const gpu = await openAdapter(adapter, context);
     const results = await infer(gpu, bound);
@@ -58,13 +59,14 @@ export const command = defineCommand({
 });
 
 /** Where the outputs go, checked before anything is computed. */
-function outputPlaces(
+async function outputPlaces(
   output: string,
   outputs: readonly string[],
   fileNames: (names: readonly string[]) => string[],
-): { folder: string; names: string[] } {
-  const found = statSync(output, { throwIfNoEntry: false });
-  const isFolder = found?.isDirectory() ?? /[\\/]$/.test(output);
+): Promise<{ folder: string; names: string[] }> {
+  const { kindOf } = await import('../../data/files.ts');
+  const found = await kindOf(output);
+  const isFolder = found === undefined ? /[\\/]$/.test(output) : found === 'folder';
   if (outputs.length === 1 && !isFolder) return { folder: dirname(output), names: [basename(output)] };
   if (found !== undefined && !isFolder) {
     throw new FrostlineError(

@@ -30,15 +30,23 @@ export const command = defineCommand({
     { what: 'a network that does not say how it wants its images', line: 'net.onnx a.jpg --preprocessing torchvision' },
   ],
   async run({ model, images, top, output, preprocessing, inputSize, batchSize, adapter }, context) {
-    const [zoo, { loadNetwork }, { readModel }, { declaredImageSize }, { preprocessingPreset }, predict] =
-      await Promise.all([
-        import('../../models/zoo.ts'),
-        import('../../models/load.ts'),
-        import('../../onnx/read.ts'),
-        import('../../models/inputs.ts'),
-        import('../../models/preprocessing.ts'),
-        import('../../train/predict.ts'),
-      ]);
+    const [
+      zoo,
+      { loadNetwork },
+      { readModel },
+      { declaredImageSize },
+      { preprocessingPreset },
+      predict,
+      { checkWritable, writeFilesAtomically },
+    ] = await Promise.all([
+      import('../../models/zoo.ts'),
+      import('../../models/load.ts'),
+      import('../../onnx/read.ts'),
+      import('../../models/inputs.ts'),
+      import('../../models/preprocessing.ts'),
+      import('../../train/predict.ts'),
+      import('../../files.ts'),
+    ]);
     const files = await predict.findImages(images);
     const path = zoo.resolveModel(model);
     const size = inputSize ?? (preprocessing === undefined ? undefined : declaredImageSize(readModel(path)));
@@ -46,6 +54,7 @@ export const command = defineCommand({
       inputSize: size,
       preprocessing: preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, size),
     });
+    if (output !== undefined) await checkWritable(dirname(output));
     const gpu = await openAdapter(adapter, context);
     const progress = countProgress(context, 'images decoded');
     const { signal } = context;
@@ -59,7 +68,6 @@ export const command = defineCommand({
     );
     const csv = stringify(rows, { header: true, columns: ['image', 'rank', 'class', 'probability'] });
     if (output !== undefined) {
-      const { writeFilesAtomically } = await import('../../files.ts');
       const [written] = await writeFilesAtomically(dirname(output), { [basename(output)]: csv });
       context.note(`wrote ${written}`);
     }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
@@ -42,9 +43,10 @@ export const command = defineCommand({
     { what: 'raw tensors', line: '--model net.onnx --images X.npy --labels Y.npy --keep-head --train-fraction 1' },
   ],
   async run(values, context) {
-    const [{ openExperiment }, { trainOnce }, { SingleBar }] = await Promise.all([
+    const [{ openExperiment }, { trainOnce }, { imageRate }, { SingleBar }] = await Promise.all([
       import('../../train/experiment.ts'),
       import('../../train/run.ts'),
+      import('../../report/format.ts'),
       import('cli-progress'),
     ]);
     const source = dataSource(values, values);
@@ -64,10 +66,16 @@ export const command = defineCommand({
       ? new SingleBar({
           stream: context.stderr,
           hideCursor: true,
-          format: '{bar} step {value} of {total}, loss {loss}, {rate} images/s, {eta_formatted} left',
+          format: '{bar} step {value} of {total}, loss {loss}, {rate}, {eta_formatted} left',
         })
       : undefined;
-    context.defer(() => bar?.stop());
+    let steps = 0;
+    context.defer(() => {
+      bar?.stop();
+      if (context.signal.aborted && steps > 0) {
+        context.note(`interrupted after ${steps} steps; their history is in ${join(out, 'history.jsonl')}`);
+      }
+    });
     let noted = performance.now();
     const result = await trainOnce(
       gpu,
@@ -75,16 +83,15 @@ export const command = defineCommand({
       { freeze, newLayerFactor, mask, fit, settings, out, export: values.export },
       {
         signal: context.signal,
-        onStep({ step, epoch, loss, imagesPerSecond }, steps) {
-          const payload = { loss: loss.toFixed(4), rate: Math.round(imagesPerSecond) };
+        onStep({ step, epoch, loss, imagesPerSecond }, of) {
+          steps = step + 1;
+          const payload = { loss: loss.toFixed(4), rate: imageRate(imagesPerSecond) };
           if (bar !== undefined) {
-            if (step === 0) bar.start(steps, 0, payload);
-            bar.update(step + 1, payload);
-          } else if (performance.now() - noted > 15_000 || step + 1 === steps) {
+            if (step === 0) bar.start(of, 0, payload);
+            bar.update(steps, payload);
+          } else if (performance.now() - noted > 15_000 || steps === of) {
             noted = performance.now();
-            context.note(
-              `step ${step + 1} of ${steps}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate} images/s`,
-            );
+            context.note(`step ${steps} of ${of}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate}`);
           }
         },
       },
