@@ -1,19 +1,70 @@
 /**
- * Adds up runs of `frostline gradcheck --json` with different seeds and writes docs/correctness.md:
+ * `npm run correctness`: runs `frostline gradcheck` over many draws and writes docs/correctness.md from them.
  *
- *   frostline gradcheck kernels --seed 1 --cases 1000 --json > part-1.json
- *   frostline gradcheck kernels --seed 1001 --cases 1000 --json > part-2.json
- *   node scripts/correctness.mjs part-1.json part-2.json
+ *   npm run correctness                        10,000 draws of every kernel and operation, 40 of every model: hours
+ *   npm run correctness -- --cases 500         fewer
+ *   npm run correctness -- --minutes 30        as far as it gets; the next call goes on there
+ *   npm run correctness -- part.json ...       only writes the tables from files of `frostline gradcheck --json`
+ *
+ * The work is done in parts of two minutes or so, whose results lie in runs/correctness; those older than the last build
+ * do not count, for the kernels may have changed. Exits with 1 where a case failed.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatted, root } from './prepare.mjs';
+import { parseArgs } from 'node:util';
+import { build, formatted, root } from './prepare.mjs';
 
-const files = process.argv.slice(2);
+const { values: options, positionals } = parseArgs({
+  options: { cases: { type: 'string', default: '10000' }, minutes: { type: 'string', default: 'Infinity' } },
+  allowPositionals: true,
+});
+const files = positionals.length > 0 ? positionals : runParts(Number(options.cases), Number(options.minutes));
 if (files.length === 0) {
-  console.error('give the files of `frostline gradcheck --json`');
+  console.error('no part was finished: give more --minutes');
   process.exit(2);
 }
+
+/** Runs the parts that are missing, kernels and operations in turn. @returns the files of all that are there */
+function runParts(cases, minutes) {
+  build();
+  const built = statSync(join(root, 'dist', '.tsbuildinfo')).mtimeMs;
+  const folder = join(root, 'runs', 'correctness');
+  mkdirSync(folder, { recursive: true });
+  const end = Date.now() + 60_000 * minutes;
+  const parts = [];
+  for (const [part, size, total] of [
+    ['kernels', 200, cases],
+    ['ops', 50, cases],
+    ['models', 5, Math.ceil(cases / 250)],
+  ]) {
+    for (let done = 0; done < total; done += size) {
+      parts.push({ part, seed: 1 + done, count: Math.min(size, total - done), share: done / total });
+    }
+  }
+  const found = [];
+  for (const { part, seed, count } of parts.sort((a, b) => a.share - b.share)) {
+    const file = join(folder, `${part}-${seed}-${count}.json`);
+    if (!existsSync(file) || statSync(file).mtimeMs < built) {
+      if (Date.now() > end) continue;
+      const began = Date.now();
+      const line = ['gradcheck', part, '--seed', `${seed}`, '--cases', `${count}`, '--json'];
+      const { status, stdout } = spawnSync(process.execPath, [join(root, 'bin', 'frostline.mjs'), ...line], {
+        ...{ encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] },
+        // What was tuned here must not narrow what is checked.
+        env: { ...process.env, FROSTLINE_TUNE: 'off' },
+      });
+      if (status !== 0 && status !== 1) process.exit(status ?? 1);
+      // A part is whole or not there.
+      writeFileSync(`${file}.new`, stdout);
+      renameSync(`${file}.new`, file);
+      console.error(`${line.join(' ')}: ${Math.round((Date.now() - began) / 1000)} s${status === 1 ? ', FAILED' : ''}`);
+    }
+    found.push(file);
+  }
+  return found;
+}
+
 const reports = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
 const adapters = new Set(reports.map(({ adapter, kind }) => `${adapter} (${kind})`));
 const rows = reports.flatMap((report) => report.rows);
@@ -103,8 +154,7 @@ const total = kernels.reduce((sum, { cases }) => sum + cases, 0);
 
 const text = `# Correctness, measured
 
-Written by \`node scripts/correctness.mjs\` from ${files.length} runs of \`frostline gradcheck --json\` with different seeds
-(its head says how) on ${[...adapters].join(', ')}. What such a check is worth, [mutations.md](mutations.md) shows.
+Written by \`npm run correctness\` from ${files.length} runs of \`frostline gradcheck --json\` with different seeds, on ${[...adapters].join(', ')}. What such a check is worth, [mutations.md](mutations.md) shows.
 
 ## Kernels
 
@@ -136,3 +186,6 @@ ${gradientTable}
 writeFileSync(join(root, 'docs', 'correctness.md'), text);
 formatted('docs/correctness.md');
 console.log(`docs/correctness.md: ${kernels.length} rows of kernels, ${gradients.length} of operations and models`);
+const failed = [...kernels, ...gradients].reduce((sum, { failures }) => sum + failures.length, 0);
+if (failed > 0) console.log(`${failed} cases FAILED: \`frostline gradcheck\` with their seeds repeats them`);
+process.exit(failed > 0 ? 1 : 0);

@@ -14,8 +14,10 @@ export { type CompiledGraph, type CompileOptions, compile } from './graph/compil
 export {
   GradcheckError,
   type GradcheckInput,
+  type GradcheckInputReport,
   type GradcheckOptions,
   type GradcheckReport,
+  type GradcheckSample,
   gradcheck,
 } from './graph/gradcheck.ts';
 export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';

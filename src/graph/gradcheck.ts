@@ -6,20 +6,25 @@
  *   g . u = v J u = d/dt  v . f(x + t u)   at t = 0
  *
  * and the right side is found numerically: central differences at steps h, h/2, h/4, extrapolated to step 0 (Ridders
- * 1982, "Accurate computation of F'(x) and F'(x) F''(x)"; Numerical Recipes, `dfridr`). u is a single element's axis, or
- * a direction over all elements of an input, which costs the same for any size and so serves whole networks.
+ * 1982, "Accurate computation of F'(x) and F'(x) F''(x)"; Numerical Recipes, `dfridr`). u is a single element's axis; or
+ * a direction over all elements of an input, which costs the same for any size and so serves whole networks; or one over
+ * a block of them, since an error in a few elements drowns among many. Single elements are first those where kernels go
+ * wrong: the first, the last, and one on each face of the shape.
  *
  * What single precision changes against torch.autograd.gradcheck, whose names the options carry:
  * - y is read back and v . y is summed in float64, so that only the kernels' own rounding enters;
  * - the points are rounded to f32 first and the difference is divided by the distance they really have;
  * - steps are large (1e-2, not 1e-6), relative to the size of the input, and extrapolation removes their error;
- * - a direction is half g / |g|, half random signs: along random signs alone v J u of a large input is a small
- *   difference of large terms. It is right only if g is.
+ * - `atol` is meant for derivatives of size 1 and more. Where the largest derivative of an input is less, it shrinks with
+ *   it, down to what rounding of y lets one see: else any derivative of a function as small as `atol` would pass;
+ * - a direction over all elements is half g / |g|, half random signs: along random signs alone v J u of a large input is
+ *   a small difference of large terms. It is right only if g is. Over a block it is random signs: nothing large hides a
+ *   term that is missing.
  *
  * Kinks (ReLU at 0, ties of a pool) have no derivative. They are found from the numbers of `forward` alone: the
  * difference to the right and that to the left do not meet as the step shrinks, or the extrapolation does not settle.
  * Such a sample is reported as a kink and another is drawn; it never counts as passed, and an input without one smooth
- * sample fails.
+ * sample fails. So is one whose difference is lost in the rounding of y.
  */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -41,16 +46,24 @@ export interface GradcheckOptions {
    * moves v . y by a quarter of it. Default 1/16. Networks of many kinks want less (1/64)
    */
   readonly eps?: number;
-  /** |analytic - numeric| <= atol + rtol |numeric|. Defaults 1e-3 and 5e-3 */
+  /**
+   * |analytic - numeric| <= atol + rtol |numeric|, where atol shrinks with an input's largest derivative below 1.
+   * Defaults 1e-3 and 5e-3
+   */
   readonly atol?: number;
   readonly rtol?: number;
   /** how far the gradients of two runs may differ. Default 0: the same bits */
   readonly nondetTol?: number;
-  /** single elements looked at, for each input; all where it has no more. Default 16 */
+  /** single elements looked at, for each input; all where it has no more (`Infinity`: always all). Default 16 */
   readonly elements?: number;
+  /**
+   * directions over one part of an input each, into how many equal parts it is cut; none where all elements are looked
+   * at. Default 8
+   */
+  readonly blocks?: number;
   /** directions over all elements, for each input. Default 2 */
   readonly directions?: number;
-  /** directions only, however many elements were asked for. Default false */
+  /** directions over all elements only, however many elements and blocks were asked for. Default false */
   readonly fastMode?: boolean;
   /** of v, the elements, the directions and dropout. Default 0 */
   readonly seed?: number;
@@ -63,9 +76,14 @@ export interface GradcheckOptions {
 export interface GradcheckSample {
   /** the element's flat index; undefined for a direction */
   readonly element: number | undefined;
+  /** the number of a direction over all elements */
   readonly direction: number | undefined;
+  /** the flat indices [first, end) of a direction over a block */
+  readonly block: readonly [number, number] | undefined;
   readonly analytic: number;
   readonly numeric: number;
+  /** the largest absolute error that passes */
+  readonly allowed: number;
   readonly absoluteError: number;
   /** the absolute error over the larger of the two sizes */
   readonly relativeError: number;
@@ -137,6 +155,7 @@ export async function gradcheck<Name extends string>(
     rtol: 5e-3,
     nondetTol: 0,
     elements: 16,
+    blocks: 8,
     directions: 2,
     fastMode: false,
     seed: 0,
@@ -171,7 +190,7 @@ export async function gradcheck<Name extends string>(
 }
 
 function checkSettings(settings: Settings): void {
-  for (const name of ['eps', 'atol', 'rtol', 'nondetTol', 'elements', 'directions'] as const) {
+  for (const name of ['eps', 'atol', 'rtol', 'nondetTol', 'elements', 'blocks', 'directions'] as const) {
     if (settings[name] >= 0 && (name !== 'eps' || settings.eps > 0)) continue;
     throw new FrostlineError(`gradcheck: ${name} is ${settings[name]}. Give a positive number.`);
   }
@@ -268,17 +287,20 @@ class Subject {
     return new Float32Array(bytes);
   }
 
-  /** v . f with `tensor` at these values, summed in float64. */
-  async at(tensor: Parameter, values: Float32Array<ArrayBuffer>): Promise<number> {
+  /** f with `tensor` at these values. */
+  async at(tensor: Parameter, values: Float32Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
     tensor.reset(this.gpu, values);
-    const y = await this.values();
+    return this.values();
+  }
+
+  /** v . y, in float64. */
+  product(y: Float32Array): number {
     return y.reduce((sum, value, i) => sum + value * this.v[i], 0);
   }
 
-  /** The length of the products v[i] f[i]: what rounding in f is measured by. */
-  async size(): Promise<number> {
-    const y = await this.values();
-    return Math.sqrt(y.reduce((sum, value, i) => sum + (value * this.v[i]) ** 2, 0));
+  /** The length of the products v[i] y[i] that `counts` names: what rounding in y is measured by. */
+  length(y: Float32Array, counts: (i: number) => boolean = () => true): number {
+    return Math.sqrt(y.reduce((sum, value, i) => (counts(i) ? sum + (value * this.v[i]) ** 2 : sum), 0));
   }
 
   /** v J for `tensor`. */
@@ -298,6 +320,8 @@ const V_STREAM = 1;
 const SAMPLE_STREAM = 2;
 /** steps h, h/2, h/4 */
 const LEVELS = 3;
+/** half the spacing of single precision at 1 */
+const UNIT = 2 ** -24;
 
 interface Difference {
   readonly numeric: number;
@@ -305,6 +329,8 @@ interface Difference {
   readonly uncertainty: number;
   /** slope to the right less slope to the left, at the largest and at the smallest step */
   readonly jumps: readonly [number, number];
+  /** what rounding every y that changes once, half a unit in its last place, makes of the slope at the smallest step */
+  readonly rounding: number;
 }
 
 /** The derivative of v . f along `direction` at `values`, for steps of `step` |direction| and less. */
@@ -320,15 +346,20 @@ async function difference(
   /** How far a rounded point lies along the direction, in units of the direction. */
   const along = (point: Float32Array) =>
     point.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
-  const middle = await subject.at(tensor, values);
+  const middle = subject.product(await subject.at(tensor, values));
   const jumps: number[] = [];
+  let rounding = 0;
   let previous: number[] = [];
   let numeric = 0;
   let uncertainty = 0;
   for (let level = 0; level < LEVELS; level++) {
     const t = step / 2 ** level;
     const [right, left] = [moved(t), moved(-t)];
-    const [after, before] = [await subject.at(tensor, right), await subject.at(tensor, left)];
+    const [upper, lower] = [await subject.at(tensor, right), await subject.at(tensor, left)];
+    const [after, before] = [subject.product(upper), subject.product(lower)];
+    // Where none changes, the function does not depend on the elements, or the step is below y's last place.
+    const changes = upper.some((value, i) => value !== lower[i]);
+    rounding = (UNIT * subject.length(upper, (i) => !changes || upper[i] !== lower[i])) / (along(right) - along(left));
     jumps.push((after - middle) / along(right) - (before - middle) / along(left));
     // One row of Neville's tableau: the error of central differences is a series in the square of the step.
     const row = [(after - before) / (along(right) - along(left))];
@@ -338,7 +369,7 @@ async function difference(
     numeric = row[level];
     previous = row;
   }
-  return { numeric, uncertainty, jumps: [jumps[0], jumps[LEVELS - 1]] };
+  return { numeric, uncertainty, jumps: [jumps[0], jumps[LEVELS - 1]], rounding };
 }
 
 /** Whether the numbers show a kink: slopes that do not meet (a smooth function's come 4 times nearer), or no limit. */
@@ -347,6 +378,10 @@ function isKink({ uncertainty, jumps: [far, near] }: Difference, allowed: number
   return !meets || !(uncertainty <= allowed / 3);
 }
 
+/** Whether a kink is none that rounding alone may look like, as it does at short steps. */
+const beyondRounding = ({ uncertainty, jumps: [, near], rounding }: Difference) =>
+  Math.max(Math.abs(near), uncertainty) > 8 * rounding;
+
 async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, settings: Settings) {
   const { eps, atol, rtol, nondetTol, seed } = settings;
   const values = await tensor.read(subject.gpu);
@@ -354,50 +389,81 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
   const nondeterminism = largestDifference(gradient, await subject.gradient(tensor));
 
   const scale = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length) || 1;
+  const [largestSlope, steepest] = [gradient.reduce((most, g) => Math.max(most, Math.abs(g)), 0), lengthOf(gradient)];
   const random = new Random(seed, SAMPLE_STREAM + ordinal);
   const samples: GradcheckSample[] = [];
   let kinks = 0;
-  const look = async (direction: Float64Array, step: number, where: { element?: number; direction?: number }) => {
-    const analytic = direction.reduce((sum, value, i) => sum + value * gradient[i], 0);
-    // A kink beside the point is out of reach of a shorter step; one at the point is not.
+  const look = async (direction: Float64Array, step: number, where: Partial<GradcheckSample>) => {
+    const analytic = direction.reduce((sum, value, i) => (value === 0 ? sum : sum + value * gradient[i]), 0);
+    // A kink beside the point is out of reach of a shorter step; one at the point is not. Kinks to both sides may cancel:
+    // a disagreement counts only if shorter steps neither take it back nor show the kinks.
     let found: Difference | undefined;
     let allowed = 0;
     for (const shorter of [1, 4, 16]) {
       const tried = await difference(subject, tensor, values, direction, step / shorter);
-      allowed = atol + rtol * Math.abs(tried.numeric);
-      if (isKink(tried, allowed)) continue;
-      found = tried;
-      break;
+      const slope = Math.abs(tried.numeric);
+      const size = Math.min(1, Math.max(slope, where.element === undefined ? steepest : largestSlope));
+      const bound = Math.max(atol * size + rtol * slope, Math.min(atol, 4 * tried.rounding));
+      if (isKink(tried, bound)) {
+        if (beyondRounding(tried)) found = undefined;
+        continue;
+      }
+      // Where no y changes and no derivative is claimed, rounding hides nothing.
+      if (tried.rounding > bound && tried.numeric !== analytic) continue;
+      const agrees = Math.abs(analytic - tried.numeric) <= (found === undefined ? bound : Math.min(bound, allowed));
+      if (found === undefined || agrees) [found, allowed] = [tried, bound];
+      if (agrees) break;
     }
     if (found === undefined) {
       kinks++;
       return;
     }
-    const absoluteError = Math.abs(analytic - found.numeric);
-    const size = Math.max(Math.abs(analytic), Math.abs(found.numeric));
-    const relativeError = absoluteError === 0 ? 0 : absoluteError / size;
     const { numeric } = found;
-    const ratio = Number.isNaN(absoluteError) ? Number.POSITIVE_INFINITY : absoluteError / allowed;
-    const { element, direction: number } = where;
-    samples.push({ element, direction: number, analytic, numeric, absoluteError, relativeError, ratio });
+    const absoluteError = Math.abs(analytic - numeric);
+    const relativeError = absoluteError === 0 ? 0 : absoluteError / Math.max(Math.abs(analytic), Math.abs(numeric));
+    const share = absoluteError === 0 ? 0 : absoluteError / allowed;
+    const ratio = Number.isNaN(share) ? Number.POSITIVE_INFINITY : share;
+    const { element, direction: number, block } = where;
+    samples.push({
+      ...{ element, direction: number, block },
+      ...{ analytic, numeric, allowed, absoluteError, relativeError, ratio },
+    });
   };
+  const lookAlong = async (direction: Float64Array, count: number, slope: number, where: Partial<GradcheckSample>) => {
+    // Where v . y or its slope is 0 it sets no bound.
+    const bound = subject.length(await subject.at(tensor, values)) / (4 * slope) || Number.POSITIVE_INFINITY;
+    await look(direction, eps * Math.min(scale * Math.sqrt(count), bound), where);
+  };
+
+  const problems: string[] = [];
+  const what = `${tensor.name} [${tensor.shape.join(', ')}]`;
+  const bad = gradient.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) problems.push(`${what}: at element ${bad} backward gives ${gradient[bad]}`);
 
   // Four (directions: eight) times as many as asked for may be looked at, so that a kink can be replaced by another sample.
   const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
-  for (const element of random.permutation(values.length).slice(0, 4 * elements)) {
+  for (const element of elementOrder(tensor.shape, random).slice(0, 4 * elements)) {
     if (samples.length >= elements) break;
     const axis = new Float64Array(values.length);
     axis[element] = 1;
     await look(axis, eps * scale, { element });
   }
+  const blocks = settings.fastMode || elements === values.length ? 0 : Math.min(settings.blocks, values.length);
+  for (let i = 0; i < blocks; i++) {
+    const [first, end] = [i, i + 1].map((part) => Math.floor((part * values.length) / blocks));
+    const slope = lengthOf(gradient.subarray(first, end));
+    // Once more where a kink is in the way: most of its elements are looked at nowhere else.
+    const before = samples.length;
+    for (let t = 0; t < 2 && samples.length === before; t++) {
+      const signs = randomSigns(values.length, first, end, random);
+      await lookAlong(signs, end - first, slope, { block: [first, end] });
+    }
+  }
   const before = samples.length;
   for (let i = 0; i < 8 * settings.directions && samples.length - before < settings.directions; i++) {
     const direction = mixedDirection(gradient, random);
     const slope = Math.abs(direction.reduce((sum, value, j) => sum + value * gradient[j], 0));
-    // Where v . y or its slope is 0 it sets no bound.
-    const bound = (await subject.size()) / (4 * slope) || Number.POSITIVE_INFINITY;
-    const step = Math.min(scale * Math.sqrt(values.length), bound);
-    await look(direction, eps * step, { direction: i });
+    await lookAlong(direction, values.length, slope, { direction: i });
   }
   tensor.reset(subject.gpu, values);
 
@@ -407,12 +473,20 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
       undefined,
     );
   const worst = largest('ratio');
-  const problems: string[] = [];
-  const what = `${tensor.name} [${tensor.shape.join(', ')}]`;
-  if (worst === undefined)
-    problems.push(`${what}: none of ${kinks} samples has a derivative (kinks, NaN); move the input, or lessen eps`);
-  else if (!(worst.ratio <= 1)) {
-    const place = worst.element === undefined ? `along direction ${worst.direction}` : `at element ${worst.element}`;
+  if (worst === undefined && bad < 0) {
+    problems.push(
+      `${what}: none of ${kinks} samples has a derivative that differences show (kinks, NaN, or rounding larger than ` +
+        'what is allowed); move the input, change eps, or scale the function',
+    );
+  } else if (worst !== undefined && !(worst.ratio <= 1)) {
+    const { element, block, direction } = worst;
+    const [first, end] = block ?? [];
+    const place =
+      element !== undefined
+        ? `at element ${element}`
+        : block !== undefined
+          ? `along a direction over elements ${first} to ${end! - 1}`
+          : `along direction ${direction}`;
     problems.push(
       `${what}: ${place} backward gives ${worst.analytic.toPrecision(6)}, differences give ` +
         `${worst.numeric.toPrecision(6)}; |error| ${worst.absoluteError.toPrecision(3)}, ` +
@@ -440,13 +514,41 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
 
 /** Half along the gradient, half random signs, of length 1. */
 function mixedDirection(gradient: Float32Array, random: Random): Float64Array {
-  const length = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)) || 1;
-  const sign = 1 / Math.sqrt(gradient.length);
-  const mixed = Float64Array.from(gradient, (value) => value / length + (random.uniform() < 0.5 ? sign : -sign));
-  const norm = Math.sqrt(mixed.reduce((sum, value) => sum + value * value, 0));
+  const finite = Float64Array.from(gradient, (value) => (Number.isFinite(value) ? value : 0));
+  const length = lengthOf(finite) || 1;
+  const signs = randomSigns(finite.length, 0, finite.length, random);
+  const mixed = finite.map((value, i) => value / length + signs[i]);
+  const norm = lengthOf(mixed);
   // The halves may cancel where there are few elements.
-  return norm > 1e-3 ? mixed.map((value) => value / norm) : Float64Array.from(gradient, (value) => value / length);
+  return norm > 1e-3 ? mixed.map((value) => value / norm) : finite.map((value) => value / length);
 }
+
+/** Signs of length 1 for the elements [first, end), else 0. */
+function randomSigns(size: number, first: number, end: number, random: Random): Float64Array {
+  const signs = new Float64Array(size);
+  const value = 1 / Math.sqrt(end - first);
+  for (let i = first; i < end; i++) signs[i] = random.uniform() < 0.5 ? value : -value;
+  return signs;
+}
+
+/** Flat indices in the order in which they are looked at: the first, the last, one on each face, and all others. */
+function elementOrder(shape: Shape, random: Random): number[] {
+  const size = sizeOf(shape);
+  let stride = size;
+  const faces = shape.flatMap((extent) => {
+    stride /= extent;
+    return extent === 1 ? [] : [0, extent - 1].map((at) => ({ stride, extent, at }));
+  });
+  const onFaces = random.permutation(faces.length).map((i) => {
+    const face = faces[i];
+    const element = random.integer(size);
+    return element + (face.at - (Math.floor(element / face.stride) % face.extent)) * face.stride;
+  });
+  return [...new Set([0, size - 1, ...onFaces, ...random.permutation(size)])];
+}
+
+const lengthOf = (values: Float32Array | Float64Array) =>
+  Math.sqrt((values as Float64Array).reduce((sum, value) => sum + value * value, 0));
 
 const nanIsLargest = (value: number) => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);
 

@@ -18,14 +18,14 @@ vi.mock('../../src/check/families.ts', async () => {
 });
 
 it('exits with 1 and prints what repeats the failure', async () => {
-  const line = ['gradcheck', 'kernels', '--filter', 'maxpool/inference', '--seed', '3'];
+  const line = ['gradcheck', 'kernels', '--filter', 'maxpool/inference', '--seed', '3', '--adapter', 'auto'];
   const all = await run(registry, ...line, '--cases', '12');
   expect(all.code).toBe(1);
   const failed = all.stderr.match(/^maxpool\/inference, seed (\d+): (.*)\n(y: .*)$/m);
   expect(all.stdout).toMatch(/maxpool\/inference .* plain .* 12 .* \d+ failed/);
   const [, seed, what, problem] = failed!;
   expect(all.stderr).toContain(
-    `repeat it with: frostline gradcheck kernels --filter maxpool/inference --seed ${seed} --cases 1`,
+    `repeat it with: frostline gradcheck kernels --filter maxpool/inference --seed ${seed} --cases 1 --adapter 'auto'`,
   );
   const again = await run(
     registry,

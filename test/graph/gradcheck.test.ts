@@ -1,5 +1,5 @@
 /** The checker itself: it passes what is right, and names what is wrong, at a kink, or senseless. */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { GradcheckError, type GradcheckInput, gradcheck } from '../../src/graph/gradcheck.ts';
 import { apply } from '../../src/graph/operation.ts';
 import { add } from '../../src/graph/ops/arithmetic.ts';
@@ -8,6 +8,7 @@ import { conv2d } from '../../src/graph/ops/conv2d.ts';
 import { relu } from '../../src/graph/ops/elementwise.ts';
 import { maxPool } from '../../src/graph/ops/spatial.ts';
 import { Parameter, type Shape, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
+import * as frostline from '../../src/index.ts';
 import { addAccumulate } from '../../src/kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';
 import { binaryKernels, binaryParams } from '../../src/kernels/binary/binary.ts';
@@ -61,7 +62,7 @@ function doubled(x: Tensor, factor: number): Tensor {
 it('passes a right derivative with an error far below the tolerance', async () => {
   const report = await gradcheck(gpu(), ({ x }) => doubled(x, 2), { x: normal([3, 17]) });
   expect(report.passed).toBe(true);
-  expect(report.inputs[0]).toMatchObject({ name: 'x', samples: 18, kinks: 0, nondeterminism: 0 });
+  expect(report.inputs[0]).toMatchObject({ name: 'x', samples: 26, kinks: 0, nondeterminism: 0 });
   expect(report.inputs[0].maxRelativeError).toBeLessThan(1e-3);
 });
 
@@ -80,7 +81,7 @@ it('finds a derivative that is 1 % off, by elements and by directions, and gives
     expect(largestRelative!.relativeError).toBeCloseTo(0.01 / 1.01, 3);
     for (const sample of [largestAbsolute!, largestRelative!]) {
       expect(sample.absoluteError).toBe(Math.abs(sample.analytic - sample.numeric));
-      expect((sample.element ?? sample.direction)! >= 0).toBe(true);
+      expect((sample.element ?? sample.direction ?? sample.block?.[0])! >= 0).toBe(true);
     }
     expect((failed as GradcheckError).message).toMatch(/x \[3, 17\]: .* backward gives .*, differences give/);
   }
@@ -198,4 +199,120 @@ it('refuses what makes no sense', async () => {
   await expect(check({ x }, { eps: 0 })).rejects.toThrow(/eps is 0/);
   await expect(check({ x }, { fastMode: true, directions: 0 })).rejects.toThrow(/neither/);
   await expect(check({ x, unused: normal([2]) })).rejects.toThrow(/unused.*does not depend/);
+});
+
+/** What an author might write with the public interface: y = scale x^2, and what backward makes of v = x, g = dy. */
+function square(x: frostline.Tensor, derivative: string, scale = 1): frostline.Tensor {
+  const variant = (main: string) =>
+    ({
+      name: 'plain',
+      configurations: [{}],
+      workgroupSize: () => 64,
+      workgroups: ({ count }: { count: number }) => Math.ceil(count / 64),
+      text: () => ({ main: `if (index >= p.count) { return; }\n${main}` }),
+    }) as const;
+  const cost = ({ count }: { count: number }) => ({ flops: 2 * count, bytes: 8 * count });
+  const forward = frostline.defineKernel({
+    name: 'square/forward',
+    params: { count: 'u32', scale: 'f32' },
+    bindings: { x: { access: 'read' }, y: { access: 'write' } },
+    variants: [variant('let v = x[p.x_base + index]; y[p.y_base + index] = p.scale * v * v;')],
+    cost,
+  });
+  const backward = frostline.defineKernel({
+    name: 'square/backward',
+    params: { count: 'u32', columns: 'u32', scale: 'f32' },
+    bindings: { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
+    variants: [
+      variant(`
+        let v = x[p.x_base + index];
+        let g = p.scale * dy[p.dy_base + index];
+        let column = index % p.columns;
+        dx[p.dx_base + index] = ${derivative};`),
+    ],
+    cost,
+  });
+  const operation: frostline.Operation = {
+    name: 'square',
+    forward(emit) {
+      emit.run(forward, { count: x.size, scale }, { x: emit.value(x).view(), y: emit.value(emit.output).view() });
+    },
+    backward(emit) {
+      emit.run(
+        backward,
+        { count: x.size, columns: x.shape.at(-1)!, scale },
+        { x: emit.value(x).view(), dy: emit.outputGradient.view(), dx: emit.gradient(0)!.view() },
+      );
+    },
+  };
+  return frostline.apply(operation, [x], x.shape);
+}
+
+describe("an author's operation", () => {
+  const check = (derivative: string, x: GradcheckInput, options: frostline.GradcheckOptions = {}, scale = 1) =>
+    frostline.gradcheck(gpu(), (t) => square(t.x, derivative, scale), { x }, { raiseException: false, ...options });
+  const right = '2.0 * v * g';
+
+  it.each([0, 1, 2])('passes where it is right, at any scale (seed %i)', async (seed) => {
+    for (const scale of [1, 1e6, 1e-4, 1e-12]) {
+      expect((await check(right, normal([20, 30]), { seed }, scale)).problems, `scale ${scale}`).toEqual([]);
+    }
+  });
+
+  it.each([
+    ['the last element left out', 'select(2.0, 0.0, index + 1u == p.count) * v * g', [20, 30]],
+    ['the first element doubled', 'select(2.0, 4.0, index == 0u) * v * g', [20, 30]],
+    ['half of the last column of 60', 'select(2.0, 1.0, column + 1u == p.columns) * v * g', [60, 60]],
+    ['the first row 10 % off', 'select(2.0, 1.8, index < p.columns) * v * g', [60, 60]],
+    ['a block in the middle left out', 'select(2.0, 0.0, index / 64u == 30u) * v * g', [60, 60]],
+    ['accumulated, not overwritten', 'dx[p.dx_base + index] + 2.0 * v * g', [20, 30]],
+  ])('%s is reported', async (_, derivative, shape) => {
+    for (let seed = 0; seed < 2; seed++) {
+      const { passed } = await check(derivative, normal(shape), { seed });
+      expect(passed, `seed ${seed}`).toBe(false);
+    }
+  });
+
+  it('one wrong element among many is found by its block, or by looking at all', async () => {
+    // Large enough to be told from rounding, whatever is drawn.
+    const x = normal([20, 30]);
+    x.values[317] = 2;
+    const wrong = 'select(2.0, 4.0, index == 317u) * v * g';
+    const all = await check(wrong, x, { elements: Number.POSITIVE_INFINITY });
+    expect(all.inputs[0].worst).toMatchObject({ element: 317 });
+    expect(all.inputs[0].samples).toBe(602);
+    const sampled = await check(wrong, x, { elements: 0, blocks: 20 });
+    expect(sampled.inputs[0].worst!.block).toEqual([300, 330]);
+    expect(sampled.problems[0]).toMatch(/over elements 300 to 329 backward gives/);
+  });
+
+  it('a derivative that is not finite is named, though no sample meets it', async () => {
+    const derivative = 'select(2.0 * v * g, bitcast<f32>(0x7f800000u | (p.count & 1u)), index == 317u)';
+    for (const fastMode of [false, true]) {
+      const { problems } = await check(derivative, normal([20, 30]), { fastMode });
+      expect(problems).toContain('x [20, 30]: at element 317 backward gives Infinity');
+    }
+  });
+
+  it('a function smaller than atol is no excuse', async () => {
+    for (const derivative of ['-2.0 * v * g', '0.0 * v * g', '2.1 * v * g']) {
+      const { passed, inputs } = await check(derivative, normal([20, 30]), {}, 1e-5);
+      expect(passed, derivative).toBe(false);
+      expect(inputs[0].worst!.allowed).toBeLessThan(1e-4);
+    }
+  });
+
+  it('does not judge what rounding hides', async () => {
+    const x = normal([20, 30]);
+    const offset = { shape: [20, 30], values: new Float32Array(600).fill(1e4), requiresGrad: false };
+    const summed = (derivative: string) =>
+      gradcheck(
+        gpu(),
+        (t) => add(square(t.x, derivative), t.offset),
+        { x, offset },
+        { elements: 16, raiseException: false },
+      );
+    expect((await summed(right)).problems).toEqual([]);
+    expect((await summed('-2.0 * v * g')).passed).toBe(false);
+  });
 });

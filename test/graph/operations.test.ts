@@ -204,7 +204,7 @@ describe.each(operationCases)('$operation', (cases) => {
     await fc.assert(
       fc.asyncProperty(choices, fc.nat(), async (list, seed) => {
         const { build, inputs } = cases.draw(choicesOf(list), new Random(seed));
-        await gradcheck(gpu(), build, inputs, { seed, elements: 6, directions: 1 });
+        await gradcheck(gpu(), build, inputs, { seed, elements: 6, blocks: 3, directions: 1 });
       }),
       { seed: testSeed, numRuns: 5 * testRuns },
     );

@@ -1,4 +1,7 @@
-/** ONNX's own operator tests on the device: every case is computed rightly, or refused with a reason, never wrong. */
+/**
+ * ONNX's own operator tests on the device: every case is computed rightly, or refused with a reason, never wrong.
+ * FROSTLINE_ONNX_TABLE=FILE writes what became of each.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -63,6 +66,7 @@ describe.skipIf(!fs.existsSync(root))("ONNX's own operator tests (needs libonnx-
     const passed = new Map<string, string[]>();
     const refused = new Map<string, Map<string, string>>();
     const failed: string[] = [];
+    const rows: string[][] = [];
     for (const group of ['node', 'pytorch-converted', 'pytorch-operator']) {
       for (const name of fs.readdirSync(path.join(root, group))) {
         const folder = path.join(root, group, name);
@@ -72,6 +76,9 @@ describe.skipIf(!fs.existsSync(root))("ONNX's own operator tests (needs libonnx-
         const types = model?.graph.nodes.map(({ opType }) => opType) ?? [];
         const operator = types.find((type) => type !== 'Constant') ?? types[0] ?? 'unreadable';
         const outcome = model && fs.existsSync(data) ? await run(model, data) : { refused: 'unreadable' };
+        const [[verdict, why]] = Object.entries(outcome);
+        // A refusal that lists what is supported says so once a case too often.
+        rows.push([id, operator, verdict, why === true ? '' : `${why}`.split(' Supported are ')[0]]);
         if (!passed.has(operator)) passed.set(operator, []);
         if (!refused.has(operator)) refused.set(operator, new Map());
         if ('passed' in outcome) passed.get(operator)!.push(id);
@@ -103,6 +110,16 @@ describe.skipIf(!fs.existsSync(root))("ONNX's own operator tests (needs libonnx-
         `  Refused altogether: ${none.join(', ')}.`,
       ].join('\n'),
     );
+    const file = process.env['FROSTLINE_ONNX_TABLE'];
+    if (file !== undefined) {
+      const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').replaceAll(root, '');
+      const table = [['case', 'operator', '', 'why'], ['---', '---', '---', '---'], ...rows].map(
+        (row) => `| ${row.map(cell).join(' | ')} |`,
+      );
+      const total = `${rows.length} cases: ${count(passed)} passed, ${count(refused)} refused, ${failed.length} failed.`;
+      const about = `What became of each of ONNX's own backend tests (Debian's libonnx-testdata). Written by \`npm run test:onnx\`.`;
+      fs.writeFileSync(file, ["# ONNX's cases", about, total, table.join('\n')].join('\n\n'));
+    }
     expect(failed).toEqual([]);
     expect(unexplained).toEqual([]);
     expect(count(passed)).toBeGreaterThanOrEqual(194);

@@ -98,7 +98,7 @@ export const stripsFamily = defineFamily<Conv2dShape>({
     const [width, stride] = WINDOWS[choose(0, WINDOWS.length - 1)];
     const height = choose(1, 5);
     const shape: Conv2dShape = {
-      batch: choose(1, 5),
+      batch: choose(0, 5) === 5 ? choose(5, 17) : choose(1, 4),
       channels: groups * choose(1, 5),
       height: height + choose(0, 8),
       width: width + choose(0, 25),

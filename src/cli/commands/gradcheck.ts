@@ -76,7 +76,7 @@ export const command = defineCommand({
       if (context.signal.aborted) return;
       const found = await job.run(names, { seed, count: cases ?? job.cases });
       rows.push(...found);
-      for (const row of found) for (const failure of row.failures) report(row, failure, context);
+      for (const row of found) for (const failure of row.failures) report(row, failure, adapter, context);
     }
     const { probeDenormals } = await import('../../check/denormals.ts');
     const denormals = await probeDenormals(gpu);
@@ -88,9 +88,10 @@ export const command = defineCommand({
   },
 });
 
-function report({ part, name }: Row, failure: Failure, context: Context): void {
+function report({ part, name }: Row, failure: Failure, adapter: string | undefined, context: Context): void {
   context.checkFailed(`${name}, seed ${failure.seed}: ${failure.case}\n${failure.problem}`);
-  context.note(`repeat it with: frostline gradcheck ${part} --filter ${name} --seed ${failure.seed} --cases 1`);
+  const line = `frostline gradcheck ${part} --filter ${name} --seed ${failure.seed} --cases 1`;
+  context.note(`repeat it with: ${line}${adapter === undefined ? '' : ` --adapter '${adapter}'`}`);
 }
 
 /** The device for a seed: every other one's has small limits. It is opened when first asked for. */
