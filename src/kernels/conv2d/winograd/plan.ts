@@ -276,7 +276,7 @@ function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Dir
 }
 
 /** Instructions of all lanes together, as of strips (../strips/forward.ts). */
-export function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const plan = planOf(capabilities, shape, direction);
   // Every value of panels and sums is written once, alone, and read once.
   const bytes = Object.values(plan.bytes).reduce((sum, one) => sum + one, 0);
@@ -285,6 +285,9 @@ export function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direct
 
 /** An accumulator of the contraction is touched for every product: in instructions, what its estimate counts as one. */
 const CONTRACTION_UNIT = 5;
+
+/** A count of instructions of strips takes longer, measured against tiles: their text is read anew from farther off. */
+const STRIPS_UNIT = 1.4;
 
 /** What the contraction takes, in the same unit. */
 function contractionTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
@@ -299,6 +302,8 @@ function contractionTime(capabilities: Capabilities, shape: Conv2dShape, directi
 /** Whether tiles are open and the quickest way: with few channels their panels cost more than they save. */
 export function tilesPay(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
   if (!tilesFit(capabilities, shape, direction)) return false;
-  const other = stripsPay(capabilities, shape) ? stripsTime : contractionTime;
-  return tilesTime(capabilities, shape, direction) < other(capabilities, shape, direction);
+  const other = stripsPay(capabilities, shape)
+    ? STRIPS_UNIT * stripsTime(capabilities, shape, direction)
+    : contractionTime(capabilities, shape, direction);
+  return tilesTime(capabilities, shape, direction) < other;
 }
