@@ -7,7 +7,16 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { contract, filterMatrix, MATRICES, PLACES, SIDE, TAP_CONFIGURATIONS, transformTile } from './tile.ts';
+import {
+  contract,
+  filterMatrix,
+  forEachKernel,
+  MATRICES,
+  oneTileAThread,
+  PLACES,
+  SIDE,
+  transformTile,
+} from './tile.ts';
 
 const params = {
   /** filters of all groups, channels of one, and elements of a row of sums, at least as many */
@@ -26,12 +35,8 @@ const placeSize = (p: P) => p.filters * p.channels;
 const outputs = (p: P) => placeSize(p) * p.kernel_height * p.kernel_width;
 
 const fast: Variant<typeof params> = {
-  name: 'tiles',
-  configurations: TAP_CONFIGURATIONS,
-  workgroupSize: () => 64,
-  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
-  workgroups: (p) => Math.ceil(placeSize(p) / 64),
-  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  ...oneTileAThread(placeSize),
+  ...forEachKernel,
   text: ({ height, width }) => {
     const matrices = [filterMatrix(height), filterMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * SIDE + x}`);

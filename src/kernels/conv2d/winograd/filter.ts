@@ -10,7 +10,16 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { expand, filterMatrix, MATRICES, PLACES, SIDE, TAP_CONFIGURATIONS, transformTile } from './tile.ts';
+import {
+  expand,
+  filterMatrix,
+  forEachKernel,
+  MATRICES,
+  oneTileAThread,
+  PLACES,
+  storePlaces,
+  transformTile,
+} from './tile.ts';
 
 const params = {
   groups: 'u32',
@@ -47,12 +56,8 @@ fn filter_at(place: u32) -> Filter {
 }`;
 
 const fast: Variant<typeof params> = {
-  name: 'tiles',
-  configurations: TAP_CONFIGURATIONS,
-  workgroupSize: () => 64,
-  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
-  workgroups: (p) => Math.ceil(placeSize(p) / 64),
-  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  ...oneTileAThread(placeSize),
+  ...forEachKernel,
   text: ({ height, width }) => {
     const matrices = [filterMatrix(height), filterMatrix(width)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `w${y}_${x}`);
@@ -72,8 +77,7 @@ ${range(height)
   )
   .join('\n')}
 ${text}
-  let start = p.panels_base + index;
-${names.flatMap((line, y) => line.map((name, x) => `  panels[start + ${y * SIDE + x}u * size] = ${name};`)).join('\n')}`,
+${storePlaces(names)}`,
     };
   },
 };

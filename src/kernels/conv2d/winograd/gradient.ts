@@ -10,7 +10,17 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { expand, MATRICES, outputMatrix, outputsOf, PLACES, SIDE, TAP_CONFIGURATIONS, transformTile } from './tile.ts';
+import {
+  expand,
+  forEachKernel,
+  MATRICES,
+  oneTileAThread,
+  outputMatrix,
+  outputsOf,
+  PLACES,
+  storePlaces,
+  transformTile,
+} from './tile.ts';
 
 const params = {
   items: 'u32',
@@ -54,12 +64,8 @@ fn tile_at(place: u32) -> Tile {
 }`;
 
 const fast: Variant<typeof params> = {
-  name: 'tiles',
-  configurations: TAP_CONFIGURATIONS,
-  workgroupSize: () => 64,
-  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
-  workgroups: (p) => Math.ceil(placeSize(p) / 64),
-  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  ...oneTileAThread(placeSize),
+  ...forEachKernel,
   text: ({ height, width }) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
@@ -83,8 +89,7 @@ ${range(rows)
   .flatMap((y) => range(columns).map((x) => `  let d${y}_${x} = select(0.0, dy[y${y} + x${x}], in_y${y} && in_x${x});`))
   .join('\n')}
 ${text}
-  let start = p.panels_base + index;
-${names.flatMap((line, y) => line.map((name, x) => `  panels[start + ${y * SIDE + x}u * size] = ${name};`)).join('\n')}`,
+${storePlaces(names)}`,
     };
   },
 };

@@ -11,7 +11,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { expand, imageMatrix, MATRICES, PLACES, SIDE, transformTile } from './tile.ts';
+import { expand, imageMatrix, MATRICES, oneTileAThread, PLACES, SIDE, storePlaces, transformTile } from './tile.ts';
 
 const params = {
   items: 'u32',
@@ -68,11 +68,8 @@ fn tile_at(place: u32) -> Tile {
 }`;
 
 const fast: Variant<typeof params> = {
-  name: 'tiles',
+  ...oneTileAThread(placeSize),
   configurations: [{}],
-  workgroupSize: () => 64,
-  workgroups: (p) => Math.ceil(placeSize(p) / 64),
-  estimate: (p) => placeSize(p) * PLACES * LOAD,
   text: () => {
     const { text, names } = transformTile(expand, [imageMatrix, imageMatrix], (y, x) => `d${y}_${x}`);
     return {
@@ -93,8 +90,7 @@ ${range(SIDE)
   .flatMap((y) => range(SIDE).map((x) => `  let d${y}_${x} = select(0.0, x[line${y} + x${x}], in_y${y} && in_x${x});`))
   .join('\n')}
 ${text}
-  let start = p.panels_base + index;
-${names.flatMap((line, y) => line.map((name, x) => `  panels[start + ${y * SIDE + x}u * size] = ${name};`)).join('\n')}`,
+${storePlaces(names)}`,
     };
   },
 };

@@ -12,12 +12,13 @@ import { LOAD, range } from '../../rasteriser.ts';
 import { ACTIVATION } from '../../relu/relu.ts';
 import {
   contract,
+  forEachKernel,
   MATRICES,
+  oneTileAThread,
   outputMatrix,
   outputsOf,
   PLACES,
   SIDE,
-  TAP_CONFIGURATIONS,
   transformTile,
 } from './tile.ts';
 
@@ -47,12 +48,8 @@ const placeSize = (p: P) => p.items * p.groups * p.filters * p.tiles_y * p.tiles
 const outputs = (p: P) => p.items * p.groups * p.filters * p.lines * p.width;
 
 const fast: Variant<typeof params> = {
-  name: 'tiles',
-  configurations: TAP_CONFIGURATIONS,
-  workgroupSize: () => 64,
-  supports: (_, { height, width }, p) => height === p.kernel_height && width === p.kernel_width,
-  workgroups: (p) => Math.ceil(placeSize(p) / 64),
-  estimate: (p) => placeSize(p) * PLACES * LOAD,
+  ...oneTileAThread(placeSize),
+  ...forEachKernel,
   text: ({ height, width }) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;

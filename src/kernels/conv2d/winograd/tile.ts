@@ -25,7 +25,8 @@
  * out twice that of the plain sum (of 256 channels of 3 x 3: 1.1e-6 against 0.6e-6), where the usual 0, +-1, +-2 lose twice
  * as much again. Points in pairs +-a let two rows share their even and their odd terms.
  */
-import { range } from '../../rasteriser.ts';
+import type { Capabilities, Configuration, ParamSchema, Params } from '../../kernel.ts';
+import { LOAD, range } from '../../rasteriser.ts';
 
 /** Values of a transformed tile along one dimension, and in all. */
 export const SIDE = 6;
@@ -155,5 +156,27 @@ fn a_(e: u32, k: u32, count: u32) -> f32 {
 fn g_(e: u32, k: u32, count: u32) -> f32 { return a_(e, k, count) * INVERSES[e]; }
 fn b_(e: u32, j: u32) -> f32 { return IMAGE[e * 6u + j]; }`;
 
-/** The configurations of a kernel with a text for each height and width of the filter. */
-export const TAP_CONFIGURATIONS = TAPS.flatMap((height) => TAPS.map((width) => ({ height, width })));
+/** What a variant has that takes one tile a thread, of `threads` in all. */
+export const oneTileAThread = <P extends ParamSchema>(threads: (params: Params<P>) => number) => ({
+  name: 'tiles',
+  workgroupSize: () => 64,
+  workgroups: (params: Params<P>) => Math.ceil(threads(params) / 64),
+  estimate: (params: Params<P>) => threads(params) * PLACES * LOAD,
+});
+
+/** A text for each height and width of the filter. */
+export const forEachKernel = {
+  configurations: TAPS.flatMap((height) => TAPS.map((width) => ({ height, width }))),
+  supports: (
+    _: Capabilities,
+    { height, width }: Configuration,
+    params: { readonly kernel_height: number; readonly kernel_width: number },
+  ) => height === params.kernel_height && width === params.kernel_width,
+};
+
+/** Stores the values of a tile, each in the panels of its place. */
+export const storePlaces = (names: readonly Names[]) =>
+  [
+    '  let start = p.panels_base + index;',
+    ...names.flat().map((name, e) => `  panels[start + ${e}u * size] = ${name};`),
+  ].join('\n');
