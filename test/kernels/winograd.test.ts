@@ -13,16 +13,17 @@ import { conv2d } from '../../src/graph/ops/conv2d.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
 import { imagesAtATime, tilesPay } from '../../src/kernels/conv2d/winograd/plan.ts';
-import { filterMatrix, imageMatrix, outputMatrix, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
+import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
 import { Random } from '../../src/random.ts';
 
 describe('the matrices of tiles', () => {
   it.each(TAPS)('make the outputs of a filter of %i taps from its definition', (taps) => {
     // y[i] = sum over e, j, k of A[e][i] G[e][k] B[e][j] g[k] d[j] must be the sum of g[k] d[i + k].
-    for (let i = 0; i < 7 - taps; i++)
+    const side = sideOf(taps);
+    for (let i = 0; i < side + 1 - taps; i++)
       for (let k = 0; k < taps; k++)
-        for (let j = 0; j < 6; j++) {
-          const coefficient = imageMatrix.reduce(
+        for (let j = 0; j < side; j++) {
+          const coefficient = imageMatrix(side).reduce(
             (sum, row, e) => sum + outputMatrix(taps)[e][i] * filterMatrix(taps)[e][k] * row[j],
             0,
           );
@@ -37,7 +38,7 @@ describe('the matrices of tiles', () => {
           expect(value).toBeCloseTo(expected[e][j], 14);
         });
       });
-    close(imageMatrix, winogradMatrices.B);
+    close(imageMatrix(sideOf(taps)), winogradMatrices.B(taps));
     close(outputMatrix(taps), winogradMatrices.A(taps));
     close(filterMatrix(taps), winogradMatrices.G(taps));
   });
@@ -78,7 +79,8 @@ describe('a convolution by tiles', () => {
           error += (found[i] - value) ** 2;
           size += value ** 2;
         });
-        expect(Math.sqrt(error / size), of).toBeLessThan(3e-6);
+        // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
+        expect(Math.sqrt(error / size), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
       };
       compare(await graph.read(y), conv2dReference(shape, xs, ws, biases, y.size), 'y');
       compare(await graph.readGradient(x), conv2dInputGradientReference(shape, dys, ws), 'dx');

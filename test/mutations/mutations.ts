@@ -131,7 +131,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('pad left out on the left', ' - u32(p.left)', ''),
     broken('group left out', 'p.groups + g)', 'p.groups)'),
     broken('rows and inner index exchanged', /p\.across == 1u/g, 'p.across == 0u'),
-    parameter("the other axis' step", 'step_y', '(p.step_y + 1u)'),
+    parameter('tiles a line too far apart', 'kernel_height', '(p.kernel_height - 1u)'),
   ],
   'conv2d/winograd-filter': [
     broken('taps not turned', /p\.flip == 1u/g, 'false'),

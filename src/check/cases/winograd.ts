@@ -29,8 +29,8 @@ const rasteriser: Capabilities = {
 type Values = ArrayLike<number>;
 type Matrix = readonly (readonly number[])[];
 
-/** Points 0, +-5/8, +-3/2. (x^2 - 25/64)(x^2 - 9/4) = x^4 - 169/64 x^2 + 225/256. */
-const B: Matrix = [
+/** Of tiles of 6 values. Points 0, +-5/8, +-3/2: (x^2 - 25/64)(x^2 - 9/4) = x^4 - 169/64 x^2 + 225/256. */
+const B_6: Matrix = [
   [225 / 256, 0, -169 / 64, 0, 1, 0],
   [0, -45 / 32, -9 / 4, 5 / 8, 1, 0],
   [0, 45 / 32, -9 / 4, -5 / 8, 1, 0],
@@ -39,14 +39,37 @@ const B: Matrix = [
   [0, 225 / 256, 0, -169 / 64, 0, 1],
 ];
 /** 2 a^2 (a^2 - b^2) at a = 5/8: -25/32 * 119/64; at a = 3/2: 9/2 * 119/64. */
-const WEIGHTS = [256 / 225, -2048 / 2975, -2048 / 2975, 128 / 1071, 128 / 1071];
-const powers = (count: number): Matrix => [
-  ...[0, 0.625, -0.625, 1.5, -1.5].map((a) => Array.from({ length: count }, (_, k) => a ** k)),
+const WEIGHTS_6 = [256 / 225, -2048 / 2975, -2048 / 2975, 128 / 1071, 128 / 1071, 1];
+
+/** Of tiles of 8. Points 0, +-1/2, +-1, +-2: (x^2 - 1/4)(x^2 - 1)(x^2 - 4) = x^6 - 21/4 x^4 + 21/4 x^2 - 1. */
+const B_8: Matrix = [
+  [-1, 0, 21 / 4, 0, -21 / 4, 0, 1, 0],
+  [0, 2, 4, -5 / 2, -5, 1 / 2, 1, 0],
+  [0, -2, 4, 5 / 2, -5, -1 / 2, 1, 0],
+  [0, 1, 1, -17 / 4, -17 / 4, 1, 1, 0],
+  [0, -1, 1, 17 / 4, -17 / 4, -1, 1, 0],
+  [0, 1 / 2, 1 / 4, -5 / 2, -5 / 4, 2, 1, 0],
+  [0, -1 / 2, 1 / 4, 5 / 2, -5 / 4, -2, 1, 0],
+  [0, -1, 0, 21 / 4, 0, -21 / 4, 0, 1],
+];
+/** 2 a^2 (a^2 - b^2) (a^2 - c^2) at a = 1/2: 1/2 * 3/4 * 15/4; at a = 1: -2 * 3/4 * 3; at a = 2: 8 * 15/4 * 3. */
+const WEIGHTS_8 = [-1, 32 / 45, 32 / 45, -2 / 9, -2 / 9, 1 / 90, 1 / 90, 1];
+
+/** Values of a tile: 6 for filters of up to three taps, 8 for longer ones. They make side + 1 - taps outputs. */
+const side = (taps: number) => (taps <= 3 ? 6 : 8);
+const outputs = (taps: number) => side(taps) + 1 - taps;
+const points = (taps: number) => (side(taps) === 6 ? [0, 0.625, -0.625, 1.5, -1.5] : [0, 0.5, -0.5, 1, -1, 2, -2]);
+const powers = (taps: number, count: number): Matrix => [
+  ...points(taps).map((a) => Array.from({ length: count }, (_, k) => a ** k)),
   Array.from({ length: count }, (_, k) => Number(k === count - 1)),
 ];
-/** A, for a filter of so many taps: it makes 7 - taps outputs. */
-const A = (taps: number) => powers(7 - taps);
-const G = (taps: number): Matrix => powers(taps).map((row, e) => row.map((power) => power * (WEIGHTS[e] ?? 1)));
+/** For a filter of so many taps. */
+const A = (taps: number) => powers(taps, outputs(taps));
+const B = (taps: number) => (side(taps) === 6 ? B_6 : B_8);
+const G = (taps: number): Matrix => {
+  const weights = side(taps) === 6 ? WEIGHTS_6 : WEIGHTS_8;
+  return powers(taps, taps).map((row, e) => row.map((power) => power * weights[e]));
+};
 const absolute = (matrix: Matrix): Matrix => matrix.map((row) => row.map(Math.abs));
 
 export const winogradMatrices = { A, B, G };
@@ -65,7 +88,7 @@ function expanded(my: Matrix, mx: Matrix, value: (i: number, j: number) => numbe
 
 const transposed = (matrix: Matrix): Matrix => matrix[0].map((_, j) => matrix.map((row) => row[j]));
 
-/** Rounding of coefficients, of their products and of two sums of six, one inside the other. */
+/** Rounding of coefficients, of their products and of two sums of six or eight, one inside the other. */
 const UNITS = 20;
 
 /**
@@ -89,15 +112,16 @@ function mapped(map: (of: (matrix: Matrix) => Matrix, values: Values[]) => Value
 }
 
 /**
- * Panels [36, groups, ceil(rows / tile), inner, tile] of transformed values: `transformed(g, row, k)` gives the 36 of one.
+ * Panels [places, groups, ceil(rows / tile), inner, tile] of transformed values: `transformed(g, row, k)` gives those of
+ * one tile.
  */
 function panelsOf(
-  { groups, rows, inner, tile }: { groups: number; rows: number; inner: number; tile: number },
+  { places, groups, rows, inner, tile }: Readonly<Record<'places' | 'groups' | 'rows' | 'inner' | 'tile', number>>,
   transformed: (g: number, row: number, k: number) => readonly number[],
 ): Float64Array {
   const blocks = Math.ceil(rows / tile);
   const size = groups * blocks * inner * tile;
-  const panels = new Float64Array(36 * size);
+  const panels = new Float64Array(places * size);
   for (let g = 0; g < groups; g++)
     for (let row = 0; row < rows; row++)
       for (let k = 0; k < inner; k++) {
@@ -168,6 +192,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
     const w = values((filters * channels * kh * kw) / groups);
     const dy = values(batch * filters * lines * columns);
     const bias = values(filters);
+    const places = side(kh) * side(kw);
     const description = `x=[${batch},${channels},${height},${width}] w=[${filters},${channels / groups},${kernel}] p=${pads} g=${groups}`;
     const [tile] = pair((low, high) => low + random.integer(high - low + 1), 1, 9);
 
@@ -189,13 +214,13 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         reference: () => ({
           panels: mapped(
             (change, [v]) =>
-              panelsOf({ groups, rows, inner, tile }, (g, row, k) => {
+              panelsOf({ places, groups, rows, inner, tile }, (g, row, k) => {
                 const [t, c] = p.across === 1 ? [k, row] : [row, k];
                 const item = Math.floor(t / (p.tiles_y * p.tiles_x));
-                const y = (Math.floor(t / p.tiles_x) % p.tiles_y) * p.step_y - p.top;
-                const x = (t % p.tiles_x) * p.step_x - p.left;
+                const y = (Math.floor(t / p.tiles_x) % p.tiles_y) * outputs(kh) - p.top;
+                const x = (t % p.tiles_x) * outputs(kw) - p.left;
                 const plane = ((item * groups + g) * p.channels + c) * p.height;
-                return expanded(change(B), change(B), (i, j) => {
+                return expanded(change(B(kh)), change(B(kw)), (i, j) => {
                   const inside = y + i >= 0 && y + i < p.height && x + j >= 0 && x + j < p.width;
                   return inside ? v[(plane + y + i) * p.width + x + j] : 0;
                 });
@@ -218,7 +243,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         reference: () => ({
           panels: mapped(
             (change, [v]) =>
-              panelsOf({ groups, rows: p.rows, inner: p.inner, tile }, (g, row, k) =>
+              panelsOf({ places, groups, rows: p.rows, inner: p.inner, tile }, (g, row, k) =>
                 expanded(change(G(kh)), change(G(kw)), (i, j) => {
                   const [ky, kx] = p.flip === 1 ? [kh - 1 - i, kw - 1 - j] : [i, j];
                   return v[g * p.group + row * p.row + k * p.column + ky * kw + kx];
@@ -269,8 +294,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       const p = { ...planned, relu };
       const tiles = p.items * p.tiles_y * p.tiles_x;
       const size = groups * tiles * p.row;
-      const sums = values(36 * groups * tiles * p.row);
-      const [my, mx] = [7 - kh, 7 - kw];
+      const sums = values(places * groups * tiles * p.row);
+      const [my, mx] = [outputs(kh), outputs(kw)];
       return {
         name: 'conv2d/winograd-output',
         description: `${description} of ${of}${relu ? ' relu' : ''}`,
@@ -290,7 +315,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
                     const plane = (item * groups + g) * p.filters + f;
                     const start = (g * tiles + t) * p.row + f;
                     const [ay, ax] = [change(transposed(A(kh))), change(transposed(A(kw)))];
-                    expanded(ay, ax, (i, j) => v[(6 * i + j) * size + start]).forEach((value, place) => {
+                    expanded(ay, ax, (i, j) => v[(side(kw) * i + j) * size + start]).forEach((value, place) => {
                       const [i, j] = [oy + Math.floor(place / mx), ox + (place % mx)];
                       if (i >= p.lines || j >= p.width) return;
                       const offset = p.has_bias === 1 ? b[g * p.filters + f] : 0;
@@ -307,7 +332,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
     };
 
     const gradient = { ...filter.gradient, tile };
-    const sums = values(36 * filters * filter.output.row);
+    const sums = values(places * filters * filter.output.row);
     const start = values(w.length);
     const cases: KernelCase[] = [
       image('x', x, forward.image),
@@ -332,9 +357,9 @@ export const winogradFamily = defineFamily<Conv2dShape>({
             (change, [v]) => {
               const { tiles_y, tiles_x, items } = gradient;
               const inner = items * tiles_y * tiles_x;
-              return panelsOf({ groups, rows: gradient.filters, inner, tile }, (g, f, t) => {
+              return panelsOf({ places, groups, rows: gradient.filters, inner, tile }, (g, f, t) => {
                 const item = Math.floor(t / (tiles_y * tiles_x));
-                const [y, x] = [(Math.floor(t / tiles_x) % tiles_y) * (7 - kh), (t % tiles_x) * (7 - kw)];
+                const [y, x] = [(Math.floor(t / tiles_x) % tiles_y) * outputs(kh), (t % tiles_x) * outputs(kw)];
                 const plane = (item * groups + g) * gradient.filters + f;
                 return expanded(change(A(kh)), change(A(kw)), (i, j) =>
                   y + i < lines && x + j < columns ? v[(plane * lines + y + i) * columns + x + j] : 0,
@@ -363,7 +388,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
                     expanded(
                       change(transposed(G(kh))),
                       change(transposed(G(kw))),
-                      (i, j) => v[(6 * i + j) * size + Math.floor(pair / p.channels) * p.row + (pair % p.channels)],
+                      (i, j) =>
+                        v[(side(kw) * i + j) * size + Math.floor(pair / p.channels) * p.row + (pair % p.channels)],
                     ),
                   ).flat(),
                   (value, i) => value + accumulate * old[i],

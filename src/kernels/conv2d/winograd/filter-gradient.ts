@@ -3,7 +3,7 @@
  *
  *   dw[g, f, c] (+)= G^T s G,   s[e] = sums[e, g, f, c]
  *
- * tiles: one thread a filter of one channel, its 36 sums in registers.
+ * tiles: one thread a filter of one channel, its sums in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
@@ -13,8 +13,9 @@ import {
   forEachKernel,
   MATRICES,
   oneTileAThread,
-  PLACES,
-  SIDE,
+  placesAt,
+  placesOf,
+  sideOf,
   transformTile,
 } from './tile.ts';
 
@@ -39,7 +40,7 @@ const fast: Variant<typeof params> = {
   ...forEachKernel,
   text: ({ height, width }) => {
     const matrices = [filterMatrix(height), filterMatrix(width)] as const;
-    const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * SIDE + x}`);
+    const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
       main: /* wgsl */ `
   let size = p.filters * p.channels;
@@ -47,7 +48,7 @@ const fast: Variant<typeof params> = {
   let filter_index = index / p.channels;
   let start = p.sums_base + filter_index * p.row + index - filter_index * p.channels;
   let size_of_place = p.filters * p.row;
-${range(PLACES)
+${range(placesOf([height, width]))
   .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
   .join('\n')}
 ${text}
@@ -67,7 +68,7 @@ export const winogradFilterGradient = defineKernel({
   name: 'conv2d/winograd-filter-gradient',
   params,
   bindings: { sums: { access: 'read' }, dw: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (PLACES * placeSize(p) + outputs(p) * (1 + p.accumulate)) }),
+  cost: (p) => ({ flops: 0, bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p) * (1 + p.accumulate)) }),
   variants: [
     {
       ...perElement<typeof params>(
@@ -80,19 +81,20 @@ export const winogradFilterGradient = defineKernel({
   let pair = rest / p.kernel_height;
   let start = p.sums_base + (pair / p.channels) * p.row + pair % p.channels;
   let size = p.filters * p.row;
+  let s_x = side_of(p.kernel_width);
   var sum = 0.0;
-  for (var e_y = 0u; e_y < 6u; e_y++) {
+  for (var e_y = 0u; e_y < side_of(p.kernel_height); e_y++) {
     var part = 0.0;
-    for (var e_x = 0u; e_x < 6u; e_x++) {
-      part += g_(e_x, kx, p.kernel_width) * sums[start + (e_y * 6u + e_x) * size];
+    for (var e_x = 0u; e_x < s_x; e_x++) {
+      part += g_(p.kernel_width, e_x, kx) * sums[start + (e_y * s_x + e_x) * size];
     }
-    sum += g_(e_y, ky, p.kernel_height) * part;
+    sum += g_(p.kernel_height, e_y, ky) * part;
   }
   if (p.accumulate == 1u) { sum += dw[p.dw_base + index]; }
   dw[p.dw_base + index] = sum;`,
         MATRICES,
       ),
-      estimate: (p) => outputs(p) * PLACES * LOAD,
+      estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },
     fast,
   ],

@@ -3,10 +3,10 @@
  *
  *   panels[e, g, row, k] = (G w' G^T)[e],   w' = w[g, row, k], its taps turned round where `flip` is 1
  *
- * for the 36 places e of a tile. Forward: rows are filters and the inner index runs over channels; input gradient: rows
+ * for the places e of a tile. Forward: rows are filters and the inner index runs over channels; input gradient: rows
  * are channels, the inner index runs over filters, and the taps are turned round. Rows up to whole panels are 0.
  *
- * tiles: one thread a filter of one channel, its 36 values in registers.
+ * tiles: one thread a filter of one channel, its values in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
@@ -16,7 +16,7 @@ import {
   forEachKernel,
   MATRICES,
   oneTileAThread,
-  PLACES,
+  placesAt,
   storePlaces,
   transformTile,
 } from './tile.ts';
@@ -40,7 +40,7 @@ type P = WinogradFilterParams;
 
 const placeSize = (p: P) => p.groups * Math.ceil(p.rows / p.tile) * p.tile * p.inner;
 
-export const winogradFilterSize = (p: P) => PLACES * placeSize(p);
+export const winogradFilterSize = (p: P) => placesAt(p) * placeSize(p);
 
 const locate = /* wgsl */ `
 fn place_size() -> u32 { return p.groups * ((p.rows + p.tile - 1u) / p.tile) * p.tile * p.inner; }
@@ -94,27 +94,28 @@ export const winogradFilter = defineKernel({
     {
       ...perElement<typeof params>(
         winogradFilterSize,
-        '36u * place_size()',
+        'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
         /* wgsl */ `
   let size = place_size();
   let e = index / size;
   let at = filter_at(index - e * size);
   let taps = p.kernel_height * p.kernel_width;
+  let s_x = side_of(p.kernel_width);
   var sum = 0.0;
   if (at.inside) {
     for (var i = 0u; i < p.kernel_height; i++) {
       var line = 0.0;
       for (var j = 0u; j < p.kernel_width; j++) {
         let tap = i * p.kernel_width + j;
-        line += g_(e % 6u, j, p.kernel_width) * w[at.start + select(tap, taps - 1u - tap, p.flip == 1u)];
+        line += g_(p.kernel_width, e % s_x, j) * w[at.start + select(tap, taps - 1u - tap, p.flip == 1u)];
       }
-      sum += g_(e / 6u, i, p.kernel_height) * line;
+      sum += g_(p.kernel_height, e / s_x, i) * line;
     }
   }
   panels[p.panels_base + index] = sum;`,
-        locate + MATRICES,
+        MATRICES + locate,
       ),
-      estimate: (p) => placeSize(p) * PLACES * p.kernel_height * p.kernel_width * LOAD,
+      estimate: (p) => placeSize(p) * placesAt(p) * p.kernel_height * p.kernel_width * LOAD,
     },
     fast,
   ],

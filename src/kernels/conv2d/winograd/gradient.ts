@@ -3,10 +3,10 @@
  *
  *   panels[e, g, f, t] = (A dY A^T)[e],   dY[i, j] = dy[item, g, f, t_y m_y + i, t_x m_x + j], 0 outside
  *
- * for the 36 places e of a tile; rows are filters, the inner index runs over tiles t, each an item and a place (t_y, t_x).
+ * for the places e of a tile; rows are filters, the inner index runs over tiles t, each an item and a place (t_y, t_x).
  * Rows up to whole panels are 0.
  *
- * tiles: one thread a tile of one filter, its 36 values in registers.
+ * tiles: one thread a tile of one filter, its values in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
@@ -17,7 +17,8 @@ import {
   oneTileAThread,
   outputMatrix,
   outputsOf,
-  PLACES,
+  placesAt,
+  SIZES,
   storePlaces,
   transformTile,
 } from './tile.ts';
@@ -44,7 +45,7 @@ type P = WinogradGradientParams;
 const tiles = (p: P) => p.items * p.tiles_y * p.tiles_x;
 const placeSize = (p: P) => p.groups * Math.ceil(p.filters / p.tile) * p.tile * tiles(p);
 
-export const winogradGradientSize = (p: P) => PLACES * placeSize(p);
+export const winogradGradientSize = (p: P) => placesAt(p) * placeSize(p);
 
 const locate = /* wgsl */ `
 fn tiles() -> u32 { return p.items * p.tiles_y * p.tiles_x; }
@@ -60,7 +61,7 @@ fn tile_at(place: u32) -> Tile {
   let item = line / p.tiles_y;
   let inside = f < p.filters;
   let plane = select(0u, ((item * p.groups + g) * p.filters + f) * p.lines * p.width, inside);
-  return Tile(inside, p.dy_base + plane, (line - item * p.tiles_y) * (7u - p.kernel_height), (t - line * p.tiles_x) * (7u - p.kernel_width));
+  return Tile(inside, p.dy_base + plane, (line - item * p.tiles_y) * outputs_of(p.kernel_height), (t - line * p.tiles_x) * outputs_of(p.kernel_width));
 }`;
 
 const fast: Variant<typeof params> = {
@@ -71,7 +72,7 @@ const fast: Variant<typeof params> = {
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
     return {
-      declarations: locate,
+      declarations: SIZES + locate,
       main: /* wgsl */ `
   let size = place_size();
   if (index >= size) { return; }
@@ -106,10 +107,11 @@ export const winogradGradient = defineKernel({
     {
       ...perElement<typeof params>(
         winogradGradientSize,
-        '36u * place_size()',
+        'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
         /* wgsl */ `
-  let m_y = 7u - p.kernel_height;
-  let m_x = 7u - p.kernel_width;
+  let m_y = outputs_of(p.kernel_height);
+  let m_x = outputs_of(p.kernel_width);
+  let s_x = side_of(p.kernel_width);
   let size = place_size();
   let e = index / size;
   let at = tile_at(index - e * size);
@@ -118,14 +120,14 @@ export const winogradGradient = defineKernel({
     if (!at.inside || at.y + i >= p.lines) { continue; }
     var line = 0.0;
     for (var j = 0u; j < m_x; j++) {
-      if (at.x + j < p.width) { line += a_(e % 6u, j, m_x) * dy[at.plane + (at.y + i) * p.width + at.x + j]; }
+      if (at.x + j < p.width) { line += a_(p.kernel_width, e % s_x, j) * dy[at.plane + (at.y + i) * p.width + at.x + j]; }
     }
-    sum += a_(e / 6u, i, m_y) * line;
+    sum += a_(p.kernel_height, e / s_x, i) * line;
   }
   panels[p.panels_base + index] = sum;`,
-        locate + MATRICES,
+        MATRICES + locate,
       ),
-      estimate: (p) => placeSize(p) * PLACES * 16 * LOAD,
+      estimate: (p) => placeSize(p) * placesAt(p) * 16 * LOAD,
     },
     fast,
   ],

@@ -1,17 +1,29 @@
 /**
  * Images, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/panels.ts):
  *
- *   panels[e, g, row, k] = (B d B^T)[e],   d[y, x] = x[item, g, c, t_y step_y - top + y, t_x step_x - left + x], 0 outside
+ *   panels[e, g, row, k] = (B d B^T)[e],   d[y, x] = x[item, g, c, t_y m_y - top + y, t_x m_x - left + x], 0 outside
  *
- * for the 36 places e of a tile. A tile t is an item and a place (t_y, t_x). Rows and inner index are tiles and channels
+ * for the places e of a tile of m_y x m_x outputs. A tile t is an item and a place (t_y, t_x). Rows and inner index are tiles and channels
  * (`across` = 0: the product sums over channels, as forward does) or channels and tiles (1: it sums over tiles, for the
  * filter gradient). Rows up to whole panels are 0.
  *
- * tiles: one thread a tile of one channel, its 36 values in registers.
+ * tiles: one thread a tile of one channel, its values in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { expand, imageMatrix, MATRICES, oneTileAThread, PLACES, SIDE, storePlaces, transformTile } from './tile.ts';
+import {
+  expand,
+  imageMatrix,
+  MATRICES,
+  oneTileAThread,
+  placesAt,
+  SIDES,
+  SIZES,
+  type Side,
+  sideOf,
+  storePlaces,
+  transformTile,
+} from './tile.ts';
 
 const params = {
   items: 'u32',
@@ -22,11 +34,10 @@ const params = {
   width: 'u32',
   top: 'i32',
   left: 'i32',
+  kernel_height: 'u32',
+  kernel_width: 'u32',
   tiles_y: 'u32',
   tiles_x: 'u32',
-  /** outputs of a tile */
-  step_y: 'u32',
-  step_x: 'u32',
   across: 'u32',
   /** rows of a panel */
   tile: 'u32',
@@ -41,7 +52,7 @@ const inner = (p: P) => (p.across === 1 ? tiles(p) : p.channels);
 /** Values of one place, all panels. */
 const placeSize = (p: P) => p.groups * Math.ceil(rows(p) / p.tile) * p.tile * inner(p);
 
-export const winogradImageSize = (p: P) => PLACES * placeSize(p);
+export const winogradImageSize = (p: P) => placesAt(p) * placeSize(p);
 
 const locate = /* wgsl */ `
 fn tiles() -> u32 { return p.items * p.tiles_y * p.tiles_x; }
@@ -64,30 +75,34 @@ fn tile_at(place: u32) -> Tile {
   let item = line / p.tiles_y;
   let inside = row < rows();
   let plane = select(0u, ((item * p.groups + g) * p.channels + c) * p.height * p.width, inside);
-  return Tile(inside, p.x_base + plane, (line - item * p.tiles_y) * p.step_y - u32(p.top), (t - line * p.tiles_x) * p.step_x - u32(p.left));
+  return Tile(inside, p.x_base + plane, (line - item * p.tiles_y) * outputs_of(p.kernel_height) - u32(p.top), (t - line * p.tiles_x) * outputs_of(p.kernel_width) - u32(p.left));
 }`;
 
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
-  configurations: [{}],
-  text: () => {
-    const { text, names } = transformTile(expand, [imageMatrix, imageMatrix], (y, x) => `d${y}_${x}`);
+  // A text for each size of a tile.
+  configurations: SIDES.flatMap((height) => SIDES.map((width) => ({ height, width }))),
+  supports: (_, { height, width }, p) => height === sideOf(p.kernel_height) && width === sideOf(p.kernel_width),
+  text: ({ height, width }) => {
+    const matrices = [imageMatrix(height as Side), imageMatrix(width as Side)] as const;
+    const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
     return {
-      declarations: locate,
+      declarations: SIZES + locate,
       main: /* wgsl */ `
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
-${range(SIDE)
+${range(height)
   .map(
-    (
-      i,
-    ) => `  let y${i} = at.y + ${i}u; let line${i} = at.plane + min(y${i}, p.height - 1u) * p.width; let in_y${i} = at.inside && y${i} < p.height;
-  let x${i} = min(at.x + ${i}u, p.width - 1u); let in_x${i} = at.x + ${i}u < p.width;`,
+    (i) =>
+      `  let y${i} = at.plane + min(at.y + ${i}u, p.height - 1u) * p.width; let in_y${i} = at.inside && at.y + ${i}u < p.height;`,
   )
   .join('\n')}
-${range(SIDE)
-  .flatMap((y) => range(SIDE).map((x) => `  let d${y}_${x} = select(0.0, x[line${y} + x${x}], in_y${y} && in_x${x});`))
+${range(width)
+  .map((i) => `  let x${i} = min(at.x + ${i}u, p.width - 1u); let in_x${i} = at.x + ${i}u < p.width;`)
+  .join('\n')}
+${range(height)
+  .flatMap((y) => range(width).map((x) => `  let d${y}_${x} = select(0.0, x[y${y} + x${x}], in_y${y} && in_x${x});`))
   .join('\n')}
 ${text}
 ${storePlaces(names)}`,
@@ -104,26 +119,28 @@ export const winogradImage = defineKernel({
     {
       ...perElement<typeof params>(
         winogradImageSize,
-        '36u * place_size()',
+        'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
         /* wgsl */ `
+  let s_y = side_of(p.kernel_height);
+  let s_x = side_of(p.kernel_width);
   let size = place_size();
   let e = index / size;
   let at = tile_at(index - e * size);
   var sum = 0.0;
-  for (var i = 0u; i < 6u; i++) {
+  for (var i = 0u; i < s_y; i++) {
     let y = at.y + i;
     if (!at.inside || y >= p.height) { continue; }
     var line = 0.0;
-    for (var j = 0u; j < 6u; j++) {
+    for (var j = 0u; j < s_x; j++) {
       let x_at = at.x + j;
-      if (x_at < p.width) { line += b_(e % 6u, j) * x[at.plane + y * p.width + x_at]; }
+      if (x_at < p.width) { line += b_(s_x, e % s_x, j) * x[at.plane + y * p.width + x_at]; }
     }
-    sum += b_(e / 6u, i) * line;
+    sum += b_(s_y, e / s_x, i) * line;
   }
   panels[p.panels_base + index] = sum;`,
-        locate + MATRICES,
+        MATRICES + locate,
       ),
-      estimate: (p) => placeSize(p) * PLACES * PLACES * LOAD,
+      estimate: (p) => placeSize(p) * placesAt(p) ** 2 * LOAD,
     },
     fast,
   ],

@@ -5,7 +5,7 @@
  *
  * for the tile t of an item and a place (t_y, t_x), as far as it lies inside y.
  *
- * tiles: one thread a tile of one filter, its 36 sums in registers.
+ * tiles: one thread a tile of one filter, its sums in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
@@ -17,8 +17,9 @@ import {
   oneTileAThread,
   outputMatrix,
   outputsOf,
-  PLACES,
-  SIDE,
+  placesAt,
+  placesOf,
+  sideOf,
   transformTile,
 } from './tile.ts';
 
@@ -53,7 +54,7 @@ const fast: Variant<typeof params> = {
   text: ({ height, width }) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
-    const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * SIDE + x}`);
+    const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
       declarations: ACTIVATION,
       main: /* wgsl */ `
@@ -70,7 +71,7 @@ const fast: Variant<typeof params> = {
   let ox = (t - line * p.tiles_x) * ${columns}u;
   let start = p.sums_base + row * p.row + f;
   let size_of_place = p.groups * tiles * p.row;
-${range(PLACES)
+${range(placesOf([height, width]))
   .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
   .join('\n')}
 ${text}
@@ -94,15 +95,15 @@ export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
   params,
   bindings: { sums: { access: 'read' }, bias: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (PLACES * placeSize(p) + outputs(p)) }),
+  cost: (p) => ({ flops: 0, bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p)) }),
   variants: [
     {
       ...perElement<typeof params>(
         outputs,
         'p.items * p.groups * p.filters * p.lines * p.width',
         /* wgsl */ `
-  let m_y = 7u - p.kernel_height;
-  let m_x = 7u - p.kernel_width;
+  let m_y = outputs_of(p.kernel_height);
+  let m_x = outputs_of(p.kernel_width);
   let ox = index % p.width;
   let line = index / p.width;
   let oy = line % p.lines;
@@ -114,18 +115,19 @@ export const winogradOutput = defineKernel({
   let t = (item * p.tiles_y + oy / m_y) * p.tiles_x + ox / m_x;
   let start = p.sums_base + (g * tiles + t) * p.row + filter_index - g * p.filters;
   let size = p.groups * tiles * p.row;
+  let s_x = side_of(p.kernel_width);
   var sum = 0.0;
-  for (var e_y = 0u; e_y < 6u; e_y++) {
+  for (var e_y = 0u; e_y < side_of(p.kernel_height); e_y++) {
     var part = 0.0;
-    for (var e_x = 0u; e_x < 6u; e_x++) {
-      part += a_(e_x, ox % m_x, m_x) * sums[start + (e_y * 6u + e_x) * size];
+    for (var e_x = 0u; e_x < s_x; e_x++) {
+      part += a_(p.kernel_width, e_x, ox % m_x) * sums[start + (e_y * s_x + e_x) * size];
     }
-    sum += a_(e_y, oy % m_y, m_y) * part;
+    sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
   y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
         MATRICES + ACTIVATION,
       ),
-      estimate: (p) => outputs(p) * PLACES * LOAD,
+      estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },
     fast,
   ],

@@ -22,7 +22,7 @@ import type { WinogradFilterGradientParams } from './filter-gradient.ts';
 import { type WinogradGradientParams, winogradGradientSize } from './gradient.ts';
 import { type WinogradImageParams, winogradImageSize } from './image.ts';
 import type { WinogradOutputParams } from './output.ts';
-import { outputsOf, PLACES, TAPS } from './tile.ts';
+import { outputsOf, placesOf, TAPS } from './tile.ts';
 
 export interface TilePlan {
   readonly image: WinogradImageParams;
@@ -122,10 +122,10 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     width: size[1],
     top,
     left,
+    kernel_height: kernel[0],
+    kernel_width: kernel[1],
     tiles_y,
     tiles_x,
-    step_y: outputsOf(kernel[0]),
-    step_x: outputsOf(kernel[1]),
     across: 0,
     tile: ROWS,
   };
@@ -145,7 +145,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     image,
     filter,
     product: {
-      products: PLACES * groups,
+      products: placesOf(kernel) * groups,
       rows: tiles,
       columns: to,
       depth: from,
@@ -170,7 +170,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     bytes: {
       image: 4 * winogradImageSize(image),
       filter: 4 * winogradFilterSize(filter),
-      sums: 16 * PLACES * groups * tiles * vectorsOf(to),
+      sums: 16 * placesOf(kernel) * groups * tiles * vectorsOf(to),
     },
   };
 }
@@ -229,7 +229,7 @@ export function planTilesFilterGradient(
     bytes: {
       image: 4 * winogradImageSize(image),
       gradient: 4 * winogradGradientSize(gradient),
-      sums: 16 * PLACES * groups * filters * vectorsOf(channels),
+      sums: 16 * placesOf([kernel_height, kernel_width]) * groups * filters * vectorsOf(channels),
     },
   };
 }

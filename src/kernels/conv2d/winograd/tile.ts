@@ -2,67 +2,80 @@
  * Winograd's minimal filtering (Winograd 1980; Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"):
  * a tile of outputs of a convolution of stride 1 by fewer products than its definition has.
  *
- * In one dimension, d holds 6 neighbouring values, g the r taps of a filter, y the m = 7 - r outputs that they make:
+ * In one dimension, d holds s neighbouring values, g the r taps of a filter, y the m = s + 1 - r outputs that they make:
  *
  *   y[i] = sum over k of d[i + k] g[k],   i < m
- *        = sum over e of A[e][i] (sum over k of G[e][k] g[k]) (sum over j of B[e][j] d[j]),   e < 6
+ *        = sum over e of A[e][i] (sum over k of G[e][k] g[k]) (sum over j of B[e][j] d[j]),   e < s
  *
- * 6 products in place of m r. The matrices evaluate polynomials at five points a_e and, as the last row, take the
+ * s products in place of m r. The matrices evaluate polynomials at s - 1 points a_e and, as the last row, take the
  * leading coefficient (the point at infinity):
  *
  *   A[e][i] = a_e^i      G[e][k] = a_e^k / product over f != e of (a_e - a_f)
  *   B[e][j] = coefficient of x^j in product over f != e of (x - a_f);  last row: of x^j in product over all f
  *
- * In two dimensions they are applied along y, then along x: Y = A^T [(G g G^T) * (B d B^T)] A, 36 products for m_y m_x
- * outputs of r_y r_x taps each: 4 times fewer for 3 x 3, 2.8 times for 5 x 5. Summed over channels, place by place of the
- * 36, the products are 36 products of matrices. Everything is linear in d and in g, so with dY = dL/dY
+ * In two dimensions they are applied along y, then along x: Y = A^T [(G g G^T) * (B d B^T)] A, s_y s_x products for
+ * m_y m_x outputs of r_y r_x taps each. s is 6 for up to three taps and 8 for more, so that 3 x 3 takes 4 times fewer
+ * products than its definition and 5 x 5 6.25 times. Summed over channels, place by place, they are s_y s_x products of
+ * matrices. Everything is linear in d and in g, so with dY = dL/dY
  *
  *   dL/dg = G^T [ sum over tiles of (A dY A^T) * (B d B^T) ] G
  *
  * and dL/dd is a convolution of dY by turned filters, worked on the same way.
  *
- * Points: 0, +-5/8, +-3/2. They are exact in binary, the products of their differences stay near 1, and rounding comes
- * out twice that of the plain sum (of 256 channels of 3 x 3: 1.1e-6 against 0.6e-6), where the usual 0, +-1, +-2 lose twice
- * as much again. Points in pairs +-a let two rows share their even and their odd terms.
+ * Points for s = 6: 0, +-5/8, +-3/2. They are exact in binary, the products of their differences stay near 1, and rounding
+ * comes out twice that of the plain sum (of 256 channels of 3 x 3: 1.1e-6 against 0.6e-6), where the usual 0, +-1, +-2
+ * lose twice as much again. For s = 8: 0, +-1/2, +-1, +-2, with the least error of all eighths up to 5/2 (of 96 channels
+ * of 5 x 5: 3.5e-6; with s = 6 it would be 1.1e-6, at 2.25 times the products and the memory). Points in pairs +-a let
+ * two rows share their even and their odd terms.
  */
-import type { Capabilities, Configuration, ParamSchema, Params } from '../../kernel.ts';
+import type { Capabilities, Configuration } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-
-/** Values of a transformed tile along one dimension, and in all. */
-export const SIDE = 6;
-export const PLACES = SIDE * SIDE;
 
 /** Kernel heights and widths that are worked on so. */
 export const TAPS = [2, 3, 4, 5];
 
-/** Outputs of a tile along a dimension with this many taps. */
-export const outputsOf = (taps: number) => SIDE + 1 - taps;
+/** Values of a tile along a dimension with this many taps; and the outputs that they make. */
+export const sideOf = (taps: number): Side => (taps <= 3 ? 6 : 8);
+export const outputsOf = (taps: number) => sideOf(taps) + 1 - taps;
 
-const POINTS = [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2];
-const others = (e: number) => POINTS.filter((_, f) => f !== e);
+/** Values of a tile. */
+export const placesOf = ([height, width]: readonly [number, number]) => sideOf(height) * sideOf(width);
+
+/** Sides, and the finite points of each. */
+const POINTS = { 6: [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2], 8: [0, 1 / 2, -1 / 2, 1, -1, 2, -2] } as const;
+export const SIDES = [6, 8] as const;
+export type Side = (typeof SIDES)[number];
+
+const without = (points: readonly number[], e: number) => points.filter((_, f) => f !== e);
 /** Coefficients, lowest first, of the product of (x - a). */
 const polynomial = (roots: readonly number[]) =>
   roots.reduce(
     (product, root) => range(product.length + 1).map((i) => (product[i - 1] ?? 0) - root * (product[i] ?? 0)),
     [1],
   );
-const differences = POINTS.map((a, e) => others(e).reduce((product, b) => product * (a - b), 1));
-const powers = (count: number) => [
-  ...POINTS.map((a) => range(count).map((k) => a ** k)),
+/** product over f != e of (a_e - a_f); 1 for the point at infinity */
+const differences = (side: Side) => {
+  const points: readonly number[] = POINTS[side];
+  return [...points.map((a, e) => without(points, e).reduce((product, b) => product * (a - b), 1)), 1];
+};
+const powers = (side: Side, count: number) => [
+  ...POINTS[side].map((a) => range(count).map((k) => a ** k)),
   range(count).map((k) => (k === count - 1 ? 1 : 0)),
 ];
 
 export type Matrix = readonly (readonly number[])[];
 
-/** A: [6][outputs] */
-export const outputMatrix = (taps: number): Matrix => powers(outputsOf(taps));
-/** G: [6][taps] */
-export const filterMatrix = (taps: number): Matrix =>
-  powers(taps).map((row, e) => row.map((value) => value / (differences[e] ?? 1)));
-/** B: [6][6] */
-export const imageMatrix: Matrix = [
-  ...range(POINTS.length).map((e) => [...polynomial(others(e)), 0]),
-  polynomial(POINTS),
+/** A: [side][outputs] */
+export const outputMatrix = (taps: number): Matrix => powers(sideOf(taps), outputsOf(taps));
+/** G: [side][taps] */
+export const filterMatrix = (taps: number): Matrix => {
+  const of = differences(sideOf(taps));
+  return powers(sideOf(taps), taps).map((row, e) => row.map((value) => value / of[e]));
+};
+/** B: [side][side] */
+export const imageMatrix = (side: Side): Matrix => [
+  ...POINTS[side].map((_, e) => [...polynomial(without(POINTS[side], e)), 0]),
+  polynomial(POINTS[side]),
 ];
 
 const literal = (value: number) => (Number.isInteger(value) ? `${value}.0` : `${value}`);
@@ -81,33 +94,38 @@ interface Text {
 /** out = M in, or M^T in, as WGSL. */
 type Transform = (matrix: Matrix, values: Names, out: string) => Text;
 
+/** The first of each pair of rows whose points are +-a. */
+const pairsOf = (rows: number) => range((rows - 2) / 2).map((i) => 2 * i + 1);
+
 /** out[e] = sum over j of M[e][j] in[j]: rows of points +-a differ in the sign of their odd terms. */
 export const expand: Transform = (matrix, values, out) => {
   const terms = (e: number, parity?: number) =>
     sum(values.flatMap((name, j) => (parity === undefined || j % 2 === parity ? [[matrix[e][j], name] as const] : [])));
-  const pairs = [1, 3].flatMap((e) => [
+  const last = matrix.length - 1;
+  const pairs = pairsOf(matrix.length).flatMap((e) => [
     `let ${out}even${e} = ${terms(e, 0)};`,
     `let ${out}odd${e} = ${terms(e, 1)};`,
     `let ${out}${e} = ${out}even${e} + ${out}odd${e};`,
     `let ${out}${e + 1} = ${out}even${e} - ${out}odd${e};`,
   ]);
   return {
-    lines: [`let ${out}0 = ${terms(0)};`, ...pairs, `let ${out}5 = ${terms(5)};`],
-    names: range(SIDE).map((e) => `${out}${e}`),
+    lines: [`let ${out}0 = ${terms(0)};`, ...pairs, `let ${out}${last} = ${terms(last)};`],
+    names: matrix.map((_, e) => `${out}${e}`),
   };
 };
 
 /** out[j] = sum over e of M[e][j] in[e]: the transpose. */
 export const contract: Transform = (matrix, values, out) => {
-  const pairs = [1, 3].flatMap((e) => [
+  const last = matrix.length - 1;
+  const pairs = pairsOf(matrix.length).flatMap((e) => [
     `let ${out}sum${e} = ${values[e]} + ${values[e + 1]};`,
     `let ${out}difference${e} = ${values[e]} - ${values[e + 1]};`,
   ]);
   const names = matrix[0].map((_, j) => `${out}${j}`);
   const results = names.map((name, j) => {
     const part = j % 2 === 0 ? 'sum' : 'difference';
-    const terms = [1, 3].map((e) => [matrix[e][j], `${out}${part}${e}`] as const);
-    return `let ${name} = ${sum([[matrix[0][j], values[0]], ...terms, [matrix[5][j], values[5]]])};`;
+    const terms = pairsOf(matrix.length).map((e) => [matrix[e][j], `${out}${part}${e}`] as const);
+    return `let ${name} = ${sum([[matrix[0][j], values[0]], ...terms, [matrix[last][j], values[last]]])};`;
   });
   return { lines: [...pairs, ...results], names };
 };
@@ -120,7 +138,7 @@ export function transformTile(
   [alongY, alongX]: readonly [Matrix, Matrix],
   input: (y: number, x: number) => string,
 ): { readonly text: string; readonly names: readonly Names[] } {
-  const sizeOf = (matrix: Matrix) => (transform === expand ? matrix[0].length : SIDE);
+  const sizeOf = (matrix: Matrix) => (transform === expand ? matrix[0].length : matrix.length);
   const columns = range(sizeOf(alongX)).map((x) =>
     transform(
       alongY,
@@ -141,37 +159,65 @@ export function transformTile(
   };
 }
 
-/** The matrices as functions, for the plain variants: a_ of A, b_ of B, g_ of G, with `count` columns where that varies. */
-export const MATRICES = /* wgsl */ `
-const POINTS = array<f32, 5>(${POINTS.map(literal).join(', ')});
-const INVERSES = array<f32, 6>(${[...differences.map((value) => 1 / value), 1].map(literal).join(', ')});
-const IMAGE = array<f32, 36>(${imageMatrix.flat().map(literal).join(', ')});
+/** `sideOf` and `outputsOf`. */
+export const SIZES = /* wgsl */ `
+fn side_of(taps: u32) -> u32 { return select(8u, 6u, taps <= 3u); }
+fn outputs_of(taps: u32) -> u32 { return side_of(taps) + 1u - taps; }`;
+
+const table = (name: string, values: readonly number[]) =>
+  `const ${name} = array<f32, ${values.length}>(${values.map(literal).join(', ')});`;
+
+/** The matrices as functions, for the plain variants: a_ of A, g_ of G, b_ of B. */
+export const MATRICES = /* wgsl */ `${SIZES}
+${SIDES.flatMap((side) => [
+  table(`POINTS_${side}`, POINTS[side]),
+  table(
+    `INVERSES_${side}`,
+    differences(side).map((value) => 1 / value),
+  ),
+  table(`IMAGE_${side}`, imageMatrix(side).flat()),
+]).join('\n')}
 // a_e^k, and at infinity the highest of \`count\` powers.
-fn a_(e: u32, k: u32, count: u32) -> f32 {
-  if (e == 5u) { return select(0.0, 1.0, k + 1u == count); }
+fn power_(side: u32, e: u32, k: u32, count: u32) -> f32 {
+  if (e + 1u == side) { return select(0.0, 1.0, k + 1u == count); }
+  var point = 0.0;
+  if (side == 6u) { point = POINTS_6[e]; } else { point = POINTS_8[e]; }
   var power = 1.0;
-  for (var i = 0u; i < k; i++) { power *= POINTS[e]; }
+  for (var i = 0u; i < k; i++) { power *= point; }
   return power;
 }
-fn g_(e: u32, k: u32, count: u32) -> f32 { return a_(e, k, count) * INVERSES[e]; }
-fn b_(e: u32, j: u32) -> f32 { return IMAGE[e * 6u + j]; }`;
+fn a_(taps: u32, e: u32, i: u32) -> f32 { return power_(side_of(taps), e, i, outputs_of(taps)); }
+fn g_(taps: u32, e: u32, k: u32) -> f32 {
+  let side = side_of(taps);
+  let power = power_(side, e, k, taps);
+  if (side == 6u) { return power * INVERSES_6[e]; }
+  return power * INVERSES_8[e];
+}
+fn b_(side: u32, e: u32, j: u32) -> f32 {
+  if (side == 6u) { return IMAGE_6[e * 6u + j]; }
+  return IMAGE_8[e * 8u + j];
+}`;
+
+/** The kernel of a convolution among parameters. */
+export interface KernelSize {
+  readonly kernel_height: number;
+  readonly kernel_width: number;
+}
+export const placesAt = ({ kernel_height, kernel_width }: KernelSize) => placesOf([kernel_height, kernel_width]);
 
 /** What a variant has that takes one tile a thread, of `threads` in all. */
-export const oneTileAThread = <P extends ParamSchema>(threads: (params: Params<P>) => number) => ({
+export const oneTileAThread = <P extends KernelSize>(threads: (params: P) => number) => ({
   name: 'tiles',
   workgroupSize: () => 64,
-  workgroups: (params: Params<P>) => Math.ceil(threads(params) / 64),
-  estimate: (params: Params<P>) => threads(params) * PLACES * LOAD,
+  workgroups: (params: P) => Math.ceil(threads(params) / 64),
+  estimate: (params: P) => threads(params) * placesAt(params) * LOAD,
 });
 
 /** A text for each height and width of the filter. */
 export const forEachKernel = {
   configurations: TAPS.flatMap((height) => TAPS.map((width) => ({ height, width }))),
-  supports: (
-    _: Capabilities,
-    { height, width }: Configuration,
-    params: { readonly kernel_height: number; readonly kernel_width: number },
-  ) => height === params.kernel_height && width === params.kernel_width,
+  supports: (_: Capabilities, { height, width }: Configuration, params: KernelSize) =>
+    height === params.kernel_height && width === params.kernel_width,
 };
 
 /** Stores the values of a tile, each in the panels of its place. */
