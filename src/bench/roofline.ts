@@ -22,19 +22,33 @@ const WORK = {
 const COPIED = { hardware: 1 << 25, software: 1 << 23, embedded: 1 << 22 } as const;
 
 export async function measureRoofline(gpu: Gpu, sampling: Sampling): Promise<Roofline> {
+  return { gflops: await measureMultiplyAdd(gpu, sampling), gigabytes: await measureCopy(gpu, sampling) };
+}
+
+/** 10^9 floating-point operations a second: see `Roofline`. */
+export async function measureMultiplyAdd(gpu: Gpu, sampling: Sampling): Promise<number> {
   const { count, rounds } = WORK[gpu.kind];
-  const elements = Math.min(COPIED[gpu.kind], Math.floor(gpu.limits.maxBinding / 4));
   const factors = gpu.storage('factors', Float32Array.of(0.5, 1));
-  const x = gpu.storage('x', 4 * elements);
-  const y = gpu.storage('y', 4 * elements);
+  const y = gpu.storage('y', 4 * count);
   try {
     let gflops = 0;
     for (const choice of rooflineMultiplyAdd.choices(gpu, { count, rounds })) {
-      const views = { factors: factors.view(), y: y.view(0, 4 * count) };
+      const views = { factors: factors.view(), y: y.view() };
       const dispatch = rooflineMultiplyAdd.dispatch(gpu, { count, rounds }, views, choice);
       const { median } = await timeDispatch(gpu, dispatch, sampling);
       gflops = Math.max(gflops, (count * rounds * operationsARound(choice.configuration['chains'])) / median / 1e6);
     }
+    return gflops;
+  } finally {
+    for (const { buffer } of [factors, y]) gpu.release(buffer!);
+  }
+}
+
+async function measureCopy(gpu: Gpu, sampling: Sampling): Promise<number> {
+  const elements = Math.min(COPIED[gpu.kind], Math.floor(gpu.limits.maxBinding / 4));
+  const x = gpu.storage('x', 4 * elements);
+  const y = gpu.storage('y', 4 * elements);
+  try {
     let gigabytes = 0;
     const params = { count: elements };
     for (const choice of rooflineCopy.choices(gpu, params)) {
@@ -42,9 +56,9 @@ export async function measureRoofline(gpu: Gpu, sampling: Sampling): Promise<Roo
       const { median } = await timeDispatch(gpu, dispatch, sampling);
       gigabytes = Math.max(gigabytes, rooflineCopy.cost(params).bytes / median / 1e6);
     }
-    return { gflops, gigabytes };
+    return gigabytes;
   } finally {
-    for (const { buffer } of [factors, x, y]) gpu.release(buffer!);
+    for (const { buffer } of [x, y]) gpu.release(buffer!);
   }
 }
 

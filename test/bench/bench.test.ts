@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareRows, readMeasured } from '../../src/bench/compare.ts';
 import { caseName, layerCases } from '../../src/bench/layer-cases.ts';
+import { measureProductShare } from '../../src/bench/product-share.ts';
 import { floorOf } from '../../src/bench/roofline.ts';
 import { sample } from '../../src/bench/sample.ts';
 import { median, timingOf } from '../../src/bench/statistics.ts';
@@ -115,6 +116,14 @@ describe('the cases', () => {
     ]);
   });
 
+  it('a product is timed in turns with the ceiling', async () => {
+    const before = gpu().memory().live;
+    const { milliseconds, gflops, share } = await measureProductShare(gpu(), 96, 3);
+    expect(gflops * milliseconds * 1e6).toBeCloseTo(2 * 96 ** 3, 0);
+    expect(share).toBeGreaterThan(0);
+    expect(gpu().memory().live).toBe(before);
+  });
+
   /** The adapter as one on which the general contraction serves every layer. */
   const withoutSubgroups = (): Gpu => Object.create(gpu(), { subgroupWidth: { value: 0 } });
 
@@ -149,12 +158,12 @@ describe('the cases', () => {
   });
 
   it.each([
-    ['contraction', { y_0: 0 }],
-    ['conv2d/strips', { stride_y: 0 }],
-    ['conv2d/strips-filter-gradient', { stride_y: 0 }],
-  ])('large cases of %s are verified on the host', async (name, change) => {
+    ['contraction', 'conv2', { y_0: 0 }],
+    ['conv2d/strips', 'conv1', { stride_y: 0 }],
+    ['conv2d/strips-filter-gradient', 'conv1', { stride_y: 0 }],
+  ])('large cases of %s are verified on the host', async (name, layer, change) => {
     const listed = layerCases(name === 'contraction' ? withoutSubgroups() : gpu(), alexnet(), 1);
-    const layerCase = listed.find(({ layer, kernel }) => layer === 'conv2' && kernel.name === name);
+    const layerCase = listed.find((one) => one.layer === layer && one.kernel.name === name);
     // Adapters without subgroups of one width have no strips.
     if (layerCase === undefined) return expect(gpu().subgroupWidth).toBe(0);
     const kernel: Kernel = { ...layerCase.kernel, cost: () => ({ flops: 1e15, bytes: 0 }) };

@@ -119,7 +119,7 @@ describe('pages', () => {
       version: '1',
       on: 'adapter' as const,
     }));
-    const targets = peerTargets([peerRow], ['quick', 'garbled', 'small'], roofline);
+    const targets = peerTargets([peerRow], ['quick', 'garbled', 'small']);
     const missing = [{ name: 'absent', reason: 'not installed' }];
     const page = await peersHtml({ ...head, roofline, peers, missing, targets, rows: [peerRow] });
     check(page);

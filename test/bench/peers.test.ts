@@ -262,10 +262,9 @@ describe('tables', () => {
       row({ ...forward, direction: 'training step' }, { frostline: 10, 'jax-js': 79 }),
       layer('conv1', { frostline: 10, 'jax-js': 100, 'tfjs-webgpu': 50 }),
       layer('pool1', { frostline: 10, 'jax-js': 9, 'onnxruntime-cpu': 1 }),
-      row({ network: 'gemm', batch: 768, direction: 'forward' }, { frostline: (2 * 768 ** 3) / 1e6 / 45 }),
     ];
     const peers = ['onnxruntime-webgpu', 'tfjs-webgpu', 'jax-js'];
-    const targets = peerTargets(rows, peers, { gflops: 50, gigabytes: 1 });
+    const targets = peerTargets(rows, peers, 0.9);
     expect(targets.map(({ verdict }) => verdict)).toEqual(['met', 'missed', 'not measured', 'missed', 'aim']);
     expect(targets.map(({ reached }) => reached && Number(reached.toFixed(4)))).toEqual([6, 7.9, undefined, 0.9, 0.9]);
   });

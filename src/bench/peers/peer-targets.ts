@@ -1,5 +1,4 @@
 /** frostline's times against those of its peers, and what they are to reach. */
-import type { Roofline } from '../roofline.ts';
 import { type Target, target } from '../targets.ts';
 import { OURS } from './list.ts';
 import type { PeerRow } from './rounds.ts';
@@ -21,18 +20,17 @@ export function bestPeer(row: Pick<PeerRow, 'outcomes'>, peers: readonly string[
   return best;
 }
 
-/** @param onAdapter names of the peers on the same adapter */
-export function peerTargets(rows: readonly PeerRow[], onAdapter: readonly string[], roofline: Roofline): Target[] {
+/**
+ * @param onAdapter names of the peers on the same adapter
+ * @param productShare of the multiply-add ceiling, where it was measured: ../product-share.ts
+ */
+export function peerTargets(rows: readonly PeerRow[], onAdapter: readonly string[], productShare?: number): Target[] {
   const ratio = (name: string, peer: string) => {
     const row = rows.find((candidate) => candidate.name === name);
     return row === undefined ? undefined : ratioTo(row, peer);
   };
   const layers = rows.filter(({ network, layer }) => network === 'alexnet' && layer !== undefined);
   const ratios = layers.flatMap((row) => bestPeer(row, onAdapter)?.ratio ?? []);
-  const product = rows.find(({ network }) => network === 'gemm');
-  const outcome = product?.outcomes[OURS];
-  const operations = product === undefined ? 0 : 2 * product.batch ** 3;
-  const share = outcome?.status === 'timed' ? operations / outcome.timing.median / 1e6 / roofline.gflops : undefined;
   return [
     target(
       'AlexNet forward, batch 10: times as fast as onnxruntime-webgpu',
@@ -58,6 +56,6 @@ export function peerTargets(rows: readonly PeerRow[], onAdapter: readonly string
       4,
       ratios.length === 0 ? undefined : Math.min(...ratios),
     ),
-    target('matrix product: share of the measured multiply-add ceiling', 0.6, 0.8, share),
+    target('matrix product: share of the measured multiply-add ceiling', 0.6, 0.8, productShare),
   ];
 }

@@ -59,6 +59,7 @@ export const command = defineCommand({
       { measureCase },
       { peerCases, workName },
       { measureRoofline },
+      { measureProductShare },
       { peerTargets },
       compared,
     ] = await Promise.all([
@@ -66,6 +67,7 @@ export const command = defineCommand({
       import('../../bench/peers/rounds.ts'),
       import('../../bench/peers/work.ts'),
       import('../../bench/roofline.ts'),
+      import('../../bench/product-share.ts'),
       import('../../bench/peers/peer-targets.ts'),
       import('../../bench/compare.ts'),
     ]);
@@ -81,6 +83,8 @@ export const command = defineCommand({
     const all = names.flatMap((name) => peerCases(name, { batch, quick }));
     const cases = chooseByName(all, workName, filter);
     const roofline = await measureRoofline(gpu, sampling);
+    const product = cases.find(({ network }) => network === 'gemm');
+    const productShare = product && (await measureProductShare(gpu, product.batch, quick ? 5 : PRODUCT_ROUNDS));
 
     const folder = await mkdtemp(join(tmpdir(), 'frostline-peers-'));
     context.defer(() => rm(folder, { recursive: true, force: true }));
@@ -108,9 +112,9 @@ export const command = defineCommand({
     }
     const { found, missing } = pool;
     const onAdapter = found.filter(({ name, on }) => on === 'adapter' && name !== OURS).map(({ name }) => name);
-    const targets = peerTargets(rows, onAdapter, roofline);
+    const targets = peerTargets(rows, onAdapter, productShare?.share);
     const measured = rows.map(withOurTiming);
-    const report = { ...benchHead(gpu), roofline, peers: found, missing, targets, rows: measured };
+    const report = { ...benchHead(gpu), roofline, productShare, peers: found, missing, targets, rows: measured };
     if (context.json) context.printJson(report);
     else {
       context.print(await tableOf(rows, found, onAdapter));
@@ -118,6 +122,13 @@ export const command = defineCommand({
         for (const [peer, outcome] of Object.entries(outcomes)) {
           if (outcome.status !== 'timed') context.print(`${name}: ${peer}: ${outcomeText(outcome)}`);
         }
+      }
+      if (productShare !== undefined) {
+        const { milliseconds: time, gflops, share } = productShare;
+        context.print(
+          `matrix product, packing included, in turns with the multiply-add ceiling: ${milliseconds(time)} ms, ` +
+            `${gflops.toFixed(1)} GFLOP/s, ${share.toFixed(2)} of the ceiling`,
+        );
       }
       context.print(await targetTable(targets));
     }
@@ -128,6 +139,9 @@ export const command = defineCommand({
     if (old !== undefined) await printChanges(old, measured.filter(isTimed), context);
   },
 });
+
+/** Rounds of a product and the ceiling, in turns. */
+const PRODUCT_ROUNDS = 25;
 
 /** Our own timing where `--compare` looks for it. */
 function withOurTiming(row: PeerRow): PeerRow & Partial<Measured> {
