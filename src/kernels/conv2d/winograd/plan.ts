@@ -250,12 +250,12 @@ const WORKSPACE = 32 * 2 ** 20;
 const room = ({ limits }: Capabilities) => limits.maxBinding - limits.offsetAlignment;
 const largest = (plan: TilePlan | TileFilterPlan) => Math.max(...Object.values(plan.bytes));
 
-/** How many images of the batch are worked on at a time. */
+/** How many images of the batch are worked on at a time, at most: about as many each time. */
 export function imagesAtATime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const most = Math.min(WORKSPACE, room(capabilities));
   let images = shape.batch;
   while (images > 1 && workspaceOf(planOf(capabilities, { ...shape, batch: images }, direction)) > most) images--;
-  return images;
+  return Math.ceil(shape.batch / Math.ceil(shape.batch / images));
 }
 
 /** Of what grows with the images. */
