@@ -6,27 +6,36 @@
  *   npm run correctness -- --minutes 30        as far as it gets; the next call goes on there
  *   npm run correctness -- part.json ...       only writes the tables from files of `frostline gradcheck --json`
  *
- * The work is done in parts of two minutes or so, whose results lie in runs/correctness; those older than the last build
- * do not count, for the kernels may have changed. Exits with 1 where a case failed.
+ * The work is done in parts of two minutes or so, as many at a time as there are cores, whose results lie in
+ * runs/correctness; those older than the last build do not count, for the kernels may have changed. `--parts kernels,ops`
+ * leaves out the others. Exits with 1 where a case failed.
  */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, formatted, root } from './prepare.mjs';
 
 const { values: options, positionals } = parseArgs({
-  options: { cases: { type: 'string', default: '10000' }, minutes: { type: 'string', default: 'Infinity' } },
+  options: {
+    cases: { type: 'string', default: '10000' },
+    minutes: { type: 'string', default: 'Infinity' },
+    parts: { type: 'string', default: 'kernels,ops,models' },
+  },
   allowPositionals: true,
 });
-const files = positionals.length > 0 ? positionals : runParts(Number(options.cases), Number(options.minutes));
+const files =
+  positionals.length > 0
+    ? positionals
+    : await runParts(Number(options.cases), Number(options.minutes), options.parts.split(','));
 if (files.length === 0) {
   console.error('no part was finished: give more --minutes');
   process.exit(2);
 }
 
 /** Runs the parts that are missing, kernels and operations in turn. @returns the files of all that are there */
-function runParts(cases, minutes) {
+async function runParts(cases, minutes, chosen) {
   build();
   const built = statSync(join(root, 'dist', '.tsbuildinfo')).mtimeMs;
   const folder = join(root, 'runs', 'correctness');
@@ -38,31 +47,51 @@ function runParts(cases, minutes) {
     ['ops', 50, cases],
     ['models', 5, Math.ceil(cases / 250)],
   ]) {
-    for (let done = 0; done < total; done += size) {
+    for (let done = 0; done < total && chosen.includes(part); done += size) {
       parts.push({ part, seed: 1 + done, count: Math.min(size, total - done), share: done / total });
     }
   }
+  const queue = parts.sort((a, b) => a.share - b.share);
   const found = [];
-  for (const { part, seed, count } of parts.sort((a, b) => a.share - b.share)) {
-    const file = join(folder, `${part}-${seed}-${count}.json`);
-    if (!existsSync(file) || statSync(file).mtimeMs < built) {
-      if (Date.now() > end) continue;
-      const began = Date.now();
-      const line = ['gradcheck', part, '--seed', `${seed}`, '--cases', `${count}`, '--json'];
-      const { status, stdout } = spawnSync(process.execPath, [join(root, 'bin', 'frostline.mjs'), ...line], {
-        ...{ encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] },
-        // What was tuned here must not narrow what is checked.
-        env: { ...process.env, FROSTLINE_TUNE: 'off' },
-      });
-      if (status !== 0 && status !== 1) process.exit(status ?? 1);
-      // A part is whole or not there.
-      writeFileSync(`${file}.new`, stdout);
-      renameSync(`${file}.new`, file);
-      console.error(`${line.join(' ')}: ${Math.round((Date.now() - began) / 1000)} s${status === 1 ? ', FAILED' : ''}`);
+  const work = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { part, seed, count } = next;
+      const file = join(folder, `${part}-${seed}-${count}.json`);
+      if (!existsSync(file) || statSync(file).mtimeMs < built) {
+        if (Date.now() > end) continue;
+        await runPart(['gradcheck', part, '--seed', `${seed}`, '--cases', `${count}`, '--json'], file);
+      }
+      found.push(file);
     }
-    found.push(file);
-  }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
   return found;
+}
+
+/** One run of the command, its report in a file: a part is whole or not there. */
+function runPart(line, file) {
+  const began = Date.now();
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(root, 'bin', 'frostline.mjs'), ...line],
+      // What was tuned here must not narrow what is checked.
+      { maxBuffer: 2 ** 28, env: { ...process.env, FROSTLINE_TUNE: 'off' } },
+      (error, stdout, stderr) => {
+        const status = error?.code ?? 0;
+        if (status !== 0 && status !== 1) {
+          console.error(stderr);
+          process.exit(typeof status === 'number' ? status : 1);
+        }
+        writeFileSync(`${file}.new`, stdout);
+        renameSync(`${file}.new`, file);
+        console.error(
+          `${line.join(' ')}: ${Math.round((Date.now() - began) / 1000)} s${status === 1 ? ', FAILED' : ''}`,
+        );
+        resolve();
+      },
+    );
+  });
 }
 
 const reports = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
