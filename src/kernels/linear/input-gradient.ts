@@ -28,7 +28,9 @@ const tiles = (p: P, items: number, lanes: number) =>
 
 function step(lanes: number, items: number, count: number): string {
   return [
-    ...range(items / lanes).flatMap((i) => range(count).map((k) => `let v${i}_${k} = dy[a${i} + o + ${k}u];`)),
+    ...range(Math.ceil(items / lanes)).flatMap((i) =>
+      range(count).map((k) => `let v${i}_${k} = dy[a${i} + o + ${k}u];`),
+    ),
     ...range(count).flatMap((k) => range(COLUMNS).map((j) => `let w${k}_${j} = w[b${j} + (o + ${k}u) * length];`)),
     ...range(items).map((n) => {
       const values = range(count).map(
@@ -53,7 +55,7 @@ const broadcast: Variant<typeof params> = {
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) *
     (p.outputs / STEP) *
-    ((items / lanes + COLUMNS * STEP) * LOAD * lanes + items * COLUMNS * 4 * 11),
+    ((Math.ceil(items / lanes) + COLUMNS * STEP) * LOAD * lanes + items * COLUMNS * 4 * 11),
   text: ({ lanes, items }) => ({
     main: /* wgsl */ `
   let length = p.inputs / 4u;
@@ -61,7 +63,7 @@ const broadcast: Variant<typeof params> = {
   let n_0 = (workgroup / tiles) * ${items}u;
   if (n_0 >= p.batch) { return; }
   let first = (workgroup % tiles) * ${lanes * COLUMNS}u + lane;
-${range(items / lanes)
+${range(Math.ceil(items / lanes))
   .map((i) => `  let a${i} = p.dy_base + min(n_0 + ${i * lanes}u + lane, p.batch - 1u) * p.dy_row;`)
   .join('\n')}
 ${range(COLUMNS)
