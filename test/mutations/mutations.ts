@@ -373,7 +373,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('last output left out', 'o < p.outputs', 'o + 1u < p.outputs'),
     parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
     broken('stale accumulator', /(sum|c0_0) \+=/g, '$1 ='),
-    broken('sign', /x0 \*/g, '-x0 *', 'broadcast'),
+    broken('sign', /c0_0 \+=/g, 'c0_0 -=', 'broadcast'),
+    broken('another item', /, 0u\);/g, ', 1u);', 'broadcast'),
   ],
   'linear/update': [
     broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
