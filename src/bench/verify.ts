@@ -187,6 +187,7 @@ const LINEAR_TERMS: Readonly<Record<string, (params: Readonly<Record<string, num
   'linear/forward': ({ inputs }) => inputs,
   'linear/input-gradient': ({ outputs }) => outputs,
   'linear/update': ({ batch }) => batch,
+  'linear/backward': ({ outputs }) => outputs,
 };
 
 /**

@@ -21,6 +21,7 @@ import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
 import { fillConstant } from './fill/fill.ts';
 import { panelBatch, panelProduct } from './gemm/panels.ts';
 import type { Kernel } from './kernel.ts';
+import { linearBackward } from './linear/backward.ts';
 import { linearForward } from './linear/forward.ts';
 import { linearInputGradient } from './linear/input-gradient.ts';
 import { linearUpdate } from './linear/update.ts';
@@ -59,6 +60,7 @@ const kernels: readonly Kernel[] = [
   dropoutBackward,
   dropoutForward,
   fillConstant,
+  linearBackward,
   linearForward,
   linearInputGradient,
   linearUpdate,

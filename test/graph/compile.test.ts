@@ -1,5 +1,6 @@
 /** The compiler: shared tensors, aliases, the frost line, memory, and what is refused. */
 import { describe, expect, it } from 'vitest';
+import type { Gpu } from '../../src/gpu/device.ts';
 import { type CompiledGraph, type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { add } from '../../src/graph/ops/arithmetic.ts';
 import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
@@ -9,6 +10,7 @@ import { linear } from '../../src/graph/ops/linear.ts';
 import { averagePool, lrn, maxPool } from '../../src/graph/ops/spatial.ts';
 import { warp } from '../../src/graph/ops/warp.ts';
 import { input, type Mask, Parameter, type Tensor } from '../../src/graph/tensor.ts';
+import { broadcastsPay } from '../../src/kernels/linear/shape.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
@@ -270,6 +272,62 @@ describe('the frost line', () => {
       await expect(compile(gpu(), { loss: net.loss, update: true })).rejects.toThrow(message);
       for (const parameter of net.parameters) parameter.release(gpu());
     }
+  });
+});
+
+describe('a trained fully connected layer', () => {
+  /** Two layers read what a first one makes; the weights after three steps. */
+  async function steps(device: Gpu, masks: readonly number[], asked: boolean) {
+    const shapes = [
+      [20, 8],
+      [9, 20],
+      [9, 20],
+    ];
+    const weights = shapes.map(
+      ([rows, columns], i) =>
+        new Parameter(`w${i}`, [rows, columns], normals(rows * columns, 20 + i), { mask: masks[i] }),
+    );
+    const x = input('x', [3, 8]);
+    const labels = input('labels', [3], 'u32');
+    const hidden = linear(x, weights[0]);
+    const loss = softmaxCrossEntropy(add(linear(hidden, weights[1]), linear(hidden, weights[2])), labels);
+    // Whoever asks for a weight's gradient gets it written, and the update apart.
+    const graph = await compile(device, { loss, update: true, gradients: asked ? weights.slice(1) : [] });
+    graph.write(x, normals(24));
+    graph.write(labels, Uint32Array.of(8, 0, 3));
+    for (let step = 0; step < 3; step++) {
+      graph.setStep({ ...rate, step });
+      await graph.run();
+    }
+    const values = await Promise.all(weights.map((weight) => weight.read(device)));
+    const onePass = graph.dispatches.filter(({ label }) => label.startsWith('linear/backward')).length;
+    graph.destroy();
+    for (const weight of weights) weight.release(device);
+    return { values, onePass };
+  }
+
+  it.each([
+    [1, 1, 1],
+    [1, 10, 0.5],
+    [1, 0, 1],
+  ])('is the same by one pass over the weight, in windows, and apart, masks %d, %d, %d', async (...masks) => {
+    const [whole, again, windows, apart] = [
+      await steps(gpu(), masks, false),
+      await steps(gpu(), masks, false),
+      await steps(narrow(), masks, false),
+      await steps(gpu(), masks, masks[1] > 0),
+    ];
+    if (broadcastsPay(gpu(), 20)) {
+      const passes = masks.slice(1).filter((mask) => mask > 0).length;
+      expect(whole.onePass).toBe(passes);
+      expect(windows.onePass).toBe(3 * passes);
+    }
+    if (masks[1] > 0) expect(apart.onePass).toBe(0);
+    expect(again.values).toEqual(whole.values);
+    whole.values.forEach((values, i) => {
+      expectClose(windows.values[i], values, { absolute: 1e-5, relative: 1e-4 });
+      expectClose(apart.values[i], values, { absolute: 1e-5, relative: 1e-4 });
+    });
   });
 });
 

@@ -28,6 +28,7 @@ describe(`derivatives of the references (seed ${testSeed})`, () => {
       'conv2d/strips',
       'conv2d/strips-filter-gradient',
       'dropout/backward',
+      'linear/backward',
       'linear/input-gradient',
       'linear/update',
       'log-softmax/backward',

@@ -49,6 +49,19 @@ const maxPoolScan: Mutation[] = [
   broken("the output's width for the input's", 'p.stride_height * p.width', 'p.stride_height * p.out_width', 'inside'),
 ];
 
+/** Of a fully connected layer, from the sum over its items. */
+const weightUpdate: Mutation[] = [
+  parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
+  broken('sign of the step', /- (learning_rate\(\) \* p\.mask \* gradient|rate \*)/g, '+ $1'),
+  parameter('mask left out', 'mask', '1.0'),
+  broken('momentum left out', /(inertia|momentum\(\)) \* v/g, '0.0 * v'),
+  parameter('decay of what has none', 'decay_factor', '0.0'),
+  broken('velocity not kept', '] = velocity;', '] = vec4f();'),
+  broken('gradient for velocity', 'weight + velocity', 'weight - velocity'),
+  broken("the last vector's neighbour for it", 'min(at, length - 1u)', 'min(at, max(length, 2u) - 2u)', 'walk'),
+  broken('another item', /, 0u\);/g, ', 1u);', 'walk'),
+];
+
 const binaryText = (symbol: string, wrong: string): Mutation[] => [
   broken('another operator', `left ${symbol} right`, `left ${wrong} right`),
   broken('a for b', 'let right = b[p.b_base', 'let right = left + 0.0 * b[p.b_base'),
@@ -360,18 +373,23 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('last output left out', 'o < p.outputs', 'o + 1u < p.outputs'),
     parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
     broken('stale accumulator', /(sum|c0_0) \+=/g, '$1 ='),
-    broken('sign', /x0 \*/g, '-x0 *', 'broadcast'),
+    broken('sign', /c0_0 \+=/g, 'c0_0 -=', 'broadcast'),
+    broken('another item', /, 0u\);/g, ', 1u);', 'broadcast'),
   ],
   'linear/update': [
-    broken('last item left out', 'n < p.batch', 'n + 1u < p.batch'),
-    parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
-    broken('sign of the step', /- (learning_rate\(\) \* p\.mask \* gradient|rate \*)/g, '+ $1'),
-    parameter('mask left out', 'mask', '1.0'),
-    broken('momentum left out', /(inertia|momentum\(\)) \* v/g, '0.0 * v'),
-    parameter('decay of what has none', 'decay_factor', '0.0'),
-    broken('velocity not kept', '] = velocity;', '] = vec4f();'),
-    broken('gradient for velocity', 'weight + velocity', 'weight - velocity'),
+    broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
+    ...weightUpdate,
     broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
+  ],
+  'linear/backward': [
+    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
+    broken('stale start', 'p.accumulate == 1u', 'true'),
+    broken('last output left out', /o < p\.outputs/g, 'o + 1u < p.outputs'),
+    ...weightUpdate,
+    broken('stale sum', /(sum|c0) \+= d(?!x)/g, '$1 = d'),
+    broken('stale accumulator', /gradient \+= d/g, 'gradient = d'),
+    broken('sign of the input gradient', /(sum|c0) \+= d(?!x)/g, '$1 -= d'),
+    broken('the velocity for the weight', /d \* weight/g, 'd * before', 'walk'),
   ],
   'lrn/forward': [
     broken('window one short', 'channel + ahead + 1u', 'channel + ahead', 'plain'),

@@ -1,4 +1,5 @@
 /** The fully connected layer's kernels; rows of y and dy are longer than the window of outputs that is worked on. */
+import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
 import { linearUpdate } from '../../kernels/linear/update.ts';
@@ -30,7 +31,7 @@ function sum(count: number, term: (i: number) => number): number {
 }
 
 export const linearFamily = defineFamily<Shape>({
-  names: ['linear/forward', 'linear/input-gradient', 'linear/update'],
+  names: ['linear/forward', 'linear/input-gradient', 'linear/update', 'linear/backward'],
   examples: [
     // Around the tiles of items, of outputs and of vectors of inputs.
     [1, 4, 1, 0],
@@ -85,12 +86,20 @@ export const linearFamily = defineFamily<Shape>({
         sum(batch, (n) => dy[n * row + Math.floor(at / inputs)] * x[n * inputs + (at % inputs)]),
       );
 
+    const gradientOfInput = () =>
+      sumsOf(
+        (...v) => inputGradient(v[0], v[1]).map((value, i) => value + (accumulate ? v[2][i] : 0)),
+        [dy, w, start],
+        outputs + 1,
+      );
+
     // As single precision holds them.
     const [learningRate, momentum, weightDecay] = Float32Array.of(
       random.between(1e-5, 0.1),
       random.between(0, 0.99),
       random.between(0, 0.1),
     );
+    const step = packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 });
     const updated = (): Record<string, Expected> => {
       const rate = learningRate * mask;
       const gradient = sumsOf((...v) => weightGradient(v[0], v[1]), [dy, x], batch);
@@ -131,13 +140,7 @@ export const linearFamily = defineFamily<Shape>({
         params: { batch, inputs, outputs, dy_row: row, accumulate: accumulate ? 1 : 0 },
         inputs: { dy, w },
         outputs: { dx: accumulate ? start : x.length },
-        reference: () => ({
-          dx: sumsOf(
-            (...v) => inputGradient(v[0], v[1]).map((value, i) => value + (accumulate ? v[2][i] : 0)),
-            [dy, w, start],
-            outputs + 1,
-          ),
-        }),
+        reference: () => ({ dx: gradientOfInput() }),
         derivative:
           kind === 'normal'
             ? {
@@ -153,7 +156,7 @@ export const linearFamily = defineFamily<Shape>({
         description: `${description} mask ${mask}`,
         kernel: linearUpdate,
         params: { batch, inputs, outputs, dy_row: row, mask, decay_factor: 1 },
-        inputs: { dy, x, step: packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 }) },
+        inputs: { dy, x, step },
         outputs: { w, v },
         reference: updated,
         derivative:
@@ -163,6 +166,26 @@ export const linearFamily = defineFamily<Shape>({
                 upstream: dy,
                 forward: (at) => forward(x, at, bias, new Float64Array(length)),
                 gradient: () => weightGradient(dy, x),
+              }
+            : undefined,
+      },
+      {
+        name: 'linear/backward',
+        description: `${description} mask ${mask}${accumulate ? ' accumulated' : ''}`,
+        kernel: linearBackward,
+        params: { batch, inputs, outputs, dy_row: row, accumulate: accumulate ? 1 : 0, mask, decay_factor: 1 },
+        inputs: { dy, x, step },
+        outputs: { w, v, dx: accumulate ? start : x.length },
+        reference: () => ({ ...updated(), dx: gradientOfInput() }),
+        // Of both at once: x first, then w.
+        derivative:
+          kind === 'normal'
+            ? {
+                at: [...x, ...w],
+                upstream: dy,
+                forward: (at) =>
+                  forward(at.subarray(0, x.length), at.subarray(x.length), bias, new Float64Array(length)),
+                gradient: () => [...inputGradient(dy, w), ...weightGradient(dy, x)],
               }
             : undefined,
       },

@@ -1,10 +1,12 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts. */
 import type { GemmShape } from '../../kernels/gemm/gemm.ts';
 import { planPanels } from '../../kernels/gemm/plan.ts';
+import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
 import { broadcastsPay } from '../../kernels/linear/shape.ts';
 import { linearUpdate } from '../../kernels/linear/update.ts';
+import { WALKED_BATCH } from '../../kernels/linear/walk.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -82,10 +84,22 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
         const update = inputs % 4 === 0 && batch <= FUSED_BATCH ? emit.update(1) : undefined;
         const dw = update === undefined ? emit.gradient(1) : undefined;
         const db = bias === undefined ? undefined : emit.gradient(2);
+        const onePass = batch <= WALKED_BATCH && broadcastsPay(emit.gpu, inputs);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
           const dyView = part(dy, first, count);
           const w = rows(emit.value(weight), rowBytes, window);
+          const shape = { batch, inputs, outputs: count, dy_row: outputs };
+          const accumulate = first > 0 ? 1 : 0;
+          const step = update && {
+            params: { mask: update.mask, decay_factor: update.decayFactor },
+            views: { x: image, step: emit.step.view(), w, v: rows(update.v, rowBytes, window) },
+          };
+          if (dx !== undefined && step !== undefined && onePass) {
+            const views = { dy: dyView, ...step.views, dx: dx.view() };
+            emit.run(linearBackward, { ...shape, accumulate, ...step.params }, views);
+            continue;
+          }
           if (dx !== undefined) {
             const product: GemmShape = {
               m: batch,
@@ -97,8 +111,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
               accumulate: first > 0,
             };
             if (inVectors(emit, product)) {
-              const params = { batch, inputs, outputs: count, dy_row: outputs, accumulate: first > 0 ? 1 : 0 };
-              emit.run(linearInputGradient, params, { dy: dyView, w, dx: dx.view() });
+              emit.run(linearInputGradient, { ...shape, accumulate }, { dy: dyView, w, dx: dx.view() });
             } else {
               emitProduct(emit, product, { a: dyView, b: w, bias: dyView, c: dx.view() }, weight);
             }
@@ -114,26 +127,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             };
             emitProduct(emit, product, { a: dyView, b: image, bias: dyView, c: rows(dw, rowBytes, window) });
           }
-          if (update !== undefined) {
-            emit.run(
-              linearUpdate,
-              {
-                batch,
-                inputs,
-                outputs: count,
-                dy_row: outputs,
-                mask: update.mask,
-                decay_factor: update.decayFactor,
-              },
-              {
-                dy: dyView,
-                x: image,
-                step: emit.step.view(),
-                w: rows(update.w, rowBytes, window),
-                v: rows(update.v, rowBytes, window),
-              },
-            );
-          }
+          if (step !== undefined) emit.run(linearUpdate, { ...shape, ...step.params }, { dy: dyView, ...step.views });
         }
         if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: outputs, plane: 1, name });
       },

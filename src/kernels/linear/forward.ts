@@ -32,7 +32,9 @@ const broadcast: Variant<typeof params> = {
   ...broadcastOverItems,
   workgroups: (p, { lanes, items }) => tiles(p, items, lanes),
   estimate: (p, { lanes, items }) =>
-    tiles(p, items, lanes) * (p.inputs / 4) * ((items / lanes + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
+    tiles(p, items, lanes) *
+    (p.inputs / 4) *
+    ((Math.ceil(items / lanes) + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
   text: ({ lanes, items }) => ({
     declarations: ACTIVATION,
     main: /* wgsl */ `
@@ -41,7 +43,7 @@ const broadcast: Variant<typeof params> = {
   if (n_0 >= p.batch) { return; }
   let first = (workgroup % tiles) * ${lanes * COLUMNS}u + lane;
   let length = p.inputs / 4u;
-${range(items / lanes)
+${range(Math.ceil(items / lanes))
   .map((i) => `  let a${i} = p.x_base + min(n_0 + ${i * lanes}u + lane, p.batch - 1u) * length;`)
   .join('\n')}
 ${range(COLUMNS)
@@ -51,7 +53,7 @@ ${range(items)
   .map((n) => `  var c${n} = vec4f();`)
   .join('\n')}
   for (var i = 0u; i < length; i++) {
-${range(items / lanes)
+${range(Math.ceil(items / lanes))
   .map((i) => `    let v${i} = x[a${i} + i];`)
   .join('\n')}
 ${range(COLUMNS)

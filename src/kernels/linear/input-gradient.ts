@@ -5,8 +5,8 @@
  *
  * inputs is a multiple of four. dy's rows lie `dy_row` elements apart; `accumulate` adds a further window of outputs.
  *
- * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. Four outputs at a
- * time, so that an accumulator is touched once for four products.
+ * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. One output at a
+ * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
@@ -22,38 +22,16 @@ const params = {
 
 type P = Params<typeof params>;
 const COLUMNS = 2;
-const STEP = 4;
 const tiles = (p: P, items: number, lanes: number) =>
   Math.ceil(p.batch / items) * Math.ceil(p.inputs / 4 / (lanes * COLUMNS));
-
-function step(lanes: number, items: number, count: number): string {
-  return [
-    ...range(items / lanes).flatMap((i) => range(count).map((k) => `let v${i}_${k} = dy[a${i} + o + ${k}u];`)),
-    ...range(count).flatMap((k) => range(COLUMNS).map((j) => `let w${k}_${j} = w[b${j} + (o + ${k}u) * length];`)),
-    ...range(items).map((n) => {
-      const values = range(count).map(
-        (k) => `let x${k} = subgroupBroadcast(v${Math.floor(n / lanes)}_${k}, ${n % lanes}u);`,
-      );
-      const sums = range(COLUMNS).map(
-        (j) =>
-          `c${n}_${j} += ${range(count)
-            .map((k) => `x${k} * w${k}_${j}`)
-            .join(' + ')};`,
-      );
-      return `{ ${values.join(' ')} ${sums.join(' ')} }`;
-    }),
-  ]
-    .map((line) => `    ${line}`)
-    .join('\n');
-}
 
 const broadcast: Variant<typeof params> = {
   ...broadcastOverItems,
   workgroups: (p, { lanes, items }) => tiles(p, items, lanes),
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) *
-    (p.outputs / STEP) *
-    ((items / lanes + COLUMNS * STEP) * LOAD * lanes + items * COLUMNS * 4 * 11),
+    p.outputs *
+    ((Math.ceil(items / lanes) / 4 + COLUMNS) * LOAD * lanes + items * COLUMNS * 4 * 4),
   text: ({ lanes, items }) => ({
     main: /* wgsl */ `
   let length = p.inputs / 4u;
@@ -61,7 +39,7 @@ const broadcast: Variant<typeof params> = {
   let n_0 = (workgroup / tiles) * ${items}u;
   if (n_0 >= p.batch) { return; }
   let first = (workgroup % tiles) * ${lanes * COLUMNS}u + lane;
-${range(items / lanes)
+${range(Math.ceil(items / lanes))
   .map((i) => `  let a${i} = p.dy_base + min(n_0 + ${i * lanes}u + lane, p.batch - 1u) * p.dy_row;`)
   .join('\n')}
 ${range(COLUMNS)
@@ -70,12 +48,19 @@ ${range(COLUMNS)
 ${range(items)
   .flatMap((n) => range(COLUMNS).map((j) => `  var c${n}_${j} = vec4f();`))
   .join('\n')}
-  let whole = p.outputs / ${STEP}u * ${STEP}u;
-  for (var o = 0u; o < whole; o += ${STEP}u) {
-${step(lanes, items, STEP)}
-  }
-  for (var o = whole; o < p.outputs; o++) {
-${step(lanes, items, 1)}
+  for (var o = 0u; o < p.outputs; o++) {
+${range(Math.ceil(items / lanes))
+  .map((i) => `    let v${i} = dy[a${i} + o];`)
+  .join('\n')}
+${range(COLUMNS)
+  .map((j) => `    let w${j} = w[b${j} + o * length];`)
+  .join('\n')}
+${range(items)
+  .map((n) => {
+    const sums = range(COLUMNS).map((j) => `c${n}_${j} += d * w${j};`);
+    return `    { let d = subgroupBroadcast(v${Math.floor(n / lanes)}, ${n % lanes}u); ${sums.join(' ')} }`;
+  })
+  .join('\n')}
   }
   var sums = array<vec4f, ${items * COLUMNS}>(${range(items)
     .flatMap((n) => range(COLUMNS).map((j) => `c${n}_${j}`))

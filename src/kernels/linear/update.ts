@@ -9,10 +9,12 @@
  * `dy_row` elements apart.
  *
  * broadcast: a workgroup is one subgroup; each lane holds ROWS outputs of COLUMNS vectors of inputs.
+ * walk: for small batches, whose x fits registers: ./walk.ts.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
+import { walkOverOutputs } from './walk.ts';
 
 const params = {
   batch: 'u32',
@@ -127,5 +129,6 @@ export const linearUpdate = defineKernel({
         (p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD)) / (kind === 'hardware' ? 100 : 1),
     },
     broadcast,
+    walkOverOutputs(false),
   ],
 });

@@ -1,0 +1,77 @@
+/**
+ * The fully connected layer's input gradient and the update of its weight in one pass over the largest matrices of these
+ * networks. y = x w^T + bias, dy = dL/dy:
+ *
+ *   dx[n, i] (+)= sum over o of  dy[n, o] * w[o, i],   with w as it was before its update
+ *   g[o, i] = sum over n of  dy[n, o] * x[n, i]
+ *   v <- momentum v - (learning_rate mask) (g + weight_decay decay_factor w),    w <- w + v
+ *
+ * as ./input-gradient.ts and ./update.ts have them apart, with the same shapes: inputs is a multiple of four, dy's rows
+ * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx.
+ *
+ * walk: a lane owns one vector of inputs and walks over the outputs, with all it sums in registers: ./walk.ts.
+ */
+import { defineKernel, perElement } from '../kernel.ts';
+import { LOAD } from '../rasteriser.ts';
+import { stepBinding, stepFunctions } from '../step.ts';
+import { walkOverOutputs } from './walk.ts';
+
+const params = {
+  batch: 'u32',
+  inputs: 'u32',
+  outputs: 'u32',
+  dy_row: 'u32',
+  accumulate: 'u32',
+  mask: 'f32',
+  decay_factor: 'f32',
+} as const;
+
+export const linearBackward = defineKernel({
+  name: 'linear/backward',
+  params,
+  bindings: {
+    dy: { access: 'read' },
+    x: { access: 'read', type: 'vec4f' },
+    step: stepBinding,
+    w: { access: 'write', type: 'vec4f' },
+    v: { access: 'write', type: 'vec4f' },
+    dx: { access: 'write', type: 'vec4f' },
+  },
+  cost: (p) => ({
+    flops: (4 * p.batch + 6) * p.inputs * p.outputs,
+    bytes: 4 * (p.batch * (p.inputs * (2 + p.accumulate) + p.outputs) + 4 * p.inputs * p.outputs),
+  }),
+  variants: [
+    {
+      // A thread owns its inputs of all items and outputs: dx is complete before it changes the first weight.
+      ...perElement<typeof params>(
+        (p) => p.inputs / 4,
+        'p.inputs / 4u',
+        /* wgsl */ `
+  let length = p.inputs / 4u;
+  for (var n = 0u; n < p.batch; n++) {
+    var sum = vec4f();
+    for (var o = 0u; o < p.outputs; o++) { sum += dy[p.dy_base + n * p.dy_row + o] * w[p.w_base + o * length + index]; }
+    let place = p.dx_base + n * length + index;
+    if (p.accumulate == 1u) { sum += dx[place]; }
+    dx[place] = sum;
+  }
+  for (var o = 0u; o < p.outputs; o++) {
+    var gradient = vec4f();
+    for (var n = 0u; n < p.batch; n++) {
+      gradient += dy[p.dy_base + n * p.dy_row + o] * x[p.x_base + n * length + index];
+    }
+    let place = o * length + index;
+    let weight = w[p.w_base + place];
+    gradient += weight_decay() * p.decay_factor * weight;
+    let velocity = momentum() * v[p.v_base + place] - learning_rate() * p.mask * gradient;
+    v[p.v_base + place] = velocity;
+    w[p.w_base + place] = weight + velocity;
+  }`,
+        stepFunctions,
+      ),
+      estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
+    },
+    walkOverOutputs(true),
+  ],
+});
