@@ -324,7 +324,9 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('ReLU unasked', 'relu', '1u'),
     broken('group left out of the image', /item \* p\.groups \+ g\) \* p\.channels/g, 'item * p.groups) * p.channels'),
     broken('group left out of the weights', /\(g \* blocks \+/g, '(0u * blocks +'),
-    broken("the last tap's weight twice", /x0 \* vec4f/g, 'x0 * 2.0 * vec4f', 'strips'),
+    broken("the first tap's weight twice", /x0 \* v0/g, 'x0 * 2.0 * v0', 'strips'),
+    broken('what lies beyond the window', 'chunk + 1u == chunks', 'false', 'strips'),
+    broken('an image that does not move on', /e0 = e1;/g, '', 'strips'),
     broken('stale accumulator', /(c0_0) \+=/g, '$1 =', 'strips'),
     broken(
       'strips that overlap',
