@@ -345,6 +345,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('group left out of the image', /n \* p\.groups \+ g\)/g, 'n * p.groups)', 'plain'),
     broken('group left out of the image', /\(g \* p\.channels \+ /g, '(', 'strips'),
     broken('sign', /x0 \*/g, '-x0 *', 'strips'),
+    broken('an image that does not move on', /e0_0 = e0_\d;/g, '', 'strips'),
     broken('stale accumulator', /(c0_0_0) \+=/g, '$1 =', 'strips'),
     broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'strips'),
   ],
