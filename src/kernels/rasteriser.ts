@@ -6,5 +6,15 @@ export const LANES = [4, 8];
 /** What one load of a vector costs, in instructions a lane; a multiply-add takes two. */
 export const LOAD = 32;
 
+/** What else a text consists of, in instructions of a vector as wide as the subgroup: handing a value round, moving four. */
+export const BROADCAST = 4;
+export const MOVE = 12;
+
+/**
+ * The time of a straight text of so many instructions. The processor keeps some 4,000 decoded; what is beyond costs
+ * about twice as much.
+ */
+export const textTime = (instructions: number) => instructions + Math.max(0, instructions - 4096);
+
 /** 0 .. n - 1: the rows, columns and taps that a text is unrolled over. */
 export const range = (n: number) => Array.from({ length: n }, (_, i) => i);

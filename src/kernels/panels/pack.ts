@@ -9,7 +9,7 @@
  *   channels, the inner index runs over filters, and the taps are turned round.
  * - Matrix products: both operands, each by its outer index, without taps.
  */
-import { defineKernel, elementwise, type Params } from '../kernel.ts';
+import { defineKernel, type Params, perElement } from '../kernel.ts';
 
 const params = {
   groups: 'u32',
@@ -17,6 +17,7 @@ const params = {
   inner: 'u32',
   /** kernel height x width; neighbours in w */
   taps: 'u32',
+  /** a multiple of four */
   tile: 'u32',
   /** strides of w, in elements */
   group: 'u32',
@@ -31,28 +32,42 @@ export type PackParams = Params<typeof params>;
 export const packedSize = ({ groups, rows, inner, taps, tile }: PackParams) =>
   groups * Math.ceil(rows / tile) * tile * inner * taps;
 
+/** Inner indices that a thread takes: its place costs divisions, which software rasterisers do lane by lane. */
+const RUN = 8;
+
+const threads = ({ groups, rows, inner, tile }: PackParams) =>
+  groups * Math.ceil(rows / tile) * Math.ceil(inner / RUN) * (tile / 4);
+
 export const packPanels = defineKernel({
   name: 'panels/pack',
   params,
-  bindings: { w: { access: 'read' }, panels: { access: 'write' } },
+  bindings: { w: { access: 'read' }, panels: { access: 'write', type: 'vec4f' } },
   cost: (p) => ({ flops: 0, bytes: 4 * p.groups * p.rows * p.inner * p.taps + 4 * packedSize(p) }),
-  // One thread a row and inner index: all its taps.
-  variants: elementwise<typeof params>(
-    (p) => packedSize(p) / p.taps,
-    'p.groups * ((p.rows + p.tile - 1u) / p.tile) * p.tile * p.inner',
-    /* wgsl */ `
-  let i = index % p.tile;
-  let rest = index / p.tile;
-  let k = rest % p.inner;
-  let block = rest / p.inner;
+  // One thread four rows and a run of inner indices: all their taps.
+  variants: [
+    perElement<typeof params>(
+      threads,
+      `p.groups * ((p.rows + p.tile - 1u) / p.tile) * ((p.inner + ${RUN - 1}u) / ${RUN}u) * (p.tile / 4u)`,
+      /* wgsl */ `
+  let fours = p.tile / 4u;
+  let runs = (p.inner + ${RUN - 1}u) / ${RUN}u;
   let blocks = (p.rows + p.tile - 1u) / p.tile;
+  let rest = index / fours;
+  let four = index - rest * fours;
+  let block = rest / runs;
+  let first = (rest - block * runs) * ${RUN}u;
   let g = block / blocks;
-  let m = (block - g * blocks) * p.tile + i;
-  let start = p.panels_base + rest * p.taps * p.tile + i;
-  let source = p.w_base + g * p.group + min(m, p.rows - 1u) * p.row + k * p.column;
-  for (var t = 0u; t < p.taps; t++) {
-    let tap = select(t, p.taps - 1u - t, p.flip == 1u);
-    panels[start + t * p.tile] = select(0.0, w[source + tap], m < p.rows);
+  let m = vec4u((block - g * blocks) * p.tile + four * 4u) + vec4u(0u, 1u, 2u, 3u);
+  let source = vec4u(p.w_base + g * p.group) + min(m, vec4u(p.rows - 1u)) * p.row;
+  for (var k = first; k < min(first + ${RUN}u, p.inner); k++) {
+    let start = p.panels_base + (block * p.inner + k) * p.taps * fours + four;
+    for (var t = 0u; t < p.taps; t++) {
+      let tap = select(t, p.taps - 1u - t, p.flip == 1u);
+      let at = source + vec4u(k * p.column + tap);
+      let values = vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
+      panels[start + t * fours] = select(vec4f(), values, m < vec4u(p.rows));
+    }
   }`,
-  ),
+    ),
+  ],
 });

@@ -4,11 +4,11 @@
  *   dw[g, m, c, ky, kx] = sum over n, oy, ox of  dy[n, g, m, oy, ox] * x[n, g, c, oy s_y + ky, ox s_x + kx]
  *
  * A workgroup is one subgroup. Each lane holds all taps kx of COLUMNS pairs (c, ky) for TILE filters. For one strip of
- * outputs it loads its part of the image line once; every tap reads it from registers. Each dy is loaded by one lane and
- * handed round. An accumulator is touched once for a whole strip.
+ * outputs it has its part of the image line in registers, where every tap reads it: what the next strip needs again is
+ * kept, the rest loaded. Each dy is loaded by one lane and handed round. An accumulator is touched once for a whole strip.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { LANES, LOAD, range } from '../../rasteriser.ts';
+import { BROADCAST, LANES, LOAD, MOVE, range, textTime } from '../../rasteriser.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
@@ -73,11 +73,18 @@ export const STRIP = 4;
 /** Filters and pairs (c, ky) of a lane; the sums of all taps should stay in the nearest cache. */
 const SHAPES = [
   [16, 1],
-  [32, 1],
+  [24, 1],
   [16, 2],
+  [16, 3],
   [32, 2],
 ] as const;
 const MOST_SUMS = 360;
+
+/** Vectors of an image line for one strip, and how many of them the next one needs again. */
+function imageOf(window: number, stride: number): { vectors: number; kept: number } {
+  const vectors = vectorsOf(STRIP, stride, window);
+  return { vectors, kept: Math.max(0, vectors - (STRIP * stride) / 4) };
+}
 
 const tilesOf = (p: StripFilterParams, lanes: number, tile: number, columns: number) =>
   p.groups * Math.ceil(p.rows / tile) * Math.ceil((p.channels * p.kernel_height) / (lanes * columns));
@@ -97,14 +104,23 @@ const strips: Variant<typeof params> = {
     lanes === subgroupWidth && window === p.kernel_width && stride === p.stride_x && p.d_line % (STRIP / 4) === 0,
   workgroups: (p, { lanes, tile, columns }) => tilesOf(p, lanes, tile, columns),
   estimate: (p, { lanes, window, stride, tile, columns }) => {
-    const loads = (tile / lanes) * (STRIP / 4) + columns * vectorsOf(STRIP, stride, window);
-    const perStrip = loads * LOAD * lanes + tile * columns * window * (2 * STRIP + 3);
+    const { vectors, kept } = imageOf(window, stride);
+    const load = LOAD * lanes;
+    const strip = textTime(
+      ((tile / lanes) * (STRIP / 4) + columns * (vectors - kept)) * load +
+        columns * kept * MOVE +
+        tile * STRIP * BROADCAST +
+        tile * columns * window * (2 * STRIP + 3),
+    );
+    const perLine = columns * kept * load + (p.d_line / (STRIP / 4)) * strip;
     const tiles = tilesOf(p, lanes, tile, columns);
     // Few tiles leave a core idle at the end.
-    return Math.ceil(tiles / 4) * 4 * p.items * p.lines * (p.d_line / (STRIP / 4)) * perStrip;
+    return Math.ceil(tiles / 4) * 4 * p.items * p.lines * perLine;
   },
   text: ({ lanes, window, stride, tile, columns }) => {
     const quads = STRIP / 4;
+    const { vectors, kept } = imageOf(window, stride);
+    const places = range(columns).flatMap((k) => range(vectors).map((i) => ({ k, i, name: `e${k}_${i}` })));
     const sums = range(tile).flatMap((m) =>
       range(columns).flatMap((k) => range(window).map((kx) => ({ m, k, kx, name: `c${m}_${k}_${kx}` }))),
     );
@@ -135,12 +151,13 @@ ${sums.map(({ name }) => `  var ${name} = 0.0;`).join('\n')}
     for (var oy = 0u; oy < p.lines; oy++) {
       let d_line = n * dy_item + oy * p.d_line;
       let x_line = n * x_item + oy * p.stride_y * p.x_line;
+${places.map(({ k, i, name }) => `      var ${name} = ${i < vectors - kept ? 'vec4f()' : `x[b${k} + x_line + ${i - vectors + kept}u]`};`).join('\n')}
       for (var at = 0u; at < p.d_line; at += ${quads}u) {
-${range(columns)
-  .flatMap((k) =>
-    range(vectorsOf(STRIP, stride, window)).map(
-      (i) => `        let e${k}_${i} = x[b${k} + x_line + at * ${stride}u + ${i}u];`,
-    ),
+${places
+  .map(({ k, i, name }) =>
+    i < kept
+      ? `        ${name} = e${k}_${vectors - kept + i};`
+      : `        ${name} = x[b${k} + x_line + at * ${stride}u + ${i}u];`,
   )
   .join('\n')}
 ${range(tile / lanes)

@@ -6,14 +6,15 @@
  *
  * A workgroup is one subgroup. Each lane holds a strip of STRIP neighbouring outputs of one line for TILE filters. For
  * one (c, ky) it loads the strip's part of the image line once, as whole vectors, and every tap kx of every filter reads
- * it from registers; each weight is loaded by one lane and handed round. An accumulator is touched once for all taps.
+ * it from registers; each weight is loaded by one lane and handed round. An accumulator is touched once for all taps, or
+ * once for four of a wide window.
  *
  * The input gradient of a convolution of stride 1 is this too: of dy in a frame of its own, with the taps turned round
  * (../conv2d.ts). An infinity beside a window, in its line, may make its output NaN: the strips of the last columns
  * reach over the line's end.
  */
-import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { LANES, LOAD, range } from '../../rasteriser.ts';
+import { type Configuration, defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
+import { BROADCAST, LANES, LOAD, MOVE, range, textTime } from '../../rasteriser.ts';
 import { ACTIVATION } from '../../relu/relu.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
@@ -83,45 +84,94 @@ export const STRIP_SHAPES = [
 const tilesOf = (p: StripParams, lanes: number) =>
   p.groups * Math.ceil(p.rows / p.tile) * Math.ceil((p.items * p.lines * Math.ceil(p.width / p.strip)) / lanes);
 
+/**
+ * Wide windows go by chunks of four taps, so that the text stays small. Four taps on, the image has moved by one vector,
+ * whatever the stride: a chunk loads one and keeps the others.
+ */
+const chunksOf = (window: number) =>
+  window <= 5 ? { chunks: 1, taps: window } : { chunks: Math.ceil(window / 4), taps: 4 };
+
+/** Vectors of weights a lane, for `taps` taps of a tile. */
+const weightsOf = (lanes: number, tile: number, taps: number) => Math.ceil((taps * tile) / 4 / lanes);
+
 /** Instructions of all lanes together, in those of a vector as wide as the subgroup. */
 export function stripTime(p: StripParams, lanes: number): number {
-  const { tile, strip, kernel_width: taps } = p;
-  const loads = taps * Math.ceil(tile / 4 / lanes) + vectorsOf(strip, p.stride_x, taps);
-  return tilesOf(p, lanes) * p.channels * p.kernel_height * (loads * LOAD * lanes + tile * strip * (2 * taps + 3));
+  const { tile, strip } = p;
+  const { chunks, taps } = chunksOf(p.kernel_width);
+  const vectors = vectorsOf(strip, p.stride_x, taps);
+  const load = LOAD * lanes;
+  const sums = tile * taps * BROADCAST + tile * strip * (2 * taps + 3) + weightsOf(lanes, tile, taps) * load;
+  const line =
+    chunks === 1
+      ? textTime(sums + vectors * load)
+      : (vectors - 1) * (load + vectors * MOVE) + chunks * textTime(sums + load + vectors * MOVE);
+  const stores = (tile * strip * load) / 2;
+  return tilesOf(p, lanes) * (p.channels * p.kernel_height * line + stores);
 }
 
-/** One step of the sum: `taps` taps of one line, whose weights begin at \`a\` and whose image line at \`b\`. */
-function step(lanes: number, tile: number, strip: number, stride: number, taps: number): string {
-  const quads = strip / 4;
-  const own = Math.ceil(tile / 4 / lanes);
-  const lane = tile / 4 >= lanes ? 'lane' : `lane % ${tile / 4}u`;
-  const image = range(vectorsOf(strip, stride, taps)).map((i) => `let e${i} = x[b + ${i}u];`);
-  const weights = range(taps).map((t) =>
-    range(own)
-      .map((i) => `let a${t}_${i} = w[a + ${(t * tile) / 4 + i * lanes}u + ${lane}];`)
-      .join(' '),
+/**
+ * One step of the sum: some taps of one line, whose image vectors are e0, e1, .. and whose weights begin at `a`. What the
+ * last chunk has beyond the window is taken for zeros, in the image (it may hold infinities) and in the weights (there
+ * follows another line's, or nothing).
+ */
+function step({ lanes, window, stride, tile, strip }: Configuration): string {
+  const { chunks, taps } = chunksOf(window);
+  const left = window - (chunks - 1) * taps;
+  const weights = range(weightsOf(lanes, tile, taps)).map((i) => {
+    const [count, beyond] = [taps, left].map((some) => (some * tile) / 4 - i * lanes);
+    const value = `w[a + ${i * lanes}u + ${count < lanes ? `min(lane, ${count - 1}u)` : 'lane'}]`;
+    if (beyond >= Math.min(count, lanes)) return `let a${i} = ${value};`;
+    return `let a${i} = select(${value}, vec4f(), last${beyond > 0 ? ` && lane >= ${beyond}u` : ''});`;
+  });
+  const image = range(taps).flatMap((t) =>
+    range(strip / 4).map((q) => {
+      const four = `vec4f(${range(4)
+        .map((k) => element('e', (4 * q + k) * stride + t))
+        .join(', ')})`;
+      return `let v${t}_${q} = ${t < left ? four : `select(${four}, vec4f(), last)`};`;
+    }),
   );
   const sums = range(tile).map((m) => {
-    const vector = m >> 2;
-    const values = range(taps).map(
-      (t) => `let x${t} = subgroupBroadcast(a${t}_${Math.floor(vector / lanes)}[${m & 3}], ${vector % lanes}u);`,
-    );
-    const products = range(quads).map((q) => {
-      const terms = range(taps).map((t) => {
-        const four = range(4).map((k) => element('e', (4 * q + k) * stride + t));
-        return `x${t} * vec4f(${four.join(', ')})`;
-      });
-      return `c${m}_${q} += ${terms.join(' + ')};`;
+    const values = range(taps).map((t) => {
+      const at = t * tile + m;
+      return `let x${t} = subgroupBroadcast(a${Math.floor(at / 4 / lanes)}[${at & 3}], ${(at >> 2) % lanes}u);`;
     });
+    const products = range(strip / 4).map(
+      (q) =>
+        `c${m}_${q} += ${range(taps)
+          .map((t) => `x${t} * v${t}_${q}`)
+          .join(' + ')};`,
+    );
     return `{ ${values.join(' ')} ${products.join(' ')} }`;
   });
-  return [...image, ...weights, ...sums].map((line) => `      ${line}`).join('\n');
+  return [...weights, ...image, ...sums].join('\n');
 }
 
-/** Wide windows go by chunks of four taps, so that the text stays small: whole ones in a loop, then what is left. */
-const CHUNK = 4;
-const chunksOf = (width: number) =>
-  width <= CHUNK + 1 ? { whole: 0, left: width } : { whole: Math.floor(width / CHUNK), left: width % CHUNK };
+/** All taps of one line of the window: weights from `a_line`, image from `b_line`. */
+function line(configuration: Configuration): string {
+  const { window, stride, tile, strip } = configuration;
+  const { chunks, taps } = chunksOf(window);
+  const vectors = range(vectorsOf(strip, stride, taps));
+  if (chunks === 1) {
+    return /* wgsl */ `
+      let a = a_line;
+${vectors.map((i) => `let e${i} = x[b_line + ${i}u];`).join('\n')}
+${step(configuration)}`;
+  }
+  const next = vectors.length - 1;
+  const move = (from: string) =>
+    [...vectors.slice(1).map((i) => `e${i - 1} = e${i};`), `e${next} = x[b_line + ${from}];`].join(' ');
+  // The first vectors come in a loop: its bound must not be a constant, or it would be unrolled.
+  return /* wgsl */ `
+      ${vectors.map((i) => `var e${i} = vec4f();`).join(' ')}
+      for (var i = 0u; i < first; i++) { ${move('i')} }
+      for (var chunk = 0u; chunk < chunks; chunk++) {
+      let a = a_line + chunk * ${(taps * tile) / 4}u;
+      let last = chunk + 1u == chunks;
+      ${move(`${next}u + chunk`)}
+${step(configuration)}
+      }`;
+}
 
 const strips: Variant<typeof params> = {
   name: 'strips',
@@ -138,8 +188,9 @@ const strips: Variant<typeof params> = {
     strip === p.strip,
   workgroups: (p, { lanes }) => tilesOf(p, lanes),
   estimate: (p, { lanes }) => stripTime(p, lanes),
-  text: ({ lanes, window, stride, tile, strip }) => {
-    const { whole, left } = chunksOf(window);
+  text: (configuration) => {
+    const { lanes, window, stride, tile, strip } = configuration;
+    const { chunks, taps } = chunksOf(window);
     const quads = strip / 4;
     return {
       declarations: ACTIVATION,
@@ -159,6 +210,12 @@ const strips: Variant<typeof params> = {
   let oy = line - item * p.lines;
   let a_0 = p.w_base + (g * blocks + block) * p.channels * p.kernel_height * ${(window * tile) / 4}u;
   let b_0 = p.x_base + (item * p.groups + g) * p.channels * p.x_plane + oy * p.stride_y * p.x_line + ox * ${stride}u / 4u;
+${
+  chunks === 1
+    ? ''
+    : `  let chunks = (p.kernel_width + ${taps - 1}u) / ${taps}u;
+  let first = ((p.strip - 1u) * p.stride_x + 3u) / 4u;`
+}
 ${range(tile)
   .map(
     (m) =>
@@ -171,27 +228,12 @@ ${range(tile)
     for (var ky = 0u; ky < p.kernel_height; ky++) {
       let a_line = a_0 + (c * p.kernel_height + ky) * ${(window * tile) / 4}u;
       let b_line = b_0 + c * p.x_plane + ky * p.x_line;
-${
-  whole === 0
-    ? ''
-    : `      for (var chunk = 0u; chunk < p.kernel_width / ${CHUNK}u; chunk++) {
-      let a = a_line + chunk * ${CHUNK * (tile / 4)}u;
-      let b = b_line + chunk;
-${step(lanes, tile, strip, stride, CHUNK)}
-      }`
-}
-${
-  left === 0
-    ? ''
-    : `      let a = a_line + ${whole * CHUNK * (tile / 4)}u;
-      let b = b_line + ${whole}u;
-${step(lanes, tile, strip, stride, left)}`
-}
+${line(configuration)}
     }
   }
-  // The stores stand in loops of unknown length: unrolled, they would take seconds to compile.
-  var sums = array<vec4f, ${tile * quads}>(${range(tile)
-    .flatMap((m) => range(quads).map((q) => `c${m}_${q}`))
+  // The stores stand in a loop of unknown length: unrolled, they would take seconds to compile.
+  var sums = array<f32, ${tile * strip}>(${range(tile)
+    .flatMap((m) => range(strip).map((j) => element(`c${m}_`, j)))
     .join(', ')});
   let m_0 = block * ${tile}u;
   let plane = p.lines * p.width;
@@ -201,9 +243,10 @@ ${step(lanes, tile, strip, stride, left)}`
   for (var m = 0u; m < filters; m++) {
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + g * p.rows + m_0 + m]; }
-    for (var j = 0u; j < columns; j++) {
-      y[start + m * plane + j] = activated(sums[m * ${quads}u + (j >> 2u)][j & 3u] + offset);
-    }
+    let at = start + m * plane;
+${range(strip)
+  .map((j) => `    if (columns > ${j}u) { y[at + ${j}u] = activated(sums[m * ${strip}u + ${j}u] + offset); }`)
+  .join('\n')}
   }`,
     };
   },
