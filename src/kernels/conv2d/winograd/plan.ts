@@ -287,7 +287,7 @@ function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Di
 const CONTRACTION_UNIT = 5;
 
 /** A count of instructions of strips takes longer, measured against tiles: their text is read anew from farther off. */
-const STRIPS_UNIT = 1.4;
+const STRIPS_UNIT = 1.2;
 
 /** What the contraction takes, in the same unit. */
 function contractionTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
