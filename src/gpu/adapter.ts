@@ -83,6 +83,19 @@ async function embeddedAdapter(): Promise<ChosenAdapter> {
   return chosen;
 }
 
+/** Where nothing else was found, what is missing is not the embedded driver alone. */
+async function embeddedAsLast(): Promise<ChosenAdapter> {
+  try {
+    return await embeddedAdapter();
+  } catch (error) {
+    if (!(error instanceof FrostlineError)) throw error;
+    throw new FrostlineError(
+      "No adapter: WebGPU found no GPU, and no software Vulkan driver is installed. Install the GPU's Vulkan driver, or " +
+        `Mesa 23 or newer (Debian 12: mesa-vulkan-drivers from bookworm-backports). ${error.message}`,
+    );
+  }
+}
+
 /**
  * @param wish `auto`, `hardware`, `software`, `embedded`, or part of an adapter's name (any case);
  *   FROSTLINE_ADAPTER where it is left out
@@ -91,7 +104,7 @@ async function embeddedAdapter(): Promise<ChosenAdapter> {
 export async function chooseAdapter(wish = process.env['FROSTLINE_ADAPTER'] || 'auto'): Promise<ChosenAdapter> {
   switch (wish) {
     case 'auto':
-      return (await systemAdapter()) ?? (await softwareAdapter()) ?? (await embeddedAdapter());
+      return (await systemAdapter()) ?? (await softwareAdapter()) ?? (await embeddedAsLast());
     case 'embedded':
       return embeddedAdapter();
     case 'hardware': {

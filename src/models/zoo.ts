@@ -58,6 +58,8 @@ export interface Verification {
   readonly sha256: string;
   /** The zoo's file with this sum, if there is one. */
   readonly entry?: WeightsEntry;
+  /** The name of the model of the package itself whose bytes these are. */
+  readonly shipped?: string;
 }
 
 let shipped: readonly WeightsEntry[] | undefined;
@@ -80,12 +82,26 @@ export function listWeights(folder = defaultFolder): ListedWeights[] {
   });
 }
 
-/** Size and sha256 of a file, and which of the zoo's files it is. Throws FrostlineError when it cannot be read. */
+/** The names of the models in the package's own `weights/`. */
+const shippedModels = () =>
+  fs
+    .readdirSync(shippedFolder)
+    .filter((file) => file.endsWith('.onnx'))
+    .map((file) => path.basename(file, '.onnx'));
+
+/** Size and sha256 of a file, and which of the zoo's files or the package's own models it is. Throws FrostlineError when it cannot be read. */
 export async function verifyWeights(file: string): Promise<Verification> {
   const bytes = fs.statSync(file, { throwIfNoEntry: false })?.size;
   if (bytes === undefined) throw new FrostlineError(`${file} does not exist. Check the path.`);
   const sha256 = await sha256Of(file);
-  return { file, bytes, sha256, entry: manifest().find((entry) => entry.sha256 === sha256) };
+  const entry = manifest().find((known) => known.sha256 === sha256);
+  if (entry !== undefined) return { file, bytes, sha256, entry };
+  for (const name of shippedModels()) {
+    const own = path.join(shippedFolder, `${name}.onnx`);
+    if (fs.statSync(own).size === bytes && (await sha256Of(own)) === sha256)
+      return { file, bytes, sha256, shipped: name };
+  }
+  return { file, bytes, sha256 };
 }
 
 /** How a zoo file wants its images, known by its sha256; undefined for any other file. */

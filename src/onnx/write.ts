@@ -34,6 +34,9 @@ export function writeTensor(tensor: OnnxTensor): Uint8Array {
  */
 export async function writeModelFile(path: string, model: OnnxModel): Promise<void> {
   const temporary = `${path}.${process.pid}.part`;
+  // Whoever ends the process meanwhile (Ctrl-C) leaves nothing behind either.
+  const remove = () => fs.rmSync(temporary, { force: true });
+  process.once('exit', remove);
   let file: fs.promises.FileHandle | undefined;
   try {
     file = await fs.promises.open(temporary, 'w');
@@ -44,6 +47,8 @@ export async function writeModelFile(path: string, model: OnnxModel): Promise<vo
     await file?.close().catch(() => {});
     await fs.promises.rm(temporary, { force: true }).catch(() => {});
     throw unwritable(path, error);
+  } finally {
+    process.off('exit', remove);
   }
 }
 

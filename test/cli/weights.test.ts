@@ -50,6 +50,11 @@ describe('frostline weights verify', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ bytes: 9, sha256, name: null });
   });
 
+  it('knows the model that comes with the package', async () => {
+    const { code, stdout } = await weights('verify', 'weights/alexnet-small.onnx');
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/is alexnet-small, which comes with the package/)]);
+  });
+
   it('refuses a file that is not there', async () => {
     const { code, stderr } = await weights('verify', at('nowhere.onnx'));
     expect([code, stderr]).toEqual([2, expect.stringMatching(/nowhere\.onnx does not exist/)]);

@@ -207,6 +207,7 @@ describe('the manifest', () => {
   it('verifies a file by its sum', async () => {
     const file = path.join(folder, 'some.onnx');
     fs.writeFileSync(file, 'abc');
+    expect(await verifyWeights(resolveModel('alexnet-small'))).toMatchObject({ shipped: 'alexnet-small' });
     expect(await verifyWeights(file)).toEqual({
       file,
       bytes: 3,

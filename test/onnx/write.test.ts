@@ -118,6 +118,31 @@ print(json.dumps([w.name, numpy_helper.to_array(w).tolist(), a, model.metadata_p
     expect(fs.readdirSync(folder).filter((name) => name.includes('kept'))).toEqual(['kept.onnx']);
   });
 
+  it('leaves nothing when the process ends meanwhile', async () => {
+    const file = path.join(folder, 'interrupted.onnx');
+    const parts = () => fs.readdirSync(folder).filter((name) => name.includes('interrupted'));
+    const before = process.listeners('exit');
+    const leaving: OnnxModel = {
+      ...model,
+      graph: {
+        ...model.graph,
+        initializers: new Map([
+          [
+            'w',
+            new OnnxTensor('w', [1, 3], 'float32', () => {
+              expect(parts()).toHaveLength(1);
+              for (const listener of process.listeners('exit')) if (!before.includes(listener)) listener(130);
+              expect(parts()).toEqual([]);
+              return new Float32Array(3);
+            }),
+          ],
+        ]),
+      },
+    };
+    await expect(writeModelFile(file, leaving)).rejects.toThrow(/ENOENT|folder does not exist/);
+    expect(process.listeners('exit')).toEqual(before);
+  });
+
   it('a missing folder is named', async () => {
     await expect(writeModelFile(path.join(folder, 'none', 'm.onnx'), model)).rejects.toThrow(/folder does not exist/);
   });

@@ -12,13 +12,14 @@ export const command = defineCommand({
   async run({ file }, context) {
     const { manifest, verifyWeights } = await import('../../models/zoo.ts');
     const found = await verifyWeights(file);
-    const { bytes, sha256, entry } = found;
-    if (context.json) context.printJson({ file, bytes, sha256, name: entry?.name ?? null });
+    const { bytes, sha256, entry, shipped } = found;
+    if (context.json) context.printJson({ file, bytes, sha256, name: entry?.name ?? shipped ?? null });
     else {
       context.print(`${file}\n  ${bytes} bytes\n  sha256 ${sha256}`);
       if (entry) context.print(`  is ${entry.name}, preprocessing ${entry.preprocessing}`);
+      if (shipped) context.print(`  is ${shipped}, which comes with the package`);
     }
-    if (entry) return;
+    if (entry || shipped) return;
     const namesake = manifest().find((known) => known.file === basename(file));
     context.checkFailed(
       namesake
