@@ -41,12 +41,17 @@ const maxPoolScan: Mutation[] = [
   broken('dilation left out', 'kx * p.dilation_width', 'kx', ...SCANNING),
   broken("the window's last column left out", 'kx < p.kernel_width', 'kx + 1u < p.kernel_width', ...SCANNING),
   broken('padding may win', 'if (!found || (', 'if ((', ...SCANNING),
-  broken('smallest for largest', /value > best/g, 'value < best'),
-  broken('NaN loses', /\|\| is_nan\(value\)/g, ''),
+  broken('smallest for largest', /value > best/g, 'value < best', ...SCANNING, 'inside'),
+  broken('NaN loses', /\|\| is_nan\(value\)/g, '', ...SCANNING, 'inside'),
   broken("the output's plane for the input's", '* p.height * p.width;', '* p.out_height * p.out_width;', ...SCANNING),
-  parameter('vertical stride left out', 'stride_height', '1u', 'inside'),
+  parameter('vertical stride left out', 'stride_height', '1u', 'inside', 'lines'),
   broken('the last tap left out', /let better = (?![\s\S]*let better = )/g, 'let better = false && ', 'inside'),
   broken("the output's width for the input's", 'p.stride_height * p.width', 'p.stride_height * p.out_width', 'inside'),
+  broken('smallest for largest, by lines', /b(\.value)? > a/g, 'b$1 < a', 'lines'),
+  broken('NaN loses, by lines', /b_nan \|\||\|\| is_nan\(b\)/g, '', 'lines'),
+  broken('a column not kept', 'kept0 = c2;', '', 'lines'),
+  broken('a column too near', 'at += 2u;', 'at += 1u;', 'lines'),
+  broken('a row left out', 'x[plane + at + 1u * p.width]', 'x[plane + at]', 'lines'),
 ];
 
 /** Of a fully connected layer, from the sum over its items. */
@@ -282,7 +287,11 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     stale('sum += dy', 'sum = dy'),
     broken('sign', 'sum += dy', 'sum -= dy'),
   ],
-  'maxpool/forward': [...maxPoolScan, broken('the last of equal values wins', /value > best/g, 'value >= best')],
+  'maxpool/forward': [
+    ...maxPoolScan,
+    broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'inside'),
+    broken('the last of equal values wins, by lines', 'b.offset < a.offset', 'b.offset > a.offset', 'lines'),
+  ],
   'maxpool/inference': maxPoolScan,
   'maxpool/backward': [
     broken(
@@ -407,7 +416,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('bias left out', 'p.bias + ', ''),
     broken('sum of values, not of squares', /(value|x\d+) \* \1/g, '$1'),
     broken('another power', '-p.beta', '-p.beta - 0.01'),
-    broken('three quarters wrong', 'root * sqrt(root)', 'root * root'),
+    broken('three quarters wrong', 'root * sqrt(root)', 'root * root', 'sliding'),
   ],
   'lrn/backward': [
     broken('window one short', 'channel + behind + 1u', 'channel + behind', 'plain'),

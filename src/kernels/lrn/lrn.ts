@@ -33,15 +33,17 @@ type P = Params<typeof params>;
 const elements = ({ batch, channels, plane }: P) => batch * channels * plane;
 const guard = 'p.batch * p.channels * p.plane';
 
-const power = /* wgsl */ `
-// s^-beta. The usual 3/4 by square roots, which are exact where pow is not.
+/** s^-beta. The usual 3/4 by square roots, which are exact where pow is not, in a text of its own: where a branch does not save its other side, both would be paid. */
+const power = (roots: boolean) => /* wgsl */ `
 fn power(s: f32) -> f32 {
-  if (p.beta == 0.75) {
-    let root = sqrt(s);
-    return 1.0 / (root * sqrt(root));
-  }
-  return pow(s, -p.beta);
+${
+  roots
+    ? `  let root = sqrt(s);
+  return 1.0 / (root * sqrt(root));`
+    : '  return pow(s, -p.beta);'
+}
 }`;
+const byRoots = ({ beta }: P) => (beta === 0.75 ? 1 : 0);
 
 const scaleAt = /* wgsl */ `
 // s at one channel; \`origin\` is the element of channel 0.
@@ -66,24 +68,21 @@ const SLIDING_SIZES = [2, 3, 4, 5, 6, 7, 8, 9];
  * enters and subtracts the one that leaves would drift, and one infinity would leave a NaN in all channels after it;
  * for the small windows in use the few additions cost less than a load.
  */
-function sliding(
-  count: { accesses: (p: P) => number },
-  text: (size: number) => { main: string; declarations: string },
-): Variant<typeof params> {
+function sliding(count: { accesses: (p: P) => number }, text: (size: number) => string): Variant<typeof params> {
   const threads = (p: P) => p.batch * p.plane;
   return {
     name: 'sliding',
-    configurations: SLIDING_SIZES.map((size) => ({ size })),
+    configurations: SLIDING_SIZES.flatMap((size) => [0, 1].map((roots) => ({ size, roots }))),
     workgroupSize: () => 64,
-    supports: (_, { size }, p) => p.size === size,
+    supports: (_, { size, roots }, p) => p.size === size && roots === byRoots(p),
     estimate: (p, _, capabilities) => serialAccesses(threads(p), count.accesses(p), capabilities),
     workgroups: (p) => Math.ceil(threads(p) / 64),
-    text: ({ size }) => text(size),
+    text: ({ size, roots }) => ({ main: text(size), declarations: power(roots === 1) }),
   };
 }
 
 const plain = (accesses: (p: P) => number, main: string, declarations: string): Variant<typeof params> => ({
-  ...perElement(elements, guard, main, declarations),
+  ...perElement(elements, guard, main, power(false) + declarations),
   estimate: (p: P, _: unknown, capabilities: Capabilities) => serialAccesses(elements(p), accesses(p), capabilities),
 });
 
@@ -103,9 +102,7 @@ const begin = /* wgsl */ `
 function slidingForward(size: number) {
   const ahead = Math.floor(size / 2);
   const x = registers('x', size);
-  return {
-    declarations: power,
-    main: /* wgsl */ `${begin}
+  return /* wgsl */ `${begin}
   // ${x[0]}..${x[size - 1]}: channels k - ${size - 1} .. k; 0 outside the channels.
 ${declare(x)}
   for (var k = 0u; k < p.channels + ${ahead}u; k++) {
@@ -115,8 +112,7 @@ ${shift(x)}
     if (k < ${ahead}u) { continue; }
     let s = p.bias + p.alpha / ${size}.0 * (${x.map((name) => `${name} * ${name}`).join(' + ')});
     y[p.y_base + origin + (k - ${ahead}u) * p.plane] = ${x[size - 1 - ahead]} * power(s);
-  }`,
-  };
+  }`;
 }
 
 function slidingBackward(size: number) {
@@ -125,9 +121,7 @@ function slidingBackward(size: number) {
   const x = registers('x', size);
   const t = registers('t', size);
   const g = registers('g', behind + 1);
-  return {
-    declarations: power,
-    main: /* wgsl */ `${begin}
+  return /* wgsl */ `${begin}
   let factor = 2.0 * p.alpha * p.beta / ${size}.0;
   // ${x[0]}..${x[size - 1]}: x at channels k - ${size - 1} .. k; 0 outside the channels.
 ${declare(x)}
@@ -149,8 +143,7 @@ ${shift(g)}
     }
     if (k < ${size - 1}u) { continue; }
     dx[p.dx_base + origin + (k - ${size - 1}u) * p.plane] = ${g[0]} - factor * ${x[0]} * (${t.join(' + ')});
-  }`,
-  };
+  }`;
 }
 
 const decode = /* wgsl */ `
@@ -167,7 +160,7 @@ export const lrnForward = defineKernel({
       (p) => p.size + 2,
       /* wgsl */ `${decode}
   y[p.y_base + index] = x[p.x_base + index] * power(scale_at(origin, channel));`,
-      power + scaleAt,
+      scaleAt,
     ),
     sliding({ accesses: (p) => 2 * p.channels }, slidingForward),
   ],
@@ -193,7 +186,7 @@ export const lrnBackward = defineKernel({
   }
   dx[p.dx_base + index] = dy[p.dy_base + index] * power(scale_at(origin, channel))
     - 2.0 * p.alpha * p.beta / f32(p.size) * x[p.x_base + index] * sum;`,
-      power + scaleAt,
+      scaleAt,
     ),
     sliding({ accesses: (p) => 3 * p.channels }, slidingBackward),
   ],

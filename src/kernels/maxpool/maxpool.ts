@@ -119,13 +119,110 @@ ${taps
   };
 }
 
+/** Kernels and strides for which a text by lines exists: those of the networks in use. */
+const LINES = [
+  [2, 2],
+  [3, 2],
+] as const;
+
+/** What a window's or a column's best is, by whether its place is kept. */
+const BEST = {
+  value: {
+    type: 'f32',
+    tap: (at: string) => `x[plane + ${at}]`,
+    stored: 'y[p.y_base + start + ox] = best;',
+    first: /* wgsl */ `
+// The larger of two, or the NaN.
+fn first(a: f32, b: f32) -> f32 { return select(a, b, b > a || is_nan(b)); }`,
+  },
+  place: {
+    type: 'Best',
+    tap: (at: string) => `Best(x[plane + ${at}], ${at})`,
+    stored: 'y[p.y_base + start + ox] = best.value; choice[p.choice_base + start + ox] = best.offset;',
+    first: /* wgsl */ `
+struct Best { value: f32, offset: u32 }
+// The larger of two, or the NaN; where neither is more, the one that comes first.
+fn first(a: Best, b: Best) -> Best {
+  let a_nan = is_nan(a.value);
+  let b_nan = is_nan(b.value);
+  let equal = (a_nan && b_nan) || a.value == b.value;
+  let takes = select(!a_nan && (b_nan || b.value > a.value), b.offset < a.offset, equal);
+  return Best(select(a.value, b.value, takes), select(a.offset, b.offset, takes));
+}`,
+  },
+} as const;
+
+/**
+ * One thread a line of outputs, without bounds as `inside`: a column of the image that two windows share is looked at
+ * once, and a line's place is divided out once. Neighbouring threads are far apart in memory: not for hardware.
+ */
+function lines(
+  inside: Variant<typeof params>,
+  { type, tap, stored, first }: (typeof BEST)['value' | 'place'],
+): Variant<typeof params> {
+  const threads = (p: Params<typeof params>) => p.batch * p.channels * p.out_height;
+  return {
+    ...inside,
+    name: 'lines',
+    configurations: LINES.map(([kernel, stride]) => ({ kernel, stride })),
+    supports: (capabilities, configuration, p) =>
+      capabilities.kind !== 'hardware' &&
+      p.stride_width === configuration['stride'] &&
+      inside.supports!(capabilities, configuration, p),
+    workgroups: (p) => Math.ceil(threads(p) / 64),
+    estimate: (p, configuration, capabilities) => inside.estimate!(p, configuration, capabilities) / 2,
+    text: ({ kernel, stride }) => {
+      const columns = Array.from({ length: kernel }, (_, i) => i);
+      const shared = kernel - stride;
+      const place = (row: number) => (row === 0 ? 'at' : `at + ${row}u * p.width`);
+      const chain = (values: readonly string[]) => values.reduce((best, value) => `first(${best}, ${value})`);
+      return {
+        declarations: /* wgsl */ `${isNanFunction}${first}
+fn column(plane: u32, at: u32) -> ${type} {
+  return ${chain(columns.map((row) => tap(place(row))))};
+}`,
+        main: /* wgsl */ `
+  if (index >= p.batch * p.channels * p.out_height) { return; }
+  let image = index / p.out_height;
+  let plane = p.x_base + image * p.height * p.width;
+  var at = (index - image * p.out_height) * p.stride_height * p.width;
+${columns
+  .slice(0, shared)
+  .map((i) => `  var kept${i} = column(plane, at + ${i}u);`)
+  .join('\n')}
+  let start = index * p.out_width;
+  for (var ox = 0u; ox < p.out_width; ox++) {
+${columns.map((i) => `    let c${i} = ${i < shared ? `kept${i}` : `column(plane, at + ${i}u)`};`).join('\n')}
+    let best = ${chain(columns.map((i) => `c${i}`))};
+    ${stored}
+${columns
+  .slice(0, shared)
+  .map((i) => `    kept${i} = c${stride + i};`)
+  .join('\n')}
+    at += ${stride}u;
+  }`,
+      };
+    },
+  };
+}
+
+/** The variants of both: `rest` writes more than y. */
+const variantsOf = (rest: string, best: keyof typeof BEST) => {
+  const whole = inside(rest);
+  return [
+    ...elementwise<typeof params>(poolOutputs, guard, scan + rest, isNanFunction),
+    whole,
+    lines(whole, BEST[best]),
+  ] as const;
+};
+
 /** For training: also writes which input won. */
 export const maxPoolForward = defineKernel({
   name: 'maxpool/forward',
   params,
   bindings: { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } },
   cost: (p) => forwardCost(p, 8),
-  variants: [...elementwise<typeof params>(poolOutputs, guard, scan + keep, isNanFunction), inside(keep)],
+  variants: variantsOf(keep, 'place'),
 });
 
 /** Where no derivative is wanted. */
@@ -135,7 +232,7 @@ export const maxPoolInference = defineKernel({
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => forwardCost(p, 4),
   // `winner` is not kept; compilers drop it.
-  variants: [...elementwise<typeof params>(poolOutputs, guard, scan, isNanFunction), inside('')],
+  variants: variantsOf('', 'value'),
 });
 
 /** Accesses of an input that gathers, and of one whose plane is scattered to, as measured on a software rasteriser. */
