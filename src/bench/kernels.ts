@@ -1,6 +1,7 @@
 /** Every kernel run of the networks' training steps: verified, timed, and set against the adapter's own roofline. */
 import type { Gpu } from '../gpu/device.ts';
 import type { Choice } from '../kernels/kernel.ts';
+import { compareRows } from './compare.ts';
 import { caseName, type LayerCase } from './layer-cases.ts';
 import { floorOf, type Roofline } from './roofline.ts';
 import type { Sampling } from './sample.ts';
@@ -27,25 +28,45 @@ export interface KernelRow {
   readonly gigabytes: number;
   /** the roofline's time over the measured one: 1 is the ceiling */
   readonly share: number;
+  /** of the plain variant, where it was asked for and is not the chosen one */
+  readonly plain?: Timing;
+}
+
+/** A plain variant that takes longer than this many milliseconds is timed by one run. */
+const HOPELESS = 500;
+
+/** Whether the plain variant, timed beside, is faster than the chosen one beyond the noise of both. */
+export function slowerThanPlain({ name, timing, plain }: Pick<KernelRow, 'name' | 'timing' | 'plain'>): boolean {
+  if (plain === undefined) return false;
+  return compareRows([{ name, timing: plain }], [{ name, timing }])[0].verdict === 'slower';
 }
 
 export const choiceText = ({ variant, configuration }: Choice) =>
   [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
 
-/** @param choice a variant other than the one that the kernel chooses by itself; the row's name then says so */
+/**
+ * @param choice a variant other than the one that the kernel chooses by itself; the row's name then says so
+ * @param besidePlain whether the plain variant is timed, too
+ */
 export async function benchCase(
   gpu: Gpu,
   layerCase: LayerCase,
   roofline: Roofline,
   sampling: Sampling,
-  choice?: Choice,
+  { choice, besidePlain = false }: { readonly choice?: Choice; readonly besidePlain?: boolean } = {},
 ): Promise<KernelRow> {
   const { kernel, params, network, batch, layers, direction } = layerCase;
   const taken = choice ?? kernel.best(gpu, params);
   const buffers = new CaseBuffers(gpu, layerCase);
   try {
     const verdict = await verify(gpu, layerCase, buffers, taken);
-    const timing = await timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, taken), sampling);
+    const time = (one: Choice, hopeless?: number) =>
+      timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, one), sampling, hopeless);
+    const timing = await time(taken);
+    const [{ name: variant, configurations }] = kernel.variants;
+    const isPlain = taken.variant === variant;
+    const plain =
+      besidePlain && !isPlain ? await time({ variant, configuration: configurations[0] }, HOPELESS) : undefined;
     const cost = kernel.cost(params);
     return {
       name: choice === undefined ? caseName(layerCase) : `${caseName(layerCase)} ${choiceText(choice)}`,
@@ -61,6 +82,7 @@ export async function benchCase(
       gflops: cost.flops / timing.median / 1e6,
       gigabytes: cost.bytes / timing.median / 1e6,
       share: floorOf(cost, roofline) / timing.median,
+      ...(plain !== undefined && { plain }),
     };
   } finally {
     buffers.release();

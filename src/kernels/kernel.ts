@@ -184,6 +184,8 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     let least = Number.POSITIVE_INFINITY;
     for (const choice of choices(capabilities, params)) {
       const estimate = variantNamed(choice.variant).estimate?.(params, choice.configuration, capabilities) ?? 1e300;
+      // Compared with anything it would never be the least, unnoticed.
+      if (Number.isNaN(estimate)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
       if (estimate < least) {
         least = estimate;
         chosen = choice;

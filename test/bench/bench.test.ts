@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareRows, readMeasured } from '../../src/bench/compare.ts';
+import { slowerThanPlain } from '../../src/bench/kernels.ts';
 import { caseName, layerCases } from '../../src/bench/layer-cases.ts';
 import { measureProductShare } from '../../src/bench/product-share.ts';
 import { floorOf } from '../../src/bench/roofline.ts';
@@ -76,6 +77,15 @@ describe('comparison', () => {
     await expect(readMeasured(path, 'here')).rejects.toThrow('no rows with times');
     await expect(readMeasured(join(folder, 'none.json'), 'here')).rejects.toThrow('ENOENT');
     await rm(folder, { recursive: true });
+  });
+});
+
+describe('beside the plain variant', () => {
+  const timing = (median: number, spread = 0) => ({ median, spread, samples: 5 });
+  it('slower is what is beyond the noise', () => {
+    const row = (ours: number, plain?: number, spread = 0) =>
+      slowerThanPlain({ name: 'a', timing: timing(ours, spread), ...(plain && { plain: timing(plain, spread) }) });
+    expect([row(2, 1), row(1, 2), row(1.04, 1), row(2, 1, 0.3), row(2)]).toEqual([true, false, false, false, false]);
   });
 });
 

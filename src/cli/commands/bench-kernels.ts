@@ -28,6 +28,10 @@ export const command = defineCommand({
       .boolean()
       .default(false)
       .describe('every variant and configuration that the adapter runs, not the chosen one alone; without the plain'),
+    besidePlain: z
+      .boolean()
+      .default(false)
+      .describe('the plain variant too; exits with 1 where the chosen one is slower beyond the noise'),
   }),
   json: true,
   examples: [
@@ -35,14 +39,18 @@ export const command = defineCommand({
     { what: 'before a change', line: '--quick --json > before.json' },
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
-  async run({ filter, batch, quick, networks, everyVariant, compare, html, adapter, ...rest }, context) {
-    const [{ layerCases, caseName }, { benchCase, choiceText }, { measureRoofline }, { readMeasured }] =
-      await Promise.all([
-        import('../../bench/layer-cases.ts'),
-        import('../../bench/kernels.ts'),
-        import('../../bench/roofline.ts'),
-        import('../../bench/compare.ts'),
-      ]);
+  async run({ filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, ...rest }, context) {
+    const [
+      { layerCases, caseName },
+      { benchCase, choiceText, slowerThanPlain },
+      { measureRoofline },
+      { readMeasured },
+    ] = await Promise.all([
+      import('../../bench/layer-cases.ts'),
+      import('../../bench/kernels.ts'),
+      import('../../bench/roofline.ts'),
+      import('../../bench/compare.ts'),
+    ]);
     const gpu = await openAdapter(adapter, context);
     const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
     const sampling = samplingOf({ quick, ...rest });
@@ -63,8 +71,12 @@ export const command = defineCommand({
       const [{ name: plain }, ...others] = one.kernel.variants;
       const choices = one.kernel.choices(gpu, one.params).filter(({ variant }) => variant !== plain);
       for (const choice of everyVariant && others.length > 0 ? choices : [undefined]) {
-        const row = await benchCase(gpu, one, roofline, sampling, choice);
+        const row = await benchCase(gpu, one, roofline, sampling, { choice, besidePlain });
         rows.push(row);
+        if (slowerThanPlain(row)) {
+          const { timing, plain: beside } = row;
+          context.checkFailed(`${row.name}: ${timeText(timing)} ms, the plain variant ${timeText(beside!)}`);
+        }
         if (row.verdict.passed) continue;
         const error = `${row.verdict.worst.toPrecision(3)} times the tolerance`;
         context.checkFailed(`${row.name}, ${choiceText(row.choice)}: wrong, ${error}`);
@@ -72,7 +84,7 @@ export const command = defineCommand({
     }
     const report = { ...benchHead(gpu), roofline, rows };
     if (context.json) context.printJson(report);
-    else context.print(await tableOf(rows));
+    else context.print(await tableOf(rows, besidePlain));
     if (html !== undefined) {
       const { kernelsHtml } = await import('../../report/bench-html.ts');
       await writePage(html, await kernelsHtml(report), context);
@@ -81,15 +93,28 @@ export const command = defineCommand({
   },
 });
 
-async function tableOf(rows: readonly KernelRow[]): Promise<string> {
+async function tableOf(rows: readonly KernelRow[], besidePlain: boolean): Promise<string> {
   const { choiceText } = await import('../../bench/kernels.ts');
   const { default: Table } = await import('cli-table3');
   const table = new Table({
-    head: ['network', 'batch', 'layers', 'direction', 'kernel', 'verified', 'ms', 'GFLOP/s', 'GB/s', 'of ceiling'],
+    head: [
+      'network',
+      'batch',
+      'layers',
+      'direction',
+      'kernel',
+      'verified',
+      'ms',
+      'GFLOP/s',
+      'GB/s',
+      'of ceiling',
+      ...(besidePlain ? ['plain, ms'] : []),
+    ],
     colAligns: ['left', 'right', 'left', 'left', 'left', 'left', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [], compact: true },
   });
-  for (const { network, batch, layers, direction, kernel, choice, verdict, timing, gflops, gigabytes, share } of rows) {
+  for (const row of rows) {
+    const { network, batch, layers, direction, kernel, choice, verdict, timing, gflops, gigabytes, share, plain } = row;
     table.push([
       network,
       batch,
@@ -101,6 +126,7 @@ async function tableOf(rows: readonly KernelRow[]): Promise<string> {
       gflops.toFixed(1),
       gigabytes.toFixed(1),
       percentText(share),
+      ...(besidePlain ? [plain === undefined ? '' : timeText(plain)] : []),
     ]);
   }
   return table.toString();

@@ -170,7 +170,7 @@ function lines(
       p.stride_width === configuration['stride'] &&
       inside.supports!(capabilities, configuration, p),
     workgroups: (p) => Math.ceil(threads(p) / 64),
-    estimate: (p, configuration, capabilities) => inside.estimate!(p, configuration, capabilities) / 2,
+    estimate: (p, _, capabilities) => inside.estimate!(p, inside.configurations[0], capabilities) / 2,
     text: ({ kernel, stride }) => {
       const columns = Array.from({ length: kernel }, (_, i) => i);
       const shared = kernel - stride;
