@@ -33,7 +33,10 @@ type P = Params<typeof params>;
 const elements = ({ batch, channels, plane }: P) => batch * channels * plane;
 const guard = 'p.batch * p.channels * p.plane';
 
-/** s^-beta. The usual 3/4 by square roots, which are exact where pow is not, in a text of its own: where a branch does not save its other side, both would be paid. */
+/**
+ * s^-beta. The usual 3/4 by square roots, which are exact where pow is not, in a text of its own: software rasterisers
+ * take both sides of a branch.
+ */
 const power = (roots: boolean) => /* wgsl */ `
 fn power(s: f32) -> f32 {
 ${
