@@ -165,6 +165,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
     { ...base, batch: 3, channels: 6, height: 7, width: 13, filters: 4, pads: [1, 1, 1, 1], groups: 2 },
     { ...base, batch: 1, channels: 5, height: 12, width: 8, filters: 9, pads: [1, 1, 1, 1] },
     { ...base, batch: 2, channels: 3, height: 5, width: 11, filters: 2, kernel: [2, 4], pads: [0, 3, 1, 2] },
+    // More tiles than a panel of a product has rows.
+    { ...base, batch: 3, channels: 2, height: 15, width: 14, filters: 3, pads: [1, 1, 1, 1] },
   ],
   shape(choose) {
     const groups = choose(1, 2);
