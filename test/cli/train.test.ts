@@ -220,5 +220,6 @@ describe('frostline sweep', () => {
     const flags = ['--learning-rates', '0.01,1e20', '--freeze', 'all', '--batch-size', '4', '--epochs', '1'];
     const again = await sweep('grid', ...flags, '--momentum', '0.9', '--json');
     expect(JSON.parse(again.stdout).cells).toEqual(cells);
+    expect(again.stderr).toMatch(/Every cell was finished before\. To run them anew, delete .*grid/);
   });
 });
