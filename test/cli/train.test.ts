@@ -125,6 +125,11 @@ describe('frostline train', () => {
     ['a head of other classes', ['--keep-head'], /has 3 classes, the data 2 \(boot, coat\)/],
     ['an export below a file', ['--export', 'tiny.onnx/x.onnx'], /cannot write to .*tiny\.onnx: ENOTDIR/],
     ['a rate at which the loss diverges', ['--learning-rate', '1e20'], /The loss is .* at step \d+; the first layer/],
+    [
+      'a rate at which the last update overflows',
+      ['--learning-rate', '3e38', '--train-fraction', '1', '--batch-size', '16'],
+      /\w+\.\w+ is not finite after the last step/,
+    ],
     ['two ways to divide', ['--split-file', 's.json', '--train-fraction', '1'], /--split-file s\.json and --train-/],
     ['a value that is neither of two kinds', ['--train-fraction', 'most'], /expected number, or expected "given"/],
   ])('refuses %s, and leaves no folder', async (_, args, message) => {
