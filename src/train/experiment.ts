@@ -16,7 +16,7 @@ import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';
 import type { Network, Pair } from '../models/network.ts';
 import { preprocessingPreset } from '../models/preprocessing.ts';
-import { inferShapes } from '../models/shapes.ts';
+import { count, inferShapes } from '../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
 import { resolveModel, verifyWeights } from '../models/zoo.ts';
 import { readModel } from '../onnx/read.ts';
@@ -106,8 +106,7 @@ const contentOf = (data: TrainingData) => (data.kind === 'images' ? data.pixels 
 
 /** @throws FrostlineError when the file's own classifier is not one for these classes, in this order */
 function checkHead(network: Network, { classes, test }: OpenedData, { tensors }: DataSource): void {
-  const outputs = inferShapes(network, 1).get(network.outputs[0])!.slice(1);
-  const [width] = outputs;
+  const width = count(inferShapes(network, 1).get(network.outputs[0])!);
   const remedy = 'Leave out --keep-head: a new classifier is made for the data';
   // Numbers alone may leave some of the head's classes out, as long as nothing is scored.
   if (width !== classes.length && (tensors === undefined || test !== undefined || width < classes.length)) {
