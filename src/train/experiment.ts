@@ -3,13 +3,14 @@
  * network's size, and one split. Everything later (freeze points, rates, seeds) works on this.
  */
 import { createHash } from 'node:crypto';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
 import { type DatasetOptions, loadDataset } from '../data/load.ts';
 import { loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
+import { checkWritable } from '../files.ts';
 import { cacheFolder } from '../gpu/embedded.ts';
 import { replaceClassifier } from '../models/classifier.ts';
 import { declaredImageSize } from '../models/inputs.ts';
@@ -202,6 +203,15 @@ async function openTensors(
   };
 }
 
+/** Where decoded images are kept; undefined where nothing can be written there, as without a home: they are decoded each time. */
+async function imageCache(): Promise<string | undefined> {
+  const folder = join(cacheFolder(), 'images');
+  return checkWritable(folder).then(
+    () => folder,
+    () => undefined,
+  );
+}
+
 async function openImages(
   network: Network,
   { dataset: options, trainFraction, splitFile }: DataSource,
@@ -213,8 +223,9 @@ async function openImages(
     throw new FrostlineError(`--split-file ${splitFile} and --train-fraction ${trainFraction}: give one of them.`);
   }
   const [, height, width] = network.inputs[0].shape;
+  const folder = await imageCache();
   const decode = async (dataset: ImageDataset): Promise<ImageData> => {
-    const decoded = await decodeImages(dataset, { height, width, cacheFolder: `${cacheFolder()}/images`, onProgress });
+    const decoded = await decodeImages(dataset, { height, width, cacheFolder: folder, onProgress });
     return {
       kind: 'images',
       pixels: decoded.data as Uint8Array<ArrayBuffer>,

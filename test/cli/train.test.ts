@@ -1,6 +1,6 @@
 /** `frostline train` and `sweep` from the command line: what a run leaves, and what every mistake is told. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { formatNpy } from '../../src/data/npy.ts';
@@ -99,6 +99,12 @@ describe('frostline train', () => {
     expect(whole.map(({ step }) => step)).toEqual(Array.from({ length: 120 }, (_, i) => i));
     expect(whole.slice(0, left.length).map(({ loss }) => loss)).toEqual(left.map(({ loss }) => loss));
     expect(existsSync(at('halted/metrics.json'))).toBe(true);
+  });
+
+  it('runs where the cache cannot be written', async () => {
+    vi.stubEnv('FROSTLINE_CACHE', at('tiny.onnx/cache'));
+    const { code, stderr } = await train('uncached', '--data', at('shoes')).finally(() => vi.unstubAllEnvs());
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('cannot')]);
   });
 
   it('gives the same bytes for the same seed, and others for another', async () => {
