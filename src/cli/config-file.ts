@@ -20,9 +20,16 @@ export async function readConfig(path: string, specs: readonly OptionSpec[]): Pr
     if (spec.key in values) {
       throw new FrostlineError(`${path}: '${spec.key}' is given twice, once as '${name}'; keep one of them`);
     }
-    values[spec.key] = readValue(spec, value);
+    values[spec.key] = givenValue(spec, value);
   }
   return values;
+}
+
+/** As a flag's value, but what is a list in the file is one already: its names may hold commas. A number may be a name. */
+function givenValue(spec: OptionSpec, value: unknown): unknown {
+  const asText = (item: unknown) => (typeof item === 'number' ? String(item) : item);
+  if (spec.kind !== 'list' || !Array.isArray(value)) return readValue(spec, asText(value));
+  return value.map(asText).map((item) => (typeof item === 'string' ? spec.read(item) : item));
 }
 
 async function read(path: string): Promise<string> {

@@ -17,7 +17,7 @@ export const datasetOptions = {
   pathColumn: z.string().optional().describe("csv: header of the column of image files, else 'path'"),
   labelColumn: z.string().optional().describe("csv: header of the column of class names, else 'label'"),
   groupColumn: z.string().optional().describe("csv: header of the column of groups, else 'group' where there is one"),
-  delimiter: z.string().optional().describe("csv: between cells, else ','"),
+  delimiter: z.string().optional().describe("csv: between cells, else ',', in a .tsv file a tab"),
   task: z
     .enum(['melanoma', 'three-class'])
     .optional()

@@ -12,7 +12,7 @@ export interface CsvOptions {
   labelColumn?: string;
   /** Header of the column of groups (default 'group' where the table has it). An empty cell is a group of its own. */
   groupColumn?: string;
-  /** Between cells (default ','). */
+  /** Between cells (default ',', in a .tsv file a tab). */
   delimiter?: string;
 }
 
@@ -21,7 +21,9 @@ interface Table {
   rows: { cells: string[]; line: number }[];
 }
 
-async function readTable(path: string, delimiter: string): Promise<Table> {
+async function readTable(path: string, given: string | undefined): Promise<Table> {
+  // A shell gives a tab as \t.
+  const delimiter = given?.replaceAll('\\t', '\t') ?? (/\.tsv$/i.test(path) ? '\t' : ',');
   const bytes = await readWhole(path);
   let records: { record: string[]; info: { lines: number } }[];
   try {
@@ -49,7 +51,7 @@ const indexOfColumn = (header: readonly string[], name: string): number => {
 
 /** Whether a CSV file has the columns that the options (or their defaults) name. */
 export async function hasColumns(path: string, options: CsvOptions = {}): Promise<boolean> {
-  const { header } = await readTable(path, options.delimiter ?? ',');
+  const { header } = await readTable(path, options.delimiter);
   return [options.pathColumn ?? 'path', options.labelColumn ?? 'label'].every(
     (name) => indexOfColumn(header, name) >= 0,
   );
@@ -61,12 +63,14 @@ export async function hasColumns(path: string, options: CsvOptions = {}): Promis
  * its extension; it must be found once.
  */
 export async function loadCsv(path: string, options: CsvOptions = {}): Promise<ImageDataset> {
-  const { header, rows } = await readTable(path, options.delimiter ?? ',');
+  const { header, rows } = await readTable(path, options.delimiter);
   const column = (option: string, name: string): number => {
     const index = indexOfColumn(header, name);
     if (index >= 0) return index;
     throw new FrostlineError(
-      `${path} has no column '${name}'; its columns are ${header.join(', ')}. Name the right one by the option ${option}`,
+      `${path} has no column '${name}'; its columns are ${header.join(', ')}. Name the right one by the option ${option}${
+        header.length === 1 ? ', or what stands between cells by the option delimiter' : ''
+      }`,
     );
   };
   const pathIndex = column('pathColumn', options.pathColumn ?? 'path');

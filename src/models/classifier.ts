@@ -1,7 +1,7 @@
 import { FrostlineError } from '../errors.ts';
 import { glorotUniform, zeros } from './initialise.ts';
 import type { Network, Node } from './network.ts';
-import { inferShapes } from './shapes.ts';
+import { count, inferShapes } from './shapes.ts';
 
 /**
  * A network whose last learnable layer is a new one for the given classes: weight Glorot uniform, bias zero. It keeps
@@ -9,7 +9,8 @@ import { inferShapes } from './shapes.ts';
  *
  * @param classes names of the classes, in the order of the outputs
  * @returns the network, and the names of the new parameters (those that get the new layer's learning rate)
- * @throws FrostlineError when what follows that layer depends on the old number of classes
+ * @throws FrostlineError when what follows that layer depends on the old number of classes, or makes other than one
+ *   value of each class
  */
 export function replaceClassifier(
   network: Network,
@@ -43,6 +44,12 @@ export function replaceClassifier(
     return node;
   });
   const replaced: Network = { ...network, nodes, parameters, labels: [...classes] };
-  inferShapes(replaced, 1);
+  const [, ...output] = inferShapes(replaced, 1).get(network.outputs[0])!;
+  if (count(output) !== classes.length) {
+    throw new FrostlineError(
+      `with ${classes.length} classes in its last learnable layer, '${old.name}', ${network.name} gives ` +
+        `[${output.join(', ')}] an item; one value a class is expected of a classifier.`,
+    );
+  }
   return { network: replaced, newParameters: [weight, bias] };
 }

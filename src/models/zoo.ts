@@ -91,8 +91,10 @@ const shippedModels = () =>
 
 /** Size and sha256 of a file, and which of the zoo's files or the package's own models it is. Throws FrostlineError when it cannot be read. */
 export async function verifyWeights(file: string): Promise<Verification> {
-  const bytes = fs.statSync(file, { throwIfNoEntry: false })?.size;
-  if (bytes === undefined) throw new FrostlineError(`${file} does not exist. Check the path.`);
+  const found = fs.statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) throw new FrostlineError(`${file} does not exist. Check the path.`);
+  if (!found.isFile()) throw new FrostlineError(`${file} is no file. Give the path of an ONNX file.`);
+  const bytes = found.size;
   const sha256 = await sha256Of(file);
   const entry = manifest().find((known) => known.sha256 === sha256);
   if (entry !== undefined) return { file, bytes, sha256, entry };

@@ -38,7 +38,7 @@ export async function reportHtml(grid: GridResult): Promise<string> {
 }
 
 function heading(grid: GridResult, summary: GridSummary): Html {
-  const { model, dataset, adapter } = grid;
+  const { model, dataset, adapters } = grid;
   const notes = [
     model.note && html`<p><b>Pretraining.</b> ${model.note}</p>`,
     dataset.note && html`<p><b>Images.</b> ${dataset.note}</p>`,
@@ -57,7 +57,9 @@ ${notes.length > 0 && html`<div class="notes">${notes}</div>`}
     model.sha256 && html`<br><small>sha256 ${model.sha256}</small>`
   }</dd>
 <dt>Data</dt><dd>${dataset.name}: ${integer(dataset.train)} training + ${plural(dataset.test, 'test image')} (${counts.join(', ')})</dd>
-<dt>Adapter</dt><dd>${adapter.name} (${adapter.kind}${adapter.driver && `, ${adapter.driver}`})</dd>
+<dt>${adapters.length > 1 ? 'Adapters' : 'Adapter'}</dt><dd>${adapters
+    .map(({ name, kind, driver }) => `${name} (${kind}${driver && `, ${driver}`})`)
+    .join('; ')}</dd>
 <dt>Runs</dt><dd>${runs(grid, summary)}</dd>
 </dl>
 </header>`;

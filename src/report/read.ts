@@ -13,6 +13,8 @@ const lossy = z
 const count = z.int().min(0);
 const freezePoint = z.object({ number: z.int().positive().nullable(), name: z.string(), all: z.boolean().optional() });
 
+const adapter = z.object({ name: z.string(), driver: z.string(), kind: z.enum(['hardware', 'software', 'embedded']) });
+
 const cell = z
   .object({
     freeze: freezePoint,
@@ -24,6 +26,7 @@ const cell = z
     confusion: z.array(z.array(count)).optional(),
     trainAccuracy: z.number().optional(),
     finalLoss: lossy.optional(),
+    adapter,
     seconds: z.number().min(0),
     steps: count,
     lossHistory: z.array(lossy).optional(),
@@ -52,11 +55,7 @@ const gridResult = z.object({
     counts: z.object({ train: z.array(count), test: z.array(count) }),
     note: z.string().optional(),
   }),
-  adapter: z.object({
-    name: z.string(),
-    driver: z.string(),
-    kind: z.enum(['hardware', 'software', 'embedded']),
-  }),
+  adapters: z.array(adapter),
   settings: z.record(z.string(), z.unknown()),
   freezePoints: z.array(freezePoint),
   learningRates: z.array(z.number().positive()),

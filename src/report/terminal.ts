@@ -83,7 +83,7 @@ function failures(summary: GridSummary, colors: Colors): string[] {
 }
 
 function summaryLine(grid: GridResult, summary: GridSummary, colors: Colors): string {
-  const done = `${summary.done.length} of ${plural(grid.cells.length, 'cell')} done in ${duration(grid.seconds)} on ${grid.adapter.name} (${grid.adapter.kind})`;
+  const done = `${summary.done.length} of ${plural(grid.cells.length, 'cell')} done in ${duration(grid.seconds)} on ${grid.adapters.map(({ name, kind }) => `${name} (${kind})`).join(' and ')}`;
   const { best } = summary;
   if (best?.mean === undefined) return `No cell finished; ${done}`;
   const result = `Best ${summary.repeated ? 'mean F1' : 'F1'} ${score(best.mean.f1)} (accuracy ${percent(best.mean.accuracy)}): ${freezePhrase(best.freeze)}, rate ${best.series.label}`;

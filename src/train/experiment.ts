@@ -3,20 +3,21 @@
  * network's size, and one split. Everything later (freeze points, rates, seeds) works on this.
  */
 import { createHash } from 'node:crypto';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
 import { type DatasetOptions, loadDataset } from '../data/load.ts';
 import { loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
+import { checkWritable } from '../files.ts';
 import { cacheFolder } from '../gpu/embedded.ts';
 import { replaceClassifier } from '../models/classifier.ts';
 import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';
 import type { Network, Pair } from '../models/network.ts';
 import { preprocessingPreset } from '../models/preprocessing.ts';
-import { inferShapes } from '../models/shapes.ts';
+import { count, inferShapes } from '../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
 import { resolveModel, verifyWeights } from '../models/zoo.ts';
 import { readModel } from '../onnx/read.ts';
@@ -106,8 +107,7 @@ const contentOf = (data: TrainingData) => (data.kind === 'images' ? data.pixels 
 
 /** @throws FrostlineError when the file's own classifier is not one for these classes, in this order */
 function checkHead(network: Network, { classes, test }: OpenedData, { tensors }: DataSource): void {
-  const outputs = inferShapes(network, 1).get(network.outputs[0])!.slice(1);
-  const [width] = outputs;
+  const width = count(inferShapes(network, 1).get(network.outputs[0])!);
   const remedy = 'Leave out --keep-head: a new classifier is made for the data';
   // Numbers alone may leave some of the head's classes out, as long as nothing is scored.
   if (width !== classes.length && (tensors === undefined || test !== undefined || width < classes.length)) {
@@ -203,6 +203,15 @@ async function openTensors(
   };
 }
 
+/** Where decoded images are kept; undefined where nothing can be written there, as without a home: they are decoded each time. */
+async function imageCache(): Promise<string | undefined> {
+  const folder = join(cacheFolder(), 'images');
+  return checkWritable(folder).then(
+    () => folder,
+    () => undefined,
+  );
+}
+
 async function openImages(
   network: Network,
   { dataset: options, trainFraction, splitFile }: DataSource,
@@ -214,8 +223,9 @@ async function openImages(
     throw new FrostlineError(`--split-file ${splitFile} and --train-fraction ${trainFraction}: give one of them.`);
   }
   const [, height, width] = network.inputs[0].shape;
+  const folder = await imageCache();
   const decode = async (dataset: ImageDataset): Promise<ImageData> => {
-    const decoded = await decodeImages(dataset, { height, width, cacheFolder: `${cacheFolder()}/images`, onProgress });
+    const decoded = await decodeImages(dataset, { height, width, cacheFolder: folder, onProgress });
     return {
       kind: 'images',
       pixels: decoded.data as Uint8Array<ArrayBuffer>,

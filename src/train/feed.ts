@@ -22,7 +22,13 @@ export interface Feed {
 
 /** @throws FrostlineError when the data do not fit the network's input, or it has no preprocessing for images */
 export function createFeed(gpu: Gpu, network: Network, data: TrainingData, batch: number, fill = 0): Feed {
-  const [{ name, shape }] = network.inputs;
+  const [{ name, shape }, ...others] = network.inputs;
+  if (others.length > 0) {
+    throw new FrostlineError(
+      `${network.name} has ${network.inputs.length} inputs, ${network.inputs.map((input) => input.name).join(', ')}; ` +
+        'one is expected for images and tensors. Fold the others into constants.',
+    );
+  }
   return data.kind === 'images' ? imageFeed(gpu, network, data, batch, fill) : tensorFeed(data, batch, name, shape);
 }
 

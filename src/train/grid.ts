@@ -18,7 +18,7 @@ import type { Experiment } from './experiment.ts';
 import { type FitSettings, type StepRecord, TrainingStep } from './fit.ts';
 import { computeMetrics, confusionMatrix } from './metrics.ts';
 import { createModel, describeFreeze, type Model, releaseModel, setMasks } from './model.ts';
-import type { CellResult, FreezePoint, GridResult } from './results.ts';
+import type { CellResult, FreezePoint, GridAdapter, GridResult } from './results.ts';
 import { checkRunFolder, historyLines, parseRunFile, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
 
 export interface GridPlan {
@@ -127,7 +127,7 @@ export async function runGrid(
   const startedAt = new Date().toISOString();
   const results = new Map<PlannedCell, CellResult>();
   for (const [index, cell] of cells.entries()) {
-    const finished = await readFinished(folder, cell);
+    const finished = await readFinished(folder, cell, adapterOf(gpu));
     if (finished === undefined) continue;
     results.set(cell, finished);
     hooks.onSkip?.(index);
@@ -183,7 +183,7 @@ export async function runGrid(
       counts: experiment.counts,
       note: plan.notes.dataset,
     },
-    adapter: { name: gpu.name, driver: gpu.driver, kind: gpu.kind },
+    adapters: uniqueAdapters(list),
     settings,
     freezePoints: uniqueFreezePoints(cells),
     learningRates: plan.learningRates,
@@ -197,11 +197,22 @@ function uniqueFreezePoints(cells: readonly PlannedCell[]): FreezePoint[] {
   return [...points.values()].sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
 }
 
-async function readFinished(folder: string, cell: PlannedCell): Promise<CellResult | undefined> {
+const adapterOf = ({ name, driver, kind }: Gpu): GridAdapter => ({ name, driver, kind });
+
+function uniqueAdapters(cells: readonly CellResult[]): GridAdapter[] {
+  return [...new Map(cells.map(({ adapter }) => [`${adapter.kind} ${adapter.name}`, adapter])).values()];
+}
+
+/** @param adapter for a cell that does not say what it ran on */
+async function readFinished(folder: string, cell: PlannedCell, adapter: GridAdapter): Promise<CellResult | undefined> {
   const file = join(folder, cell.folder, 'result.json');
   if (!existsSync(file)) return undefined;
   const result = parseRunFile<CellResult>(file, await readFile(file, 'utf8'));
-  return { ...result, lossHistory: result.lossHistory?.map((loss) => loss ?? Number.NaN) };
+  return {
+    ...result,
+    adapter: result.adapter ?? adapter,
+    lossHistory: result.lossHistory?.map((loss) => loss ?? Number.NaN),
+  };
 }
 
 interface CellContext {
@@ -225,6 +236,7 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
     learningRate,
     newLayerRate,
     seed,
+    adapter: adapterOf(gpu),
     seconds: (performance.now() - began) / 1000,
     steps: records.length,
     lossHistory: records.map(({ loss }) => loss),

@@ -6,6 +6,7 @@ import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
+import { DivergedError } from './diverged.ts';
 
 export interface Model {
   readonly network: Network;
@@ -82,10 +83,21 @@ function wildcard(pattern: string): RegExp {
   return new RegExp(`^${escaped}$`);
 }
 
-/** The network with its present values, as an ONNX model. */
+/**
+ * The network with its present values, as an ONNX model.
+ * @throws DivergedError when a trained value is not finite: no loss has told what the last update did
+ */
 export async function exportModel(gpu: Gpu, model: Model) {
   const values = new Map<string, Float32Array>();
-  for (const [name, parameter] of model.parameters) values.set(name, await parameter.read(gpu));
+  for (const [name, parameter] of model.parameters) {
+    const data = await parameter.read(gpu);
+    if (parameter.trainable && !data.every(Number.isFinite)) {
+      throw new DivergedError(
+        `${name} is not finite after the last step. Use a smaller learning rate or a smaller momentum.`,
+      );
+    }
+    values.set(name, data);
+  }
   return exportOnnx(model.network, values);
 }
 
@@ -96,9 +108,10 @@ export function releaseModel(gpu: Gpu, model: Model): void {
 /** The learnable layer a freeze point names: what the results call it. */
 export function describeFreeze(network: Network, freeze: number | string) {
   const points = freezePoints(network);
-  if (String(freeze) === 'none') return { number: null, name: 'none' };
   const frozen = freezeThrough(network, freeze);
   const at = points.findLastIndex((point) => point.parameters.some((name) => frozen.has(name)));
+  // 'none', and 'all' where there is but one learnable layer.
+  if (at < 0) return { number: null, name: 'none' };
   const { number, name } = points[at];
   return at === points.length - 2 ? { number, name, all: true } : { number, name };
 }

@@ -14,6 +14,13 @@ export interface FreezePoint {
   readonly all?: boolean;
 }
 
+/** What a cell ran on. */
+export interface GridAdapter {
+  readonly name: string;
+  readonly driver: string;
+  readonly kind: 'hardware' | 'software' | 'embedded';
+}
+
 export interface CellResult {
   readonly freeze: FreezePoint;
   /** Global rate: that of layers with mask 1. */
@@ -30,6 +37,7 @@ export interface CellResult {
   /** Share of the training images classified rightly during the last epoch, augmented and with dropout as trained. */
   readonly trainAccuracy?: number;
   readonly finalLoss?: number;
+  readonly adapter: GridAdapter;
   /** Wall time of this cell. */
   readonly seconds: number;
   /** Update steps made. */
@@ -66,11 +74,8 @@ export interface GridResult {
     /** A plain statement of what the images are. */
     readonly note?: string;
   };
-  readonly adapter: {
-    readonly name: string;
-    readonly driver: string;
-    readonly kind: 'hardware' | 'software' | 'embedded';
-  };
+  /** Those that the cells ran on: several where a grid went on with another one, which may round differently. */
+  readonly adapters: readonly GridAdapter[];
   /** The configuration as used: nested plain data. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** In order of depth, none first. */

@@ -111,6 +111,11 @@ describe('values', () => {
       epochs: 6,
     });
   });
+
+  it('keep the commas of names in a list of a file, and take a number for a name', async () => {
+    const yaml = await config('names.yaml', 'freeze: ["fc6, flat", "2"]\nout: 2024\n');
+    expect(await values('m', '--config', yaml)).toMatchObject({ freeze: ['fc6, flat', 2], out: '2024' });
+  });
 });
 
 describe('refusals', () => {

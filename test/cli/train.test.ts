@@ -1,6 +1,6 @@
 /** `frostline train` and `sweep` from the command line: what a run leaves, and what every mistake is told. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { formatNpy } from '../../src/data/npy.ts';
@@ -101,6 +101,12 @@ describe('frostline train', () => {
     expect(existsSync(at('halted/metrics.json'))).toBe(true);
   });
 
+  it('runs where the cache cannot be written', async () => {
+    vi.stubEnv('FROSTLINE_CACHE', at('tiny.onnx/cache'));
+    const { code, stderr } = await train('uncached', '--data', at('shoes')).finally(() => vi.unstubAllEnvs());
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('cannot')]);
+  });
+
   it('gives the same bytes for the same seed, and others for another', async () => {
     const data = ['--data', at('shoes')];
     for (const [out, seed] of [
@@ -125,6 +131,11 @@ describe('frostline train', () => {
     ['a head of other classes', ['--keep-head'], /has 3 classes, the data 2 \(boot, coat\)/],
     ['an export below a file', ['--export', 'tiny.onnx/x.onnx'], /cannot write to .*tiny\.onnx: ENOTDIR/],
     ['a rate at which the loss diverges', ['--learning-rate', '1e20'], /The loss is .* at step \d+; the first layer/],
+    [
+      'a rate at which the last update overflows',
+      ['--learning-rate', '3e38', '--train-fraction', '1', '--batch-size', '16'],
+      /\w+\.\w+ is not finite after the last step/,
+    ],
     ['two ways to divide', ['--split-file', 's.json', '--train-fraction', '1'], /--split-file s\.json and --train-/],
     ['a value that is neither of two kinds', ['--train-fraction', 'most'], /expected number, or expected "given"/],
   ])('refuses %s, and leaves no folder', async (_, args, message) => {
@@ -220,5 +231,6 @@ describe('frostline sweep', () => {
     const flags = ['--learning-rates', '0.01,1e20', '--freeze', 'all', '--batch-size', '4', '--epochs', '1'];
     const again = await sweep('grid', ...flags, '--momentum', '0.9', '--json');
     expect(JSON.parse(again.stdout).cells).toEqual(cells);
+    expect(again.stderr).toMatch(/Every cell was finished before\. To run them anew, delete .*grid/);
   });
 });

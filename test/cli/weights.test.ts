@@ -59,6 +59,11 @@ describe('frostline weights verify', () => {
     const { code, stderr } = await weights('verify', at('nowhere.onnx'));
     expect([code, stderr]).toEqual([2, expect.stringMatching(/nowhere\.onnx does not exist/)]);
   });
+
+  it('refuses a folder', async () => {
+    const { code, stderr } = await weights('verify', at());
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/ is no file\. Give the path of an ONNX file/)]);
+  });
 });
 
 describe('frostline weights pull', () => {

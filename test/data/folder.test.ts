@@ -104,6 +104,20 @@ describe('a CSV table', () => {
     ]);
   });
 
+  it('knows a tab by the name of the table, and other delimiters by the option', async () => {
+    const root = lay(scratch(), {
+      'one.png': '',
+      'tabs.tsv': 'path\tlabel\none.png\ta, b\n',
+      'semicolons.csv': 'path;label\none.png;a, b\n',
+    });
+    const classesOf = async (name: string, delimiter?: string) =>
+      (await loadDataset({ path: join(root, name), delimiter })).classes;
+    expect(await classesOf('tabs.tsv')).toEqual(['a, b']);
+    expect(await classesOf('tabs.tsv', '\\t')).toEqual(['a, b']);
+    expect(await classesOf('semicolons.csv', ';')).toEqual(['a, b']);
+    await expect(classesOf('semicolons.csv')).rejects.toThrow(/columns are path;label\. .*by the option delimiter/);
+  });
+
   const ham = {
     'HAM_part_1/ISIC_1.jpg': '',
     'HAM_part_2/ISIC_2.jpg': '',

@@ -127,6 +127,16 @@ describe("MATLAB's export", () => {
     const x = { data: image(1, 2, 3, 7, 6) };
     expect(interpret(again, x, 2)).toEqual(interpret(network, x, 2));
   });
+
+  it('gets no new classifier where its output is a map of classes', () => {
+    const network = matlab([1, 3, 1, 1], [1, 2, 3]);
+    const nodes = network.nodes.map((node) =>
+      node.name === 'pool' ? { ...node, op: { kind: 'relu' as const } } : node,
+    );
+    expect(() => replaceClassifier({ ...network, nodes: nodes.slice(0, 4), outputs: ['fc8'] }, ['a', 'b'], 1)).toThrow(
+      /2 classes in its last learnable layer, 'fc8', .* gives \[2, 5, 4\] an item; one value a class/,
+    );
+  });
 });
 
 describe('export', () => {

@@ -1,6 +1,6 @@
 import { Random } from '../../src/random.ts';
 import { computeMetrics } from '../../src/train/metrics.ts';
-import type { CellResult, FreezePoint, GridResult } from '../../src/train/results.ts';
+import type { CellResult, FreezePoint, GridAdapter, GridResult } from '../../src/train/results.ts';
 
 export const alexnetPoints: readonly FreezePoint[] = [
   { number: null, name: 'none' },
@@ -13,6 +13,8 @@ export const alexnetPoints: readonly FreezePoint[] = [
   { number: 20, name: 'fc7', all: true },
 ];
 
+const lavapipe: GridAdapter = { name: 'llvmpipe (LLVM 19.1.7, 256 bits)', driver: 'Mesa 25.0.7', kind: 'software' };
+
 /** A cell with a given two-class confusion matrix, or a failed one without. */
 export function cell(
   freeze: FreezePoint,
@@ -20,7 +22,8 @@ export function cell(
   confusion?: number[][],
   more: Partial<CellResult> = {},
 ): CellResult {
-  const common = { freeze, learningRate, newLayerRate: learningRate * 10, seed: 1, seconds: 3.2, steps: 90 };
+  const rates = { learningRate, newLayerRate: learningRate * 10 };
+  const common = { freeze, ...rates, seed: 1, adapter: lavapipe, seconds: 3.2, steps: 90 };
   return confusion === undefined
     ? { ...common, status: 'failed', error: 'loss is NaN at step 17', steps: 17, ...more }
     : { ...common, status: 'done', confusion, metrics: computeMetrics(confusion), ...more };
@@ -86,7 +89,7 @@ export function sampleGrid({
       counts: { train: test.map((n) => 3 * n), test },
       note: 'Photographs of clothes from Fashion-MNIST (MIT licence), two classes the network never saw, in place of PH2, which may not be redistributed.',
     },
-    adapter: { name: 'llvmpipe (LLVM 19.1.7, 256 bits)', driver: 'Mesa 25.0.7', kind: 'software' },
+    adapters: [lavapipe],
     settings: {
       preset: 'quickstart',
       momentum: 0.99,

@@ -160,7 +160,7 @@ describe('reportHtml', () => {
       title: evil,
       model: { ...sample.model, name: evil, source: evil, note: evil },
       dataset: { ...sample.dataset, name: evil, note: evil, classes: [evil, evil] },
-      adapter: { name: evil, driver: evil, kind: 'software' },
+      adapters: [{ name: evil, driver: evil, kind: 'software' }],
       settings: { [evil]: evil, nested: { [evil]: [evil] } },
       freezePoints: sample.freezePoints.map((p) => (p.number === 2 ? { ...p, name: evil } : p)),
       cells: sample.cells.map((c) => (c.status === 'failed' ? { ...c, error: evil } : c)),
@@ -198,6 +198,12 @@ describe('terminalTable', () => {
     expect(text).toContain('failed 2 conv1, rate 0.0002, seed 1: loss is NaN at step 17');
     expect(text).toContain('* Best F1 1.000 (accuracy 100.0 %): layers frozen through 2 (conv1), rate 0.0001');
     expect(text).toContain('3 of 4 cells done');
+  });
+
+  it('names every adapter that cells ran on', () => {
+    const other = { name: 'SwiftShader Device', driver: '', kind: 'embedded' } as const;
+    const text = terminalTable({ ...grid, adapters: [...grid.adapters, other] }, { columns: 100, color: false });
+    expect(text).toMatch(/ on llvmpipe .* \(software\) and SwiftShader Device \(embedded\)$/);
   });
 
   it('keeps to a narrow terminal', () => {

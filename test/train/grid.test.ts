@@ -1,5 +1,5 @@
 /** The grid on a narrow network and random images: what is written, resumed, marked and refused. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -97,6 +97,17 @@ describe('the grid', () => {
     });
     expect([skipped, begun]).toEqual([[0, 1, 2], []]);
     expect(second.cells).toEqual(first.cells);
+  });
+
+  it('names the adapter that a finished cell ran on, not the present one', async () => {
+    const out = join(folder, 'a');
+    const file = join(out, 'cells', 'none_rate-0.002_seed-1', 'result.json');
+    const saved = await readFile(file, 'utf8');
+    const other = { name: 'another', driver: '', kind: 'hardware' };
+    await writeFile(file, JSON.stringify({ ...JSON.parse(saved), adapter: other }));
+    const { adapters } = await runGrid(gpu(), experiment, plan, { a: 1 }, out);
+    expect(adapters.map(({ name }) => name)).toEqual(['another', gpu().name]);
+    await writeFile(file, saved);
   });
 
   it('gives the same bits in another folder', async () => {

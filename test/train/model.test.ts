@@ -84,5 +84,8 @@ describe('the grid', () => {
     expect(describeFreeze(network, 'none')).toEqual({ number: null, name: 'none' });
     expect(describeFreeze(network, 'conv3')).toEqual({ number: 10, name: 'conv3' });
     expect(describeFreeze(network, 'all')).toEqual({ number: 20, name: 'fc7', all: true });
+    const last = network.nodes.find(({ name }) => name === 'fc8')!;
+    const single = { ...network, nodes: [last], parameters: new Map() };
+    expect(describeFreeze(single, 'all')).toEqual({ number: null, name: 'none' });
   });
 });

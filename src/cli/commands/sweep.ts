@@ -102,6 +102,7 @@ export const command = defineCommand({
       augment,
     };
     let progress: import('../progress.ts').GridProgress | undefined;
+    let skipped = 0;
     const result = await grid.runGrid(gpu, experiment, plan, settings, out, {
       signal: context.signal,
       onPlan(cells) {
@@ -109,7 +110,10 @@ export const command = defineCommand({
         progress = shown;
         context.defer(() => shown.stop());
       },
-      onSkip: (index) => progress?.skip(index),
+      onSkip(index) {
+        skipped++;
+        progress?.skip(index);
+      },
       onBegin: (index) => progress?.begin(index),
       onStep: ({ step, epoch, loss, imagesPerSecond }, steps) =>
         progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond }),
@@ -117,6 +121,9 @@ export const command = defineCommand({
         progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? '')),
     });
     progress?.stop();
+    if (skipped === result.cells.length) {
+      context.note(`Every cell was finished before. To run them anew, delete ${out} or give another --out.`);
+    }
     const paths = await writeReport(out, result);
     if (context.json) return context.printJson(result);
     context.print(terminalTable(result, { columns: context.stdout.columns }));
