@@ -2,8 +2,8 @@
 import type { Capabilities } from '../kernel.ts';
 import { LANES } from '../rasteriser.ts';
 
-/** Items of the batch whose sums a lane holds: common batches exactly. */
-const ITEMS = [8, 10, 12, 16, 32];
+/** Items of the batch whose sums a lane holds: common batches exactly, among them one image. */
+const ITEMS = [1, 4, 8, 10, 12, 16, 32];
 
 /** The variant in which a workgroup is one subgroup, and each lane holds the sums of some items. */
 export const broadcastOverItems = {
