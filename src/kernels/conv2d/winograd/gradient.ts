@@ -9,10 +9,11 @@
  * tiles: one thread a tile of one filter, its values in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { LOAD, range } from '../../rasteriser.ts';
+import { LOAD } from '../../rasteriser.ts';
 import {
   expand,
   forEachKernel,
+  loadValues,
   MATRICES,
   oneTileAThread,
   outputMatrix,
@@ -77,18 +78,7 @@ const fast: Variant<typeof params> = {
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
-${range(rows)
-  .map(
-    (i) =>
-      `  let y${i} = at.plane + min(at.y + ${i}u, p.lines - 1u) * p.width; let in_y${i} = at.inside && at.y + ${i}u < p.lines;`,
-  )
-  .join('\n')}
-${range(columns)
-  .map((j) => `  let x${j} = min(at.x + ${j}u, p.width - 1u); let in_x${j} = at.x + ${j}u < p.width;`)
-  .join('\n')}
-${range(rows)
-  .flatMap((y) => range(columns).map((x) => `  let d${y}_${x} = select(0.0, dy[y${y} + x${x}], in_y${y} && in_x${x});`))
-  .join('\n')}
+${loadValues('dy', rows, columns, 'lines')}
 ${text}
 ${storePlaces(names)}`,
     };

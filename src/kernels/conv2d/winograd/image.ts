@@ -10,10 +10,11 @@
  * tiles: one thread a tile of one channel, its values in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { LOAD, range } from '../../rasteriser.ts';
+import { LOAD } from '../../rasteriser.ts';
 import {
   expand,
   imageMatrix,
+  loadValues,
   MATRICES,
   oneTileAThread,
   placesAt,
@@ -92,18 +93,7 @@ const fast: Variant<typeof params> = {
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
-${range(height)
-  .map(
-    (i) =>
-      `  let y${i} = at.plane + min(at.y + ${i}u, p.height - 1u) * p.width; let in_y${i} = at.inside && at.y + ${i}u < p.height;`,
-  )
-  .join('\n')}
-${range(width)
-  .map((i) => `  let x${i} = min(at.x + ${i}u, p.width - 1u); let in_x${i} = at.x + ${i}u < p.width;`)
-  .join('\n')}
-${range(height)
-  .flatMap((y) => range(width).map((x) => `  let d${y}_${x} = select(0.0, x[y${y} + x${x}], in_y${y} && in_x${x});`))
-  .join('\n')}
+${loadValues('x', height, width, 'height')}
 ${text}
 ${storePlaces(names)}`,
     };

@@ -220,6 +220,24 @@ export const forEachKernel = {
     height === params.kernel_height && width === params.kernel_width,
 };
 
+/**
+ * Loads `rows` x `columns` values of the binding at the place `at` (plane, y, x, inside), 0 beyond `lines` and
+ * `width`, into those named d0_0, d0_1, ..
+ */
+export const loadValues = (binding: string, rows: number, columns: number, lines: string) =>
+  [
+    ...range(rows).map(
+      (i) =>
+        `  let y${i} = at.plane + min(at.y + ${i}u, p.${lines} - 1u) * p.width; let in_y${i} = at.inside && at.y + ${i}u < p.${lines};`,
+    ),
+    ...range(columns).map(
+      (i) => `  let x${i} = min(at.x + ${i}u, p.width - 1u); let in_x${i} = at.x + ${i}u < p.width;`,
+    ),
+    ...range(rows).flatMap((y) =>
+      range(columns).map((x) => `  let d${y}_${x} = select(0.0, ${binding}[y${y} + x${x}], in_y${y} && in_x${x});`),
+    ),
+  ].join('\n');
+
 /** Stores the values of a tile, each in the panels of its place. */
 export const storePlaces = (names: readonly Names[]) =>
   [
