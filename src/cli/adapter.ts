@@ -9,7 +9,7 @@ export const adapterOption = z
   .describe(
     "auto, hardware, software, embedded, or part of an adapter's name; FROSTLINE_ADAPTER, else auto, if left out",
   )
-  .meta({ placeholder: 'NAME' });
+  .meta({ valueName: 'NAME' });
 
 /** Opens the adapter, names it on standard error, and closes it when the command ends. */
 export async function openAdapter(wish: string | undefined, context: Context): Promise<Gpu> {

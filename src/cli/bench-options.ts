@@ -15,7 +15,7 @@ export const benchOptions = {
   filter: z
     .array(z.string())
     .default([])
-    .meta({ placeholder: 'WORDS' })
+    .meta({ valueName: 'WORDS' })
     .describe("only rows with one of these in their name, as 'conv2' or 'forward'"),
   batch: z.array(z.int().min(1)).optional().describe('images a batch'),
   quick: z.boolean().default(false).describe('few rows and samples: under a minute'),
@@ -24,12 +24,12 @@ export const benchOptions = {
   compare: z
     .string()
     .optional()
-    .meta({ placeholder: 'OLD.json' })
+    .meta({ valueName: 'OLD.json' })
     .describe('what got slower or faster beyond the noise since this file of --json'),
   html: z
     .string()
     .optional()
-    .meta({ placeholder: 'FILE' })
+    .meta({ valueName: 'FILE' })
     .describe('write the results with plots as an HTML page too, one file that needs nothing else'),
   adapter: adapterOption,
 };

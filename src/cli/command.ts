@@ -37,7 +37,7 @@ interface Definition<Arguments extends z.ZodObject, Options extends z.ZodObject>
   readonly arguments?: Arguments;
   /**
    * Flags and config keys: `learningRates` is --learning-rates, and learning-rates or learningRates in a file.
-   * `.describe()` gives the help text, `.meta({ placeholder: 'FILE' })` the name of the value in it. A number or text is
+   * `.describe()` gives the help text, `.meta({ valueName: 'FILE' })` the name of the value in it. A number or text is
    * a value, a boolean --x or --no-x, an array a list by commas or spaces, an array of arrays or an object JSON.
    */
   readonly options: Options;

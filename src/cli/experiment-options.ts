@@ -23,7 +23,7 @@ export const dataOptions = {
   data: z
     .string()
     .optional()
-    .meta({ placeholder: 'DIR' })
+    .meta({ valueName: 'DIR' })
     .describe('data set: a folder by class, a CSV, PH2, IDX files, .npy arrays'),
   ...readOptions,
   trainFraction: z
@@ -33,7 +33,7 @@ export const dataOptions = {
   splitFile: z
     .string()
     .optional()
-    .meta({ placeholder: 'FILE' })
+    .meta({ valueName: 'FILE' })
     .describe('a split.json saved before, in place of a drawn split'),
 };
 

@@ -7,5 +7,5 @@ export const inputSizeOption = z
   .length(2)
   .transform(([height, width]): Pair => [height, width])
   .optional()
-  .meta({ placeholder: 'PIXELS' })
+  .meta({ valueName: 'PIXELS' })
   .describe("height and width of the image input in place of the file's, such as 227,227");

@@ -13,7 +13,7 @@ export interface OptionSpec {
   readonly required: boolean;
   readonly kind: 'boolean' | 'value' | 'list' | 'json';
   /** In the help: NUMBER, TEXT or the schema's own. */
-  readonly placeholder: string;
+  readonly valueName: string;
   /** Reads one value of a flag or list item; text that does not fit is passed on, for the schema to refuse. */
   readonly read: (text: string) => unknown;
 }
@@ -41,14 +41,14 @@ function specOf(key: string, schema: JsonSchema, required: boolean): OptionSpec 
         : 'value';
   const choices = item.enum?.map(String);
   const numeric = itemTypes.has('number') || itemTypes.has('integer');
-  const own = (schema as { placeholder?: string }).placeholder;
+  const own = (schema as { valueName?: string }).valueName;
   return {
     key,
     flag: kebabCase(key),
     description: describe(schema, choices, required),
     required,
     kind,
-    placeholder: own ?? (nested ? 'JSON' : numeric && !itemTypes.has('string') ? 'NUMBER' : choices ? 'NAME' : 'TEXT'),
+    valueName: own ?? (nested ? 'JSON' : numeric && !itemTypes.has('string') ? 'NUMBER' : choices ? 'NAME' : 'TEXT'),
     read: (text) => readText(text, itemTypes),
   };
 }

@@ -195,7 +195,7 @@ function addOption(sub: CommanderCommand, spec: OptionSpec): void {
     sub.addOption(positive).addOption(new Option(`--no-${spec.flag}`).hideHelp());
     return;
   }
-  const value = spec.kind === 'list' ? `<${spec.placeholder}...>` : `<${spec.placeholder}>`;
+  const value = spec.kind === 'list' ? `<${spec.valueName}...>` : `<${spec.valueName}>`;
   sub.addOption(new Option(`--${spec.flag} ${value}`, spec.description));
 }
 

@@ -24,7 +24,7 @@ const demo = only(
       keepHead: z.boolean().default(false).describe("train the file's own classifier"),
       offset: z.number().optional().describe('may be negative'),
       grid: z.array(z.array(z.number())).optional().describe('nested'),
-      out: z.string().optional().meta({ placeholder: 'DIR' }).describe('where to write'),
+      out: z.string().optional().meta({ valueName: 'DIR' }).describe('where to write'),
     }),
     json: true,
     examples: [{ what: 'one epoch', line: 'x.onnx --epochs 1' }],

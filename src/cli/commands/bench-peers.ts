@@ -35,7 +35,7 @@ export const command = defineCommand({
     peers: z
       .string()
       .optional()
-      .meta({ placeholder: 'DIR' })
+      .meta({ valueName: 'DIR' })
       .describe('folder with node_modules that hold the peers; else FROSTLINE_PEERS, the working folder'),
     patience: z
       .number()

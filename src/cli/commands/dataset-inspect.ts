@@ -11,8 +11,8 @@ export const command = defineCommand({
   arguments: z.object({ data: z.string().describe('a folder, or the one file that describes the data set') }),
   options: z.object({
     ...datasetOptions,
-    images: z.string().optional().meta({ placeholder: 'FILE' }).describe('npy: file of the images'),
-    labels: z.string().optional().meta({ placeholder: 'FILE' }).describe('npy: file of the labels'),
+    images: z.string().optional().meta({ valueName: 'FILE' }).describe('npy: file of the images'),
+    labels: z.string().optional().meta({ valueName: 'FILE' }).describe('npy: file of the labels'),
   }),
   json: true,
   examples: [

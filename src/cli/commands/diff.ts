@@ -13,12 +13,12 @@ export const command = defineCommand({
     reference: z
       .string()
       .optional()
-      .meta({ placeholder: 'FILE' })
+      .meta({ valueName: 'FILE' })
       .describe('the file that is run there, if another: a version whose values have the same names'),
     input: z
       .array(z.string())
       .optional()
-      .meta({ placeholder: '[NAME=]FILE' })
+      .meta({ valueName: '[NAME=]FILE' })
       .describe('tensors of the inputs, as .npy or .pb; random ones where it is left out'),
     batch: z
       .int()

@@ -14,11 +14,11 @@ export const command = defineCommand({
     input: z
       .array(z.string())
       .min(1)
-      .meta({ placeholder: '[NAME=]FILE' })
+      .meta({ valueName: '[NAME=]FILE' })
       .describe('tensor of an input; NAME= may be left out where the model has one input'),
     output: z
       .string()
-      .meta({ placeholder: 'FILE|DIR' })
+      .meta({ valueName: 'FILE|DIR' })
       .describe('where to write: a file for one output, else a folder, which gets NAME.npy for each'),
     inputSize: inputSizeOption,
     adapter: adapterOption,

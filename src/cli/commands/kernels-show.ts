@@ -8,7 +8,7 @@ export const command = defineCommand({
     "Prints the WGSL of a kernel's variants as the device gets it, each in its first configuration. Convolutions and matrix products are one kernel, 'contraction', and are shown with the strides that make it theirs.",
   arguments: z.object({ name: z.string().describe("as 'frostline kernels list' names them") }),
   options: z.object({
-    variant: z.string().optional().meta({ placeholder: 'NAME' }).describe('print this variant alone'),
+    variant: z.string().optional().meta({ valueName: 'NAME' }).describe('print this variant alone'),
   }),
   examples: [
     { what: 'the formula as it stands in books', line: 'lrn/backward --variant plain' },

@@ -15,7 +15,7 @@ export const command = defineCommand({
   }),
   options: z.object({
     top: z.int().positive().default(1).describe('how many classes for each image, the most probable first'),
-    output: z.string().optional().meta({ placeholder: 'FILE' }).describe('write the CSV there, not on standard output'),
+    output: z.string().optional().meta({ valueName: 'FILE' }).describe('write the CSV there, not on standard output'),
     preprocessing: z
       .enum(Object.keys(presets) as [string, ...string[]])
       .optional()

@@ -6,7 +6,7 @@ export const command = defineCommand({
     'Rebuilds report.html and results.csv in the folder of a grid from its results.json. Scores are computed anew from the confusion matrices.',
   arguments: z.object({ folder: z.string().describe("the grid's folder, which holds results.json") }),
   options: z.object({
-    out: z.string().optional().meta({ placeholder: 'DIR' }).describe('folder to write to, if another than the grid’s'),
+    out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder to write to, if another than the grid’s'),
   }),
   json: true,
   examples: [{ what: 'after an update of frostline', line: 'runs/quickstart' }],

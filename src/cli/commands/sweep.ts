@@ -12,7 +12,7 @@ export const command = defineCommand({
     preset: z.enum(['quickstart', 'paper-alexnet', 'paper-vgg16']).optional().describe('a named experiment'),
   }),
   options: z.object({
-    model: z.string().optional().meta({ placeholder: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
+    model: z.string().optional().meta({ valueName: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
     ...modelOptions,
     ...dataOptions,
     freeze: z
@@ -29,7 +29,7 @@ export const command = defineCommand({
     epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6, quickstart 12'),
     augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quickstart none'),
     repeats: z.number().int().min(1).default(1).describe('runs of each cell, with seeds counting up from --seed'),
-    out: z.string().optional().meta({ placeholder: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
+    out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
     title: z.string().optional().describe('heading of the report'),
     adapter: adapterOption,
   }),

@@ -11,12 +11,12 @@ export const command = defineCommand({
   options: z.object({
     model: z
       .string()
-      .meta({ placeholder: 'FILE|NAME' })
+      .meta({ valueName: 'FILE|NAME' })
       .describe('ONNX file, a name from weights list, or random/alexnet-small, random/alexnet, random/vgg16'),
     ...modelOptions,
     ...dataOptions,
-    images: z.string().optional().meta({ placeholder: 'X.npy' }).describe('float32 N,C,H,W, used as they are'),
-    labels: z.string().optional().meta({ placeholder: 'Y.npy' }).describe('integers N'),
+    images: z.string().optional().meta({ valueName: 'X.npy' }).describe('float32 N,C,H,W, used as they are'),
+    labels: z.string().optional().meta({ valueName: 'Y.npy' }).describe('integers N'),
     freeze: z
       .union([z.number(), z.string()])
       .default('none')
@@ -30,8 +30,8 @@ export const command = defineCommand({
       .describe('PATTERN=FACTOR on parameters’ learning rates, such as conv1.weight=0 or fc8.*=10'),
     keepHead: z.boolean().default(false).describe('train the file’s own classifier instead of a new one'),
     classWeights: z.array(z.number().positive()).optional().describe('weight of each class in the loss'),
-    out: z.string().default('runs/train').meta({ placeholder: 'DIR' }).describe('folder of the run'),
-    export: z.string().optional().meta({ placeholder: 'FILE' }).describe('also write the trained network here as ONNX'),
+    out: z.string().default('runs/train').meta({ valueName: 'DIR' }).describe('folder of the run'),
+    export: z.string().optional().meta({ valueName: 'FILE' }).describe('also write the trained network here as ONNX'),
     adapter: adapterOption,
   }),
   json: true,

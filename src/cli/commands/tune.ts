@@ -32,7 +32,7 @@ export const command = defineCommand({
     model: z
       .array(z.string())
       .default([])
-      .meta({ placeholder: 'FILE|NAME' })
+      .meta({ valueName: 'FILE|NAME' })
       .describe('ONNX files, or names from weights list'),
     batch: z.array(z.int().min(1)).default([10]).describe('images a batch'),
     training: z.boolean().default(true).describe('training steps too, not the forward pass alone'),

@@ -4,7 +4,7 @@ import { defineCommand } from '../command.ts';
 export const command = defineCommand({
   description: 'Lists the published weights that frostline knows, and which of them are here.',
   options: z.object({
-    folder: z.string().default('weights').meta({ placeholder: 'DIR' }).describe('where pulled weights lie'),
+    folder: z.string().default('weights').meta({ valueName: 'DIR' }).describe('where pulled weights lie'),
   }),
   json: true,
   async run({ folder }, context) {

@@ -7,11 +7,11 @@ export const command = defineCommand({
     'Fetches published weights. Goes on where an earlier try ended, and gives the file its name only when its sha256 is right.',
   arguments: z.object({ name: z.string().describe("as 'frostline weights list' names them") }),
   options: z.object({
-    folder: z.string().default('weights').meta({ placeholder: 'DIR' }).describe('where to put the file'),
+    folder: z.string().default('weights').meta({ valueName: 'DIR' }).describe('where to put the file'),
     address: z
       .array(z.url())
       .optional()
-      .meta({ placeholder: 'URL' })
+      .meta({ valueName: 'URL' })
       .describe('fetch from here, a mirror; the sum is checked all the same'),
   }),
   json: true,
