@@ -11,10 +11,10 @@
  * a: panels of `tile_rows` rows of A, b: panels of `tile_columns` columns of B; the panels of one product e follow those
  * of the one before.
  *
- * broadcast: a workgroup is one subgroup; each lane holds ROWS rows of VECTORS vectors of columns, and takes one k at a
- * time. Several would touch an accumulator once for as many products (on lavapipe a touch is a load, a blend by the mask
- * of active lanes and a store), but their text leaves the processor's cache of decoded instructions, which costs more:
- * of 60 GFLOP/s of plain arithmetic, one k at a time reaches 38, two 30, four 27.
+ * broadcast: a workgroup is one subgroup; each lane holds ROWS rows of VECTORS vectors of columns, and takes STEPS values
+ * of k at a time. On lavapipe a sum is touched by a load, a blend by the mask of active lanes and a store, so two steps
+ * touch it once for two products; the text of three leaves the processor's cache of decoded instructions, which costs
+ * more. On an idle machine whose multiply-add loop shows 95 GFLOP/s, one step reaches 59, two 65, three 45.
  */
 import {
   type Capabilities,
@@ -57,18 +57,31 @@ export const VECTORS = 2;
 
 const tilesOf = (p: Shape) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
 
+/** Values of k that are taken at a time: the first is the default. */
+const STEPS = [2, 1];
+
+const configurations = LANES.flatMap((lanes) => STEPS.map((steps) => ({ lanes, steps })));
+
 /** Instructions of all lanes together for one product, in those of a vector as wide as the subgroup. */
-export const panelProductTime = (p: Shape, lanes: number) =>
+export const panelProductTime = (p: Shape, lanes: number, steps = STEPS[0]) =>
   tilesOf(p) *
-  (p.depth * ((ROWS / 4 / lanes + VECTORS) * LOAD * lanes + ROWS * VECTORS * 4 * 5) + ROWS * VECTORS * LOAD * lanes);
+  (Math.ceil(p.depth / steps) *
+    (steps * (ROWS / 4 / lanes + VECTORS) * LOAD * lanes + ROWS * VECTORS * 4 * (2 * steps + 3)) +
+    ROWS * VECTORS * LOAD * lanes);
 
 const serves = ({ subgroupWidth }: Capabilities, { lanes }: Configuration, p: Shape) =>
   lanes === subgroupWidth && p.tile_rows === ROWS && p.tile_columns === 4 * VECTORS * lanes;
 
-/** The sums of the tile m_block, n_block of product e, in c0_0, c0_1 ..: row, vector of columns. */
-function sumTile(lanes: number): string {
+/**
+ * The sums of the tile m_block, n_block of product e, in c0_0, c0_1 ..: row, vector of columns. Each takes its products
+ * in the order of k, whatever the number of steps.
+ */
+function sumTile(lanes: number, steps: number): string {
   const own = ROWS / 4 / lanes;
   const width = VECTORS * lanes;
+  // Beyond the depth lies the next panel: a step there adds zeros.
+  const guarded = (value: string, step: number) =>
+    step === 0 ? value : `select(vec4f(), ${value}, k + ${step}u < p.depth)`;
   return /* wgsl */ `
   let m_blocks = (p.rows + ${ROWS - 1}u) / ${ROWS}u;
   let n_blocks = (p.columns + ${4 * width - 1}u) / ${4 * width}u;
@@ -86,20 +99,31 @@ ${range(ROWS)
         .join(' ')}`,
   )
   .join('\n')}
-  for (var k = 0u; k < p.depth; k++) {
+  for (var k = 0u; k < p.depth; k += ${steps}u) {
     let a_k = a_0 + k * ${ROWS / 4}u;
     let b_k = b_0 + k * ${width}u;
-${range(VECTORS)
-  .map((j) => `    let b${j} = b[b_k + ${j * lanes}u];`)
-  .join('\n')}
-${range(own)
-  .map((i) => `    let a${i} = a[a_k + ${i * lanes}u];`)
+${range(steps)
+  .flatMap((step) => [
+    ...range(VECTORS).map(
+      (j) => `    let b${step}_${j} = ${guarded(`b[b_k + ${step * width + j * lanes}u]`, step)};`,
+    ),
+    ...range(own).map(
+      (i) => `    let a${step}_${i} = ${guarded(`a[a_k + ${(step * ROWS) / 4 + i * lanes}u]`, step)};`,
+    ),
+  ])
   .join('\n')}
 ${range(ROWS)
   .map((m) => {
     const vector = m >> 2;
-    const sums = range(VECTORS).map((j) => `c${m}_${j} += x * b${j};`);
-    return `    { let x = subgroupBroadcast(a${Math.floor(vector / lanes)}[${m & 3}], ${vector % lanes}u); ${sums.join(' ')} }`;
+    const values = range(steps).map(
+      (step) =>
+        `let x${step} = subgroupBroadcast(a${step}_${Math.floor(vector / lanes)}[${m & 3}], ${vector % lanes}u);`,
+    );
+    const sums = range(VECTORS).map((j) => {
+      const sum = range(steps).reduce((before, step) => `(${before} + x${step} * b${step}_${j})`, `c${m}_${j}`);
+      return `c${m}_${j} = ${sum};`;
+    });
+    return `    { ${[...values, ...sums].join(' ')} }`;
   })
   .join('\n')}
   }
@@ -114,14 +138,14 @@ ${range(ROWS)
 const broadcast: Variant<typeof params> = {
   name: 'broadcast',
   subgroups: true,
-  configurations: LANES.map((lanes) => ({ lanes })),
+  configurations,
   workgroupSize: ({ lanes }) => lanes,
   supports: serves,
   workgroups: tilesOf,
-  estimate: (p, { lanes }) => panelProductTime(p, lanes),
-  text: ({ lanes }) => ({
+  estimate: (p, { lanes, steps }) => panelProductTime(p, lanes, steps),
+  text: ({ lanes, steps }) => ({
     declarations: ACTIVATION,
-    main: /* wgsl */ `${sumTile(lanes).replace('PRODUCTS', '1u')}
+    main: /* wgsl */ `${sumTile(lanes, steps).replace('PRODUCTS', '1u')}
   for (var j = 0u; j < ${4 * VECTORS}u; j++) {
     let n = n_block * ${4 * VECTORS * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
     if (n >= p.columns) { break; }
@@ -188,13 +212,13 @@ const vectorsOf = (p: PanelBatchParams) => p.products * p.rows * p.c_row;
 const batchBroadcast: Variant<typeof batchParams> = {
   name: 'broadcast',
   subgroups: true,
-  configurations: LANES.map((lanes) => ({ lanes })),
+  configurations,
   workgroupSize: ({ lanes }) => lanes,
   supports: serves,
   workgroups: (p) => p.products * tilesOf(p),
-  estimate: (p, { lanes }) => p.products * panelProductTime(p, lanes),
-  text: ({ lanes }) => ({
-    main: /* wgsl */ `${sumTile(lanes).replace('PRODUCTS', 'p.products')}
+  estimate: (p, { lanes, steps }) => p.products * panelProductTime(p, lanes, steps),
+  text: ({ lanes, steps }) => ({
+    main: /* wgsl */ `${sumTile(lanes, steps).replace('PRODUCTS', 'p.products')}
   for (var j = 0u; j < ${VECTORS}u; j++) {
     let n = (n_block * ${VECTORS}u + j) * ${lanes}u + lane;
     if (n >= p.c_row) { break; }
