@@ -104,12 +104,8 @@ ${range(ROWS)
     let b_k = b_0 + k * ${width}u;
 ${range(steps)
   .flatMap((step) => [
-    ...range(VECTORS).map(
-      (j) => `    let b${step}_${j} = ${guarded(`b[b_k + ${step * width + j * lanes}u]`, step)};`,
-    ),
-    ...range(own).map(
-      (i) => `    let a${step}_${i} = ${guarded(`a[a_k + ${(step * ROWS) / 4 + i * lanes}u]`, step)};`,
-    ),
+    ...range(VECTORS).map((j) => `    let b${step}_${j} = ${guarded(`b[b_k + ${step * width + j * lanes}u]`, step)};`),
+    ...range(own).map((i) => `    let a${step}_${i} = ${guarded(`a[a_k + ${(step * ROWS) / 4 + i * lanes}u]`, step)};`),
   ])
   .join('\n')}
 ${range(ROWS)
