@@ -6,6 +6,7 @@ import { addFamily, affineFamily, biasFamily, clipFamily, concatFamily, reluFami
 import { gemmFamily } from './cases/gemm.ts';
 import { linearFamily } from './cases/linear.ts';
 import { lrnFamily } from './cases/lrn.ts';
+import { phasesFamily } from './cases/phases.ts';
 import { averagePoolFamily, maxPoolFamily } from './cases/pooling.ts';
 import { rooflineFamily } from './cases/roofline.ts';
 import { correctCountFamily, logSoftmaxFamily, softmaxFamily, softmaxLossFamily } from './cases/softmax.ts';
@@ -32,6 +33,7 @@ export const kernelFamilies: readonly KernelFamily[] = [
   lrnFamily,
   maxPoolFamily,
   padFamily,
+  phasesFamily,
   reluFamily,
   rooflineFamily,
   sgdmFamily,

@@ -8,6 +8,7 @@ import { binaryKernels, broadcastGradient } from './binary/binary.ts';
 import { clipBackward, clipForward } from './clip/clip.ts';
 import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
+import { conv2dPhases, conv2dPhasesBackward } from './conv2d/phases/phases.ts';
 import { conv2dStripsFilterGradient } from './conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from './conv2d/strips/forward.ts';
 import { conv2dPad } from './conv2d/strips/pad.ts';
@@ -54,6 +55,8 @@ const kernels: readonly Kernel[] = [
   concatCopy,
   contraction,
   conv2dPad,
+  conv2dPhases,
+  conv2dPhasesBackward,
   conv2dStrips,
   conv2dStripsFilterGradient,
   correctCount,

@@ -12,7 +12,7 @@ import { compile } from '../../src/graph/compile.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
-import { imagesAtATime, tilesPay } from '../../src/kernels/conv2d/winograd/plan.ts';
+import { imagesAtATime, tilesPay, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
 import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
 import { Random } from '../../src/random.ts';
 
@@ -50,56 +50,86 @@ describe('a convolution by tiles', () => {
     { batch: 2, channels: 64, height: 20, width: 19, filters: 64, kernel: [3, 3], pads: [1, 1, 1, 1], groups: 1 },
     { batch: 2, channels: 128, height: 20, width: 21, filters: 128, kernel: [3, 3], pads: [1, 0, 1, 2], groups: 2 },
     { batch: 2, channels: 64, height: 18, width: 18, filters: 128, kernel: [5, 5], pads: [2, 2, 2, 2], groups: 1 },
-  ].map((shape) => ({ ...shape, strides: [1, 1], dilations: [1, 1] }) as unknown as Conv2dShape);
+    // By phases: AlexNet's conv1 with torchvision's pads, and in groups; last lines and columns that no window reaches.
+    {
+      ...{
+        batch: 2,
+        channels: 3,
+        height: 130,
+        width: 129,
+        filters: 96,
+        kernel: [11, 11],
+        pads: [2, 2, 2, 2],
+        groups: 1,
+      },
+      strides: [4, 4],
+    },
+    {
+      ...{
+        batch: 2,
+        channels: 6,
+        height: 130,
+        width: 129,
+        filters: 192,
+        kernel: [10, 11],
+        pads: [2, 1, 0, 3],
+        groups: 2,
+      },
+      strides: [4, 4],
+    },
+  ].map((shape) => ({ strides: [1, 1], ...shape, dilations: [1, 1] }) as unknown as Conv2dShape);
 
   it.each([
     ...shapes.map((shape) => ({ ...shape, maxBinding: undefined })),
     // Panels of all images pass a binding: some at a time.
     { ...shapes[0], batch: 4, maxBinding: 4 * 36 * 64 * 64 + 256 },
-  ])('x [$batch, $channels, $height, $width], w $kernel, groups $groups, bindings $maxBinding', async (row) => {
-    const { maxBinding, ...shape } = row;
-    const { batch, channels, height, width, filters, kernel, pads, groups } = shape;
-    const gpu = await Gpu.open(maxBinding === undefined ? {} : { limits: { maxBinding } });
-    const random = new Random(11);
-    const x = input('x', [batch, channels, height, width]);
-    const ws = normals(random, (filters * channels * kernel[0] * kernel[1]) / groups);
-    const biases = normals(random, filters);
-    const w = new Parameter('w', [filters, channels / groups, ...kernel], ws);
-    const y = conv2d(x, w, new Parameter('bias', [filters], biases), { pads, groups });
-    const upstream = input('upstream', y.shape);
-    const graph = await compile(gpu, { loss: y, upstream, outputs: [y], gradients: [x, w] });
-    try {
-      const [xs, dys] = [normals(random, x.size), normals(random, y.size)];
-      graph.write(x, xs);
-      graph.write(upstream, dys);
-      await graph.run();
-      const compare = (found: Float32Array, expected: Float64Array, of: string) => {
-        let [error, size] = [0, 0];
-        expected.forEach((value, i) => {
-          error += (found[i] - value) ** 2;
-          size += value ** 2;
-        });
-        // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
-        expect(Math.sqrt(error / size), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
-      };
-      compare(await graph.read(y), conv2dReference(shape, xs, ws, biases, y.size), 'y');
-      compare(await graph.readGradient(x), conv2dInputGradientReference(shape, dys, ws), 'dx');
-      compare(await graph.readGradient(w), conv2dFilterGradientReference(shape, dys, xs, w.size), 'dw');
-      const used = (direction: Direction) => tilesPay(gpu, shape, direction);
-      const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
-      const windows = (direction: Direction) =>
-        used(direction) ? Math.ceil(batch / imagesAtATime(gpu, shape, direction)) : 0;
-      expect(runs('conv2d/winograd-output')).toBe(windows('forward') + windows('input gradient'));
-      expect(runs('conv2d/winograd-filter-gradient')).toBe(windows('filter gradient'));
-      // Where there are subgroups, these shapes are of those that tiles are for.
-      if (gpu.kind !== 'hardware' && gpu.subgroupWidth > 0) {
-        expect(used('forward')).toBe(true);
-        expect(windows('forward') > 1).toBe(maxBinding !== undefined);
+  ])(
+    'x [$batch, $channels, $height, $width], w $kernel, strides $strides, groups $groups, bindings $maxBinding',
+    async (row) => {
+      const { maxBinding, ...shape } = row;
+      const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
+      const gpu = await Gpu.open(maxBinding === undefined ? {} : { limits: { maxBinding } });
+      const random = new Random(11);
+      const x = input('x', [batch, channels, height, width]);
+      const ws = normals(random, (filters * channels * kernel[0] * kernel[1]) / groups);
+      const biases = normals(random, filters);
+      const w = new Parameter('w', [filters, channels / groups, ...kernel], ws);
+      const y = conv2d(x, w, new Parameter('bias', [filters], biases), { strides, pads, groups });
+      const upstream = input('upstream', y.shape);
+      const graph = await compile(gpu, { loss: y, upstream, outputs: [y], gradients: [x, w] });
+      try {
+        const [xs, dys] = [normals(random, x.size), normals(random, y.size)];
+        graph.write(x, xs);
+        graph.write(upstream, dys);
+        await graph.run();
+        const compare = (found: Float32Array, expected: Float64Array, of: string) => {
+          let [error, size] = [0, 0];
+          expected.forEach((value, i) => {
+            error += (found[i] - value) ** 2;
+            size += value ** 2;
+          });
+          // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
+          expect(Math.sqrt(error / size), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
+        };
+        compare(await graph.read(y), conv2dReference(shape, xs, ws, biases, y.size), 'y');
+        compare(await graph.readGradient(x), conv2dInputGradientReference(shape, dys, ws), 'dx');
+        compare(await graph.readGradient(w), conv2dFilterGradientReference(shape, dys, xs, w.size), 'dw');
+        const used = (direction: Direction) => tilesPay(gpu, shape, direction);
+        const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
+        const windows = (direction: Direction) =>
+          used(direction) ? Math.ceil(batch / imagesAtATime(gpu, unstrided(shape), direction)) : 0;
+        expect(runs('conv2d/winograd-output')).toBe(windows('forward') + windows('input gradient'));
+        expect(runs('conv2d/winograd-filter-gradient')).toBe(windows('filter gradient'));
+        // Where there are subgroups, these shapes are of those that tiles are for.
+        if (gpu.kind !== 'hardware' && gpu.subgroupWidth > 0) {
+          expect(used('forward')).toBe(true);
+          expect(windows('forward') > 1).toBe(maxBinding !== undefined);
+        }
+      } finally {
+        graph.destroy();
+        gpu.check();
+        gpu.destroy();
       }
-    } finally {
-      graph.destroy();
-      gpu.check();
-      gpu.destroy();
-    }
-  });
+    },
+  );
 });

@@ -1,8 +1,10 @@
 /**
- * Convolutions of stride 1 by tiles, as dispatches: ../../kernels/conv2d/winograd/plan.ts says which, and in what order.
- * Some images at a time, so that panels and sums stay small beside activations.
+ * Convolutions by tiles, as dispatches: ../../kernels/conv2d/winograd/plan.ts says which, and in what order. Some images
+ * at a time, so that panels and sums stay small beside activations. With strides, images and filters go to their phases
+ * first, and gradients come back from them.
  */
 import { Storage, type View } from '../../gpu/storage.ts';
+import { conv2dPhases, conv2dPhasesBackward, phasesSize, planPhases } from '../../kernels/conv2d/phases/phases.ts';
 import type { Conv2dShape, Direction } from '../../kernels/conv2d/shape.ts';
 import { winogradFilter } from '../../kernels/conv2d/winograd/filter.ts';
 import { winogradFilterGradient } from '../../kernels/conv2d/winograd/filter-gradient.ts';
@@ -10,11 +12,13 @@ import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
 import { winogradImage } from '../../kernels/conv2d/winograd/image.ts';
 import { winogradOutput } from '../../kernels/conv2d/winograd/output.ts';
 import {
+  hasStrides,
   imagesAtATime,
   planTilesFilterGradient,
   planTilesForward,
   planTilesInputGradient,
   type TilePlan,
+  unstrided,
 } from '../../kernels/conv2d/winograd/plan.ts';
 import { panelBatch } from '../../kernels/gemm/panels.ts';
 import type { ForwardEmitter } from '../operation.ts';
@@ -36,6 +40,25 @@ interface Images {
   readonly bytes: number;
 }
 
+/** The images that tiles read: x itself, or its phases. */
+function imagesOf(emit: ForwardEmitter, shape: Conv2dShape, x: View): View {
+  if (!hasStrides(shape)) return x;
+  const { image } = planPhases(shape);
+  const phases = between(emit, 'phases', 4 * phasesSize(image));
+  emit.run(conv2dPhases, image, { x, phases });
+  return phases;
+}
+
+/** The filters that tiles read: the weight itself, or its phases. */
+function filtersOf(emit: ForwardEmitter, shape: Conv2dShape, weight: Tensor): View {
+  const w = emit.value(weight).view();
+  if (!hasStrides(shape)) return w;
+  const { filter } = planPhases(shape);
+  return emit.prepared(weight, 'phases', 4 * phasesSize(filter), (run, phases) =>
+    run(conv2dPhases, filter, { x: w, phases }),
+  );
+}
+
 /** y = x * w + bias, and the ReLU that follows. */
 export function emitTilesForward(
   emit: ForwardEmitter,
@@ -43,10 +66,12 @@ export function emitTilesForward(
   weight: Tensor,
   { x, y, bias }: { readonly x: Images; readonly y: Images; readonly bias?: View },
 ): void {
-  for (const images of imageWindows(emit, shape, 'forward')) {
-    const part = { ...shape, batch: images.count };
-    const plan = planTilesForward(emit.gpu, part, { hasBias: bias !== undefined, relu: emit.relu });
-    emitTiles(emit, plan, weight, bias, rows(x.storage, x.bytes, images), rows(y.storage, y.bytes, images));
+  const tiled = unstrided(shape);
+  for (const images of imageWindows(emit, tiled, 'forward')) {
+    const batch = images.count;
+    const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu: emit.relu });
+    const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
+    emitTiles(emit, plan, weight, filtersOf(emit, shape, weight), bias, image, rows(y.storage, y.bytes, images));
   }
 }
 
@@ -57,9 +82,16 @@ export function emitTilesInputGradient(
   weight: Tensor,
   { dy, dx }: { readonly dy: Images; readonly dx: Images },
 ): void {
-  for (const images of imageWindows(emit, shape, 'input gradient')) {
-    const plan = planTilesInputGradient(emit.gpu, { ...shape, batch: images.count });
-    emitTiles(emit, plan, weight, undefined, rows(dy.storage, dy.bytes, images), rows(dx.storage, dx.bytes, images));
+  const tiled = unstrided(shape);
+  for (const images of imageWindows(emit, tiled, 'input gradient')) {
+    const batch = images.count;
+    const plan = planTilesInputGradient(emit.gpu, { ...tiled, batch });
+    const to = rows(dx.storage, dx.bytes, images);
+    const { image } = planPhases({ ...shape, batch });
+    const phases = hasStrides(shape) ? between(emit, 'phases', 4 * phasesSize(image)) : undefined;
+    const from = rows(dy.storage, dy.bytes, images);
+    emitTiles(emit, plan, weight, filtersOf(emit, shape, weight), undefined, from, phases ?? to);
+    if (phases !== undefined) emit.run(conv2dPhasesBackward, image, { phases, dx: to });
   }
 }
 
@@ -67,11 +99,11 @@ function emitTiles(
   emit: ForwardEmitter,
   plan: TilePlan,
   weight: Tensor,
+  w: View,
   bias: View | undefined,
   x: View,
   y: View,
 ): void {
-  const w = emit.value(weight).view();
   const turned = plan.filter.flip === 1 ? ', turned' : '';
   const filters = emit.prepared(weight, `transformed${turned}`, plan.bytes.filter, (run, panels) =>
     run(winogradFilter, plan.filter, { w, panels }),
@@ -89,14 +121,20 @@ export function emitTilesFilterGradient(
   shape: Conv2dShape,
   { x, dy, dw }: { readonly x: Images; readonly dy: Images; readonly dw: View },
 ): void {
-  for (const images of imageWindows(emit, shape, 'filter gradient')) {
-    const plan = planTilesFilterGradient(emit.gpu, { ...shape, batch: images.count }, images.first > 0);
+  const tiled = unstrided(shape);
+  const { filter } = planPhases(shape);
+  const phases = hasStrides(shape) ? between(emit, 'phases of dw', 4 * phasesSize(filter)) : undefined;
+  for (const images of imageWindows(emit, tiled, 'filter gradient')) {
+    const batch = images.count;
+    const plan = planTilesFilterGradient(emit.gpu, { ...tiled, batch }, images.first > 0);
+    const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
     const panels = between(emit, 'tiles', plan.bytes.image);
-    emit.run(winogradImage, plan.image, { x: rows(x.storage, x.bytes, images), panels });
+    emit.run(winogradImage, plan.image, { x: image, panels });
     const gradients = between(emit, 'gradient tiles', plan.bytes.gradient);
     emit.run(winogradGradient, plan.gradient, { dy: rows(dy.storage, dy.bytes, images), panels: gradients });
     const sums = between(emit, 'sums', plan.bytes.sums);
     emit.run(panelBatch, plan.product, { a: gradients, b: panels, c: sums });
-    emit.run(winogradFilterGradient, plan.output, { sums, dw });
+    emit.run(winogradFilterGradient, plan.output, { sums, dw: phases ?? dw });
   }
+  if (phases !== undefined) emit.run(conv2dPhasesBackward, filter, { phases, dx: dw });
 }

@@ -7,6 +7,9 @@
  *   filter gradient  x -image-> panels      dy -gradient-> panels
  *                    panels -products-> sums -filter gradient-> dw
  *
+ * A convolution of larger strides is worked on as one of stride 1, of phases (../phases/phases.ts): `unstrided` gives its
+ * shape, which is what the plans take.
+ *
  * Panels and sums belong to the caller; they live from the kernel that writes them to the one that reads them.
  */
 
@@ -15,6 +18,7 @@ import { type PanelBatchParams, panelProductTime, ROWS, VECTORS } from '../../ge
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, LOAD } from '../../rasteriser.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../conv2d.ts';
+import { phased, phasesSize, planPhases } from '../phases/phases.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
 import { stripsPay, stripsTime } from '../strips/plan.ts';
 import { type WinogradFilterParams, winogradFilterSize } from './filter.ts';
@@ -62,6 +66,11 @@ interface Correlation {
 /** Of a row of sums. */
 const vectorsOf = (columns: number) => Math.ceil(columns / 4);
 const tilesAlong = (outputs: number, taps: number) => Math.ceil(outputs / outputsOf(taps));
+
+export const hasStrides = ({ strides }: Conv2dShape) => strides.some((stride) => stride !== 1);
+
+/** The convolution of stride 1 that tiles work on. */
+export const unstrided = (shape: Conv2dShape): Conv2dShape => (hasStrides(shape) ? phased(shape) : shape);
 
 function forwardOf({
   batch,
@@ -262,14 +271,13 @@ export function imagesAtATime(capabilities: Capabilities, shape: Conv2dShape, di
 const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
   'gradient' in plan ? Math.max(plan.bytes.image, plan.bytes.gradient) : Math.max(plan.bytes.image, plan.bytes.sums);
 
-/** Whether these kernels compute it on this adapter. */
+/** Whether these kernels compute it, of stride 1, on this adapter. */
 function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
   const { kind, subgroupWidth } = capabilities;
   return (
     kind !== 'hardware' &&
     LANES.includes(subgroupWidth) &&
     shape.kernel.every((taps) => TAPS.includes(taps)) &&
-    shape.strides.every((stride) => stride === 1) &&
     shape.dilations.every((dilation) => dilation === 1) &&
     largest(planOf(capabilities, { ...shape, batch: 1 }, direction)) <= room(capabilities)
   );
@@ -277,9 +285,11 @@ function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Dir
 
 /** Instructions of all lanes together, as of strips (../strips/forward.ts). */
 function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
-  const plan = planOf(capabilities, shape, direction);
-  // Every value of panels and sums is written once, alone, and read once.
-  const bytes = Object.values(plan.bytes).reduce((sum, one) => sum + one, 0);
+  const plan = planOf(capabilities, unstrided(shape), direction);
+  const phases = hasStrides(shape) ? planPhases(shape) : undefined;
+  const moved = [...Object.values(plan.bytes), ...Object.values(phases ?? {}).map((part) => 4 * phasesSize(part))];
+  // Every value of phases, panels and sums is written once, alone, and read once.
+  const bytes = moved.reduce((sum, one) => sum + one, 0);
   return plan.product.products * panelProductTime(plan.product, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
 }
 
@@ -301,7 +311,7 @@ function contractionTime(capabilities: Capabilities, shape: Conv2dShape, directi
 
 /** Whether tiles are open and the quickest way: with few channels their panels cost more than they save. */
 export function tilesPay(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
-  if (!tilesFit(capabilities, shape, direction)) return false;
+  if (!tilesFit(capabilities, unstrided(shape), direction)) return false;
   const other = stripsPay(capabilities, shape)
     ? STRIPS_UNIT * stripsTime(capabilities, shape, direction)
     : contractionTime(capabilities, shape, direction);
