@@ -55,6 +55,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
   const network = job.network();
   const model = createModel(network);
   const before = gpu.memory().live;
+  gpu.resetPeak();
   let graph: CompiledGraph | undefined;
   try {
     const { options, image, wanted } = graphOf(model, batch, step);
@@ -83,7 +84,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
       imagesPerSecond: (1000 * batch) / timing.median,
       flops,
       firstRun,
-      bytes: gpu.memory().live - before,
+      bytes: gpu.memory().peak - before,
       leastBytes: parameters + momentum + pinned + leastTransient,
       ...(reference !== undefined &&
         step !== 'forward' && {

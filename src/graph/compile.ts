@@ -200,7 +200,7 @@ export class CompiledGraph {
     this.program.destroy();
     for (const { program } of this.preparations) program.destroy();
     for (const buffer of this.owned) this.gpu.release(buffer);
-    for (const buffer of this.readbacks) buffer.destroy();
+    for (const buffer of this.readbacks) this.gpu.release(buffer);
   }
 
   private output(tensor: Tensor): Storage {
