@@ -346,8 +346,8 @@ describe('memory', () => {
     }
     await Promise.all(flight);
     expect(gpu().memory().live).toBe(before);
-    const { parameters, momentum, pinned, transient } = first.graph.memory;
-    expect(parameters + momentum + pinned + transient).toBeLessThanOrEqual(before - start);
+    const { parameters, momentum, pinned, packed, transient } = first.graph.memory;
+    expect(parameters + momentum + pinned + packed + transient).toBeLessThanOrEqual(before - start);
     free(first.graph, first.net.parameters);
     expect(gpu().memory().live).toBe(start);
 
@@ -508,5 +508,21 @@ describe('what the benchmarks ask a compiled graph', () => {
     ]);
     forward.destroy();
     training.destroy();
+  });
+
+  it('the least is what a network has, not what our kernels pack, pad or transform', async () => {
+    const x = input('x', [2, 8, 12, 12]);
+    const w = new Parameter('w', [16, 8, 3, 3], normals(16 * 8 * 9));
+    const convolved = conv2d(x, w, undefined, { pads: [1, 1, 1, 1] });
+    const start = gpu().memory().live;
+    const graph = await compile(gpu(), { outputs: [clip(convolved, 0, 6)] });
+    const { memory } = graph;
+    expect(memory.leastTransient).toBe(convolved.bytes);
+    // On rasterisers, the weight in panels or tiles for all runs, and the image in a frame of zeros or in tiles.
+    const copies = broadcastsPay(gpu(), 4);
+    expect([memory.packed >= w.bytes, memory.transient > convolved.bytes]).toEqual([copies, copies]);
+    const { parameters, momentum, pinned, packed, transient } = memory;
+    expect(gpu().memory().live - start).toBeGreaterThanOrEqual(parameters + momentum + pinned + packed + transient);
+    free(graph, [w]);
   });
 });
