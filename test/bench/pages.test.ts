@@ -6,6 +6,7 @@ import { peerTargets } from '../../src/bench/peers/peer-targets.ts';
 import type { PeerRow } from '../../src/bench/peers/rounds.ts';
 import { stepTargets } from '../../src/bench/step-targets.ts';
 import type { StepRow } from '../../src/bench/steps.ts';
+import { rooflineFigure } from '../../src/report/bench-figures.ts';
 import { kernelsHtml, peersHtml, stepsHtml } from '../../src/report/bench-html.ts';
 
 const head = {
@@ -101,6 +102,19 @@ describe('pages', () => {
     // Directions of one operation share a colour: two series, each once in each plot's two legends at most.
     expect(page).toContain('>lrn<');
     expect(page).not.toContain('>lrn/forward<');
+  });
+
+  it('tells a dozen operations apart, each by a colour and a shape that is filled', async () => {
+    const rows = Array.from({ length: 12 }, (_, i) => kernel(`operation${i}/forward`, 0.5));
+    const svg = await rooflineFigure(rows, roofline, { width: 600, narrow: false });
+    const points = svg.match(/<path [^>]*aria-roledescription="point"[^>]*>/g)!;
+    // A path of one line encloses nothing: filled, it does not show.
+    const looks = points.map((point) => {
+      const [, path, fill] = /\bd="([^"]*)" fill="(#\w+)"/.exec(point)!;
+      expect(path).toMatch(/Z$|A/);
+      return `${path} ${fill}`;
+    });
+    expect(new Set(looks).size).toBe(12);
   });
 
   it('steps: freezing, memory over the least, first steps, targets', async () => {
