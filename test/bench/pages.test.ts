@@ -94,7 +94,11 @@ describe('pages', () => {
     const rows = [kernel('contraction', 0.5), kernel('lrn/forward', 0.25), kernel('lrn/backward', 0.75, false)];
     const page = await kernelsHtml({ ...head, roofline, rows });
     check(page);
-    expect(page).toContain('3 kernel runs');
+    expect(page).toContain('3 kernel runs, each checked before it was timed: ');
+    const unchecked: KernelRow = { ...rows[0], verdict: { against: 'plain', passed: true, worst: 0 } };
+    expect(await kernelsHtml({ ...head, roofline, rows: [...rows, unchecked] })).toContain(
+      'but for 1 of plain variants',
+    );
     expect(page).toContain('1 wrong');
     expect(page.match(/WRONG/g)).toHaveLength(1);
     expect(page).toContain('50.0 GFLOP/s');
