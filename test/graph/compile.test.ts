@@ -373,6 +373,24 @@ describe('memory', () => {
     gpu().release(small.buffer!);
   });
 
+  it('of a chain below the frost line is two buffers in turn', async () => {
+    let chain: Tensor = input('x', [4, 64]);
+    for (let i = 0; i < 6; i++) chain = clip(chain, -2 - i, 2 + i);
+    const w = new Parameter('w', [3, 64], normals(3 * 64));
+    const loss = softmaxCrossEntropy(linear(chain, w), input('labels', [4], 'u32'));
+    for (const graph of [
+      await compile(gpu(), { outputs: [affine(chain, [2], [0])] }),
+      await compile(gpu(), { loss, update: true }),
+    ]) {
+      const clips = graph.dispatches.filter(({ label }) => label.startsWith('clip'));
+      const written = clips.map(({ bindings }) => bindings.find(({ access }) => access === 'write')!.view.storage);
+      expect(new Set(written).size).toBe(6);
+      expect(new Set(written.map(({ buffer }) => buffer)).size).toBe(2);
+      graph.destroy();
+    }
+    w.release(gpu());
+  });
+
   it('is given back when compiling fails, at every stage', async () => {
     const start = gpu().memory().live;
     const x = input('x', [2, 5]);
