@@ -85,6 +85,9 @@ describe('targets of whole steps', () => {
     const targets = stepTargets(steps, firstSteps);
     expect(targets.map(({ verdict }) => verdict)).toEqual(['missed', 'met', 'met', 'met', 'aim']);
     expect(targets.map(({ reached }) => reached && Number(reached.toFixed(4)))).toEqual([1.35, 1.1667, 3.5, 9, 2.5]);
+    // The small network is measured for quick checks, and is no target.
+    const small = step('alexnet-small', 'conv1', 1, 1e6, 9);
+    expect(stepTargets([...steps, small], firstSteps)).toEqual(targets);
     expect(stepTargets([], []).every(({ verdict }) => verdict === 'not measured')).toBe(true);
   });
 });

@@ -72,6 +72,10 @@ describe('frostline bench', () => {
     expect(rows.map(({ step }: { step: string }) => step)).toEqual(['forward', 'none']);
     for (const { bytes, leastBytes } of rows) expect(bytes).toBeGreaterThanOrEqual(leastBytes);
     expect(targets.length).toBe(5);
+    const without = await steps('--filter', 'fc7', '--html', at('steps.html'));
+    expect(without.code).toBe(0);
+    expect(without.stderr).toMatch(/no time over share of the arithmetic: --filter leaves out 'frozen: none'/);
+    expect(readFileSync(at('steps.html'), 'utf8')).toContain('frozen: fc7');
   });
 
   it.each([

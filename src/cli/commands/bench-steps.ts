@@ -53,6 +53,9 @@ export const command = defineCommand({
     const all = makers.flatMap((make) => (batch ?? [10]).flatMap((size) => stepJobs(make, size)));
     const jobs = chooseByName(all, stepName, filter);
     const old = await prepareResults({ compare, html }, jobs.map(stepName), gpu);
+    if (jobs.some(({ step }) => step !== 'forward') && !jobs.some(({ step }) => step === 'none')) {
+      context.note("no time over share of the arithmetic: --filter leaves out 'frozen: none', which it is relative to");
+    }
     const rows: StepRow[] = [];
     for (const job of jobs) {
       context.signal.throwIfAborted();
