@@ -104,6 +104,11 @@ export async function checkWritable(folder: string): Promise<void> {
   }
 }
 
+/** Whether a folder lies at this path. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
 const remedies: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',

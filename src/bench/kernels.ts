@@ -44,6 +44,10 @@ export function slowerThanPlain({ name, timing, plain }: Pick<KernelRow, 'name' 
 export const choiceText = ({ variant, configuration }: Choice) =>
   [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
 
+/** What a row is called: with its variant, where that is not the one that the kernel chooses by itself. */
+export const rowName = (layerCase: LayerCase, choice?: Choice) =>
+  choice === undefined ? caseName(layerCase) : `${caseName(layerCase)} ${choiceText(choice)}`;
+
 /**
  * @param choice a variant other than the one that the kernel chooses by itself; the row's name then says so
  * @param besidePlain whether the plain variant is timed, too
@@ -69,7 +73,7 @@ export async function benchCase(
       besidePlain && !isPlain ? await time({ variant, configuration: configurations[0] }, HOPELESS) : undefined;
     const cost = kernel.cost(params);
     return {
-      name: choice === undefined ? caseName(layerCase) : `${caseName(layerCase)} ${choiceText(choice)}`,
+      name: rowName(layerCase, choice),
       network,
       batch,
       layers,

@@ -5,7 +5,11 @@ import { type Target, target } from './targets.ts';
 
 const GIB = 2 ** 30;
 
-export function stepTargets(rows: readonly StepRow[], firstSteps: readonly FirstStep[]): Target[] {
+/** What the targets are of: in a network of a few milliseconds other things take the time and the memory. */
+const FULL_SIZE = ['alexnet', 'vgg16'];
+
+export function stepTargets(all: readonly StepRow[], firstSteps: readonly FirstStep[]): Target[] {
+  const rows = all.filter(({ network }) => FULL_SIZE.includes(network));
   const most = (values: readonly number[]) => (values.length === 0 ? undefined : Math.max(...values));
   const shares = rows.flatMap(({ overShare, step }) => (overShare === undefined || step === 'none' ? [] : [overShare]));
   const memory = rows.filter(({ step }) => step !== 'forward').map(overLeast);

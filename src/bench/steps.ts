@@ -23,7 +23,10 @@ export interface StepRow {
   readonly firstRun: number;
   /** all bytes of buffers on the device, at most */
   readonly bytes: number;
-  /** bytes that no program can do without: parameters, momentum of what is trained, activations that live at one time */
+  /**
+   * bytes that no program can do without: parameters, momentum of what is trained, inputs and outputs, activations and
+   * their gradients that live at one time. Weights packed for our kernels and what those need between them is not of it
+   */
   readonly leastBytes: number;
   /** time over the share of the arithmetic, both relative to nothing frozen; 1 is proportional */
   readonly overShare?: number;
@@ -55,6 +58,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
   const network = job.network();
   const model = createModel(network);
   const before = gpu.memory().live;
+  gpu.resetPeak();
   let graph: CompiledGraph | undefined;
   try {
     const { options, image, wanted } = graphOf(model, batch, step);
@@ -83,7 +87,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
       imagesPerSecond: (1000 * batch) / timing.median,
       flops,
       firstRun,
-      bytes: gpu.memory().live - before,
+      bytes: gpu.memory().peak - before,
       leastBytes: parameters + momentum + pinned + leastTransient,
       ...(reference !== undefined &&
         step !== 'forward' && {

@@ -80,7 +80,7 @@ function integers(kernel: Kernel, params: LayerCase['params'], count: number): U
   });
 }
 
-/** Checks one choice of a case on its buffers. Only the contraction has variants to check. */
+/** Checks one choice of a case on its buffers; the plain variant is what others are checked against. */
 export async function verify(gpu: Gpu, layerCase: LayerCase, buffers: CaseBuffers, choice: Choice): Promise<Verdict> {
   if (choice.variant === layerCase.kernel.variants[0].name) return { against: 'plain', passed: true, worst: 0 };
   return (await Oracle.of(gpu, layerCase, buffers)).check(choice);

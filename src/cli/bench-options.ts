@@ -34,6 +34,39 @@ export const benchOptions = {
   adapter: adapterOption,
 };
 
+/**
+ * The rows of --compare, where it was given: read, and --html tried, before anything is measured.
+ * @param names of the rows that will be measured
+ * @throws FrostlineError for a file that is none, of another adapter or of other rows, and where no page can be written
+ */
+export async function prepareResults(
+  { compare, html }: { readonly compare?: string; readonly html?: string },
+  names: readonly string[],
+  gpu: Gpu,
+): Promise<readonly Measured[] | undefined> {
+  const [{ readMeasured }, { checkWritable, isFolder }, { dirname }] = await Promise.all([
+    import('../bench/compare.ts'),
+    import('../files.ts'),
+    import('node:path'),
+  ]);
+  if (html !== undefined) {
+    if (await isFolder(html)) throw new FrostlineError(`--html ${html}: this is a folder. Give a file's name.`);
+    await checkWritable(dirname(html));
+  }
+  if (compare === undefined) return undefined;
+  const old = await readMeasured(compare, gpu.name);
+  if (!old.some(({ name }) => names.includes(name))) {
+    throw new FrostlineError(
+      `--compare ${compare}: it has none of the rows measured here, ${someOf(names)}, only ${someOf(old.map(({ name }) => name))}. ` +
+        'Give a file of the same command, networks and batch.',
+    );
+  }
+  return old;
+}
+
+const someOf = (names: readonly string[]) =>
+  names.slice(0, 3).join('; ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');
+
 /** Writes a page under its name only when it is complete. */
 export async function writePage(path: string, text: string, context: Context): Promise<void> {
   const [{ writeFilesAtomically }, { basename, dirname }] = await Promise.all([
@@ -91,6 +124,8 @@ export async function printChanges(
     );
   }
   say(`${changes.length} rows are in both files; ${changes.length - changed.length} are the same within the noise.`);
+  const added = rows.filter(({ name }) => !old.some((row) => row.name === name)).map(({ name }) => name);
+  if (added.length > 0) say(`not in the old file: ${added.join('; ')}`);
 }
 
 export const milliseconds = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));

@@ -40,7 +40,7 @@ export interface OpenOptions {
 export interface MemoryReport {
   /** bytes in buffers that exist now */
   readonly live: number;
-  /** the most that ever existed at once */
+  /** the most that existed at once since the device was opened, or since `resetPeak` */
   readonly peak: number;
 }
 
@@ -142,10 +142,8 @@ export class Gpu {
           'Use a smaller batch, or another adapter.',
       );
     }
-    this.liveBytes += size;
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
     const usage = USAGE.storage | USAGE.copySource | USAGE.copyDestination;
-    return this.device.createBuffer({ label, size, usage });
+    return this.counted(this.device.createBuffer({ label, size, usage }));
   }
 
   release(buffer: GPUBuffer): void {
@@ -168,8 +166,7 @@ export class Gpu {
       size: Math.max(16, bytes.byteLength),
       usage: USAGE.uniform | USAGE.copyDestination,
     });
-    this.liveBytes += buffer.size;
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    this.counted(buffer);
     this.device.queue.writeBuffer(buffer, 0, bytes);
     return buffer;
   }
@@ -201,7 +198,7 @@ export class Gpu {
       this.check();
       return readback.getMappedRange(0, Math.ceil(bytes / 4) * 4).slice(0, bytes);
     } finally {
-      readback.destroy();
+      this.release(readback);
     }
   }
 
@@ -209,13 +206,10 @@ export class Gpu {
     return new Float32Array(await this.read(storage, offset, bytes));
   }
 
-  /** A buffer that the host can map; not counted, it lives for a moment. */
+  /** A buffer that the host can map, counted until it is released. */
   readback(label: string, bytes: number): GPUBuffer {
-    return this.device.createBuffer({
-      label,
-      size: Math.max(4, Math.ceil(bytes / 4) * 4),
-      usage: USAGE.mapRead | USAGE.copyDestination,
-    });
+    const size = Math.max(4, Math.ceil(bytes / 4) * 4);
+    return this.counted(this.device.createBuffer({ label, size, usage: USAGE.mapRead | USAGE.copyDestination }));
   }
 
   /** Waits until everything submitted is done. */
@@ -247,6 +241,17 @@ export class Gpu {
 
   memory(): MemoryReport {
     return { live: this.liveBytes, peak: this.peakBytes };
+  }
+
+  /** Counts the peak anew: what ran before on this device is not the next run's. */
+  resetPeak(): void {
+    this.peakBytes = this.liveBytes;
+  }
+
+  private counted(buffer: GPUBuffer): GPUBuffer {
+    this.liveBytes += buffer.size;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    return buffer;
   }
 
   destroy(): void {

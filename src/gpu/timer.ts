@@ -50,6 +50,6 @@ export class PassTimer {
   destroy(): void {
     this.querySet.destroy();
     this.resolved.destroy();
-    this.readback.destroy();
+    this.gpu.release(this.readback);
   }
 }

@@ -44,14 +44,18 @@ export interface CompileOptions {
 }
 
 export interface CompiledMemory {
-  /** bytes of the parameters' values, of their momentum, of inputs and outputs, of activations and gradients */
+  /** bytes of the parameters' values, of their momentum, of inputs, outputs and constants */
   readonly parameters: number;
   readonly momentum: number;
   readonly pinned: number;
+  /** bytes of copies in other layouts of parameters that are not trained, made once */
+  readonly packed: number;
+  /** bytes of all else: activations, gradients, and what kernels need between them */
   readonly transient: number;
   /**
-   * the most bytes of activations and their gradients that live at one time: what `transient` could be at best, were
-   * buffers shared perfectly and parameters updated without a gradient in memory
+   * the most bytes of activations, what is saved of them, and their gradients that live at one time: what `transient`
+   * could be at best, were buffers shared perfectly, parameters updated without a gradient in memory, and nothing packed
+   * or padded
    */
   readonly leastTransient: number;
 }
@@ -104,7 +108,8 @@ export class CompiledGraph {
       parameters: total(built.parameters),
       momentum: total(built.momentum),
       pinned: total(built.pinned),
-      transient: all - total(built.momentum) - total(built.pinned),
+      packed: total(built.packed),
+      transient: all - total(built.momentum) - total(built.pinned) - total(built.packed),
       leastTransient: built.mostAlive,
     };
   }
@@ -200,7 +205,7 @@ export class CompiledGraph {
     this.program.destroy();
     for (const { program } of this.preparations) program.destroy();
     for (const buffer of this.owned) this.gpu.release(buffer);
-    for (const buffer of this.readbacks) buffer.destroy();
+    for (const buffer of this.readbacks) this.gpu.release(buffer);
   }
 
   private output(tensor: Tensor): Storage {
@@ -233,6 +238,10 @@ interface Built {
   readonly momentum: Storage[];
   /** inputs, outputs, constants: storages with buffers of their own */
   readonly pinned: Storage[];
+  /** copies of parameters in other layouts, likewise */
+  readonly packed: Storage[];
+  /** values, what is saved of them, and gradients of values, as far as they are not pinned */
+  readonly activations: Set<Storage>;
   readonly step: Storage;
   readonly masks: Map<Parameter, Mask>;
   cost: Cost;
@@ -263,6 +272,8 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     parameters: [],
     momentum: [],
     pinned: [step],
+    packed: [],
+    activations: new Set(),
     step,
     masks: new Map(),
     cost: { flops: 0, bytes: 0 },
@@ -271,11 +282,10 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     preparations: [],
   };
   let transient: GPUBuffer[] = [];
-  const owned = () => [...built.pinned, ...built.momentum].map(bufferOf).concat(transient);
+  const owned = () => [...built.pinned, ...built.packed, ...built.momentum].map(bufferOf).concat(transient);
   try {
     emit(gpu, options, lossTape, built);
-    const ofParameters = [...built.gradients].filter(([tensor]) => tensor instanceof Parameter);
-    built.mostAlive = mostAlive(built.dispatches, new Set(ofParameters.map(([, storage]) => storage)));
+    built.mostAlive = mostAlive(built.dispatches, built.activations);
     transient = assignBuffers(gpu, built.dispatches);
     gpu.clear([...built.momentum.map(bufferOf), ...transient]);
     const [program, preparations] = await Promise.all([
@@ -342,7 +352,12 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   const tape = tapeOf([loss, upstream, ...outputs].filter((tensor) => tensor !== undefined));
   const operations = tape.filter((tensor) => tensor.source !== undefined);
   const needed = frostLine(tape, lossTape, asked, update);
-  const { dispatches, values, pinned, step } = built;
+  const { dispatches, values, pinned, packed, activations, step } = built;
+  const activation = (label: string, bytes: number) => {
+    const storage = new Storage(label, bytes);
+    activations.add(storage);
+    return storage;
+  };
   const pin = (label: string, contents: number | Float32Array<ArrayBuffer>) => {
     const storage = gpu.storage(label, contents);
     pinned.push(storage);
@@ -370,7 +385,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
     } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
       values.set(tensor, pin(tensor.name, tensor.bytes));
     } else {
-      values.set(tensor, new Storage(tensor.name, tensor.bytes));
+      values.set(tensor, activation(tensor.name, tensor.bytes));
     }
   }
 
@@ -394,7 +409,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
     saved(name, bytes) {
       const key = `${tensor.order} ${name}`;
       let storage = saved.get(key);
-      if (storage === undefined) saved.set(key, (storage = new Storage(`${tensor.name} ${name}`, bytes)));
+      if (storage === undefined) saved.set(key, (storage = activation(`${tensor.name} ${name}`, bytes)));
       return storage;
     },
     constant(name, contents) {
@@ -409,9 +424,10 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       if (known !== undefined) return known.view();
       const lasting = source instanceof Parameter && !(update && source.trainable);
       const label = `${source.name}, ${name}`;
-      const storage = lasting ? pin(label, bytes) : new Storage(label, bytes);
+      const storage = lasting ? gpu.storage(label, bytes) : new Storage(label, bytes);
       prepared.set(key, storage);
       if (lasting) {
+        packed.push(storage);
         const dispatches: Dispatch[] = [];
         make((kernel, params, views) => dispatches.push(kernel.dispatch(gpu, params, views)), storage.view());
         built.preparations.push({ parameter: source, dispatches });
@@ -525,7 +541,10 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
   const updated = new Set<Tensor>();
   const room = (tensor: Tensor): Storage => {
     const label = `gradient of ${tensor.name}`;
-    return asked.includes(tensor) ? pin(label, tensor.bytes) : new Storage(label, tensor.bytes);
+    if (asked.includes(tensor)) return pin(label, tensor.bytes);
+    const storage = new Storage(label, tensor.bytes);
+    if (!(tensor instanceof Parameter)) built.activations.add(storage);
+    return storage;
   };
 
   for (const tensor of operations.toReversed()) {

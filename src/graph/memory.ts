@@ -33,14 +33,11 @@ function livesOf(dispatches: readonly Dispatch[]): Life[] {
   return [...lives.values()];
 }
 
-/**
- * The most bytes of storages without a buffer that live at one time, `except` left out: no assignment of buffers can do
- * with less. Before `assignBuffers`.
- */
-export function mostAlive(dispatches: readonly Dispatch[], except: ReadonlySet<Storage>): number {
+/** The most bytes of these storages, as far as they have no buffer, that live at one time. Before `assignBuffers`. */
+export function mostAlive(dispatches: readonly Dispatch[], counted: ReadonlySet<Storage>): number {
   const change = new Float64Array(dispatches.length + 1);
   for (const { storage, first, last } of livesOf(dispatches)) {
-    if (except.has(storage)) continue;
+    if (!counted.has(storage)) continue;
     change[first] += storage.bytes;
     change[last + 1] -= storage.bytes;
   }

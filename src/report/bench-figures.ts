@@ -13,6 +13,9 @@ const topLegend = (columns: number) => ({
   offset: 10,
 });
 
+/** Where there are more series than shapes, the ninth has the first one's colour and the second one's shape. */
+const shapeOf = (i: number) => shapes[(i + Math.floor(i / colours.length)) % shapes.length];
+
 const series = (domain: readonly string[], title: string | null, columns: number) => ({
   color: {
     field: 'series',
@@ -27,7 +30,7 @@ const series = (domain: readonly string[], title: string | null, columns: number
     type: 'nominal' as const,
     title,
     sort: [...domain],
-    scale: { domain: [...domain], range: shapes },
+    scale: { domain: [...domain], range: domain.map((_, i) => shapeOf(i)) },
     legend: topLegend(columns),
   },
 });
@@ -40,7 +43,7 @@ const column = (count: number, { width }: FigureSize) => Math.max(1, Math.min(co
  */
 export function rooflineFigure(rows: readonly KernelRow[], roofline: Roofline, size: FigureSize): Promise<string> {
   const points = rows.map(({ kernel, flops, bytes, gflops, name }) => ({
-    // Both directions of an operation look alike: there are no more colours than operations.
+    // Both directions of an operation look alike: there are fewer colours than kernels.
     series: kernel.split('/')[0],
     intensity: flops / bytes,
     gflops,

@@ -15,7 +15,7 @@ export const shapes = [
   'triangle-down',
   'cross',
   'triangle-right',
-  'stroke',
+  'triangle-left',
 ];
 const font = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 

@@ -62,6 +62,8 @@ export async function trainOnce(
   const model = createModel(network);
   setMasks(model, { freeze, newLayerFactor, newParameters, rules: parseMaskRules(mask) });
   const began = performance.now();
+  // What ran before on this device is no part of the run.
+  gpu.resetPeak();
   let log: RunLog | undefined;
   try {
     const step = await TrainingStep.compile(gpu, model, experiment.train, fit);

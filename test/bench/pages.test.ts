@@ -6,6 +6,7 @@ import { peerTargets } from '../../src/bench/peers/peer-targets.ts';
 import type { PeerRow } from '../../src/bench/peers/rounds.ts';
 import { stepTargets } from '../../src/bench/step-targets.ts';
 import type { StepRow } from '../../src/bench/steps.ts';
+import { rooflineFigure } from '../../src/report/bench-figures.ts';
 import { kernelsHtml, peersHtml, stepsHtml } from '../../src/report/bench-html.ts';
 
 const head = {
@@ -84,6 +85,9 @@ describe('targets of whole steps', () => {
     const targets = stepTargets(steps, firstSteps);
     expect(targets.map(({ verdict }) => verdict)).toEqual(['missed', 'met', 'met', 'met', 'aim']);
     expect(targets.map(({ reached }) => reached && Number(reached.toFixed(4)))).toEqual([1.35, 1.1667, 3.5, 9, 2.5]);
+    // The small network is measured for quick checks, and is no target.
+    const small = step('alexnet-small', 'conv1', 1, 1e6, 9);
+    expect(stepTargets([...steps, small], firstSteps)).toEqual(targets);
     expect(stepTargets([], []).every(({ verdict }) => verdict === 'not measured')).toBe(true);
   });
 });
@@ -93,7 +97,11 @@ describe('pages', () => {
     const rows = [kernel('contraction', 0.5), kernel('lrn/forward', 0.25), kernel('lrn/backward', 0.75, false)];
     const page = await kernelsHtml({ ...head, roofline, rows });
     check(page);
-    expect(page).toContain('3 kernel runs');
+    expect(page).toContain('3 kernel runs, each checked before it was timed: ');
+    const unchecked: KernelRow = { ...rows[0], verdict: { against: 'plain', passed: true, worst: 0 } };
+    expect(await kernelsHtml({ ...head, roofline, rows: [...rows, unchecked] })).toContain(
+      'but for 1 of plain variants',
+    );
     expect(page).toContain('1 wrong');
     expect(page.match(/WRONG/g)).toHaveLength(1);
     expect(page).toContain('50.0 GFLOP/s');
@@ -101,6 +109,19 @@ describe('pages', () => {
     // Directions of one operation share a colour: two series, each once in each plot's two legends at most.
     expect(page).toContain('>lrn<');
     expect(page).not.toContain('>lrn/forward<');
+  });
+
+  it('tells a dozen operations apart, each by a colour and a shape that is filled', async () => {
+    const rows = Array.from({ length: 12 }, (_, i) => kernel(`operation${i}/forward`, 0.5));
+    const svg = await rooflineFigure(rows, roofline, { width: 600, narrow: false });
+    const points = svg.match(/<path [^>]*aria-roledescription="point"[^>]*>/g)!;
+    // A path of one line encloses nothing: filled, it does not show.
+    const looks = points.map((point) => {
+      const [, path, fill] = /\bd="([^"]*)" fill="(#\w+)"/.exec(point)!;
+      expect(path).toMatch(/Z$|A/);
+      return `${path} ${fill}`;
+    });
+    expect(new Set(looks).size).toBe(12);
   });
 
   it('steps: freezing, memory over the least, first steps, targets', async () => {

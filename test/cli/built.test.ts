@@ -53,6 +53,22 @@ describe('the built command', () => {
     expect(status).toBe(2);
   });
 
+  // Its processes run compiled files, which tests from the sources have not.
+  it('bench peers times ours without any peer, and names those that are missing with how to get them', () => {
+    const args = ['--networks', 'alexnet-small', '--filter', 'conv3 forward', '--only', 'jax-js', '--quick', '--json'];
+    const { status, stdout, stderr } = frostline('bench', 'peers', ...args);
+    expect(status).toBe(0);
+    const { rows, missing } = JSON.parse(stdout);
+    expect(rows[0].outcomes.frostline).toMatchObject({ status: 'timed', error: 0 });
+    if (missing.length === 0) return; // installed where the tests run
+    expect(missing[0]).toMatchObject({
+      name: 'jax-js',
+      reason: expect.stringContaining('--ignore-scripts @jax-js/jax'),
+    });
+    expect(stderr).toContain(`without jax-js: ${missing[0].reason}`);
+    expect(Object.keys(rows[0].outcomes)).toEqual(['frostline']);
+  });
+
   it('loads neither zod nor a command for the global help', () => {
     // Node's coverage lists every script that was loaded.
     const folder = mkdtempSync(join(tmpdir(), 'frostline-loaded-'));

@@ -1,6 +1,8 @@
 /** The processes of all peers that can be had here: found, opened, and opened again where one died. */
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FrostlineError } from '../../errors.ts';
 import { OURS, type PeerEntry, type PeerName, peerEntries } from './list.ts';
 import { loaderFrom } from './peer.ts';
 import { PeerFailure, PeerProcess } from './process.ts';
@@ -110,10 +112,19 @@ function rootOf({ packages }: PeerEntry, roots: readonly string[]): string | und
   });
 }
 
-/** Where peers are looked for: the folder given, FROSTLINE_PEERS, the working folder, this package's own. */
+/**
+ * Where peers are looked for: the folder given, FROSTLINE_PEERS, the working folder, this package's own.
+ * @throws FrostlineError where one that was named is not there: its peers would only seem not to be installed
+ */
 export function peerRoots(given: string | undefined): string[] {
-  const own = dirname(fileURLToPath(import.meta.url));
-  return [given, process.env['FROSTLINE_PEERS'], process.cwd(), own].filter(
-    (root) => root !== undefined && root !== '',
-  ) as string[];
+  const named = Object.entries({ '--peers': given, FROSTLINE_PEERS: process.env['FROSTLINE_PEERS'] });
+  const folders = named.flatMap(([option, folder]) => {
+    if (folder === undefined || folder === '') return [];
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [folder];
+    throw new FrostlineError(
+      `${option} ${folder}: there is no such folder. Give the one that 'npm install --prefix' put the peers in, ` +
+        'or leave it out.',
+    );
+  });
+  return [...folders, process.cwd(), dirname(fileURLToPath(import.meta.url))];
 }

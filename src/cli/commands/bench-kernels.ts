@@ -8,6 +8,7 @@ import {
   networkMaker,
   networkNames,
   percentText,
+  prepareResults,
   printChanges,
   samplingOf,
   timeText,
@@ -40,19 +41,13 @@ export const command = defineCommand({
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
   async run({ filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, ...rest }, context) {
-    const [
-      { layerCases, caseName },
-      { benchCase, choiceText, slowerThanPlain },
-      { measureRoofline },
-      { readMeasured },
-    ] = await Promise.all([
-      import('../../bench/layer-cases.ts'),
-      import('../../bench/kernels.ts'),
-      import('../../bench/roofline.ts'),
-      import('../../bench/compare.ts'),
-    ]);
+    const [{ layerCases, caseName }, { benchCase, choiceText, rowName, slowerThanPlain }, { measureRoofline }] =
+      await Promise.all([
+        import('../../bench/layer-cases.ts'),
+        import('../../bench/kernels.ts'),
+        import('../../bench/roofline.ts'),
+      ]);
     const gpu = await openAdapter(adapter, context);
-    const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
     const sampling = samplingOf({ quick, ...rest });
     const makers = await Promise.all(
       (networks ?? (quick ? (['alexnet-small'] as const) : (['alexnet', 'vgg16'] as const))).map(networkMaker),
@@ -60,6 +55,13 @@ export const command = defineCommand({
     const batches = batch ?? (quick ? [10] : [1, 10, 32]);
     const all = makers.flatMap((make) => batches.flatMap((size) => layerCases(gpu, make(), size)));
     const cases = chooseByName(all, caseName, filter);
+    const choicesOf = ({ kernel, params }: (typeof cases)[number]) => {
+      const [{ name: plain }, ...others] = kernel.variants;
+      if (!everyVariant || others.length === 0) return [undefined];
+      return kernel.choices(gpu, params).filter(({ variant }) => variant !== plain);
+    };
+    const names = cases.flatMap((one) => choicesOf(one).map((choice) => rowName(one, choice)));
+    const old = await prepareResults({ compare, html }, names, gpu);
     const roofline = await measureRoofline(gpu, sampling);
     context.note(
       `ceilings: ${roofline.gflops.toFixed(1)} GFLOP/s (multiply-add), ${roofline.gigabytes.toFixed(1)} GB/s (copy)`,
@@ -68,9 +70,7 @@ export const command = defineCommand({
     for (const [index, one] of cases.entries()) {
       context.signal.throwIfAborted();
       context.note(`${index + 1} of ${cases.length}: ${caseName(one)}`);
-      const [{ name: plain }, ...others] = one.kernel.variants;
-      const choices = one.kernel.choices(gpu, one.params).filter(({ variant }) => variant !== plain);
-      for (const choice of everyVariant && others.length > 0 ? choices : [undefined]) {
+      for (const choice of choicesOf(one)) {
         const row = await benchCase(gpu, one, roofline, sampling, { choice, besidePlain });
         rows.push(row);
         if (slowerThanPlain(row)) {

@@ -10,6 +10,7 @@ import {
   chooseByName,
   milliseconds,
   networkNames,
+  prepareResults,
   printChanges,
   samplingOf,
   targetTable,
@@ -61,7 +62,6 @@ export const command = defineCommand({
       { measureRoofline },
       { measureProductShare },
       { peerTargets },
-      compared,
     ] = await Promise.all([
       import('../../bench/peers/pool.ts'),
       import('../../bench/peers/rounds.ts'),
@@ -69,19 +69,19 @@ export const command = defineCommand({
       import('../../bench/roofline.ts'),
       import('../../bench/product-share.ts'),
       import('../../bench/peers/peer-targets.ts'),
-      import('../../bench/compare.ts'),
     ]);
     const { mkdtemp, rm } = await import('node:fs/promises');
     const { tmpdir } = await import('node:os');
     const { join } = await import('node:path');
     const { driverEnvironment } = await import('../../gpu/adapter.ts');
 
+    const roots = peerRoots(peers);
     const gpu = await openAdapter(adapter, context);
-    const old = compare === undefined ? undefined : await compared.readMeasured(compare, gpu.name);
     const sampling = samplingOf({ quick, ...rest });
     const names = networks ?? (quick ? (['gemm', 'alexnet-small'] as const) : (['gemm', 'alexnet', 'vgg16'] as const));
     const all = names.flatMap((name) => peerCases(name, { batch, quick }));
     const cases = chooseByName(all, workName, filter);
+    const old = await prepareResults({ compare, html }, cases.map(workName), gpu);
     const roofline = await measureRoofline(gpu, sampling);
     const product = cases.find(({ network }) => network === 'gemm');
     const productShare = product && (await measureProductShare(gpu, product.batch, quick ? 5 : PRODUCT_ROUNDS));
@@ -89,7 +89,7 @@ export const command = defineCommand({
     const folder = await mkdtemp(join(tmpdir(), 'frostline-peers-'));
     context.defer(() => rm(folder, { recursive: true, force: true }));
     const pool = new PeerPool({
-      roots: peerRoots(peers),
+      roots,
       only,
       adapter: adapter ?? gpu.kind,
       adapterName: gpu.name,

@@ -9,6 +9,7 @@ import {
   milliseconds,
   networkMaker,
   networkNames,
+  prepareResults,
   printChanges,
   samplingOf,
   targetTable,
@@ -38,26 +39,23 @@ export const command = defineCommand({
     { what: 'a forward pass of VGG16', line: '--networks vgg16 --batch 2 --filter forward' },
   ],
   async run({ filter, batch, quick, networks, compare, html, adapter, firstStep, timeout, ...rest }, context) {
-    const [
-      { stepJobs, stepName, benchStep },
-      { readMeasured },
-      { measureFirstStep },
-      { stepTargets },
-      { PeerFailure },
-    ] = await Promise.all([
-      import('../../bench/steps.ts'),
-      import('../../bench/compare.ts'),
-      import('../../bench/first-step.ts'),
-      import('../../bench/step-targets.ts'),
-      import('../../bench/peers/process.ts'),
-    ]);
+    const [{ stepJobs, stepName, benchStep }, { measureFirstStep }, { stepTargets }, { PeerFailure }] =
+      await Promise.all([
+        import('../../bench/steps.ts'),
+        import('../../bench/first-step.ts'),
+        import('../../bench/step-targets.ts'),
+        import('../../bench/peers/process.ts'),
+      ]);
     const gpu = await openAdapter(adapter, context);
-    const old = compare === undefined ? undefined : await readMeasured(compare, gpu.name);
     const sampling = samplingOf({ quick, ...rest });
     const names = networks ?? (quick ? (['alexnet-small'] as const) : networkNames);
     const makers = await Promise.all(names.map(networkMaker));
     const all = makers.flatMap((make) => (batch ?? [10]).flatMap((size) => stepJobs(make, size)));
     const jobs = chooseByName(all, stepName, filter);
+    const old = await prepareResults({ compare, html }, jobs.map(stepName), gpu);
+    if (jobs.some(({ step }) => step !== 'forward') && !jobs.some(({ step }) => step === 'none')) {
+      context.note("no time over share of the arithmetic: --filter leaves out 'frozen: none', which it is relative to");
+    }
     const rows: StepRow[] = [];
     for (const job of jobs) {
       context.signal.throwIfAborted();

@@ -1,0 +1,103 @@
+/** `frostline bench` from the outside: its files, and what it refuses before it measures. Nothing passes by the clock. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { registry } from '../../src/cli/registry.ts';
+import { run } from './run.ts';
+
+const few = ['--quick', '--networks', 'alexnet-small', '--batch', '2', '--samples', '1', '--seconds', '0.001'];
+const filtered = (filter: string, ...args: string[]) =>
+  run(registry, 'bench', 'kernels', ...few, '--filter', filter, ...args);
+const kernels = (...args: string[]) => filtered('fc7', ...args);
+const steps = (...args: string[]) => run(registry, 'bench', 'steps', ...few, '--no-first-step', ...args);
+
+describe('frostline bench', () => {
+  let folder: string;
+  const at = (name: string) => join(folder, name);
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'frostline-bench-'));
+    vi.stubEnv('FROSTLINE_TUNE', 'off');
+  });
+  afterAll(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('kernels: verified rows below ceilings of the same run, a page, and a file to compare with', async () => {
+    const { code, stdout } = await kernels('--json', '--html', at('kernels.html'));
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report.rows.length).toBeGreaterThan(2);
+    for (const row of report.rows) {
+      expect(row).toMatchObject({ network: 'alexnet-small', batch: 2, verdict: { passed: true } });
+      expect(row.share).toBeGreaterThan(0);
+    }
+    expect(report.roofline.gflops * report.roofline.gigabytes).toBeGreaterThan(0);
+    expect(readFileSync(at('kernels.html'), 'utf8')).toContain(`${report.rows.length} kernel runs`);
+
+    // Times of an hour and of a nanosecond are beyond any noise, one row is new, and one is of another run.
+    const [first, second, , ...rest] = report.rows;
+    const timed = (row: object, median: number) => ({ ...row, timing: { median, spread: 0, samples: 1 } });
+    const old = [timed(first, 1e-6), timed(second, 3.6e6), { ...timed(second, 1), name: 'of another run' }, ...rest];
+    writeFileSync(at('old.json'), JSON.stringify({ ...report, rows: old }));
+    const compared = await kernels('--compare', at('old.json'));
+    expect(compared.code).toBe(1);
+    expect(compared.stderr).toContain(`slower: ${first.name}: 0.00000100 -> `);
+    expect(compared.stdout).toContain(`faster: ${second.name}: 3600000 -> `);
+    expect(compared.stdout).toContain(`${report.rows.length - 1} rows are in both files`);
+    expect(compared.stdout).toContain(`not in the old file: ${report.rows[2].name}`);
+    expect(compared.stdout).not.toContain('of another run');
+
+    // Rows of another command, or of every variant, are others.
+    for (const other of [steps('--compare', at('old.json')), filtered('fc8', '--compare', at('old.json'))]) {
+      const { code: refused, stdout: nothing, stderr } = await other;
+      expect([refused, nothing]).toEqual([2, '']);
+      expect(stderr).toMatch(/--compare .*old\.json: it has none of the rows measured here, .*Give a file of the same/);
+    }
+  });
+
+  it('kernels: every variant is a row of its own', async () => {
+    const { code, stdout } = await kernels('--every-variant', '--json');
+    expect(code).toBe(0);
+    const names = JSON.parse(stdout).rows.map(({ name }: { name: string }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.length).toBeGreaterThan(3);
+  });
+
+  it('steps: forward and training, bytes not below the least', async () => {
+    const { code, stdout } = await steps('--filter', 'forward,none', '--json');
+    expect(code).toBe(0);
+    const { rows, targets } = JSON.parse(stdout);
+    expect(rows.map(({ step }: { step: string }) => step)).toEqual(['forward', 'none']);
+    for (const { bytes, leastBytes } of rows) expect(bytes).toBeGreaterThanOrEqual(leastBytes);
+    expect(targets.length).toBe(5);
+    const without = await steps('--filter', 'fc7', '--html', at('steps.html'));
+    expect(without.code).toBe(0);
+    expect(without.stderr).toMatch(/no time over share of the arithmetic: --filter leaves out 'frozen: none'/);
+    expect(readFileSync(at('steps.html'), 'utf8')).toContain('frozen: fc7');
+  });
+
+  it.each([
+    ['a filter that nothing has in its name', filtered, ['fc9'], /no row's name has 'fc9' in it; there are/],
+    ['a page that is a folder', kernels, ['--html', tmpdir()], /--html .*: this is a folder\. Give a file's name/],
+    ['a page below a file', steps, ['--html', `${import.meta.filename}/x.html`], /cannot write to .*: ENOTDIR/],
+    ['a file that is none', steps, ['--compare', import.meta.filename], /--compare .*bench\.test\.ts: .*JSON/],
+    ['a network that there is not', steps, ['--networks', 'resnet'], /--networks.*"resnet"; expected one of/],
+  ])('refuses %s, before it measures', async (_, command, args, message) => {
+    const { code, stdout, stderr } = await command(...args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^(ceilings|1 of)/m);
+  });
+
+  it('peers: a folder that is not there is no folder without peers', async () => {
+    const peers = (...args: string[]) => run(registry, 'bench', 'peers', '--quick', ...args);
+    const message = /there is no such folder. Give the one that 'npm install --prefix' put the peers in/;
+    const given = await peers('--peers', at('nowhere'));
+    expect([given.code, given.stderr]).toEqual([2, expect.stringMatching(message)]);
+    expect(given.stderr).toContain(`--peers ${at('nowhere')}`);
+    vi.stubEnv('FROSTLINE_PEERS', at('nowhere'));
+    expect((await peers()).stderr).toMatch(/FROSTLINE_PEERS .*nowhere: there is no such folder/);
+  });
+});
