@@ -77,8 +77,9 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     differentiated: true,
     ordinal: 0,
     step,
-    // A ReLU that follows has rows of its own.
+    // A ReLU that follows, or went before, has rows of its own.
     relu: false,
+    reluBefore: false,
     value: storageOf,
     saved: (name, bytes) => new Storage(name, bytes),
     constant: (name, values) => new Storage(name, values.byteLength),

@@ -21,7 +21,7 @@ import type { Cost } from '../kernels/kernel.ts';
 import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
 import { packStep, STEP_WORDS, type StepValues } from '../kernels/step.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
-import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
+import type { BackwardEmitter, ForwardEmitter, Operation } from './operation.ts';
 import { type Mask, Parameter, type Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
 
@@ -537,6 +537,15 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     if (!needed.has(tensor)) continue;
     for (const input of tensor.source!.inputs) pending.set(input, (pending.get(input) ?? 0) + 1);
   }
+  /** ReLUs whose derivative the operation after them applies: what it writes is the gradient of their argument. */
+  const passed = new Set<Tensor>();
+  const passes = (relu: Tensor, reader: Operation) =>
+    reader.appliesReluBefore === true &&
+    relu.source?.operation.name === 'relu' &&
+    !isAlias(relu, training) &&
+    pending.get(relu) === 1 &&
+    !gradients.has(relu) &&
+    !asked.includes(relu);
   /** Parameters whose update an operation wrote itself. */
   const updated = new Set<Tensor>();
   const room = (tensor: Tensor): Storage => {
@@ -553,16 +562,19 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const { operation, inputs } = tensor.source!;
     const emit = emitter(tensor);
     const additions: [Tensor, Storage][] = [];
-    if (isAlias(tensor, training)) {
+    if (isAlias(tensor, training) || passed.has(tensor)) {
       const [source] = inputs;
       if (gradients.has(source)) additions.push([source, dy]);
       // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
       else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, dy, room(source), gradients);
       else gradients.set(source, dy);
     } else {
+      const reluBefore = passes(inputs[0], operation);
+      if (reluBefore) passed.add(inputs[0]);
       const backward: BackwardEmitter = {
         ...emit,
         outputGradient: dy,
+        reluBefore,
         gradient(i) {
           const source = inputs[i];
           if (!needed.has(source)) return undefined;

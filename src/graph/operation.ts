@@ -45,6 +45,11 @@ export type Run = <P extends ParamSchema, B extends BindingSchema>(
 ) => void;
 
 export interface BackwardEmitter extends ForwardEmitter {
+  /**
+   * input 0 is the output of a ReLU, and gradient(0) is to be that of the ReLU's argument: only where the operation
+   * `appliesReluBefore`
+   */
+  readonly reluBefore: boolean;
   /** dL/d output */
   readonly outputGradient: Storage;
   /** where dL/d input i is to be written (overwritten, every element), or nothing where nobody needs it */
@@ -73,6 +78,8 @@ export interface Operation {
   readonly integers?: readonly number[];
   /** its kernels can apply a ReLU to what they write */
   readonly fusesRelu?: true;
+  /** its derivative reads input 0, and can apply that of a ReLU that made it, at no more passes over memory */
+  readonly appliesReluBefore?: true;
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

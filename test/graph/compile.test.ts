@@ -1,5 +1,6 @@
 /** The compiler: shared tensors, aliases, the frost line, memory, and what is refused. */
 import { describe, expect, it } from 'vitest';
+import { lrnBackward as lrnGradient } from '../../src/check/reference/lrn.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type CompiledGraph, type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { add } from '../../src/graph/ops/arithmetic.ts';
@@ -147,6 +148,42 @@ interface Small {
   readonly hidden: Tensor;
   readonly loss: Tensor;
 }
+
+describe("a ReLU's derivative before local response normalisation", () => {
+  const p = { batch: 2, channels: 5, plane: 6, size: 3, alpha: 1, beta: 0.75, bias: 1 };
+  const values = normals(60, 21);
+  const upstreamValues = normals(60, 22);
+  const rectified = values.map((value) => Math.max(3 * value, 0));
+  const throughLrn = lrnGradient(p, rectified, upstreamValues);
+  /** dL/dx of L = upstream . f(relu(3 x)), from the gradient of the ReLU's output */
+  const before = (gradient: ArrayLike<number>) =>
+    Float64Array.from(gradient, (value, i) => (rectified[i] > 0 ? 3 * value : 0));
+
+  it.each([
+    { what: 'is applied by it', shared: false, asked: false, passes: 0 },
+    { what: 'is not where the ReLU has another reader', shared: true, asked: false, passes: 1 },
+    { what: "is not where the ReLU's own gradient was asked for", shared: false, asked: true, passes: 1 },
+  ])('$what', async ({ shared, asked, passes }) => {
+    const x = input('x', [2, 5, 2, 3]);
+    const output = relu(affine(x, Array(5).fill(3), Array(5).fill(0)));
+    const normalised = lrn(output, p);
+    const y = shared ? add(normalised, output) : normalised;
+    const upstream = input('upstream', y.shape);
+    const graph = await compile(gpu(), { loss: y, upstream, gradients: asked ? [x, output] : [x] });
+    graph.write(x, values);
+    graph.write(upstream, upstreamValues);
+    await graph.run();
+    const expected = shared ? throughLrn.map((value, i) => value + upstreamValues[i]) : throughLrn;
+    const close = (found: Float32Array, wanted: Float64Array) =>
+      found.forEach((value, i) => {
+        expect(Math.abs(value - wanted[i]), `element ${i}`).toBeLessThan(1e-5);
+      });
+    close(await graph.readGradient(x), before(expected));
+    if (asked) close(await graph.readGradient(output), Float64Array.from(expected));
+    expect(graph.dispatches.filter(({ label }) => label.startsWith('relu/backward')).length).toBe(passes);
+    free(graph, []);
+  });
+});
 
 /** conv - relu - lrn - pool - linear - relu - linear - loss, with a mask for each of the three layers' weights. */
 function small(masks: readonly Mask[]): Small {

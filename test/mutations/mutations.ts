@@ -446,6 +446,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale accumulator', /\n {4}t\d+ = 0\.0;/g, '', 'sliding'),
     broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
     broken('factor 2 left out', '2.0 * p.alpha * p.beta', 'p.alpha * p.beta'),
+    parameter("the ReLU's derivative left out", 'relu', '0u'),
+    parameter("a ReLU's derivative unasked", 'relu', '1u'),
     broken('sign of what goes through the neighbours', /- (2\.0 \* p\.alpha|factor)/g, '+ $1'),
     broken('one power of s missing', /(power\(s\)|x\d+) \/ s;/g, '$1;'),
     broken('bias left out', 'p.bias + ', ''),

@@ -1,7 +1,7 @@
 import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Lrn, lrn, lrnBackwardTerms, scales } from '../reference/lrn.ts';
-import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
+import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 const shapes: [batch: number, channels: number, plane: number, size: number][] = [
   [1, 1, 1, 5],
@@ -49,6 +49,39 @@ export const lrnFamily = defineFamily<Lrn>({
     // the last place, log2 by 3, near 1 by 2^-21).
     const largest = Math.max(...scales(p, x).map((s) => Math.abs(Math.log2(s))));
     const power = p.beta * (p.size + 16 + 8 * largest) + 32;
+    const backward = (relu: 0 | 1): KernelCase => {
+      const input = relu === 1 ? x.map((value) => Math.max(value, 0)) : x;
+      // dL/d argument of a ReLU that gave the input. A denormal may count as 0.
+      const through = (terms: ArrayLike<number>) =>
+        Float64Array.from(terms, (v, i) => (relu && !(input[i] > 0) ? 0 : v));
+      return {
+        name: 'lrn/backward',
+        description: description + (relu ? ' after relu' : ''),
+        kernel: lrnBackward,
+        params: { ...p, relu },
+        inputs: { x: input, dy },
+        outputs: { dx: count },
+        reference: () => {
+          const { values, magnitudes } = lrnBackwardTerms(p, input, dy);
+          // Each t may be flushed, or a product on the way to it, up to 32 times the smallest number in all; x scales it.
+          const flushed = input.map(
+            (value, i) =>
+              SMALLEST_NORMAL * (1024 + 64 * p.alpha * p.beta * Math.abs(value)) +
+              (relu && isDenormal(value) ? Math.abs(values[i]) : 0),
+          );
+          return { dx: { values: through(values), magnitudes, flushed, units: 2 * power + 2 * p.size + 16 } };
+        },
+        derivative:
+          kind === 'normal'
+            ? {
+                at: x,
+                upstream: dy,
+                forward: (at) => lrn(p, relu ? at.map((value) => Math.max(value, 0)) : at),
+                gradient: () => through(lrnBackwardTerms(p, input, dy).values),
+              }
+            : undefined,
+      };
+    };
     return [
       {
         name: 'lrn/forward',
@@ -60,29 +93,8 @@ export const lrnFamily = defineFamily<Lrn>({
         // s^-beta is no more than bias^-beta, 4.
         reference: () => ({ y: { values: lrn(p, x), units: power, flushed: x.map(() => 16 * SMALLEST_NORMAL) } }),
       },
-      {
-        name: 'lrn/backward',
-        description,
-        kernel: lrnBackward,
-        params: { ...p },
-        inputs: { x, dy },
-        outputs: { dx: count },
-        reference: () => {
-          const { values, magnitudes } = lrnBackwardTerms(p, x, dy);
-          // Each t may be flushed, or a product on the way to it, up to 32 times the smallest number in all; x scales it.
-          const flushed = x.map((value) => SMALLEST_NORMAL * (1024 + 64 * p.alpha * p.beta * Math.abs(value)));
-          return { dx: { values, magnitudes, flushed, units: 2 * power + 2 * p.size + 16 } };
-        },
-        derivative:
-          kind === 'normal'
-            ? {
-                at: x,
-                upstream: dy,
-                forward: (at) => lrn(p, at),
-                gradient: () => lrnBackwardTerms(p, x, dy).values,
-              }
-            : undefined,
-      },
+      backward(0),
+      backward(1),
     ];
   },
 });

@@ -132,6 +132,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
   return apply(
     {
       name: 'lrn',
+      appliesReluBefore: true,
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
@@ -147,7 +148,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
             lrnBackward,
-            { ...params, batch: window.count },
+            { ...params, batch: window.count, relu: emit.reluBefore ? 1 : 0 },
             {
               x: rows(emit.value(x), imageBytes, window),
               dy: rows(emit.outputGradient, imageBytes, window),

@@ -15,6 +15,9 @@
  *
  * c lies in W(j) for j in { c - ahead .. c + behind }: for an even size the window is mirrored. Backward computes s
  * from x again, which costs less than to keep it.
+ *
+ * Where x is the output of a ReLU, backward can apply the ReLU's derivative to what it writes, dx[c] = 0 unless x[c] > 0:
+ * it has x at hand, and a pass over the activations is saved.
  */
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
@@ -29,6 +32,9 @@ const params = {
   bias: 'f32',
 } as const;
 type P = Params<typeof params>;
+
+/** `relu` 1: x is the output of a ReLU, and dx is the gradient of what goes into that */
+const backwardParams = { ...params, relu: 'u32' } as const;
 
 const elements = ({ batch, channels, plane }: P) => batch * channels * plane;
 const guard = 'p.batch * p.channels * p.plane';
@@ -71,7 +77,11 @@ const SLIDING_SIZES = [2, 3, 4, 5, 6, 7, 8, 9];
  * enters and subtracts the one that leaves would drift, and one infinity would leave a NaN in all channels after it;
  * for the small windows in use the few additions cost less than a load.
  */
-function sliding(count: { accesses: (p: P) => number }, text: (size: number) => string): Variant<typeof params> {
+function sliding(
+  count: { accesses: (p: P) => number },
+  text: (size: number) => string,
+  declarations = '',
+): Variant<typeof params> {
   const threads = (p: P) => p.batch * p.plane;
   return {
     name: 'sliding',
@@ -80,7 +90,7 @@ function sliding(count: { accesses: (p: P) => number }, text: (size: number) => 
     supports: (_, { size, roots }, p) => p.size === size && roots === byRoots(p),
     estimate: (p, _, capabilities) => serialAccesses(threads(p), count.accesses(p), capabilities),
     workgroups: (p) => Math.ceil(threads(p) / 64),
-    text: ({ size, roots }) => ({ main: text(size), declarations: power(roots === 1) }),
+    text: ({ size, roots }) => ({ main: text(size), declarations: power(roots === 1) + declarations }),
   };
 }
 
@@ -145,9 +155,14 @@ ${shift(g)}
       ${t[size - 1]} = ${g[behind]} * ${x[size - 1 - ahead]} / s;
     }
     if (k < ${size - 1}u) { continue; }
-    dx[p.dx_base + origin + (k - ${size - 1}u) * p.plane] = ${g[0]} - factor * ${x[0]} * (${t.join(' + ')});
+    dx[p.dx_base + origin + (k - ${size - 1}u) * p.plane] =
+      before_relu(${g[0]} - factor * ${x[0]} * (${t.join(' + ')}), ${x[0]});
   }`;
 }
+
+/** The gradient of a ReLU's argument from that of its output, where asked for. */
+const beforeRelu = /* wgsl */ `
+fn before_relu(gradient: f32, output: f32) -> f32 { return select(0.0, gradient, p.relu == 0u || output > 0.0); }`;
 
 const decode = /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
@@ -169,10 +184,12 @@ export const lrnForward = defineKernel({
   ],
 });
 
-export const lrnBackward = defineKernel({
+const gradients = { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } } as const;
+
+export const lrnBackward = defineKernel<typeof backwardParams, typeof gradients>({
   name: 'lrn/backward',
-  params,
-  bindings: { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
+  params: backwardParams,
+  bindings: gradients,
   cost: (p) => ({ flops: elements(p) * (3 * p.size + 12), bytes: 12 * elements(p) }),
   variants: [
     plain(
@@ -187,10 +204,12 @@ export const lrnBackward = defineKernel({
     let at = origin + j * p.plane;
     sum += dy[p.dy_base + at] * x[p.x_base + at] * power(s) / s;
   }
-  dx[p.dx_base + index] = dy[p.dy_base + index] * power(scale_at(origin, channel))
-    - 2.0 * p.alpha * p.beta / f32(p.size) * x[p.x_base + index] * sum;`,
-      scaleAt,
+  let value = x[p.x_base + index];
+  let gradient = dy[p.dy_base + index] * power(scale_at(origin, channel))
+    - 2.0 * p.alpha * p.beta / f32(p.size) * value * sum;
+  dx[p.dx_base + index] = before_relu(gradient, value);`,
+      scaleAt + beforeRelu,
     ),
-    sliding({ accesses: (p) => 3 * p.channels }, slidingBackward),
+    sliding({ accesses: (p) => 3 * p.channels }, slidingBackward, beforeRelu),
   ],
 });
