@@ -30,7 +30,7 @@ import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Random } from '../random.ts';
 import { type CompiledGraph, compile, tapeOf } from './compile.ts';
-import { input, Parameter, type Shape, sizeOf, type Tensor } from './tensor.ts';
+import { input, Parameter, type Shape, sizeOf, Tensor } from './tensor.ts';
 
 export interface GradcheckInput {
   readonly shape: Shape;
@@ -149,21 +149,7 @@ export async function gradcheck<Name extends string>(
   inputs: Readonly<Record<Name, GradcheckInput>>,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
-  const settings: Settings = {
-    eps: 1 / 16,
-    atol: 1e-3,
-    rtol: 5e-3,
-    nondetTol: 0,
-    elements: 16,
-    blocks: 8,
-    directions: 2,
-    fastMode: false,
-    seed: 0,
-    training: true,
-    raiseException: true,
-    ...options,
-  };
-  checkSettings(settings);
+  const settings = settingsOf(options);
   const tensors = Object.fromEntries(
     Object.entries<GradcheckInput>(inputs).map(([name, given]) => [name, tensorOf(name, given)]),
   ) as Record<Name, Tensor>;
@@ -189,20 +175,68 @@ export async function gradcheck<Name extends string>(
   }
 }
 
-function checkSettings(settings: Settings): void {
-  for (const name of ['eps', 'atol', 'rtol', 'nondetTol', 'elements', 'blocks', 'directions'] as const) {
-    if (settings[name] >= 0 && (name !== 'eps' || settings.eps > 0)) continue;
-    throw new FrostlineError(`gradcheck: ${name} is ${settings[name]}. Give a positive number.`);
+const DEFAULTS: Settings = {
+  eps: 1 / 16,
+  atol: 1e-3,
+  rtol: 5e-3,
+  nondetTol: 0,
+  elements: 16,
+  blocks: 8,
+  directions: 2,
+  fastMode: false,
+  seed: 0,
+  training: true,
+  raiseException: true,
+};
+
+/** What a number may be beside not negative, and the words for it. */
+const NUMBERS: Readonly<Record<string, readonly [test: (value: number) => boolean, words: string]>> = {
+  eps: [(value) => value > 0 && Number.isFinite(value), 'a number above 0'],
+  // An infinite tolerance passes everything.
+  atol: [Number.isFinite, 'a number of 0 or more'],
+  rtol: [Number.isFinite, 'a number of 0 or more'],
+  nondetTol: [() => true, 'a number of 0 or more'],
+  elements: [orInfinity, 'a whole number of 0 or more, or Infinity'],
+  blocks: [orInfinity, 'a whole number of 0 or more, or Infinity'],
+  directions: [Number.isSafeInteger, 'a whole number of 0 or more'],
+  seed: [Number.isSafeInteger, 'a whole number of 0 or more'],
+};
+
+function orInfinity(value: number): boolean {
+  return Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY;
+}
+
+/** The options with the defaults of those that are left out, or undefined: a `raiseException` that is not set throws. */
+function settingsOf(options: GradcheckOptions): Settings {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) {
+    if (!Object.hasOwn(DEFAULTS, name)) {
+      throw new FrostlineError(`gradcheck: there is no option ${name}. There are ${Object.keys(DEFAULTS).join(', ')}.`);
+    }
+    const [test, words] = NUMBERS[name] ?? [() => true, 'true or false'];
+    const type = name in NUMBERS ? 'number' : 'boolean';
+    if (typeof value === type && !((value as number) < 0) && !Number.isNaN(value) && test(value as number)) continue;
+    const found = typeof value === 'string' ? `'${value}'` : value;
+    throw new FrostlineError(`gradcheck: ${name} is ${found}. Give ${words}.`);
   }
+  const settings: Settings = { ...DEFAULTS, ...Object.fromEntries(given) };
   if (settings.atol + settings.rtol === 0) {
     throw new FrostlineError('gradcheck: atol and rtol are both 0, which no rounded number meets. Give one of them.');
   }
   if (settings.directions === 0 && (settings.fastMode || settings.elements === 0)) {
     throw new FrostlineError('gradcheck: neither elements nor directions are asked for. Ask for one of each or more.');
   }
+  return settings;
 }
 
 function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {
+  // What has no types may bring anything, which the device would take for other numbers.
+  if (!(values instanceof Float32Array || values instanceof Uint32Array)) {
+    const found = (values as object | undefined)?.constructor.name ?? values;
+    throw new FrostlineError(
+      `gradcheck: the values of ${name} are of type ${found}. Give a Float32Array, or a Uint32Array of integers.`,
+    );
+  }
   if (values.length !== sizeOf(shape)) {
     throw new FrostlineError(
       `gradcheck: ${name} [${shape.join(', ')}] takes ${sizeOf(shape)} values; got ${values.length}.`,
@@ -213,6 +247,20 @@ function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {
     throw new FrostlineError(`gradcheck: ${name} holds NaN or infinity, where no derivative can be checked.`);
   }
   return new Parameter(name, shape, values);
+}
+
+/** Nothing would be written to an input that the function brings itself: it would be checked at what lies there. */
+function expectGiven(output: Tensor, given: readonly Tensor[]): void {
+  if (!(output instanceof Tensor)) {
+    throw new FrostlineError(`gradcheck: the function gives ${output}. Give the tensor to differentiate.`);
+  }
+  const other = tapeOf([output]).find(
+    (tensor) => tensor.source === undefined && !(tensor instanceof Parameter) && !given.includes(tensor),
+  );
+  if (other === undefined) return;
+  throw new FrostlineError(
+    `gradcheck: the function reads ${other.name}, which has no values. Give it as an input, or make it a Parameter.`,
+  );
 }
 
 /** The function under check, compiled twice: forward alone, and with the vector-Jacobian product. */
@@ -254,6 +302,7 @@ class Subject {
     const parameters = all.filter((tensor) => tensor instanceof Parameter);
     const checked = parameters.filter(({ name }) => inputs[name].requiresGrad !== false);
     if (checked.length === 0) throw new FrostlineError('gradcheck: no input of floats that requires a gradient.');
+    expectGiven(output, all);
     const upstream = input('v', output.shape);
     const graphs: CompiledGraph[] = [];
     const release = () => {

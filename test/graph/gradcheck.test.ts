@@ -201,6 +201,38 @@ it('refuses what makes no sense', async () => {
   await expect(check({ x, unused: normal([2]) })).rejects.toThrow(/unused.*does not depend/);
 });
 
+it('refuses what a caller without types may bring', async () => {
+  const x = normal([2]);
+  const check = (options: object, values: unknown = x.values) =>
+    gradcheck(gpu(), (t) => relu(t['x']), { x: { shape: [2], values } as GradcheckInput }, options);
+  await expect(check({ nondet_tol: 0 })).rejects.toThrow('there is no option nondet_tol. There are eps, atol,');
+  await expect(check({ eps: '0.1' })).rejects.toThrow("eps is '0.1'. Give a number above 0.");
+  await expect(check({ fastMode: 1 })).rejects.toThrow('fastMode is 1. Give true or false.');
+  await expect(check({ atol: Number.POSITIVE_INFINITY })).rejects.toThrow('atol is Infinity');
+  await expect(check({ nondetTol: Number.NaN })).rejects.toThrow('nondetTol is NaN');
+  await expect(check({ blocks: 2.5 })).rejects.toThrow('blocks is 2.5. Give a whole number of 0 or more, or Infinity.');
+  await expect(check({ directions: Number.POSITIVE_INFINITY })).rejects.toThrow('directions is Infinity');
+  await expect(check({ seed: -1 })).rejects.toThrow('seed is -1. Give a whole number of 0 or more.');
+  for (const values of [[1, 2], Float64Array.of(1, 2), Int32Array.of(1, 2)]) {
+    await expect(check({}, values)).rejects.toThrow(`the values of x are of type ${values.constructor.name}`);
+  }
+  await expect(gradcheck(gpu(), () => undefined as unknown as Tensor, { x })).rejects.toThrow('gives undefined');
+});
+
+it('refuses a function that reads an input without values, and takes a parameter of its own', async () => {
+  const x = normal([2]);
+  const other = frostline.input('other', [2]);
+  await expect(gradcheck(gpu(), (t) => add(t.x, other), { x })).rejects.toThrow('reads other, which has no values');
+  const constant = new Parameter('constant', [2], Float32Array.of(1, 2));
+  expect((await gradcheck(gpu(), (t) => add(t.x, constant), { x })).passed).toBe(true);
+  constant.release(gpu());
+});
+
+it('takes an option that is undefined for one that is left out: a wrong derivative throws', async () => {
+  const options = { raiseException: undefined, eps: undefined, elements: undefined };
+  await expect(gradcheck(gpu(), ({ x }) => doubled(x, 3), { x: normal([5]) }, options)).rejects.toThrow(GradcheckError);
+});
+
 /** What an author might write with the public interface: y = scale x^2, and what backward makes of v = x, g = dy. */
 function square(x: frostline.Tensor, derivative: string, scale = 1): frostline.Tensor {
   const variant = (main: string) =>
