@@ -26,6 +26,13 @@ it('gradcheck kernels prints a row for each variant, with error and tolerance, a
   expect(row.reference.directions).toBeGreaterThan(0);
 });
 
+it('a filter that is the name of an operation finds its kernels, too', async () => {
+  const { code, stdout } = await run(registry, 'gradcheck', '--filter', 'relu', '--cases', '1', '--json');
+  expect(code).toBe(0);
+  const found = JSON.parse(stdout).rows.map(({ part, name }: { part: string; name: string }) => `${part} ${name}`);
+  expect(new Set(found)).toEqual(new Set(['kernels relu/forward', 'kernels relu/backward', 'ops relu']));
+});
+
 it('refuses a filter that matches nothing, with the names there are', async () => {
   const { code, stderr } = await run(registry, 'gradcheck', 'models', '--filter', 'resnet');
   expect(code).toBe(2);

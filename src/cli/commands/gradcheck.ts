@@ -169,13 +169,19 @@ async function modelJobs(gpu: Gpu, context: Context): Promise<Job[]> {
   }));
 }
 
-/** The jobs whose names the filter finds, exact names before parts of names, and which of their names it finds. */
+/**
+ * The jobs whose names the filter finds, and which of their names it finds. Within a part exact names go before parts of
+ * names: `relu` is the operation of that name, not another with this in it, and the kernels that begin with it.
+ */
 function choose(jobs: readonly Job[], filter: string | undefined) {
-  const chosen = (test: (name: string) => boolean) =>
-    jobs.map((job) => ({ job, names: job.names.filter(test) })).filter(({ names }) => names.length > 0);
-  if (filter === undefined) return chosen(() => true);
-  const exact = chosen((name) => name === filter);
-  const found = exact.length > 0 ? exact : chosen((name) => name.includes(filter));
+  const chosen = (part: readonly Job[], test: (name: string) => boolean) =>
+    part.map((job) => ({ job, names: job.names.filter(test) })).filter(({ names }) => names.length > 0);
+  if (filter === undefined) return chosen(jobs, () => true);
+  const found = [...new Set(jobs.map(({ part }) => part))].flatMap((part) => {
+    const own = jobs.filter((job) => job.part === part);
+    const exact = chosen(own, (name) => name === filter);
+    return exact.length > 0 ? exact : chosen(own, (name) => name.includes(filter));
+  });
   if (found.length > 0) return found;
   const all = jobs.flatMap(({ names }) => names);
   throw new FrostlineError(`--filter: nothing is called '${filter}'; there are ${all.join(', ')}`);
