@@ -71,3 +71,28 @@ it('finds writes outside a view and bits that differ between runs', async () => 
   const [differing] = await kernelRows(gpu, changing, { names, seed: testSeed, count: 1 });
   expect(differing.failures[0].problem).toBe('y: two runs differ in their bits');
 });
+
+it('does not pass a reference that leaves an output out, or one without any slope', async () => {
+  const unheld: KernelFamily = {
+    ...reluFamily,
+    draw: (...drawing) => reluFamily.draw(...drawing).map((one) => ({ ...one, reference: () => ({}) })),
+  };
+  const [forward] = await kernelRows(gpu, unheld, { names: ['relu/forward'], seed: testSeed, count: 1 });
+  expect(forward.failures[0].problem).toBe('y: no reference');
+
+  const derivativeOf = (forward: (x: Float64Array) => ArrayLike<number>): KernelFamily => ({
+    ...reluFamily,
+    draw: (...drawing) =>
+      reluFamily
+        .draw(...drawing)
+        .map((one) => ({ ...one, derivative: one.derivative && { ...one.derivative, forward } })),
+  });
+  for (const forward of [(x: Float64Array) => x.fill(Number.NaN), (x: Float64Array) => x.map(() => Math.random())]) {
+    const names = ['relu/backward'];
+    const [row] = await kernelRows(gpu, derivativeOf(forward), { names, seed: testSeed, count: 20 });
+    expect(row.failures.length).toBeGreaterThan(0);
+    for (const { problem } of row.failures) {
+      expect(problem).toMatch(/the float64 reference cannot be checked: none of 2 directions has a slope/);
+    }
+  }
+});
