@@ -99,6 +99,8 @@ export interface GradcheckInputReport {
   readonly samples: number;
   /** samples with a kink within reach of the step, which were replaced by others as far as there were any */
   readonly kinks: number;
+  /** the first element where backward gives infinity or NaN */
+  readonly notFinite: number | undefined;
   readonly maxAbsoluteError: number;
   readonly maxRelativeError: number;
   /** the samples that have them, with element or direction, analytic and numeric value; undefined where none is smooth */
@@ -391,7 +393,7 @@ async function difference(
   step: number,
 ): Promise<Difference> {
   const squared = direction.reduce((sum, value) => sum + value * value, 0);
-  const moved = (t: number) => Float32Array.from(values, (value, i) => value + t * direction[i]);
+  const moved = (t: number) => values.map((value, i) => value + t * direction[i]);
   /** How far a rounded point lies along the direction, in units of the direction. */
   const along = (point: Float32Array) =>
     point.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
@@ -406,12 +408,13 @@ async function difference(
     const [right, left] = [moved(t), moved(-t)];
     const [upper, lower] = [await subject.at(tensor, right), await subject.at(tensor, left)];
     const [after, before] = [subject.product(upper), subject.product(lower)];
+    const [ahead, behind] = [along(right), along(left)];
     // Where none changes, the function does not depend on the elements, or the step is below y's last place.
     const changes = upper.some((value, i) => value !== lower[i]);
-    rounding = (UNIT * subject.length(upper, (i) => !changes || upper[i] !== lower[i])) / (along(right) - along(left));
-    jumps.push((after - middle) / along(right) - (before - middle) / along(left));
+    rounding = (UNIT * subject.length(upper, (i) => !changes || upper[i] !== lower[i])) / (ahead - behind);
+    jumps.push((after - middle) / ahead - (before - middle) / behind);
     // One row of Neville's tableau: the error of central differences is a series in the square of the step.
-    const row = [(after - before) / (along(right) - along(left))];
+    const row = [(after - before) / (ahead - behind)];
     for (let j = 1; j <= level; j++) row.push((4 ** j * row[j - 1] - previous[j - 1]) / (4 ** j - 1));
     // Not Ridders' least change in the tableau: near kinks two entries may agree by chance.
     uncertainty = Math.max(...row.slice(1).map((value, j) => Math.abs(value - row[j])), Math.abs(row[0] - previous[0]));
@@ -491,8 +494,9 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
 
   // Four (directions: eight) times as many as asked for may be looked at, so that a kink can be replaced by another sample.
   const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
-  for (const element of elementOrder(tensor.shape, random).slice(0, 4 * elements)) {
-    if (samples.length >= elements) break;
+  let looked = 0;
+  for (const element of elementOrder(tensor.shape, random)) {
+    if (samples.length >= elements || looked++ >= 4 * elements) break;
     const axis = new Float64Array(values.length);
     axis[element] = 1;
     await look(axis, eps * scale, { element });
@@ -551,6 +555,7 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
     passed: problems.length === 0,
     samples: samples.length,
     kinks,
+    notFinite: bad < 0 ? undefined : bad,
     maxAbsoluteError: largest('absoluteError')?.absoluteError ?? 0,
     maxRelativeError: largest('relativeError')?.relativeError ?? 0,
     largestAbsolute: largest('absoluteError'),
@@ -581,7 +586,7 @@ function randomSigns(size: number, first: number, end: number, random: Random): 
 }
 
 /** Flat indices in the order in which they are looked at: the first, the last, one on each face, and all others. */
-function elementOrder(shape: Shape, random: Random): number[] {
+function* elementOrder(shape: Shape, random: Random): Generator<number> {
   const size = sizeOf(shape);
   let stride = size;
   const faces = shape.flatMap((extent) => {
@@ -593,7 +598,17 @@ function elementOrder(shape: Shape, random: Random): number[] {
     const element = random.integer(size);
     return element + (face.at - (Math.floor(element / face.stride) % face.extent)) * face.stride;
   });
-  return [...new Set([0, size - 1, ...onFaces, ...random.permutation(size)])];
+  const first = new Set([0, size - 1, ...onFaces]);
+  yield* first;
+  // Shuffled as far as it is asked for: a layer has millions of elements, of which some dozens are looked at.
+  const exchanged = new Map<number, number>();
+  for (let i = 0; i < size; i++) {
+    const j = i + random.integer(size - i);
+    const element = exchanged.get(j) ?? j;
+    exchanged.set(j, exchanged.get(i) ?? i);
+    exchanged.delete(i);
+    if (!first.has(element)) yield element;
+  }
 }
 
 const lengthOf = (values: Float32Array | Float64Array) =>

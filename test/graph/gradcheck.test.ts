@@ -190,6 +190,19 @@ it('checks a whole network by directions, and gives back the memory', async () =
   expect(gpu().memory().live).toBe(before);
 });
 
+it('looks at every element once where all are asked for', async () => {
+  const x = normal([4, 5, 3]);
+  const options = { elements: Number.POSITIVE_INFINITY, directions: 0 };
+  expect((await gradcheck(gpu(), (t) => doubled(t.x, 2), { x }, options)).inputs[0].samples).toBe(60);
+  // A single wrong element is met wherever it is.
+  for (const wrong of [0, 17, 41, 59]) {
+    const derivative = `select(2.0, 4.0, index == ${wrong}u) * v * g`;
+    x.values[wrong] = 1;
+    const report = await gradcheck(gpu(), (t) => square(t.x, derivative), { x }, { ...options, raiseException: false });
+    expect(report.inputs[0].worst!.element).toBe(wrong);
+  }
+});
+
 it('refuses what makes no sense', async () => {
   const x = normal([2]);
   const check = (inputs: Record<string, GradcheckInput>, options = {}) =>
@@ -321,7 +334,8 @@ describe("an author's operation", () => {
   it('a derivative that is not finite is named, though no sample meets it', async () => {
     const derivative = 'select(2.0 * v * g, bitcast<f32>(0x7f800000u | (p.count & 1u)), index == 317u)';
     for (const fastMode of [false, true]) {
-      const { problems } = await check(derivative, normal([20, 30]), { fastMode });
+      const { problems, inputs } = await check(derivative, normal([20, 30]), { fastMode });
+      expect(inputs[0].notFinite).toBe(317);
       expect(problems).toContain('x [20, 30]: at element 317 backward gives Infinity');
     }
   });
