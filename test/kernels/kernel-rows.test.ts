@@ -22,7 +22,7 @@ const broken = (family: KernelFamily, find: string | RegExp, replace: string): K
 it('adds up cases, configurations and errors of each variant', async () => {
   const rows = await kernelRows(gpu, lrnFamily, { names: ['lrn/forward'], seed: testSeed, count: 20 });
   expect(rows.map(({ name, variant }) => `${name} ${variant}`)).toEqual(['lrn/forward plain', 'lrn/forward sliding']);
-  expect(rows[0]).toMatchObject({ configurations: 1, cases: 20, failures: [] });
+  expect(rows[0]).toMatchObject({ configurations: 1, cases: 20, notRun: [], failures: [] });
   expect(rows[1].configurations).toBeGreaterThan(1);
   for (const { error, units } of rows) {
     expect(error).toBeGreaterThan(0);
@@ -95,4 +95,16 @@ it('does not pass a reference that leaves an output out, or one without any slop
       expect(problem).toMatch(/the float64 reference cannot be checked: none of 2 directions has a slope/);
     }
   }
+});
+
+it('names the variants that no case ran in', async () => {
+  // As on an adapter of few threads a workgroup.
+  const lacking: KernelFamily = {
+    ...lrnFamily,
+    draw: (...drawing) =>
+      lrnFamily.draw(...drawing).map((one) => ({ ...one, applies: ({ variant }) => variant !== 'sliding' })),
+  };
+  const [row, ...others] = await kernelRows(gpu, lacking, { names: ['lrn/forward'], seed: testSeed, count: 3 });
+  expect(row).toMatchObject({ variant: 'plain', notRun: ['sliding'] });
+  expect(others).toEqual([]);
 });

@@ -240,11 +240,15 @@ async function kernelTable(rows: readonly KernelRow[], { read, written }: Denorm
       verdict(failures),
     ]);
   }
+  const notRun = rows.flatMap(({ name, notRun = [] }) => notRun.map((variant) => `${name} ${variant}`));
   const keeps = (kept: boolean) => (kept ? 'kept' : 'taken for 0');
   return [
     table.toString(),
     "error, allowed: of the result nearest to its bound, in units of 2^-24 of the sum of its terms' sizes",
     'reference: float64 derivative against float64 differences, relative; directions left out for a kink',
+    ...(notRun.length === 0
+      ? []
+      : [`not run, as the adapter lacks what they need or no shape was drawn that they compute: ${notRun.join(', ')}`]),
     `denormals on this adapter: ${keeps(read)} as operands, ${keeps(written)} as results; both are allowed`,
   ].join('\n');
 }
