@@ -193,10 +193,10 @@ const DEFAULTS: Settings = {
 
 /** What a number may be beside not negative, and the words for it. */
 const NUMBERS: Readonly<Record<string, readonly [test: (value: number) => boolean, words: string]>> = {
-  eps: [(value) => value > 0 && Number.isFinite(value), 'a number above 0'],
+  eps: [(value) => value > 0 && Number.isFinite(value), 'a finite number above 0'],
   // An infinite tolerance passes everything.
-  atol: [Number.isFinite, 'a number of 0 or more'],
-  rtol: [Number.isFinite, 'a number of 0 or more'],
+  atol: [Number.isFinite, 'a finite number of 0 or more'],
+  rtol: [Number.isFinite, 'a finite number of 0 or more'],
   nondetTol: [() => true, 'a number of 0 or more'],
   elements: [orInfinity, 'a whole number of 0 or more, or Infinity'],
   blocks: [orInfinity, 'a whole number of 0 or more, or Infinity'],

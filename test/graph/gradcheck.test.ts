@@ -219,9 +219,11 @@ it('refuses what a caller without types may bring', async () => {
   const check = (options: object, values: unknown = x.values) =>
     gradcheck(gpu(), (t) => relu(t['x']), { x: { shape: [2], values } as GradcheckInput }, options);
   await expect(check({ nondet_tol: 0 })).rejects.toThrow('there is no option nondet_tol. There are eps, atol,');
-  await expect(check({ eps: '0.1' })).rejects.toThrow("eps is '0.1'. Give a number above 0.");
+  await expect(check({ eps: '0.1' })).rejects.toThrow("eps is '0.1'. Give a finite number above 0.");
   await expect(check({ fastMode: 1 })).rejects.toThrow('fastMode is 1. Give true or false.');
-  await expect(check({ atol: Number.POSITIVE_INFINITY })).rejects.toThrow('atol is Infinity');
+  await expect(check({ atol: Number.POSITIVE_INFINITY })).rejects.toThrow(
+    'atol is Infinity. Give a finite number of 0 or more.',
+  );
   await expect(check({ nondetTol: Number.NaN })).rejects.toThrow('nondetTol is NaN');
   await expect(check({ blocks: 2.5 })).rejects.toThrow('blocks is 2.5. Give a whole number of 0 or more, or Infinity.');
   await expect(check({ directions: Number.POSITIVE_INFINITY })).rejects.toThrow('directions is Infinity');
