@@ -21,6 +21,11 @@ export interface KernelRow {
   readonly units: number;
   /** float64 differences against the reference, on the row of the first variant of a derivative */
   readonly reference?: { readonly error: number; readonly directions: number; readonly kinks: number };
+  /**
+   * on the row of a kernel's first variant: its variants that no case ran in, as the adapter lacks what they need or no
+   * shape was drawn that they compute
+   */
+  readonly notRun?: readonly string[];
   readonly failures: readonly KernelFailure[];
 }
 
@@ -43,6 +48,7 @@ export async function kernelRows(
   { names, seed: first, count, signal }: KernelRowsOptions,
 ): Promise<KernelRow[]> {
   const tallies = new Map<string, Tally>();
+  const variants = new Map<string, readonly string[]>();
   const references = new Map<string, { error: number; directions: number; kinks: number; failures: KernelFailure[] }>();
   for (let start = 0; start < count && !signal?.aborted; start += TOGETHER) {
     const seedOf = new Map<KernelCase, number>();
@@ -56,6 +62,11 @@ export async function kernelRows(
         const tally = tallies.get(key) ?? new Tally(finding);
         tallies.set(key, tally);
         tally.add(finding, seedOf.get(finding.testCase)!);
+        const { name, kernel } = finding.testCase;
+        variants.set(
+          name,
+          kernel.variants.map((variant) => variant.name),
+        );
       }
     }
     for (const [one, seed] of seedOf) {
@@ -73,10 +84,13 @@ export async function kernelRows(
   return rows
     .sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name))
     .map((row, i) => {
-      const reference = rows.findIndex(({ name }) => name === row.name) === i ? references.get(row.name) : undefined;
-      if (reference === undefined) return row;
+      if (rows.findIndex(({ name }) => name === row.name) !== i) return row;
+      const run = rows.filter(({ name }) => name === row.name).map(({ variant }) => variant);
+      const first = { ...row, notRun: variants.get(row.name)!.filter((variant) => !run.includes(variant)) };
+      const reference = references.get(row.name);
+      if (reference === undefined) return first;
       const { failures, ...numbers } = reference;
-      return { ...row, reference: numbers, failures: [...row.failures, ...failures] };
+      return { ...first, reference: numbers, failures: [...row.failures, ...failures] };
     });
 }
 

@@ -30,7 +30,7 @@ import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Random } from '../random.ts';
 import { type CompiledGraph, compile, tapeOf } from './compile.ts';
-import { input, Parameter, type Shape, sizeOf, type Tensor } from './tensor.ts';
+import { input, Parameter, type Shape, sizeOf, Tensor } from './tensor.ts';
 
 export interface GradcheckInput {
   readonly shape: Shape;
@@ -99,6 +99,8 @@ export interface GradcheckInputReport {
   readonly samples: number;
   /** samples with a kink within reach of the step, which were replaced by others as far as there were any */
   readonly kinks: number;
+  /** the first element where backward gives infinity or NaN */
+  readonly notFinite: number | undefined;
   readonly maxAbsoluteError: number;
   readonly maxRelativeError: number;
   /** the samples that have them, with element or direction, analytic and numeric value; undefined where none is smooth */
@@ -149,21 +151,7 @@ export async function gradcheck<Name extends string>(
   inputs: Readonly<Record<Name, GradcheckInput>>,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
-  const settings: Settings = {
-    eps: 1 / 16,
-    atol: 1e-3,
-    rtol: 5e-3,
-    nondetTol: 0,
-    elements: 16,
-    blocks: 8,
-    directions: 2,
-    fastMode: false,
-    seed: 0,
-    training: true,
-    raiseException: true,
-    ...options,
-  };
-  checkSettings(settings);
+  const settings = settingsOf(options);
   const tensors = Object.fromEntries(
     Object.entries<GradcheckInput>(inputs).map(([name, given]) => [name, tensorOf(name, given)]),
   ) as Record<Name, Tensor>;
@@ -189,20 +177,68 @@ export async function gradcheck<Name extends string>(
   }
 }
 
-function checkSettings(settings: Settings): void {
-  for (const name of ['eps', 'atol', 'rtol', 'nondetTol', 'elements', 'blocks', 'directions'] as const) {
-    if (settings[name] >= 0 && (name !== 'eps' || settings.eps > 0)) continue;
-    throw new FrostlineError(`gradcheck: ${name} is ${settings[name]}. Give a positive number.`);
+const DEFAULTS: Settings = {
+  eps: 1 / 16,
+  atol: 1e-3,
+  rtol: 5e-3,
+  nondetTol: 0,
+  elements: 16,
+  blocks: 8,
+  directions: 2,
+  fastMode: false,
+  seed: 0,
+  training: true,
+  raiseException: true,
+};
+
+/** What a number may be beside not negative, and the words for it. */
+const NUMBERS: Readonly<Record<string, readonly [test: (value: number) => boolean, words: string]>> = {
+  eps: [(value) => value > 0 && Number.isFinite(value), 'a finite number above 0'],
+  // An infinite tolerance passes everything.
+  atol: [Number.isFinite, 'a finite number of 0 or more'],
+  rtol: [Number.isFinite, 'a finite number of 0 or more'],
+  nondetTol: [() => true, 'a number of 0 or more'],
+  elements: [orInfinity, 'a whole number of 0 or more, or Infinity'],
+  blocks: [orInfinity, 'a whole number of 0 or more, or Infinity'],
+  directions: [Number.isSafeInteger, 'a whole number of 0 or more'],
+  seed: [Number.isSafeInteger, 'a whole number of 0 or more'],
+};
+
+function orInfinity(value: number): boolean {
+  return Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY;
+}
+
+/** The options with the defaults of those that are left out, or undefined: a `raiseException` that is not set throws. */
+function settingsOf(options: GradcheckOptions): Settings {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) {
+    if (!Object.hasOwn(DEFAULTS, name)) {
+      throw new FrostlineError(`gradcheck: there is no option ${name}. There are ${Object.keys(DEFAULTS).join(', ')}.`);
+    }
+    const [test, words] = NUMBERS[name] ?? [() => true, 'true or false'];
+    const type = name in NUMBERS ? 'number' : 'boolean';
+    if (typeof value === type && !((value as number) < 0) && !Number.isNaN(value) && test(value as number)) continue;
+    const found = typeof value === 'string' ? `'${value}'` : value;
+    throw new FrostlineError(`gradcheck: ${name} is ${found}. Give ${words}.`);
   }
+  const settings: Settings = { ...DEFAULTS, ...Object.fromEntries(given) };
   if (settings.atol + settings.rtol === 0) {
     throw new FrostlineError('gradcheck: atol and rtol are both 0, which no rounded number meets. Give one of them.');
   }
   if (settings.directions === 0 && (settings.fastMode || settings.elements === 0)) {
     throw new FrostlineError('gradcheck: neither elements nor directions are asked for. Ask for one of each or more.');
   }
+  return settings;
 }
 
 function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {
+  // What has no types may bring anything, which the device would take for other numbers.
+  if (!(values instanceof Float32Array || values instanceof Uint32Array)) {
+    const found = (values as object | undefined)?.constructor.name ?? values;
+    throw new FrostlineError(
+      `gradcheck: the values of ${name} are of type ${found}. Give a Float32Array, or a Uint32Array of integers.`,
+    );
+  }
   if (values.length !== sizeOf(shape)) {
     throw new FrostlineError(
       `gradcheck: ${name} [${shape.join(', ')}] takes ${sizeOf(shape)} values; got ${values.length}.`,
@@ -213,6 +249,20 @@ function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {
     throw new FrostlineError(`gradcheck: ${name} holds NaN or infinity, where no derivative can be checked.`);
   }
   return new Parameter(name, shape, values);
+}
+
+/** Nothing would be written to an input that the function brings itself: it would be checked at what lies there. */
+function expectGiven(output: Tensor, given: readonly Tensor[]): void {
+  if (!(output instanceof Tensor)) {
+    throw new FrostlineError(`gradcheck: the function gives ${output}. Give the tensor to differentiate.`);
+  }
+  const other = tapeOf([output]).find(
+    (tensor) => tensor.source === undefined && !(tensor instanceof Parameter) && !given.includes(tensor),
+  );
+  if (other === undefined) return;
+  throw new FrostlineError(
+    `gradcheck: the function reads ${other.name}, which has no values. Give it as an input, or make it a Parameter.`,
+  );
 }
 
 /** The function under check, compiled twice: forward alone, and with the vector-Jacobian product. */
@@ -254,6 +304,7 @@ class Subject {
     const parameters = all.filter((tensor) => tensor instanceof Parameter);
     const checked = parameters.filter(({ name }) => inputs[name].requiresGrad !== false);
     if (checked.length === 0) throw new FrostlineError('gradcheck: no input of floats that requires a gradient.');
+    expectGiven(output, all);
     const upstream = input('v', output.shape);
     const graphs: CompiledGraph[] = [];
     const release = () => {
@@ -342,7 +393,7 @@ async function difference(
   step: number,
 ): Promise<Difference> {
   const squared = direction.reduce((sum, value) => sum + value * value, 0);
-  const moved = (t: number) => Float32Array.from(values, (value, i) => value + t * direction[i]);
+  const moved = (t: number) => values.map((value, i) => value + t * direction[i]);
   /** How far a rounded point lies along the direction, in units of the direction. */
   const along = (point: Float32Array) =>
     point.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
@@ -357,12 +408,13 @@ async function difference(
     const [right, left] = [moved(t), moved(-t)];
     const [upper, lower] = [await subject.at(tensor, right), await subject.at(tensor, left)];
     const [after, before] = [subject.product(upper), subject.product(lower)];
+    const [ahead, behind] = [along(right), along(left)];
     // Where none changes, the function does not depend on the elements, or the step is below y's last place.
     const changes = upper.some((value, i) => value !== lower[i]);
-    rounding = (UNIT * subject.length(upper, (i) => !changes || upper[i] !== lower[i])) / (along(right) - along(left));
-    jumps.push((after - middle) / along(right) - (before - middle) / along(left));
+    rounding = (UNIT * subject.length(upper, (i) => !changes || upper[i] !== lower[i])) / (ahead - behind);
+    jumps.push((after - middle) / ahead - (before - middle) / behind);
     // One row of Neville's tableau: the error of central differences is a series in the square of the step.
-    const row = [(after - before) / (along(right) - along(left))];
+    const row = [(after - before) / (ahead - behind)];
     for (let j = 1; j <= level; j++) row.push((4 ** j * row[j - 1] - previous[j - 1]) / (4 ** j - 1));
     // Not Ridders' least change in the tableau: near kinks two entries may agree by chance.
     uncertainty = Math.max(...row.slice(1).map((value, j) => Math.abs(value - row[j])), Math.abs(row[0] - previous[0]));
@@ -442,8 +494,9 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
 
   // Four (directions: eight) times as many as asked for may be looked at, so that a kink can be replaced by another sample.
   const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
-  for (const element of elementOrder(tensor.shape, random).slice(0, 4 * elements)) {
-    if (samples.length >= elements) break;
+  let looked = 0;
+  for (const element of elementOrder(tensor.shape, random)) {
+    if (samples.length >= elements || looked++ >= 4 * elements) break;
     const axis = new Float64Array(values.length);
     axis[element] = 1;
     await look(axis, eps * scale, { element });
@@ -502,6 +555,7 @@ async function checkInput(subject: Subject, tensor: Parameter, ordinal: number, 
     passed: problems.length === 0,
     samples: samples.length,
     kinks,
+    notFinite: bad < 0 ? undefined : bad,
     maxAbsoluteError: largest('absoluteError')?.absoluteError ?? 0,
     maxRelativeError: largest('relativeError')?.relativeError ?? 0,
     largestAbsolute: largest('absoluteError'),
@@ -532,7 +586,7 @@ function randomSigns(size: number, first: number, end: number, random: Random): 
 }
 
 /** Flat indices in the order in which they are looked at: the first, the last, one on each face, and all others. */
-function elementOrder(shape: Shape, random: Random): number[] {
+function* elementOrder(shape: Shape, random: Random): Generator<number> {
   const size = sizeOf(shape);
   let stride = size;
   const faces = shape.flatMap((extent) => {
@@ -544,7 +598,17 @@ function elementOrder(shape: Shape, random: Random): number[] {
     const element = random.integer(size);
     return element + (face.at - (Math.floor(element / face.stride) % face.extent)) * face.stride;
   });
-  return [...new Set([0, size - 1, ...onFaces, ...random.permutation(size)])];
+  const first = new Set([0, size - 1, ...onFaces]);
+  yield* first;
+  // Shuffled as far as it is asked for: a layer has millions of elements, of which some dozens are looked at.
+  const exchanged = new Map<number, number>();
+  for (let i = 0; i < size; i++) {
+    const j = i + random.integer(size - i);
+    const element = exchanged.get(j) ?? j;
+    exchanged.set(j, exchanged.get(i) ?? i);
+    exchanged.delete(i);
+    if (!first.has(element)) yield element;
+  }
 }
 
 const lengthOf = (values: Float32Array | Float64Array) =>

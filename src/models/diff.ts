@@ -32,6 +32,15 @@ export interface LayerDifference {
   readonly departs: boolean;
 }
 
+export interface ModelDifference {
+  readonly layers: readonly LayerDifference[];
+  /**
+   * layers whose values the reference does not make, by name: dropout that was put back, another version's other names.
+   * Nothing was compared there
+   */
+  readonly leftOut: readonly string[];
+}
+
 export interface DiffOptions {
   /** largest relative difference that is no departure. Default 1e-4 */
   readonly rtol?: number;
@@ -41,7 +50,7 @@ export interface DiffOptions {
 
 /**
  * Compares every layer's result with a reference's, in the order of the network. Values that have no counterpart are left
- * out: several nodes that are one layer here, dropout that was put back.
+ * out. Several nodes of the file that are one layer here are compared by the last one's value.
  *
  * @param given all inputs of the model
  * @throws FrostlineError as `bindInputs` and the reference do, and where batch and file do not fit
@@ -52,10 +61,11 @@ export async function diffLayers(
   given: ReadonlyMap<string, GivenTensor>,
   reference: Reference,
   { rtol = 1e-4, referenceModel = model }: DiffOptions = {},
-): Promise<LayerDifference[]> {
+): Promise<ModelDifference> {
   const bound = bindInputs(model, given);
   const made = new Set(referenceModel.graph.nodes.flatMap(({ outputs }) => outputs));
   const nodes = bound.network.nodes.filter(({ output }) => made.has(output));
+  const leftOut = bound.network.nodes.filter(({ output }) => !made.has(output)).map(({ name }) => name);
   if (nodes.length === 0)
     throw new FrostlineError('The two models have no value of one name: there is nothing to compare.');
   const tapped = withOutputs(
@@ -85,7 +95,7 @@ export async function diffLayers(
       departs: !(difference.relative <= rtol),
     });
   });
-  return differences;
+  return { layers: differences, leftOut };
 }
 
 /** Standard normal values for every input, of the sizes in the file. Without a batch the file's, or 1. */

@@ -1,7 +1,13 @@
 /** Gradient check of whole networks, by directions: every parameter and the image, with dropout's masks held. */
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import { type GradcheckInput, type GradcheckOptions, type GradcheckReport, gradcheck } from '../graph/gradcheck.ts';
+import {
+  GradcheckError,
+  type GradcheckInput,
+  type GradcheckOptions,
+  type GradcheckReport,
+  gradcheck,
+} from '../graph/gradcheck.ts';
 import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { Parameter, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { Random } from '../random.ts';
@@ -9,9 +15,9 @@ import { buildNetwork } from './build.ts';
 import type { Network } from './network.ts';
 import { alexnet, alexnetSmall, vgg16 } from './tables.ts';
 
-/** Networks of the three topologies at small width, with random weights drawn from `seed`. */
+/** The small AlexNet as it ships, AlexNet and VGG16 at small width, with random weights drawn from `seed`. */
 export const checkedModels: ReadonlyMap<string, (seed: number) => Network> = new Map([
-  ['alexnet-small', (seed) => alexnetSmall({ classes: 5, seed, filters: [8, 12, 16, 16, 12], hidden: 24 })],
+  ['alexnet-small', (seed) => alexnetSmall({ classes: 5, seed })],
   ['alexnet-narrow', (seed) => alexnet({ classes: 5, seed, filters: [4, 8, 8, 8, 8], hidden: 24 })],
   ['vgg16-narrow', (seed) => vgg16({ classes: 5, seed, filters: [4, 6, 8, 8, 8], hidden: 24, size: 32 })],
 ]);
@@ -21,6 +27,7 @@ export const checkedModels: ReadonlyMap<string, (seed: number) => Network> = new
  * is its least likely class: where the network is right by far, loss and derivatives are so near to 0 that rounding
  * hides them. A network of thousands of ReLUs has kinks close to any point: steps are a quarter of those for single
  * operations, and the tolerances wider, 2 % and 0.01 (of the length of a parameter's gradient, where that is below 1).
+ * Where an input has none but kinks, another image and other biases are drawn; what was left out before is counted.
  *
  * @param network its first input is the image
  * @throws GradcheckError as `gradcheck` does
@@ -30,8 +37,37 @@ export async function gradcheckNetwork(
   network: Network,
   options: GradcheckOptions & { readonly batch?: number } = {},
 ): Promise<GradcheckReport> {
-  const { batch = 1, seed = 0, ...rest } = options;
-  const random = new Random(seed);
+  const { raiseException = true, ...rest } = options;
+  let kinks: readonly number[] = [];
+  for (let draw = 0; ; draw++) {
+    const found = await checkAt(gpu, network, draw, rest);
+    const inputs = found.inputs.map((one, i) => ({ ...one, kinks: one.kinks + (kinks[i] ?? 0) }));
+    const report = { ...found, inputs };
+    const wrong = inputs.filter(({ passed }) => !passed);
+    // No other problem is taken back by another point: each must be that of an input without a smooth sample.
+    const onlyKinks =
+      wrong.length === found.problems.length &&
+      wrong.every(({ samples, notFinite }) => samples === 0 && notFinite === undefined);
+    if (!report.passed && onlyKinks && draw < REDRAWS) {
+      kinks = inputs.map((one) => one.kinks);
+      continue;
+    }
+    if (!report.passed && raiseException) throw new GradcheckError(report);
+    return report;
+  }
+}
+
+/** Points that are tried after one at a kink. */
+const REDRAWS = 2;
+
+/** The check at the point of number `draw`. */
+async function checkAt(
+  gpu: Gpu,
+  network: Network,
+  draw: number,
+  { batch = 1, seed = 0, ...rest }: GradcheckOptions & { readonly batch?: number },
+): Promise<GradcheckReport> {
+  const random = new Random(seed, draw);
   const [image] = network.inputs;
   const shape = [batch, ...image.shape];
   const floats: Record<string, GradcheckInput> = {
@@ -52,7 +88,7 @@ export async function gradcheckNetwork(
     gpu,
     (tensors) => softmaxCrossEntropy(logitsOf(tensors), tensors['labels']),
     { ...floats, labels },
-    { fastMode: true, directions: 2, eps: 1 / 64, atol: 1e-2, rtol: 2e-2, seed, ...rest },
+    { fastMode: true, directions: 2, eps: 1 / 64, atol: 1e-2, rtol: 2e-2, seed, ...rest, raiseException: false },
   );
 }
 

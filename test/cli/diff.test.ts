@@ -24,6 +24,7 @@ describe.skipIf(!hasOnnxruntime)('frostline diff (needs onnxruntime-node)', () =
     expect(code).toBe(0);
     for (const { name } of network.nodes) expect(stdout).toContain(` ${name} `);
     expect(stdout).toContain(`No layer of ${network.nodes.length} departs by more than 0.0001.`);
+    expect(stdout).not.toMatch(/Not compared/);
   });
 
   it('names the layer whose initialiser is another, and exits with 1', async () => {

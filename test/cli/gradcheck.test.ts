@@ -26,6 +26,33 @@ it('gradcheck kernels prints a row for each variant, with error and tolerance, a
   expect(row.reference.directions).toBeGreaterThan(0);
 });
 
+it('gradcheck kernels names the variants that did not run', async () => {
+  const { stdout } = await run(registry, 'gradcheck', 'kernels', '--filter', 'lrn/forward', '--cases', '4');
+  expect(stdout).not.toMatch(/not run/);
+  // No window of three or two values a side, which `inside` and `lines` are for.
+  const one = await run(
+    registry,
+    'gradcheck',
+    'kernels',
+    '--filter',
+    'maxpool/inference',
+    '--cases',
+    '1',
+    '--seed',
+    '1',
+  );
+  const missing = ['inside', 'lines'].filter((variant) => !one.stdout.includes(` ${variant} `));
+  expect(missing.length).toBeGreaterThan(0);
+  for (const variant of missing) expect(one.stdout).toMatch(new RegExp(`not run, .*maxpool/inference ${variant}`));
+});
+
+it('a filter that is the name of an operation finds its kernels, too', async () => {
+  const { code, stdout } = await run(registry, 'gradcheck', '--filter', 'relu', '--cases', '1', '--json');
+  expect(code).toBe(0);
+  const found = JSON.parse(stdout).rows.map(({ part, name }: { part: string; name: string }) => `${part} ${name}`);
+  expect(new Set(found)).toEqual(new Set(['kernels relu/forward', 'kernels relu/backward', 'ops relu']));
+});
+
 it('refuses a filter that matches nothing, with the names there are', async () => {
   const { code, stderr } = await run(registry, 'gradcheck', 'models', '--filter', 'resnet');
   expect(code).toBe(2);

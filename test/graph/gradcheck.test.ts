@@ -190,6 +190,19 @@ it('checks a whole network by directions, and gives back the memory', async () =
   expect(gpu().memory().live).toBe(before);
 });
 
+it('looks at every element once where all are asked for', async () => {
+  const x = normal([4, 5, 3]);
+  const options = { elements: Number.POSITIVE_INFINITY, directions: 0 };
+  expect((await gradcheck(gpu(), (t) => doubled(t.x, 2), { x }, options)).inputs[0].samples).toBe(60);
+  // A single wrong element is met wherever it is.
+  for (const wrong of [0, 17, 41, 59]) {
+    const derivative = `select(2.0, 4.0, index == ${wrong}u) * v * g`;
+    x.values[wrong] = 1;
+    const report = await gradcheck(gpu(), (t) => square(t.x, derivative), { x }, { ...options, raiseException: false });
+    expect(report.inputs[0].worst!.element).toBe(wrong);
+  }
+});
+
 it('refuses what makes no sense', async () => {
   const x = normal([2]);
   const check = (inputs: Record<string, GradcheckInput>, options = {}) =>
@@ -199,6 +212,40 @@ it('refuses what makes no sense', async () => {
   await expect(check({ x }, { eps: 0 })).rejects.toThrow(/eps is 0/);
   await expect(check({ x }, { fastMode: true, directions: 0 })).rejects.toThrow(/neither/);
   await expect(check({ x, unused: normal([2]) })).rejects.toThrow(/unused.*does not depend/);
+});
+
+it('refuses what a caller without types may bring', async () => {
+  const x = normal([2]);
+  const check = (options: object, values: unknown = x.values) =>
+    gradcheck(gpu(), (t) => relu(t['x']), { x: { shape: [2], values } as GradcheckInput }, options);
+  await expect(check({ nondet_tol: 0 })).rejects.toThrow('there is no option nondet_tol. There are eps, atol,');
+  await expect(check({ eps: '0.1' })).rejects.toThrow("eps is '0.1'. Give a finite number above 0.");
+  await expect(check({ fastMode: 1 })).rejects.toThrow('fastMode is 1. Give true or false.');
+  await expect(check({ atol: Number.POSITIVE_INFINITY })).rejects.toThrow(
+    'atol is Infinity. Give a finite number of 0 or more.',
+  );
+  await expect(check({ nondetTol: Number.NaN })).rejects.toThrow('nondetTol is NaN');
+  await expect(check({ blocks: 2.5 })).rejects.toThrow('blocks is 2.5. Give a whole number of 0 or more, or Infinity.');
+  await expect(check({ directions: Number.POSITIVE_INFINITY })).rejects.toThrow('directions is Infinity');
+  await expect(check({ seed: -1 })).rejects.toThrow('seed is -1. Give a whole number of 0 or more.');
+  for (const values of [[1, 2], Float64Array.of(1, 2), Int32Array.of(1, 2)]) {
+    await expect(check({}, values)).rejects.toThrow(`the values of x are of type ${values.constructor.name}`);
+  }
+  await expect(gradcheck(gpu(), () => undefined as unknown as Tensor, { x })).rejects.toThrow('gives undefined');
+});
+
+it('refuses a function that reads an input without values, and takes a parameter of its own', async () => {
+  const x = normal([2]);
+  const other = frostline.input('other', [2]);
+  await expect(gradcheck(gpu(), (t) => add(t.x, other), { x })).rejects.toThrow('reads other, which has no values');
+  const constant = new Parameter('constant', [2], Float32Array.of(1, 2));
+  expect((await gradcheck(gpu(), (t) => add(t.x, constant), { x })).passed).toBe(true);
+  constant.release(gpu());
+});
+
+it('takes an option that is undefined for one that is left out: a wrong derivative throws', async () => {
+  const options = { raiseException: undefined, eps: undefined, elements: undefined };
+  await expect(gradcheck(gpu(), ({ x }) => doubled(x, 3), { x: normal([5]) }, options)).rejects.toThrow(GradcheckError);
 });
 
 /** What an author might write with the public interface: y = scale x^2, and what backward makes of v = x, g = dy. */
@@ -289,7 +336,8 @@ describe("an author's operation", () => {
   it('a derivative that is not finite is named, though no sample meets it', async () => {
     const derivative = 'select(2.0 * v * g, bitcast<f32>(0x7f800000u | (p.count & 1u)), index == 317u)';
     for (const fastMode of [false, true]) {
-      const { problems } = await check(derivative, normal([20, 30]), { fastMode });
+      const { problems, inputs } = await check(derivative, normal([20, 30]), { fastMode });
+      expect(inputs[0].notFinite).toBe(317);
       expect(problems).toContain('x [20, 30]: at element 317 backward gives Infinity');
     }
   });

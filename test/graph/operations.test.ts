@@ -2,6 +2,7 @@
  * Every operation of src/graph/cases.ts on random shapes: against PyTorch in float64, under limits so small that
  * everything is worked on in windows and folded, and by gradcheck, with failing cases made small by fast-check.
  */
+import { readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { warp as warpReference } from '../../src/check/reference/warp.ts';
@@ -180,6 +181,15 @@ describe.skipIf(!hasPython('torch'))('values and gradients as PyTorch has them, 
       });
     });
   }
+});
+
+it('has a case of every operation that has a derivative', async () => {
+  const folder = new URL('../../src/graph/ops/', import.meta.url);
+  const modules = await Promise.all(readdirSync(folder).map((file) => import(new URL(file, folder).href)));
+  // Parts of operations, which give no tensor, are called emit...
+  const operations = modules.flatMap((module) => Object.keys(module)).filter((name) => !name.startsWith('emit'));
+  const without = ['argMax', 'countCorrect', 'warp'];
+  expect(operations.sort()).toEqual([...operationCases.map(({ operation }) => operation), ...without].sort());
 });
 
 describe.each(operationCases)('$operation', (cases) => {

@@ -22,7 +22,7 @@ const broken = (family: KernelFamily, find: string | RegExp, replace: string): K
 it('adds up cases, configurations and errors of each variant', async () => {
   const rows = await kernelRows(gpu, lrnFamily, { names: ['lrn/forward'], seed: testSeed, count: 20 });
   expect(rows.map(({ name, variant }) => `${name} ${variant}`)).toEqual(['lrn/forward plain', 'lrn/forward sliding']);
-  expect(rows[0]).toMatchObject({ configurations: 1, cases: 20, failures: [] });
+  expect(rows[0]).toMatchObject({ configurations: 1, cases: 20, notRun: [], failures: [] });
   expect(rows[1].configurations).toBeGreaterThan(1);
   for (const { error, units } of rows) {
     expect(error).toBeGreaterThan(0);
@@ -70,4 +70,41 @@ it('finds writes outside a view and bits that differ between runs', async () => 
   };
   const [differing] = await kernelRows(gpu, changing, { names, seed: testSeed, count: 1 });
   expect(differing.failures[0].problem).toBe('y: two runs differ in their bits');
+});
+
+it('does not pass a reference that leaves an output out, or one without any slope', async () => {
+  const unheld: KernelFamily = {
+    ...reluFamily,
+    draw: (...drawing) => reluFamily.draw(...drawing).map((one) => ({ ...one, reference: () => ({}) })),
+  };
+  const [forward] = await kernelRows(gpu, unheld, { names: ['relu/forward'], seed: testSeed, count: 1 });
+  expect(forward.failures[0].problem).toBe('y: no reference');
+
+  const derivativeOf = (forward: (x: Float64Array) => ArrayLike<number>): KernelFamily => ({
+    ...reluFamily,
+    draw: (...drawing) =>
+      reluFamily
+        .draw(...drawing)
+        .map((one) => ({ ...one, derivative: one.derivative && { ...one.derivative, forward } })),
+  });
+  for (const forward of [(x: Float64Array) => x.fill(Number.NaN), (x: Float64Array) => x.map(() => Math.random())]) {
+    const names = ['relu/backward'];
+    const [row] = await kernelRows(gpu, derivativeOf(forward), { names, seed: testSeed, count: 20 });
+    expect(row.failures.length).toBeGreaterThan(0);
+    for (const { problem } of row.failures) {
+      expect(problem).toMatch(/the float64 reference cannot be checked: none of 2 directions has a slope/);
+    }
+  }
+});
+
+it('names the variants that no case ran in', async () => {
+  // As on an adapter of few threads a workgroup.
+  const lacking: KernelFamily = {
+    ...lrnFamily,
+    draw: (...drawing) =>
+      lrnFamily.draw(...drawing).map((one) => ({ ...one, applies: ({ variant }) => variant !== 'sliding' })),
+  };
+  const [row, ...others] = await kernelRows(gpu, lacking, { names: ['lrn/forward'], seed: testSeed, count: 3 });
+  expect(row).toMatchObject({ variant: 'plain', notRun: ['sliding'] });
+  expect(others).toEqual([]);
 });

@@ -41,6 +41,35 @@ describe(`derivatives of the references (seed ${testSeed})`, () => {
     ]);
   });
 
+  it('are claimed wherever a name says so', () => {
+    const named = kernelFamilies.flatMap((family) => family.names).filter((name) => /backward|gradient/.test(name));
+    // Winograd's are linear maps of the gradient, no derivatives; winograd.test.ts puts them together.
+    expect(named.filter((name) => !names.includes(name) && !name.startsWith('conv2d/winograd-'))).toEqual([]);
+  });
+
+  it('are those that the kernels are held to', () => {
+    // These two are held to weights after an update by the gradient.
+    const updates = ['linear/update', 'linear/backward'];
+    for (const { name, description, derivative, outputs, reference } of claims) {
+      if (updates.includes(name)) continue;
+      const gradient = derivative!.gradient();
+      const found = Object.entries(reference()).map(([output, { values }]) => {
+        // What is accumulated begins at other values.
+        const start = outputs[output];
+        return Array.from(values, (value, i) => value - (typeof start === 'number' ? 0 : start[i]));
+      });
+      const sorted = (values: ArrayLike<number>) => Float64Array.from(values).sort();
+      const off = found.map((values) => {
+        if (values.length !== gradient.length) return Number.POSITIVE_INFINITY;
+        // Softmax's lie row by row in the claim; in single precision where the kernel reads values, not their source.
+        const [claimed, held] = [sorted(gradient), sorted(values)];
+        return held.reduce((most, value, i) => Math.max(most, Math.abs(value - claimed[i])), 0);
+      });
+      const size = Math.max(1, ...Array.from(gradient, Math.abs));
+      expect(Math.min(...off) / size, `${name} ${description}`).toBeLessThan(1e-5);
+    }
+  });
+
   it.each(names)('%s is what differences of its forward show', (name) => {
     for (const { derivative, description } of claims.filter((claim) => claim.name === name)) {
       const { error, kinks, directions } = checkDerivative(derivative!, new Random(testSeed));

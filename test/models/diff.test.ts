@@ -52,7 +52,8 @@ const learnable = network.nodes.filter(({ weight }) => weight !== undefined);
 
 describe(`diffLayers (seed ${testSeed})`, () => {
   it('finds every layer equal to the float64 interpreter', async () => {
-    const layers = await diffLayers(gpu(), model, inputs, interpreted());
+    const { layers, leftOut } = await diffLayers(gpu(), model, inputs, interpreted());
+    expect(leftOut).toEqual([]);
     expect(layers.map(({ layer, number }) => [layer, number])).toEqual(
       network.nodes.map(({ name, number }) => [name, number]),
     );
@@ -66,7 +67,7 @@ describe(`diffLayers (seed ${testSeed})`, () => {
     const [, channels, height, width] = inferShapes(network, 2).get(pool.output)!;
     const at = ((1 * channels + 2) * height + 3) * width + 1;
     let there = 0;
-    const layers = await diffLayers(
+    const { layers } = await diffLayers(
       ...[gpu(), model, inputs],
       interpreted((name, data) => {
         if (name !== pool.output) return;
@@ -83,7 +84,7 @@ describe(`diffLayers (seed ${testSeed})`, () => {
 
   it('takes NaN for a departure where the other has a number', async () => {
     const last = network.nodes.at(-1)!;
-    const layers = await diffLayers(
+    const { layers } = await diffLayers(
       ...[gpu(), model, inputs],
       interpreted((name, data) => {
         if (name === last.output) data[3] = Number.NaN;
@@ -97,10 +98,25 @@ describe(`diffLayers (seed ${testSeed})`, () => {
   it.each(learnable.map(({ name, weight }) => [name, weight!]))(
     'names %s where its weight was changed',
     async (name, weight) => {
-      const layers = await diffLayers(gpu(), model, inputs, interpreted(), { referenceModel: perturbed(weight) });
+      const { layers } = await diffLayers(gpu(), model, inputs, interpreted(), { referenceModel: perturbed(weight) });
       expect(layers.find(({ departs }) => departs)?.layer).toBe(name);
     },
   );
+
+  it('says which layers have no counterpart', async () => {
+    const renamed = network.nodes.slice(3, 5).map(({ output }) => output);
+    const of = (value: string) => (renamed.includes(value) ? `${value}'` : value);
+    const nodes = model.graph.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(of),
+      outputs: node.outputs.map(of),
+    }));
+    const referenceModel = { ...model, graph: { ...model.graph, nodes } };
+    const { layers, leftOut } = await diffLayers(gpu(), model, inputs, interpreted(), { referenceModel });
+    expect(leftOut).toEqual(network.nodes.slice(3, 5).map(({ name }) => name));
+    expect(layers).toHaveLength(network.nodes.length - 2);
+    expect(layers.filter(({ departs }) => departs)).toEqual([]);
+  });
 
   it('refuses models without a common value, and open sizes', async () => {
     const nodes = model.graph.nodes.map((node) => ({ ...node, outputs: node.outputs.map((value) => `${value}'`) }));
@@ -118,14 +134,14 @@ describe.skipIf(!hasOnnxruntime)('diffLayers against onnxruntime (needs onnxrunt
   it.each(learnable.map(({ name, weight }) => [name, weight!]))(
     'names %s where its weight was changed',
     async (name, weight) => {
-      const layers = await diffLayers(gpu(), model, inputs, openOnnxruntime, { referenceModel: perturbed(weight) });
+      const { layers } = await diffLayers(gpu(), model, inputs, openOnnxruntime, { referenceModel: perturbed(weight) });
       expect(layers.find(({ departs }) => departs)?.layer).toBe(name);
     },
   );
 
   it('runs a file with a batch of 1 baked in item by item', async () => {
     const baked = bvlcAlexnet(9);
-    const layers = await diffLayers(gpu(), baked, randomInputs(baked, testSeed, 3), openOnnxruntime);
+    const { layers } = await diffLayers(gpu(), baked, randomInputs(baked, testSeed, 3), openOnnxruntime);
     expect(layers.filter(({ departs }) => departs)).toEqual([]);
     expect(layers.at(-1)!.shape).toEqual([3, 10]);
   });

@@ -48,6 +48,8 @@ async function run(model: OnnxModel, folder: string): Promise<Outcome> {
       given.set(name, { tensor: readTensor(source), source });
     }
     const results = await infer(gpu(), bindInputs(model, given));
+    const files = fs.readdirSync(folder);
+    expect(results.length, 'outputs').toBe(files.filter((file) => file.startsWith('output_')).length);
     for (const [i, { shape, data }] of results.entries()) {
       const expected = readTensor(path.join(folder, `output_${i}.pb`));
       expect(shape).toEqual(expected.dims);
@@ -75,6 +77,7 @@ describe.skipIf(!fs.existsSync(root))("ONNX's own operator tests (needs libonnx-
         const model = readable(path.join(folder, 'model.onnx'));
         const types = model?.graph.nodes.map(({ opType }) => opType) ?? [];
         const operator = types.find((type) => type !== 'Constant') ?? types[0] ?? 'unreadable';
+        expect(fs.existsSync(path.join(folder, 'test_data_set_1')), `${id}: one set of data`).toBe(false);
         const outcome = model && fs.existsSync(data) ? await run(model, data) : { refused: 'unreadable' };
         const [[verdict, why]] = Object.entries(outcome);
         // A refusal that lists what is supported says so once a case too often.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LayerDifference } from '../../models/diff.ts';
+import type { LayerDifference, Reference } from '../../models/diff.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { readInputs, withFileName } from '../model-inputs.ts';
@@ -53,10 +53,8 @@ export const command = defineCommand({
     const gpu = await openAdapter(adapter, context);
     const version = `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`;
     context.note(`against: ${version}, CPU provider`);
-    const layers = await diff.diffLayers(gpu, model, given, (tapped) => onnxruntime.openOnnxruntime(ort, tapped), {
-      rtol,
-      referenceModel,
-    });
+    const there: Reference = (tapped) => onnxruntime.openOnnxruntime(ort, tapped);
+    const { layers, leftOut } = await diff.diffLayers(gpu, model, given, there, { rtol, referenceModel });
     const first = layers.find(({ departs }) => departs);
     if (first !== undefined) {
       context.checkFailed(
@@ -67,9 +65,11 @@ export const command = defineCommand({
     if (context.json) {
       const inputs = [...given].map(([name, { tensor, source }]) => ({ name, shape: tensor.dims, source }));
       const result = { model: path, against, version, adapter: gpu.describe(), inputs, rtol };
-      return context.printJson({ ...result, layers, firstDeparture: first?.layer ?? null });
+      return context.printJson({ ...result, layers, leftOut, firstDeparture: first?.layer ?? null });
     }
     context.print(await tableOf(layers));
+    if (leftOut.length > 0)
+      context.print(`Not compared, for want of a value of that name there: ${leftOut.join(', ')}.`);
     if (first === undefined) context.print(`No layer of ${layers.length} departs by more than ${rtol}.`);
   },
 });

@@ -43,7 +43,7 @@ interface Job {
 
 export const command = defineCommand({
   description:
-    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions; models: AlexNet, the small AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, everything is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
+    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions; models: the small AlexNet, AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, everything is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
   arguments: z.object({
     part: z.enum(['kernels', 'ops', 'models']).optional().describe('what to check; all where it is left out'),
   }),
@@ -169,13 +169,19 @@ async function modelJobs(gpu: Gpu, context: Context): Promise<Job[]> {
   }));
 }
 
-/** The jobs whose names the filter finds, exact names before parts of names, and which of their names it finds. */
+/**
+ * The jobs whose names the filter finds, and which of their names it finds. Within a part exact names go before parts of
+ * names: `relu` is the operation of that name, not another with this in it, and the kernels that begin with it.
+ */
 function choose(jobs: readonly Job[], filter: string | undefined) {
-  const chosen = (test: (name: string) => boolean) =>
-    jobs.map((job) => ({ job, names: job.names.filter(test) })).filter(({ names }) => names.length > 0);
-  if (filter === undefined) return chosen(() => true);
-  const exact = chosen((name) => name === filter);
-  const found = exact.length > 0 ? exact : chosen((name) => name.includes(filter));
+  const chosen = (part: readonly Job[], test: (name: string) => boolean) =>
+    part.map((job) => ({ job, names: job.names.filter(test) })).filter(({ names }) => names.length > 0);
+  if (filter === undefined) return chosen(jobs, () => true);
+  const found = [...new Set(jobs.map(({ part }) => part))].flatMap((part) => {
+    const own = jobs.filter((job) => job.part === part);
+    const exact = chosen(own, (name) => name === filter);
+    return exact.length > 0 ? exact : chosen(own, (name) => name.includes(filter));
+  });
   if (found.length > 0) return found;
   const all = jobs.flatMap(({ names }) => names);
   throw new FrostlineError(`--filter: nothing is called '${filter}'; there are ${all.join(', ')}`);
@@ -234,11 +240,15 @@ async function kernelTable(rows: readonly KernelRow[], { read, written }: Denorm
       verdict(failures),
     ]);
   }
+  const notRun = rows.flatMap(({ name, notRun = [] }) => notRun.map((variant) => `${name} ${variant}`));
   const keeps = (kept: boolean) => (kept ? 'kept' : 'taken for 0');
   return [
     table.toString(),
     "error, allowed: of the result nearest to its bound, in units of 2^-24 of the sum of its terms' sizes",
     'reference: float64 derivative against float64 differences, relative; directions left out for a kink',
+    ...(notRun.length === 0
+      ? []
+      : [`not run, as the adapter lacks what they need or no shape was drawn that they compute: ${notRun.join(', ')}`]),
     `denormals on this adapter: ${keeps(read)} as operands, ${keeps(written)} as results; both are allowed`,
   ].join('\n');
 }
