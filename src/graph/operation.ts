@@ -31,7 +31,8 @@ export interface ForwardEmitter {
   constant(name: string, values: Float32Array<ArrayBuffer>): Storage;
   /**
    * A tensor's values in another layout, which `make` writes. Of a parameter that this graph does not train it is made
-   * once, and anew only after the parameter's values have changed; else in each run.
+   * once, and anew only after the parameter's values have changed, as long as such copies stay few beside the parameters;
+   * else in each run. What is made of another layout must not be smaller than that, or it might last longer.
    */
   prepared(tensor: Tensor, name: string, bytes: number, make: (run: Run, to: View) => void): View;
   readonly run: Run;

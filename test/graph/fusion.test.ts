@@ -99,6 +99,34 @@ describe('a weight that a graph does not train', () => {
     graph.destroy();
   });
 
+  it('is packed in every run where the copies are large beside all parameters', async () => {
+    // 9 MiB of weights; tiles' panels hold 36 values for each nine.
+    const x = input('x', [2, 512, 12, 12]);
+    const weight = new Parameter('weight', [512, 512, 3, 3], normals(512 * 512 * 9));
+    const y = conv2d(x, weight, undefined, { pads: [1, 1, 1, 1] });
+    const graph = await compile(gpu(), { outputs: [y] });
+    expect(graph.memory.packed).toBeLessThanOrEqual(2 ** 24);
+    if (kernelsOf(graph).some((label) => label.startsWith('conv2d/winograd-image'))) {
+      expect(kernelsOf(graph).filter((label) => label.startsWith('conv2d/winograd-filter'))).toHaveLength(1);
+    }
+    const values = normals(x.size);
+    graph.write(x, values);
+    for (const filter of [0, 511]) {
+      const [found] = await graph.run([y]);
+      const w = await weight.read(gpu());
+      let sum = 0;
+      for (let c = 0; c < 512; c++)
+        for (let t = 0; t < 9; t++) {
+          sum += w[(filter * 512 + c) * 9 + t] * values[(c * 12 + 4 + Math.floor(t / 3)) * 12 + 6 + (t % 3)];
+        }
+      // The output at line 5, column 7.
+      expect(new Float32Array(found)[(filter * 12 + 5) * 12 + 7]).toBeCloseTo(sum, 2);
+      weight.reset(gpu(), normals(weight.size));
+    }
+    graph.destroy();
+    weight.release(gpu());
+  });
+
   it('is packed anew when its values are set, and when another graph has trained it', async () => {
     const { x, filters, bias, active } = smallNetwork();
     const weight = new Parameter('weight', [2, 405], normals(810));
