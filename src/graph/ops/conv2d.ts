@@ -4,6 +4,7 @@ import { biasGradient } from '../../kernels/bias/bias.ts';
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, checkConv2d, conv2dOutput } from '../../kernels/conv2d/shape.ts';
+import { filterGradientParts, planSplitFilterGradient } from '../../kernels/conv2d/split.ts';
 import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from '../../kernels/conv2d/strips/forward.ts';
 import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
@@ -167,9 +168,18 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
                 x: emitPad(emit, strips.padX, image),
                 dw: y,
               });
-            } else {
-              const params = { ...conv2dFilterGradient(part, images.first > 0), a_r: whole };
+              return;
+            }
+            const accumulate = images.first > 0;
+            const parts = filterGradientParts(emit.gpu, part);
+            if (parts === 1) {
+              const params = { ...conv2dFilterGradient(part, accumulate), a_r: whole };
               emit.run(contraction, params, { a: dyView, b: image, bias: dyView, c: y });
+            } else {
+              const split = planSplitFilterGradient(part, parts, { accumulate, item: whole });
+              const sums = new Storage(`${emit.output.name} parts of dw`, split.bytes).view();
+              emit.run(contraction, split.run, { a: dyView, b: image, bias: dyView, c: sums });
+              emit.run(biasGradient, split.sum, { dy: sums, db: y });
             }
           }
         });

@@ -334,7 +334,7 @@ ${storeTile(rows, columns, 'n_0 + lane', lanes)}`,
 };
 
 /** 16 x 16 threads, each 4 x 4 outputs; slabs of 8 values of r. */
-const SLAB = 8;
+export const SLAB = 8;
 const workgroup: Variant<typeof params> = {
   name: 'workgroup',
   configurations: [0, 1, 2].map((bounds) => ({ bounds })),
