@@ -35,18 +35,15 @@ const DIRECTIONS = 2;
 
 export function checkDerivative({ at, upstream, forward, gradient }: DerivativeClaim, random: Random) {
   const claimed = gradient();
-  const loss = (x: Float64Array) => {
-    const y = forward(x);
+  // Value by value: the difference of two sums would carry the rounding of thousands of additions, which h divides.
+  const rise = (to: Values, from: Values) => {
     let sum = 0;
-    for (let i = 0; i < y.length; i++) sum += upstream[i] * y[i];
+    for (let i = 0; i < to.length; i++) sum += upstream[i] * (to[i] - from[i]);
     return sum;
   };
   const y = forward(Float64Array.from(at));
-  let [middle, products] = [0, 0];
-  for (let i = 0; i < y.length; i++) {
-    middle += upstream[i] * y[i];
-    products += Math.abs(upstream[i] * y[i]);
-  }
+  let products = 0;
+  for (let i = 0; i < y.length; i++) products += Math.abs(upstream[i] * y[i]);
   let [error, kinks] = [0, 0];
   for (let direction = 0; direction < DIRECTIONS; direction++) {
     // The first is along all elements, the second along one: an error in one element shows there at its full size.
@@ -58,23 +55,24 @@ export function checkDerivative({ at, upstream, forward, gradient }: DerivativeC
       analytic += claimed[i] * u[i];
       terms += Math.abs(claimed[i] * u[i]);
     }
-    const found = difference(loss, at, u, middle);
+    const along = (step: number) => forward(u.map((value, i) => at[i] + step * value));
+    const found = difference(along, rise, y);
     if (found === undefined) kinks++;
     else error = Math.max(error, Math.abs(found - analytic) / Math.max(terms, 1e-4 * products, 1e-6));
   }
   return { error, kinks, directions: DIRECTIONS } satisfies DerivativeFinding;
 }
 
-/** The slope along u; undefined where the slopes to both sides do not meet, however short the step. */
-function difference(loss: (x: Float64Array) => number, at: Values, u: Float64Array, middle: number) {
+/** The slope of L along a direction; undefined where the slopes to both sides do not meet, however short the step. */
+function difference(along: (step: number) => Values, rise: (to: Values, from: Values) => number, middle: Values) {
   for (const shorter of [1, 8, 64]) {
     const h = STEP / shorter;
-    const moved = (step: number) => loss(u.map((value, i) => at[i] + step * value));
-    const [after, before] = [moved(h), moved(-h)];
-    const [right, left] = [(after - middle) / h, (middle - before) / h];
-    const slope = (after - before) / (2 * h);
+    const [after, before] = [along(h), along(-h)];
+    const [right, left] = [rise(after, middle) / h, rise(middle, before) / h];
     // A smooth function's slopes differ by h times its curvature.
-    if (Math.abs(right - left) <= 1e-3 * Math.max(1, Math.abs(right), Math.abs(left))) return slope;
+    if (Math.abs(right - left) <= 1e-3 * Math.max(1, Math.abs(right), Math.abs(left))) {
+      return rise(after, before) / (2 * h);
+    }
   }
   return undefined;
 }
