@@ -50,7 +50,9 @@ export const lrnFamily = defineFamily<Lrn>({
     const largest = Math.max(...scales(p, x).map((s) => Math.abs(Math.log2(s))));
     const power = p.beta * (p.size + 16 + 8 * largest) + 32;
     const backward = (relu: 0 | 1): KernelCase => {
-      const input = relu === 1 ? x.map((value) => Math.max(value, 0)) : x;
+      // Differences must not step over the ReLU's kink: one among thousands would not be noticed as one.
+      const argument = kind === 'normal' && relu === 1 ? x.map((value) => value + 1e-3 * Math.sign(value)) : x;
+      const input = relu === 1 ? argument.map((value) => Math.max(value, 0)) : x;
       // dL/d argument of a ReLU that gave the input. A denormal may count as 0.
       const through = (terms: ArrayLike<number>) =>
         Float64Array.from(terms, (v, i) => (relu && !(input[i] > 0) ? 0 : v));
@@ -74,7 +76,7 @@ export const lrnFamily = defineFamily<Lrn>({
         derivative:
           kind === 'normal'
             ? {
-                at: x,
+                at: argument,
                 upstream: dy,
                 forward: (at) => lrn(p, relu ? at.map((value) => Math.max(value, 0)) : at),
                 gradient: () => through(lrnBackwardTerms(p, input, dy).values),
