@@ -25,6 +25,7 @@ describe(`derivatives of the references (seed ${testSeed})`, () => {
       'clip/backward',
       'conv2d/filter-gradient',
       'conv2d/input-gradient',
+      'conv2d/phases-backward',
       'conv2d/strips',
       'conv2d/strips-filter-gradient',
       'dropout/backward',
