@@ -296,12 +296,13 @@ const SEVERAL = [64, 256];
 
 /** Workgroups at work at once, and what one costs before its first element, in elements; orders of magnitude only. */
 const WORKERS = { hardware: 512, software: 4, embedded: 4 } as const;
-const START = { hardware: 64, software: 256, embedded: 256 } as const;
+const START = { hardware: 64, software: 256, embedded: 16 } as const;
 
 /**
  * The variants of a kernel that computes each output alone, from the text for one of them (as for `perElement`):
  * plain, and `several` elements a thread, a workgroup's width apart, so that neighbours still touch neighbouring
- * addresses. A software rasteriser spends as long on starting a workgroup as on hundreds of simple elements.
+ * addresses. Lavapipe spends as long on starting a workgroup as on hundreds of simple elements; the embedded driver, whose
+ * elements take longer, as on a dozen.
  */
 export function elementwise<P extends ParamSchema>(
   count: (params: Params<P>) => number,
