@@ -109,6 +109,15 @@ export function formatNpy(array: NpyArray): Uint8Array {
 
 /** Writes a `.npy` file (version 1, C order) under its name only when it is complete. */
 export async function writeNpy(path: string, array: NpyArray): Promise<void> {
+  const Typed = Object.hasOwn(constructors, array.type) ? constructors[array.type] : undefined;
+  if (Typed === undefined) {
+    const types = Object.keys(constructors).join(', ');
+    throw new FrostlineError(`${path}: there is no type '${array.type}'. Use one of ${types}.`);
+  }
+  if (!(array.data instanceof Typed)) {
+    const found = (array.data as object | undefined)?.constructor.name ?? array.data;
+    throw new FrostlineError(`${path}: values of type '${array.type}' are a ${Typed.name}; found ${found}.`);
+  }
   const count = array.shape.reduce((product, size) => product * size, 1);
   if (count !== array.data.length) {
     throw new FrostlineError(

@@ -113,6 +113,14 @@ for t in sys.argv[2:]:
     expect(readFileSync(join(folder, 'f4.npy')).length % 64).toBe(24);
   });
 
+  it('refuses to write types that there are not, and values of another', async () => {
+    const write = (type: string, data: object) => writeNpy('x.npy', { type, shape: [1], data } as NpyArray);
+    await expect(write('f32', new Float32Array(1))).rejects.toThrow(
+      /x\.npy: there is no type 'f32'\. Use one of b1, .*f4/,
+    );
+    await expect(write('f4', new Float64Array(1))).rejects.toThrow(/type 'f4' are a Float32Array; found Float64Array/);
+  });
+
   it('refuses to write values that do not fill the shape, and leaves nothing behind', async () => {
     const path = join(scratch(), 'x.npy');
     await expect(writeNpy(path, { type: 'u1', shape: [3], data: new Uint8Array(2) })).rejects.toThrow(
