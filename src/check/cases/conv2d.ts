@@ -11,7 +11,8 @@ const describe = (s: Conv2dShape) =>
   `x=[${s.batch},${s.channels},${s.height},${s.width}] w=[${s.filters},${s.channels / s.groups},${s.kernel}] ` +
   `s=${s.strides} p=${s.pads} d=${s.dilations} g=${s.groups}`;
 
-const base: Conv2dShape = {
+/** One filter of one tap over one value: what examples of convolutions differ from. */
+export const base: Conv2dShape = {
   batch: 1,
   channels: 1,
   height: 1,

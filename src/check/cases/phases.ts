@@ -10,6 +10,7 @@ import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four, pair } from '../choose.ts';
 import { exactly } from '../expected.ts';
 import { valuesOf } from '../values.ts';
+import { base } from './conv2d.ts';
 
 type Values = ArrayLike<number>;
 
@@ -43,19 +44,6 @@ function fromPhases(phases: Values, p: PhaseParams): Float64Array {
   });
   return x;
 }
-
-const base: Conv2dShape = {
-  batch: 1,
-  channels: 1,
-  height: 1,
-  width: 1,
-  filters: 1,
-  kernel: [1, 1],
-  strides: [1, 1],
-  pads: [0, 0, 0, 0],
-  dilations: [1, 1],
-  groups: 1,
-};
 
 export const phasesFamily = defineFamily<Conv2dShape>({
   names: ['conv2d/phases', 'conv2d/phases-backward'],

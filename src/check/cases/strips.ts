@@ -13,6 +13,7 @@ import { fittingBatch, four } from '../choose.ts';
 import { exactly, rectified, sumsOf } from '../expected.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
+import { base } from './conv2d.ts';
 
 /** What a plan asks of an adapter; which tile it picks is no question of right or wrong. */
 const rasteriser: Capabilities = {
@@ -68,19 +69,6 @@ const packCase = (description: string, params: PackParams, w: Float32Array<Array
   outputs: { panels: pack(w, params).length },
   reference: () => ({ panels: exactly(pack(w, params)) }),
 });
-
-const base: Conv2dShape = {
-  batch: 1,
-  channels: 1,
-  height: 1,
-  width: 1,
-  filters: 1,
-  kernel: [1, 1],
-  strides: [1, 1],
-  pads: [0, 0, 0, 0],
-  dilations: [1, 1],
-  groups: 1,
-};
 
 export const stripsFamily = defineFamily<Conv2dShape>({
   names: ['conv2d/pad', 'panels/pack', 'conv2d/strips', 'conv2d/strips-filter-gradient'],
