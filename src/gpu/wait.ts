@@ -9,8 +9,8 @@
 const MAX_SLEEP = 1;
 
 /**
- * Share of the time waited so far that a turn sleeps. A poll takes some 50 microseconds: with a fiftieth, a computation
- * of 20 ms on two cores lost a tenth of its time to them; with a tenth, a fiftieth.
+ * Share of the time waited so far that a turn sleeps. A poll takes some 50 microseconds of one core: with a fiftieth, a
+ * product of 19 ms on two cores took 1.5 ms longer than with a tenth.
  */
 const SHARE = 0.1;
 

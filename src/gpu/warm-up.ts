@@ -18,7 +18,7 @@ const SLOW = 150;
 const MOST_HELPERS = 7;
 const USAGE = { uniform: 0x40, storage: 0x80, indirect: 0x100 } as const;
 
-/** Bytes that the dummy of a parameter struct has: more than any kernel's. */
+/** Bytes of what stands in for a parameter struct: more than any kernel's. */
 const UNIFORM_BYTES = 1024;
 
 /** Whether Mesa keeps compiled code on disk, without which devices cannot help each other. */

@@ -349,7 +349,7 @@ function checkLoss({ loss, upstream, update, gradients = [] }: CompileOptions): 
 /**
  * Copies of weights that do not change are kept for all runs up to this share of the parameters' bytes, or so many bytes:
  * VGG16's transformed convolutions take four times their weights. What is beyond is made in each run, in memory that
- * others use too; that costs 1 to 2 % of a step at batch 10.
+ * others use too.
  */
 const LASTING_SHARE = 1 / 8;
 const LASTING_LEAST = 2 ** 24;
