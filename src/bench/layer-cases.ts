@@ -84,6 +84,8 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     saved: (name, bytes) => new Storage(name, bytes),
     constant: (name, values) => new Storage(name, values.byteLength),
     outputGradient: new Storage('gradient of output', tensor.bytes),
+    outputGradientIsOne: tensor === loss,
+    passOn() {},
     gradient(i) {
       const source = tensor.source!.inputs[i];
       const differentiable = source.source !== undefined || source instanceof Parameter;

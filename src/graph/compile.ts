@@ -462,7 +462,8 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   built.forwardDispatches = dispatches.length;
   if (loss !== undefined && needed.has(loss)) {
     const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
-    emitBackward(gpu, { loss, seed, operations, needed, asked, update, training, built, emitter, pin });
+    const seedIsOne = upstream === undefined;
+    emitBackward(gpu, { loss, seed, seedIsOne, operations, needed, asked, update, training, built, emitter, pin });
   }
 }
 
@@ -527,8 +528,9 @@ function frostLine(
 
 interface BackwardContext {
   readonly loss: Tensor;
-  /** dL/d loss */
+  /** dL/d loss, and whether it is the constant 1 */
   readonly seed: Storage;
+  readonly seedIsOne: boolean;
   readonly operations: readonly Tensor[];
   readonly needed: ReadonlySet<Tensor>;
   readonly asked: readonly Tensor[];
@@ -540,7 +542,7 @@ interface BackwardContext {
 }
 
 function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, seed, operations, needed, asked, update, training, built, emitter, pin } = context;
+  const { loss, seed, seedIsOne, operations, needed, asked, update, training, built, emitter, pin } = context;
   const { gradients } = built;
   gradients.set(loss, seed);
 
@@ -575,19 +577,24 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const { operation, inputs } = tensor.source!;
     const emit = emitter(tensor);
     const additions: [Tensor, Storage][] = [];
-    if (isAlias(tensor, training) || passed.has(tensor)) {
-      const [source] = inputs;
-      if (gradients.has(source)) additions.push([source, dy]);
+    const passOn = (source: Tensor, from: Storage) => {
+      if (!needed.has(source)) return;
+      if (gradients.has(source)) additions.push([source, from]);
       // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
-      else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, dy, room(source), gradients);
-      else gradients.set(source, dy);
+      else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, from, room(source), gradients);
+      else gradients.set(source, from);
+    };
+    if (isAlias(tensor, training) || passed.has(tensor)) {
+      passOn(inputs[0], dy);
     } else {
       const reluBefore = passes(inputs[0], operation);
       if (reluBefore) passed.add(inputs[0]);
       const backward: BackwardEmitter = {
         ...emit,
         outputGradient: dy,
+        outputGradientIsOne: seedIsOne && dy === seed,
         reluBefore,
+        passOn: (i, storage) => passOn(inputs[i], storage),
         gradient(i) {
           const source = inputs[i];
           if (!needed.has(source)) return undefined;

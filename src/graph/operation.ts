@@ -53,8 +53,12 @@ export interface BackwardEmitter extends ForwardEmitter {
   readonly reluBefore: boolean;
   /** dL/d output */
   readonly outputGradient: Storage;
+  /** the output is the loss itself: dL/d output is the constant 1 */
+  readonly outputGradientIsOne: boolean;
   /** where dL/d input i is to be written (overwritten, every element), or nothing where nobody needs it */
   gradient(i: number): Storage | undefined;
+  /** Says that dL/d input i is in `storage`, which is this operation's own: in place of `gradient(i)`. */
+  passOn(i: number, storage: Storage): void;
   /**
    * For an input that is a trained parameter of one mask which only this operation uses and whose gradient nobody asked
    * for: where its update is to be written, after the last use of its old values, in place of a gradient. Who takes it

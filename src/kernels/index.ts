@@ -36,7 +36,7 @@ import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
 import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
 import { softmaxBackward, softmaxForward } from './softmax/softmax.ts';
-import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from './softmax-loss/softmax-loss.ts';
+import { softmaxLoss, softmaxLossGradient } from './softmax-loss/softmax-loss.ts';
 import { transposeForward } from './transpose/transpose.ts';
 
 const kernels: readonly Kernel[] = [
@@ -88,9 +88,8 @@ const kernels: readonly Kernel[] = [
   sgdmMasked,
   softmaxBackward,
   softmaxForward,
-  softmaxLossBackward,
-  softmaxLossForward,
-  softmaxLossMean,
+  softmaxLoss,
+  softmaxLossGradient,
   transposeForward,
   winogradFilter,
   winogradFilterGradient,

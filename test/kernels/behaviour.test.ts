@@ -10,11 +10,7 @@ import type { Kernel } from '../../src/kernels/kernel.ts';
 import { lrnBackward, lrnForward } from '../../src/kernels/lrn/lrn.ts';
 import { Bench, type Words } from '../../src/kernels/run.ts';
 import { sgdm, sgdmMasked } from '../../src/kernels/sgdm/sgdm.ts';
-import {
-  softmaxLossBackward,
-  softmaxLossForward,
-  softmaxLossMean,
-} from '../../src/kernels/softmax-loss/softmax-loss.ts';
+import { softmaxLoss, softmaxLossGradient } from '../../src/kernels/softmax-loss/softmax-loss.ts';
 import { packStep } from '../../src/kernels/step.ts';
 import { Random, randomBits } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
@@ -114,32 +110,20 @@ describe('sgdm', () => {
   });
 });
 
-describe('softmax-loss', () => {
+describe.each(['plain', 'workgroup'])('softmax-loss, %s', (variant) => {
   const class_weights = Float32Array.of(1, 1, 1);
   const labels = Uint32Array.of(0, 2);
+  const params = { rows: 2, columns: 3, first: 0, batch: 2 };
   async function lossOf(values: readonly number[]) {
-    const logits = Float32Array.from(values);
-    const shape = { rows: 2, columns: 3 };
-    const rows = await run(softmaxLossForward, shape, { logits, labels }, { probabilities: 6, losses: 2 });
-    const mean = await run(
-      softmaxLossMean,
-      { rows: 2 },
-      { losses: new Float32Array(rows.losses), labels, class_weights },
-      { loss: 1, weight_sum: 1 },
-    );
-    const back = await run(
-      softmaxLossBackward,
-      shape,
-      {
-        probabilities: new Float32Array(rows.probabilities),
-        labels,
-        class_weights,
-        weight_sum: new Float32Array(mean.weight_sum),
-        upstream: Float32Array.of(1),
-      },
-      { dlogits: 6 },
-    );
-    return { loss: new Float32Array(mean.loss)[0], dlogits: [...new Float32Array(back.dlogits)] };
+    const inputs = { logits: Float32Array.from(values), labels, class_weights };
+    const found = async (kernel: Kernel, outputs: Record<string, number>) => {
+      const choice = kernel.choices(gpu(), params).find((one) => one.variant === variant)!;
+      return runCase({ name: kernel.name, kernel, params, inputs, outputs }, choice);
+    };
+    const { losses, dlogits } = await found(softmaxLossGradient as Kernel, { losses: 1, dlogits: 6 });
+    const alone = await found(softmaxLoss as Kernel, { losses: 1 });
+    expect(new Float32Array(alone.losses)).toEqual(new Float32Array(losses));
+    return { loss: new Float32Array(losses)[0], dlogits: [...new Float32Array(dlogits)] };
   }
 
   it('is finite for extreme logits, and exact where one class has it all', async () => {

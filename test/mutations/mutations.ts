@@ -54,6 +54,23 @@ const maxPoolScan: Mutation[] = [
   broken('a row left out', 'x[plane + at + 1u * p.width]', 'x[plane + at]', 'lines'),
 ];
 
+const softmaxLoss: Mutation[] = [
+  broken('maximum not subtracted', /exp\(logits\[start \+ i\] - largest\)/g, 'exp(logits[start + i])'),
+  broken('sign of the loss', 'weight * (log(sum)', 'weight * (-log(sum)'),
+  broken('loss of the first class', 'logits[start + label]', 'logits[start]'),
+  broken('maximum left out of the loss', '(largest - logits', '(-logits'),
+  { ...broken('infinite maximum hidden in the loss', ']) + spoiled);', ']));'), ...whereExpLosesNan },
+  broken('last column not in the sum', '{ sum += exp', '{ if (i + 1u == p.columns) { break; } sum += exp'),
+  stale('sum += exp', 'sum = exp'),
+  broken('weight of the row, not of its class', 'class_weights_base + label]', 'class_weights_base + n % p.columns]'),
+  parameter('labels of the first rows', 'first', '0u'),
+  broken('weights of the window alone', 'n < p.batch', 'n < p.rows'),
+  broken('mean over rows, not weights', /(loss|losses_of_part) \/ weights/g, '$1 / f32(p.batch)'),
+  broken('last row left out', 'n < end', 'n + 1u < end', 'plain'),
+  broken('last row left out', 'if (index < p.rows) { loss', 'if (index + 1u < p.rows) { loss', 'workgroup'),
+  stale('loss += weighted', 'loss = weighted', 'plain'),
+];
+
 /** Of a fully connected layer, from the sum over its items. */
 const weightUpdate: Mutation[] = [
   parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
@@ -526,30 +543,14 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken("the input's lines for the output's", '* p.padded * p.inner', '* p.size * p.inner'),
     broken('stale accumulator', 'sum = dy[', 'sum += dx[p.dx_base + index] + dy['),
   ],
-  'softmax-loss/forward': [
-    broken('maximum not subtracted', 'exp(logits[row + i] - largest)', 'exp(logits[row + i])'),
-    broken('sign of the loss', '= log(sum) + (largest', '= -log(sum) + (largest'),
-    broken('loss of the first class', 'row + labels[p.labels_base + index]', 'row'),
-    broken('maximum left out of the loss', '(largest - logits', '(-logits'),
-    { ...broken('infinite maximum hidden in the loss', ']]) + spoiled;', ']]);'), ...whereExpLosesNan },
-    broken('last column not in the sum', '    sum += power;', '    if (i + 1u < p.columns) { sum += power; }'),
-    stale('sum += power', 'sum = power'),
-  ],
-  'softmax-loss/mean': [
-    broken('last row left out', 'n < p.rows', 'n + 1u < p.rows'),
-    broken('mean over rows, not weights', 'weighted / weights', 'weighted / f32(p.rows)'),
-    broken('weights left out', 'weight * losses', 'losses'),
-    broken('weight of the row, not of its class', 'labels[p.labels_base + n]', 'n'),
-    stale('weighted += ', 'weighted = '),
-    broken('sum of weights lost', '= weights;', '= 1.0;'),
-  ],
-  'softmax-loss/backward': [
-    broken('sign', '- is_label)', '+ is_label)'),
-    broken('label left out', ' - is_label)', ')'),
-    broken('upstream left out', 'upstream[p.upstream_base] * ', ''),
-    broken('sum of weights left out', ' / weight_sum[p.weight_sum_base]', ''),
-    broken('weight of the column', 'p.class_weights_base + label', 'p.class_weights_base + index % p.columns'),
-    broken('label of another row', 'index / p.columns', '(index + 1u) / p.columns'),
+  'softmax-loss/loss': softmaxLoss,
+  'softmax-loss/gradient': [
+    ...softmaxLoss,
+    broken('label left out', ' - select(0.0, 1.0, i == label)', ''),
+    broken('sign of the label', ' - select(0.0, 1.0, i == label)', ' + select(0.0, 1.0, i == label)'),
+    broken('sum of weights left out', 'weight / weights * (', 'weight * ('),
+    broken('powers for probabilities', ' - largest) / sum;', ' - largest);'),
+    broken('a gradient of the row before', 'dlogits[to + i]', 'dlogits[max(to, 1u) - 1u + i]'),
   ],
   'correct-count/predict': [
     broken('the last of equal values', 'value > best', 'value >= best'),

@@ -1,10 +1,10 @@
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
 import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
-import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from '../../kernels/softmax-loss/softmax-loss.ts';
+import { lossParts, softmaxLoss, softmaxLossGradient } from '../../kernels/softmax-loss/softmax-loss.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch } from '../choose.ts';
-import { type Expected, exactly, sumsOf } from '../expected.ts';
+import { type Expected, exactly } from '../expected.ts';
 import * as reference from '../reference/softmax.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
@@ -175,74 +175,90 @@ export const logSoftmaxFamily = strided(
   },
 );
 
-export const softmaxLossFamily = defineFamily<Shape>({
-  names: ['softmax-loss/forward', 'softmax-loss/mean', 'softmax-loss/backward'],
-  examples,
-  shape: chooseShape,
-  cases({ rows, columns }, kind, random): KernelCase[] {
-    const logits = valuesOf(random, kind, rows * columns).map((value) => (kind === 'normal' ? 5 * value : value));
-    const labels = Uint32Array.from({ length: rows }, () => random.integer(columns));
+interface LossShape extends Shape {
+  /** rows of the batch before and behind the window that is worked on */
+  readonly before: number;
+  readonly behind: number;
+}
+
+export const softmaxLossFamily = defineFamily<LossShape>({
+  names: ['softmax-loss/loss', 'softmax-loss/gradient'],
+  examples: [
+    ...examples.map((shape, i) => ({ ...shape, before: i % 2, behind: i % 3 })),
+    // More than a part of rows, and more than two.
+    { rows: 131, columns: 3, before: 0, behind: 0 },
+    { rows: 65, columns: 2, before: 70, behind: 9 },
+  ],
+  shape: (choose) => ({ ...chooseShape(choose), before: choose(0, 9), behind: choose(0, 9) }),
+  cases({ rows, columns, before, behind }, kind, random): KernelCase[] {
+    const batch = before + rows + behind;
+    // All rows end in one loss, where a NaN of one row would hide what becomes of an infinity in another.
+    const hasNan = random.integer(2) === 1;
+    const logits = valuesOf(random, kind, rows * columns).map((value) => {
+      if (kind === 'normal') return 5 * value;
+      return Number.isNaN(value) && !hasNan ? Number.POSITIVE_INFINITY : value;
+    });
+    const labels = Uint32Array.from({ length: batch }, () => random.integer(columns));
     const class_weights = Float32Array.from({ length: columns }, () => random.between(0.25, 4));
-    const smooth = valuesOf(random, 'normal', rows * columns);
-    const probability = Float32Array.from(reference.softmax(smooth, columns));
-    const losses = valuesOf(random, kind, rows, { instead: 'tiny' }).map(Math.abs);
-    const { weightSum } = reference.weightedMean([...losses], labels, class_weights);
-    const upstream = Float32Array.of(random.normal());
-    const description = describe({ rows, columns });
-    const mean = (losses: Values) => [reference.weightedMean(Array.from(losses), labels, class_weights).loss];
-    const backward = (probability: Values) =>
-      Array.from(probability, (value, at) => {
-        const label = labels[Math.floor(at / columns)];
-        const factor = (upstream[0] * class_weights[label]) / weightSum;
-        return [factor, value, at % columns === label ? 1 : 0] as const;
+    const weights = Array.from(labels, (label) => class_weights[label]);
+    const own = labels.subarray(before, before + rows);
+    const weightSum = weights.reduce((sum, weight) => sum + weight);
+    const factors = weights.slice(before, before + rows).map((weight) => weight / weightSum);
+    /** Sums over 64 rows each. */
+    const inParts = (values: readonly number[]) =>
+      Array.from({ length: lossParts(rows) }, (_, part) =>
+        values.slice(64 * part, 64 * part + 64).reduce((sum, value) => sum + value, 0),
+      );
+    const crossEntropies = (x: Values) => reference.crossEntropies(x, own, columns);
+    const losses = (x: Values) => inParts(crossEntropies(x).map((value, n) => factors[n] * value));
+    const gradient = (x: Values) =>
+      reference.softmax(x, columns).map((p, at) => {
+        const n = Math.floor(at / columns);
+        return factors[n] * (p - (at % columns === own[n] ? 1 : 0));
       });
+    const description = `${describe({ rows, columns })} behind ${before} of ${batch}`;
+    const params = { rows, columns, first: before, batch };
+    // The sum of the weights, that of the losses, and what one row is made of.
+    const units = 2 * batch + columns + 50;
+    const expectedLosses = (): Expected => {
+      const sizes = logarithmSizes(crossEntropies(logits), columns);
+      return { values: losses(logits), magnitudes: inParts(sizes.map((size, n) => factors[n] * size)), units };
+    };
+    const expectedGradient = (): Expected => {
+      const { magnitudes } = probabilities(logits, columns);
+      const sizes = Array.from(magnitudes!, (size, at) => {
+        const n = Math.floor(at / columns);
+        return factors[n] * (size + (at % columns === own[n] ? 1 : 0));
+      });
+      return { values: gradient(logits), magnitudes: sizes, units };
+    };
     return [
       {
-        name: 'softmax-loss/forward',
+        name: 'softmax-loss/loss',
         description,
-        kernel: softmaxLossForward,
-        params: { rows, columns },
-        inputs: { logits, labels },
-        outputs: { probabilities: logits.length, losses: rows },
-        reference: () => {
-          const values = reference.crossEntropies(logits, labels, columns);
-          const magnitudes = logarithmSizes(values, columns);
-          return { probabilities: probabilities(logits, columns), losses: { values, magnitudes, units: columns + 40 } };
-        },
+        kernel: softmaxLoss,
+        params,
+        inputs: { logits, labels, class_weights },
+        outputs: { losses: lossParts(rows) },
+        reference: () => ({ losses: expectedLosses() }),
       },
       {
-        name: 'softmax-loss/mean',
-        description: `${rows} rows`,
-        kernel: softmaxLossMean,
-        params: { rows },
-        inputs: { losses, labels, class_weights },
-        outputs: { loss: 1, weight_sum: 1 },
-        reference: () => ({
-          loss: sumsOf(mean, [losses], 2 * rows + 6),
-          weight_sum: { values: [weightSum], units: rows },
-        }),
-      },
-      {
-        name: 'softmax-loss/backward',
+        name: 'softmax-loss/gradient',
         description,
-        kernel: softmaxLossBackward,
-        params: { rows, columns },
-        inputs: { probabilities: probability, labels, class_weights, weight_sum: Float32Array.of(weightSum), upstream },
-        outputs: { dlogits: logits.length },
-        reference: () => ({
-          dlogits: {
-            values: backward(probability).map(([factor, value, one]) => factor * (value - one)),
-            magnitudes: backward(probability).map(([factor, value, one]) => Math.abs(factor) * (value + one)),
-            units: 10,
-          },
-        }),
-        derivative: {
-          at: smooth,
-          upstream,
-          forward: (at) => mean(reference.crossEntropies(at, labels, columns)),
-          gradient: () =>
-            backward(reference.softmax(smooth, columns)).map(([factor, value, one]) => factor * (value - one)),
-        },
+        kernel: softmaxLossGradient,
+        params,
+        inputs: { logits, labels, class_weights },
+        outputs: { losses: lossParts(rows), dlogits: logits.length },
+        reference: () => ({ losses: expectedLosses(), dlogits: expectedGradient() }),
+        derivative:
+          kind === 'normal'
+            ? {
+                at: logits,
+                upstream: factors,
+                forward: crossEntropies,
+                gradient: () => gradient(logits),
+              }
+            : undefined,
       },
     ];
   },

@@ -5,9 +5,20 @@ export function rowsOf(values: ArrayLike<number>, columns: number): number[][] {
   );
 }
 
-function logSumExp(row: readonly number[]): number {
+/** The largest m of a row, and log sum exp(x - m), precise where it is near 0; NaN where m is not finite. */
+function logSum(row: readonly number[]): { largest: number; rest: number } {
   const largest = row.reduce((a, b) => Math.max(a, b));
-  return largest + Math.log(row.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+  if (!Number.isFinite(largest)) return { largest, rest: Number.NaN };
+  const at = row.indexOf(largest);
+  return {
+    largest,
+    rest: Math.log1p(row.reduce((sum, value, i) => sum + (i === at ? 0 : Math.exp(value - largest)), 0)),
+  };
+}
+
+function logSumExp(row: readonly number[]): number {
+  const { largest, rest } = logSum(row);
+  return largest + rest;
 }
 
 export function softmax(x: ArrayLike<number>, columns: number): number[] {
@@ -59,13 +70,10 @@ export function softmaxBackwardSizes(y: ArrayLike<number>, dy: ArrayLike<number>
 }
 
 export function crossEntropies(logits: ArrayLike<number>, labels: ArrayLike<number>, columns: number): number[] {
-  return rowsOf(logits, columns).map((row, n) => logSumExp(row) - row[labels[n]]);
-}
-
-export function weightedMean(losses: readonly number[], labels: ArrayLike<number>, classWeights: ArrayLike<number>) {
-  const weights = losses.map((_, n) => classWeights[labels[n]]);
-  const weightSum = weights.reduce((a, b) => a + b);
-  return { loss: losses.reduce((sum, loss, n) => sum + weights[n] * loss, 0) / weightSum, weightSum };
+  return rowsOf(logits, columns).map((row, n) => {
+    const { largest, rest } = logSum(row);
+    return largest - row[labels[n]] + rest;
+  });
 }
 
 /** The first of the largest; a NaN counts as largest. */

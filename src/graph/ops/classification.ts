@@ -1,8 +1,11 @@
 /** The end of a classifier: softmax, the loss, the predicted class, the count of correct predictions. */
+import { Storage } from '../../gpu/storage.ts';
+import { affineBackward } from '../../kernels/affine/affine.ts';
+import { biasGradient } from '../../kernels/bias/bias.ts';
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
 import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
-import { softmaxLossBackward, softmaxLossForward, softmaxLossMean } from '../../kernels/softmax-loss/softmax-loss.ts';
+import { lossParts, softmaxLoss, softmaxLossGradient } from '../../kernels/softmax-loss/softmax-loss.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -94,6 +97,8 @@ export function softmaxCrossEntropy(
   }
   const rowBytes = 4 * columns;
   const rowWindows = (emit: ForwardEmitter) => windows(emit.gpu, items, [rowBytes], `${name}: one row`);
+  /** The gradient of the loss by the logits, which forward makes. */
+  const gradientOf = (emit: ForwardEmitter) => emit.saved('gradient', logits.bytes);
   const weights = Float32Array.from(classWeights ?? Array.from({ length: columns }, () => 1));
   if (weights.length !== columns || !weights.every((value) => value > 0 && Number.isFinite(value))) {
     refuse(name, `class weights ${shapeText(Array.from(weights))}`, `Give ${columns} positive numbers.`);
@@ -103,45 +108,47 @@ export function softmaxCrossEntropy(
       name: 'softmaxCrossEntropy',
       integers: [1],
       forward(emit) {
-        const losses = emit.saved('losses', 4 * items);
-        for (const window of rowWindows(emit)) {
-          emit.run(
-            softmaxLossForward,
-            { rows: window.count, columns },
-            {
-              logits: rows(emit.value(logits), rowBytes, window),
-              labels: rows(emit.value(labels), 4, window),
-              probabilities: rows(emit.saved('probabilities', logits.bytes), rowBytes, window),
-              losses: rows(losses, 4, window),
-            },
-          );
-        }
-        emit.run(
-          softmaxLossMean,
-          { rows: items },
-          {
-            losses: losses.view(),
+        const all = rowWindows(emit);
+        const parts = all.map(({ count }) => lossParts(count));
+        const total = parts.reduce((sum, count) => sum + count);
+        const loss = emit.value(emit.output);
+        const losses = total === 1 ? loss : new Storage(`${name} of parts`, 4 * total);
+        let first = 0;
+        for (const [i, window] of all.entries()) {
+          const params = { rows: window.count, columns, first: window.first, batch: items };
+          const views = {
+            logits: rows(emit.value(logits), rowBytes, window),
             labels: emit.value(labels).view(),
             class_weights: emit.constant(`${name} class weights`, weights).view(),
-            loss: emit.value(emit.output).view(),
-            weight_sum: emit.saved('weight sum', 4).view(),
-          },
-        );
+            losses: rows(losses, 4, { first, count: parts[i] }),
+          };
+          if (emit.differentiated) {
+            emit.run(softmaxLossGradient, params, { ...views, dlogits: rows(gradientOf(emit), rowBytes, window) });
+          } else {
+            emit.run(softmaxLoss, params, views);
+          }
+          first += parts[i];
+        }
+        if (losses !== loss) {
+          const sum = { batch: total, channels: 1, plane: 1, accumulate: 0 };
+          emit.run(biasGradient, sum, { dy: losses.view(), db: loss.view() });
+        }
       },
       backward(emit) {
+        if (emit.outputGradientIsOne) {
+          emit.passOn(0, gradientOf(emit));
+          return;
+        }
         const dlogits = emit.gradient(0);
         if (dlogits === undefined) return;
         for (const window of rowWindows(emit)) {
           emit.run(
-            softmaxLossBackward,
-            { rows: window.count, columns },
+            affineBackward,
+            { batch: window.count, channels: 1, plane: columns, scale_step: 0 },
             {
-              probabilities: rows(emit.saved('probabilities', logits.bytes), rowBytes, window),
-              labels: rows(emit.value(labels), 4, window),
-              class_weights: emit.constant(`${name} class weights`, weights).view(),
-              weight_sum: emit.saved('weight sum', 4).view(),
-              upstream: emit.outputGradient.view(),
-              dlogits: rows(dlogits, rowBytes, window),
+              dy: rows(gradientOf(emit), rowBytes, window),
+              scale: emit.outputGradient.view(),
+              dx: rows(dlogits, rowBytes, window),
             },
           );
         }

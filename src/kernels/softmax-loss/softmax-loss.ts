@@ -1,107 +1,144 @@
 /**
- * Softmax and cross-entropy in one: logits x [rows, columns], one label a row, one weight a class.
+ * Softmax, cross-entropy and its gradient in one: logits x [rows, columns], one label a row, one weight a class.
  *
  *   p[n, i] = exp(x[n, i] - m[n]) / S[n],   S[n] = sum over i of exp(x[n, i] - m[n]),   m[n] = max over i of x[n, i]
  *   l[n]    = -log p[n, label[n]] = log S[n] + m[n] - x[n, label[n]]
  *   loss    = (1 / W) * sum over n of  w[label[n]] l[n],   W = sum over n of w[label[n]]      (PyTorch's weighted mean)
  *
  * l is never taken from p, which underflows: with extreme logits it stays finite and its gradient right. A NaN or
- * an infinite maximum makes the row's probabilities, and with them loss and gradient, NaN; -infinity at the label makes
- * the loss infinite.
+ * an infinite maximum makes the row's gradient, and with it the loss, NaN; -infinity at the label makes the loss infinite.
  *
- * Derivative: dl[n]/dx[n, i] = p[n, i] - [i = label[n]], so with the loss's own gradient `upstream` (one value)
+ * Derivative: dl[n]/dx[n, i] = p[n, i] - [i = label[n]], so
  *
- *   dx[n, i] = upstream * (w[label[n]] / W) * (p[n, i] - [i = label[n]])
+ *   dloss/dx[n, i] = (w[label[n]] / W) * (p[n, i] - [i = label[n]])
  *
- * Three kernels: rows (which may run on windows of the batch), the mean over the whole batch in a fixed order, which
- * also gives W, and the gradient. Labels must be below `columns`: the host checks them.
+ * W is known from the labels alone. So the row that has its maximum and its sum writes its gradient at once, and p is
+ * never kept: the logits are read and the gradient is written, once. A loss that is not the end of a graph scales it.
+ *
+ * Rows go in parts of PART, one workgroup each, and `losses` has one value a part: of one part it is the loss, of several
+ * their sum, which a further kernel adds in the parts' order (../bias). Windows of a large batch are parts, too: `first`
+ * is the window's first row among all `batch` rows, whose labels are all there. Labels must be below `columns`: the host
+ * checks them.
+ *
+ * workgroup: a lane takes a row; weights and losses are summed over the workgroup in a fixed order.
  */
-import { defineKernel, elementwise } from '../kernel.ts';
+import { serialAccesses } from '../estimate.ts';
+import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
+import { workgroupSum } from '../workgroup-sum.ts';
 
-const params = { rows: 'u32', columns: 'u32' } as const;
+const params = {
+  rows: 'u32',
+  columns: 'u32',
+  /** of `labels`: the row at which these begin, and how many there are in all */
+  first: 'u32',
+  batch: 'u32',
+} as const;
+type P = Params<typeof params>;
 
-/** Probabilities and the unweighted loss of each row. */
-export const softmaxLossForward = defineKernel({
-  name: 'softmax-loss/forward',
-  params,
-  bindings: {
-    logits: { access: 'read' },
-    labels: { access: 'read', type: 'u32' },
-    probabilities: { access: 'write' },
-    losses: { access: 'write' },
-  },
-  cost: ({ rows, columns }) => ({ flops: 5 * rows * columns, bytes: 8 * rows * (columns + 1) }),
-  variants: elementwise(
-    ({ rows }) => rows,
-    'p.rows',
-    /* wgsl */ `
-  let row = p.logits_base + index * p.columns;
-  let out = p.probabilities_base + index * p.columns;
-  var largest = logits[row];
-  for (var i = 1u; i < p.columns; i++) { largest = larger(largest, logits[row + i]); }
+/** Rows of a part. */
+const PART = 64;
+
+/** Values of `losses` that so many rows give. */
+export const lossParts = (rows: number) => Math.ceil(rows / PART);
+
+/** weighted_loss(n, weights): w l of row n; writes its gradient, where `weights` is the sum of all rows'. */
+const row = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}
+fn weight_of(n: u32) -> f32 { return class_weights[p.class_weights_base + labels[p.labels_base + n]]; }
+fn weighted_loss(n: u32, weights: f32) -> f32 {
+  let start = p.logits_base + n * p.columns;
+  var largest = logits[start];
+  for (var i = 1u; i < p.columns; i++) { largest = larger(largest, logits[start + i]); }
   let spoiled = poison(largest);
   var sum = 0.0;
+  for (var i = 0u; i < p.columns; i++) { sum += exp(logits[start + i] - largest); }
+  let label = labels[p.labels_base + p.first + n];
+  let weight = class_weights[p.class_weights_base + label];${
+    withGradient
+      ? /* wgsl */ `
+  let to = p.dlogits_base + n * p.columns;
   for (var i = 0u; i < p.columns; i++) {
-    let power = exp(logits[row + i] - largest);
-    probabilities[out + i] = power;
-    sum += power;
+    let probability = exp(logits[start + i] - largest) / sum;
+    dlogits[to + i] = weight / weights * (probability - select(0.0, 1.0, i == label)) + spoiled;
+  }`
+      : ''
   }
-  for (var i = 0u; i < p.columns; i++) { probabilities[out + i] = probabilities[out + i] / sum + spoiled; }
-  losses[p.losses_base + index] = log(sum) + (largest - logits[row + labels[p.labels_base + index]]) + spoiled;`,
-    largerFunction + poisonFunction,
-  ),
-});
+  return weight * (log(sum) + (largest - logits[start + label]) + spoiled);
+}`;
 
-/** The weighted mean of the rows' losses and the sum of the weights, one value each, added in the rows' order. */
-export const softmaxLossMean = defineKernel({
-  name: 'softmax-loss/mean',
-  params: { rows: 'u32' },
-  bindings: {
-    losses: { access: 'read' },
-    labels: { access: 'read', type: 'u32' },
-    class_weights: { access: 'read' },
-    loss: { access: 'write' },
-    weight_sum: { access: 'write' },
-  },
-  cost: ({ rows }) => ({ flops: 3 * rows, bytes: 8 * rows + 8 }),
-  variants: elementwise(
-    () => 1,
-    '1u',
-    /* wgsl */ `
-  var weighted = 0.0;
+/** Passes over a row: for the maximum, the sum and, with a gradient, that. */
+const accesses = (p: P, withGradient: boolean) => p.columns * (withGradient ? 4 : 2) + 4;
+
+const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, Variant<typeof params>] => [
+  {
+    ...perElement<typeof params>(
+      ({ rows }) => lossParts(rows),
+      `(p.rows + ${PART - 1}u) / ${PART}u`,
+      /* wgsl */ `
   var weights = 0.0;
-  for (var n = 0u; n < p.rows; n++) {
-    let weight = class_weights[p.class_weights_base + labels[p.labels_base + n]];
-    weighted += weight * losses[p.losses_base + n];
-    weights += weight;
-  }
-  loss[p.loss_base] = weighted / weights;
-  weight_sum[p.weight_sum_base] = weights;`,
-  ),
+  for (var n = 0u; n < p.batch; n++) { weights += weight_of(n); }
+  var loss = 0.0;
+  let end = min((index + 1u) * ${PART}u, p.rows);
+  for (var n = index * ${PART}u; n < end; n++) { loss += weighted_loss(n, weights); }
+  losses[p.losses_base + index] = loss / weights;`,
+      row(withGradient),
+    ),
+    estimate: (p: P, _: unknown, capabilities: Capabilities) =>
+      serialAccesses(lossParts(p.rows), Math.min(p.rows, PART) * accesses(p, withGradient) + 2 * p.batch, capabilities),
+  },
+  {
+    name: 'workgroup',
+    configurations: [{ threads: PART }],
+    workgroupSize: ({ threads }) => threads,
+    workgroups: ({ rows }) => lossParts(rows),
+    estimate: (p, { threads }, capabilities) =>
+      serialAccesses(
+        lossParts(p.rows) * threads,
+        accesses(p, withGradient) + 2 * Math.ceil(p.batch / threads) + 4 * Math.log2(threads),
+        capabilities,
+      ),
+    text: ({ threads }) => ({
+      declarations: workgroupSum(threads) + row(withGradient),
+      main: /* wgsl */ `
+  var own = 0.0;
+  for (var n = lane; n < p.batch; n += ${threads}u) { own += weight_of(n); }
+  let weights = workgroup_sum(lane, own);
+  var loss = 0.0;
+  if (index < p.rows) { loss = weighted_loss(index, weights); }
+  // Whoever is quick must not overwrite the first sum before the others have read it.
+  workgroupBarrier();
+  let losses_of_part = workgroup_sum(lane, loss);
+  if (lane == 0u && index < p.rows) { losses[p.losses_base + workgroup] = losses_of_part / weights; }`,
+    }),
+  },
+];
+
+const operands = {
+  logits: { access: 'read' },
+  labels: { access: 'read', type: 'u32' },
+  class_weights: { access: 'read' },
+} as const;
+
+/** The loss alone. */
+export const softmaxLoss = defineKernel({
+  name: 'softmax-loss/loss',
+  params,
+  bindings: { ...operands, losses: { access: 'write' } },
+  cost: ({ rows, columns, batch }) => ({
+    flops: 4 * rows * columns + batch,
+    bytes: 4 * (rows * columns + batch + columns + lossParts(rows)),
+  }),
+  variants: variantsOf(false),
 });
 
-/** dL/dlogits; `upstream` is dL/dloss, one value. */
-export const softmaxLossBackward = defineKernel({
-  name: 'softmax-loss/backward',
+/** The loss, and its derivative by the logits. */
+export const softmaxLossGradient = defineKernel({
+  name: 'softmax-loss/gradient',
   params,
-  bindings: {
-    probabilities: { access: 'read' },
-    labels: { access: 'read', type: 'u32' },
-    class_weights: { access: 'read' },
-    weight_sum: { access: 'read' },
-    upstream: { access: 'read' },
-    dlogits: { access: 'write' },
-  },
-  cost: ({ rows, columns }) => ({ flops: 3 * rows * columns, bytes: 8 * rows * columns + 8 * rows }),
-  variants: elementwise(
-    ({ rows, columns }) => rows * columns,
-    'p.rows * p.columns',
-    /* wgsl */ `
-  let label = labels[p.labels_base + index / p.columns];
-  let is_label = select(0.0, 1.0, index % p.columns == label);
-  let weight = class_weights[p.class_weights_base + label] / weight_sum[p.weight_sum_base];
-  dlogits[p.dlogits_base + index] =
-    upstream[p.upstream_base] * weight * (probabilities[p.probabilities_base + index] - is_label);`,
-  ),
+  bindings: { ...operands, losses: { access: 'write' }, dlogits: { access: 'write' } },
+  cost: ({ rows, columns, batch }) => ({
+    flops: 8 * rows * columns + batch,
+    bytes: 4 * (2 * rows * columns + batch + columns + lossParts(rows)),
+  }),
+  variants: variantsOf(true),
 });
