@@ -21,7 +21,7 @@ import type { Cost } from '../kernels/kernel.ts';
 import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
 import { packStep, STEP_WORDS, type StepValues } from '../kernels/step.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
-import type { BackwardEmitter, ForwardEmitter, Operation } from './operation.ts';
+import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
 import { type Mask, Parameter, type Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
 
@@ -404,6 +404,8 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   const mostLasting = Math.max(LASTING_LEAST, LASTING_SHARE * ofParameters);
   let lastingBytes = 0;
   const activated = new Set([...fused].map((tensor) => tensor.source!.inputs[0]));
+  const pending = contributions(operations, needed);
+  const passed = passedRelus(gpu, { operations, needed, pending, asked, training });
   // Names of tensors need not differ, so memory of an operation's own goes by its place on the tape.
   const emitter = (tensor: Tensor): ForwardEmitter => ({
     gpu,
@@ -416,6 +418,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       .indexOf(tensor),
     step,
     relu: activated.has(tensor),
+    reluBefore: passed.has(sourceOf(tensor.source!.inputs[0], training)),
     value: (wanted) => values.get(wanted)!,
     saved(name, bytes) {
       const key = `${tensor.order} ${name}`;
@@ -463,7 +466,8 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   if (loss !== undefined && needed.has(loss)) {
     const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
     const seedIsOne = upstream === undefined;
-    emitBackward(gpu, { loss, seed, seedIsOne, operations, needed, asked, update, training, built, emitter, pin });
+    const tapes = { operations, needed, pending, passed };
+    emitBackward(gpu, { loss, seed, seedIsOne, ...tapes, asked, update, training, built, emitter, pin });
   }
 }
 
@@ -526,6 +530,50 @@ function frostLine(
   return needed;
 }
 
+/** How many operations contribute to a tensor's gradient. */
+function contributions(operations: readonly Tensor[], needed: ReadonlySet<Tensor>): Map<Tensor, number> {
+  const pending = new Map<Tensor, number>();
+  for (const tensor of operations) {
+    if (!needed.has(tensor)) continue;
+    for (const input of tensor.source!.inputs) pending.set(input, (pending.get(input) ?? 0) + 1);
+  }
+  return pending;
+}
+
+/** The tensor whose values this one has in another shape, or in the same. */
+function sourceOf(tensor: Tensor, training: boolean): Tensor {
+  return isAlias(tensor, training) ? sourceOf(tensor.source!.inputs[0], training) : tensor;
+}
+
+/**
+ * The ReLUs whose derivative the operation that reads them applies, as the one that alone contributes to their gradient,
+ * which nobody wants to read: what it writes is the gradient of their argument.
+ */
+function passedRelus(
+  gpu: Gpu,
+  {
+    operations,
+    needed,
+    pending,
+    asked,
+    training,
+  }: Pick<BackwardContext, 'operations' | 'needed' | 'pending' | 'asked' | 'training'>,
+): Set<Tensor> {
+  const passed = new Set<Tensor>();
+  /** from the reader's input to the ReLU, through reshapes */
+  const alone = (tensor: Tensor): boolean =>
+    pending.get(tensor) === 1 &&
+    !asked.includes(tensor) &&
+    (!isAlias(tensor, training) || alone(tensor.source!.inputs[0]));
+  for (const tensor of operations) {
+    const { operation, inputs } = tensor.source!;
+    if (!needed.has(tensor) || isAlias(tensor, training) || !operation.appliesReluBefore?.(gpu)) continue;
+    const relu = sourceOf(inputs[0], training);
+    if (relu.source?.operation.name === 'relu' && needed.has(relu) && alone(inputs[0])) passed.add(relu);
+  }
+  return passed;
+}
+
 interface BackwardContext {
   readonly loss: Tensor;
   /** dL/d loss, and whether it is the constant 1 */
@@ -533,6 +581,9 @@ interface BackwardContext {
   readonly seedIsOne: boolean;
   readonly operations: readonly Tensor[];
   readonly needed: ReadonlySet<Tensor>;
+  /** how many operations still contribute to a tensor's gradient */
+  readonly pending: Map<Tensor, number>;
+  readonly passed: ReadonlySet<Tensor>;
   readonly asked: readonly Tensor[];
   readonly update: boolean;
   readonly training: boolean;
@@ -542,25 +593,11 @@ interface BackwardContext {
 }
 
 function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, seed, seedIsOne, operations, needed, asked, update, training, built, emitter, pin } = context;
+  const { loss, seed, seedIsOne, operations, needed, pending, passed, asked, update, training, built } = context;
+  const { emitter, pin } = context;
   const { gradients } = built;
   gradients.set(loss, seed);
 
-  // How many operations still contribute to a tensor's gradient.
-  const pending = new Map<Tensor, number>();
-  for (const tensor of operations) {
-    if (!needed.has(tensor)) continue;
-    for (const input of tensor.source!.inputs) pending.set(input, (pending.get(input) ?? 0) + 1);
-  }
-  /** ReLUs whose derivative the operation after them applies: what it writes is the gradient of their argument. */
-  const passed = new Set<Tensor>();
-  const passes = (relu: Tensor, reader: Operation) =>
-    reader.appliesReluBefore === true &&
-    relu.source?.operation.name === 'relu' &&
-    !isAlias(relu, training) &&
-    pending.get(relu) === 1 &&
-    !gradients.has(relu) &&
-    !asked.includes(relu);
   /** Parameters whose update an operation wrote itself. */
   const updated = new Set<Tensor>();
   const room = (tensor: Tensor): Storage => {
@@ -587,13 +624,10 @@ function emitBackward(gpu: Gpu, context: BackwardContext): void {
     if (isAlias(tensor, training) || passed.has(tensor)) {
       passOn(inputs[0], dy);
     } else {
-      const reluBefore = passes(inputs[0], operation);
-      if (reluBefore) passed.add(inputs[0]);
       const backward: BackwardEmitter = {
         ...emit,
         outputGradient: dy,
         outputGradientIsOne: seedIsOne && dy === seed,
-        reluBefore,
         passOn: (i, storage) => passOn(inputs[i], storage),
         gradient(i) {
           const source = inputs[i];

@@ -25,6 +25,11 @@ export interface ForwardEmitter {
   value(tensor: Tensor): Storage;
   /** the ReLU that follows is applied to what is written: only where the operation `fusesRelu` */
   readonly relu: boolean;
+  /**
+   * input 0 is the output of a ReLU, and backward's gradient(0) is to be that of the ReLU's argument: only where the
+   * operation `appliesReluBefore`
+   */
+  readonly reluBefore: boolean;
   /** memory of this operation's own; `backward` finds it again under the same name */
   saved(name: string, bytes: number): Storage;
   /** constants, on the device once and for all */
@@ -46,11 +51,6 @@ export type Run = <P extends ParamSchema, B extends BindingSchema>(
 ) => void;
 
 export interface BackwardEmitter extends ForwardEmitter {
-  /**
-   * input 0 is the output of a ReLU, and gradient(0) is to be that of the ReLU's argument: only where the operation
-   * `appliesReluBefore`
-   */
-  readonly reluBefore: boolean;
   /** dL/d output */
   readonly outputGradient: Storage;
   /** the output is the loss itself: dL/d output is the constant 1 */
@@ -83,8 +83,8 @@ export interface Operation {
   readonly integers?: readonly number[];
   /** its kernels can apply a ReLU to what they write */
   readonly fusesRelu?: true;
-  /** its derivative reads input 0, and can apply that of a ReLU that made it, at no more passes over memory */
-  readonly appliesReluBefore?: true;
+  /** its derivative can apply that of a ReLU that made input 0, at no more passes over memory */
+  appliesReluBefore?(gpu: Gpu): boolean;
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

@@ -98,8 +98,16 @@ const rowText: Mutation[] = [
   broken('stride left out within the row', '+ (row - outer * p.stride)', ''),
 ];
 
+/** Where the derivative of a ReLU is applied by the place; `variants` that have texts of their own for it ask nothing. */
+const gateText = (...asking: string[]): Mutation[] => [
+  broken("the ReLU's derivative left out", 'p.relu == 2u', 'false', ...asking),
+  broken("a ReLU's derivative unasked", 'p.relu == 2u', 'true', ...asking),
+  broken('what the ReLU cut off passes', '[p.gate_base + place] > 0.0', '[p.gate_base + place] >= 0.0'),
+  broken('the gate of the place before', '[p.gate_base + place]', '[p.gate_base + max(place, 1u) - 1u]'),
+];
+
 const dropoutText: Mutation[] = [
-  broken('kept and dropped exchanged', 'keep(index));', '!keep(index));'),
+  broken('kept and dropped exchanged', /( |= )keep\(index\)/g, '$1!keep(index)'),
   broken('scale left out', ' * p.scale', ''),
   broken("the window's place in the batch left out", 'p.first + index', 'index'),
   broken("the layer's stream left out", ', p.stream)', ', 0u)'),
@@ -140,8 +148,10 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('accumulation lost', /p\.accumulate == 1u/g, 'false'),
     parameter('ReLU left out', 'relu', '0u'),
     parameter('ReLU unasked', 'relu', '1u'),
+    ...gateText(),
   ],
   'gemm/panels': [
+    ...gateText(),
     broken('sign', /\+ (x\d) \*/g, '- $1 *', 'broadcast'),
     stale('sum += a', 'sum = a', 'plain'),
     stale('(c0_0 + x0', '(x0', 'broadcast'),
@@ -198,6 +208,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('beyond the last row', 'row < p.rows', 'true'),
   ],
   'conv2d/winograd-output': [
+    ...gateText('plain'),
     broken('bias left out', 'p.has_bias == 1u', 'false'),
     parameter('ReLU left out', 'relu', '0u'),
     parameter('ReLU unasked', 'relu', '1u'),
@@ -328,6 +339,9 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   ],
   'maxpool/forward': [
     ...maxPoolScan,
+    parameter("the ReLU's derivative left out", 'relu', '0u'),
+    parameter("a ReLU's derivative unasked", 'relu', '1u'),
+    broken('a winner of 0', 'best > 0.0', 'best >= 0.0'),
     broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'inside'),
     broken('the last of equal values wins, by lines', 'b.offset < a.offset', 'b.offset > a.offset', 'lines'),
   ],
@@ -346,10 +360,16 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     stale('sum += dy', 'sum = dy', ...SCANNING),
     broken('sign', 'sum += dy', 'sum -= dy', ...SCANNING),
     broken('stale start', 'dx[start + i] = 0.0;', '', 'planes'),
-    broken('the last of several windows alone', 'dx[place] += dy', 'dx[place] = dy', 'planes'),
+    broken('the last of several windows alone', 'dx[place] += select', 'dx[place] = select', 'planes'),
+    broken(
+      'a window without a winner passes its gradient on',
+      'select(dy[p.dy_base + o], 0.0, none)',
+      'dy[p.dy_base + o]',
+      'planes',
+    ),
     broken('the last window left out', 'o < first + count', 'o + 1u < first + count', 'planes'),
     broken("the input's plane for the output's", 'index * count', 'index * p.height * p.width', 'planes'),
-    broken('whoever won', 'start + choice[p.choice_base + o]', 'start', 'planes'),
+    broken('whoever won', 'select(winner, 0u, none)', '0u', 'planes'),
   ],
   'conv2d/pad': [
     broken('padding above left out', ' - u32(p.top)', ''),
@@ -371,6 +391,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('row and column exchanged', 'row', 'p.column'),
   ],
   'conv2d/strips': [
+    ...gateText(),
     parameter('last channel left out', 'channels', '(p.channels - 1u)', 'plain'),
     broken('last channel left out', 'c < p.channels', 'c + 1u < p.channels'),
     broken('last line of the kernel left out', 'ky < p.kernel_height', 'ky + 1u < p.kernel_height'),
@@ -422,6 +443,9 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('another item', /, 0u\)\[?/g, ', 1u)', 'broadcast'),
   ],
   'linear/input-gradient': [
+    broken("the ReLU's derivative left out", 'p.relu == 0u', 'true'),
+    broken("a ReLU's derivative unasked", 'p.relu == 0u', 'false'),
+    broken('what the ReLU cut off passes', '+ place] > vec4f()', '+ place] >= vec4f()'),
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
     broken('last output left out', 'o < p.outputs', 'o + 1u < p.outputs'),
@@ -436,6 +460,9 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
   ],
   'linear/backward': [
+    broken("the ReLU's derivative left out", 'p.relu == 0u', 'true'),
+    broken("a ReLU's derivative unasked", 'p.relu == 0u', 'false'),
+    broken('what the ReLU cut off passes', /(place\]|x\d+) > vec4f\(\)/g, '$1 >= vec4f()'),
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
     broken('last output left out', /o < p\.outputs/g, 'o + 1u < p.outputs'),
@@ -471,7 +498,12 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('another power', '-p.beta)', '-p.beta - 0.01)'),
   ],
   'dropout/forward': dropoutText,
-  'dropout/backward': dropoutText,
+  'dropout/backward': [
+    ...dropoutText,
+    parameter("the ReLU's derivative left out", 'relu', '0u'),
+    parameter("a ReLU's derivative unasked", 'relu', '1u'),
+    broken('what the ReLU cut off passes', 'y[p.y_base + index] > 0.0', 'y[p.y_base + index] >= 0.0'),
+  ],
   'sgdm/update': sgdmText,
   'sgdm/masked': sgdmText,
   'softmax/forward': [

@@ -1,9 +1,11 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four, pair } from '../choose.ts';
 import { sumsOf } from '../expected.ts';
+import { gateOf, rectify, through } from '../gate.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
 
@@ -82,7 +84,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
         description,
         kernel: contraction,
         params: conv2dForward(shape, true),
-        inputs: { a: w, b: x, bias },
+        inputs: { a: w, b: x, bias, gate: bias },
         outputs: { c: outputs },
         reference: () => ({
           c: sumsOf(
@@ -92,32 +94,33 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
           ),
         }),
       },
-      {
-        name: 'conv2d/input-gradient',
-        description,
-        kernel: contraction,
-        params: conv2dInputGradient(shape),
-        inputs: { a: w, b: dy, bias: normals(random, 1) },
-        outputs: { c: x.length },
-        reference: () => ({
-          c: sumsOf((...v) => conv2dInputGradientReference(shape, v[0], v[1]), [dy, w], (filters / groups) * taps),
-        }),
-        derivative: smooth
-          ? {
-              at: x,
-              upstream: dy,
-              forward: (at) => forwardOf(at, w),
-              gradient: () => conv2dInputGradientReference(shape, dy, w),
-            }
-          : undefined,
-      },
+      ...[undefined, gateOf(random, x.length)].map((gate): KernelCase => {
+        const gradient = (...v: ArrayLike<number>[]) => through(gate, conv2dInputGradientReference(shape, v[0], v[1]));
+        return {
+          name: 'conv2d/input-gradient',
+          description: description + (gate ? ' after relu' : ''),
+          kernel: contraction,
+          params: { ...conv2dInputGradient(shape), relu: gate ? RELU.before : RELU.none },
+          inputs: { a: w, b: dy, bias: normals(random, 1), gate: gate?.output ?? bias },
+          outputs: { c: x.length },
+          reference: () => ({ c: sumsOf(gradient, [dy, w], (filters / groups) * taps) }),
+          derivative: smooth
+            ? {
+                at: gate?.argument ?? x,
+                upstream: dy,
+                forward: (at) => forwardOf(gate ? rectify(at) : at, w),
+                gradient: () => gradient(dy, w),
+              }
+            : undefined,
+        };
+      }),
       ...[false, true].map(
         (accumulate): KernelCase => ({
           name: 'conv2d/filter-gradient',
           description: description + (accumulate ? ' accumulated' : ''),
           kernel: contraction,
           params: conv2dFilterGradient(shape, accumulate),
-          inputs: { a: dy, b: x, bias: normals(random, 1) },
+          inputs: { a: dy, b: x, bias: normals(random, 1), gate: bias },
           outputs: { c: accumulate ? start : weights },
           reference: () => ({
             c: sumsOf(

@@ -3,8 +3,10 @@ import { gemm } from '../../kernels/gemm/gemm.ts';
 import { panelProduct, ROWS, VECTORS } from '../../kernels/gemm/panels.ts';
 import { type PackParams, packedSize, packPanels } from '../../kernels/panels/pack.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
+import { RELU, type Relu } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { exactly, sumsOf } from '../expected.ts';
+import { gateOf } from '../gate.ts';
 import { valuesOf } from '../values.ts';
 
 interface Shape {
@@ -14,8 +16,8 @@ interface Shape {
   /** of A and of B */
   readonly transposes: 'NN' | 'NT' | 'TN' | 'TT';
   readonly accumulate: boolean;
-  /** where it is not accumulated */
-  readonly relu: boolean;
+  /** `after` only where it is not accumulated */
+  readonly relu: Relu;
   /** elements between the rows of C */
   readonly gap: number;
 }
@@ -23,6 +25,7 @@ interface Shape {
 type Values = ArrayLike<number>;
 
 const TRANSPOSES = ['NN', 'NT', 'TN', 'TT'] as const;
+const RELUS = Object.values(RELU);
 
 /** From the definition: every value looks for its place. */
 function pack(w: Values, p: PackParams): Float32Array<ArrayBuffer> {
@@ -50,7 +53,7 @@ export const gemmFamily = defineFamily<Shape>({
       k,
       transposes,
       accumulate: transposes === 'TN',
-      relu: (i + j) % 2 === 1,
+      relu: RELUS[(i + j) % 3],
       gap: i,
     })),
   ),
@@ -60,13 +63,15 @@ export const gemmFamily = defineFamily<Shape>({
     k: choose(1, 67),
     transposes: TRANSPOSES[choose(0, 3)],
     accumulate: choose(0, 1) === 1,
-    relu: choose(0, 1) === 1,
+    relu: RELUS[choose(0, 2)],
     gap: choose(0, 3),
   }),
-  cases({ m, n, k, transposes, accumulate, relu, gap }, kind, random): KernelCase[] {
+  cases({ m, n, k, transposes, accumulate, gap, ...shape }, kind, random): KernelCase[] {
+    const relu = accumulate && shape.relu === RELU.after ? RELU.none : shape.relu;
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
     const row = n + gap;
     const [a, b, bias, start] = [values(m * k), values(k * n), values(n), values((m - 1) * row + n)];
+    const gate = relu === RELU.before ? gateOf(random, start.length) : undefined;
     const aStrides = transposes[0] === 'N' ? { row: k, column: 1 } : { row: 1, column: m };
     const bStrides = transposes[1] === 'N' ? { row: n, column: 1 } : { row: 1, column: k };
     /** C in rows of `row`; what lies between them stays. */
@@ -74,17 +79,19 @@ export const gemmFamily = defineFamily<Shape>({
       const c = Float64Array.from(start);
       for (let i = 0; i < m; i++)
         for (let j = 0; j < n; j++) {
-          let sum = accumulate ? start[i * row + j] : bias[j];
-          for (let l = 0; l < k; l++) {
+          const place = i * row + j;
+          let sum = accumulate ? start[place] : bias[j];
+          for (let l = 0; l < (gate === undefined || gate.output[place] > 0 ? k : 0); l++) {
             sum += a[i * aStrides.row + l * aStrides.column] * b[l * bStrides.row + j * bStrides.column];
           }
-          c[i * row + j] = relu && !accumulate ? Math.max(sum, 0) : sum;
+          c[place] = relu === RELU.after ? Math.max(sum, 0) : sum;
         }
       return c;
     };
     const reference = () => ({ c: sumsOf((...v) => product(v[0], v[1], v[2], v[3]), [a, b, bias, start], k + 1) });
-    const description = `${transposes} m=${m} n=${n} k=${k}${accumulate ? ' accumulated' : relu ? ' relu' : ''}`;
-    const flags = { accumulate: accumulate ? 1 : 0, relu: relu && !accumulate ? 1 : 0 };
+    const description = `${transposes} m=${m} n=${n} k=${k}${accumulate ? ' accumulated' : ''}${['', ' relu', ' after relu'][relu]}`;
+    const flags = { accumulate: accumulate ? 1 : 0, relu };
+    const others = { bias, gate: gate?.output ?? bias };
 
     const whole = { groups: 1, inner: k, taps: 1, group: 0, flip: 0 };
     const packing = (rows: number, tile: number, row: number, column: number) => ({
@@ -113,7 +120,7 @@ export const gemmFamily = defineFamily<Shape>({
           c_row: row,
           has_bias: accumulate ? 0 : 1,
         },
-        inputs: { a: pack(a, packA), b: pack(b, packB), bias },
+        inputs: { a: pack(a, packA), b: pack(b, packB), ...others },
         outputs: { c: start },
         reference,
       };
@@ -124,7 +131,7 @@ export const gemmFamily = defineFamily<Shape>({
         description,
         kernel: contraction,
         params: { ...gemm({ m, n, k, a: aStrides, b: bStrides, cRow: row, bias: !accumulate }), ...flags },
-        inputs: { a, b, bias },
+        inputs: { a, b, ...others },
         outputs: { c: start },
         reference,
       },

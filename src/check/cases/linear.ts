@@ -6,6 +6,7 @@ import { linearUpdate } from '../../kernels/linear/update.ts';
 import { packStep } from '../../kernels/step.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Expected, sumsOf } from '../expected.ts';
+import { gateOf, rectify, through } from '../gate.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 interface Shape {
@@ -18,7 +19,7 @@ interface Shape {
   readonly hasBias: boolean;
   readonly accumulate: boolean;
   readonly mask: number;
-  /** in the forward kernel */
+  /** one that follows, to the forward kernel; one before, whose outputs are x, to the others */
   readonly relu: boolean;
 }
 
@@ -63,7 +64,12 @@ export const linearFamily = defineFamily<Shape>({
     const row = outputs + gap;
     const length = (batch - 1) * row + outputs;
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
-    const [x, w, bias, dy] = [values(batch * inputs), values(outputs * inputs), values(outputs), values(length)];
+    const gate = relu ? gateOf(random, batch * inputs) : undefined;
+    const x = gate?.output ?? values(batch * inputs);
+    const [w, bias, dy] = [values(outputs * inputs), values(outputs), values(length)];
+    /** What differences are taken by: x, or the ReLU's argument. */
+    const at = gate?.argument ?? x;
+    const xOf = (at: Values) => (gate ? rectify(at) : at);
     const [untouched, start, v] = [values(length), values(x.length), values(w.length)];
     const description = `x=[${batch},${inputs}] w=[${outputs},${inputs}] rows of ${row}`;
 
@@ -78,8 +84,11 @@ export const linearFamily = defineFamily<Shape>({
       return y;
     };
     const inputGradient = (dy: Values, w: Values) =>
-      Float64Array.from(x, (_, at) =>
-        sum(outputs, (o) => dy[Math.floor(at / inputs) * row + o] * w[o * inputs + (at % inputs)]),
+      through(
+        gate,
+        Float64Array.from(x, (_, at) =>
+          sum(outputs, (o) => dy[Math.floor(at / inputs) * row + o] * w[o * inputs + (at % inputs)]),
+        ),
       );
     const weightGradient = (dy: Values, x: Values) =>
       Float64Array.from(w, (_, at) =>
@@ -121,6 +130,9 @@ export const linearFamily = defineFamily<Shape>({
         },
       };
     };
+    const shape = { batch, inputs, outputs, dy_row: row };
+    const flags = { accumulate: accumulate ? 1 : 0, relu: relu ? 1 : 0 };
+    const afterwards = (accumulate ? ' accumulated' : '') + (relu ? ' after relu' : '');
     return [
       {
         name: 'linear/forward',
@@ -135,18 +147,18 @@ export const linearFamily = defineFamily<Shape>({
       },
       {
         name: 'linear/input-gradient',
-        description: description + (accumulate ? ' accumulated' : ''),
+        description: description + afterwards,
         kernel: linearInputGradient,
-        params: { batch, inputs, outputs, dy_row: row, accumulate: accumulate ? 1 : 0 },
-        inputs: { dy, w },
+        params: { ...shape, ...flags },
+        inputs: { dy, w, x },
         outputs: { dx: accumulate ? start : x.length },
         reference: () => ({ dx: gradientOfInput() }),
         derivative:
           kind === 'normal'
             ? {
-                at: x,
+                at,
                 upstream: dy,
-                forward: (at) => forward(at, w, bias, new Float64Array(length)),
+                forward: (at) => forward(xOf(at), w, bias, new Float64Array(length)),
                 gradient: () => inputGradient(dy, w),
               }
             : undefined,
@@ -155,7 +167,7 @@ export const linearFamily = defineFamily<Shape>({
         name: 'linear/update',
         description: `${description} mask ${mask}`,
         kernel: linearUpdate,
-        params: { batch, inputs, outputs, dy_row: row, mask, decay_factor: 1 },
+        params: { ...shape, mask, decay_factor: 1 },
         inputs: { dy, x, step },
         outputs: { w, v },
         reference: updated,
@@ -171,9 +183,9 @@ export const linearFamily = defineFamily<Shape>({
       },
       {
         name: 'linear/backward',
-        description: `${description} mask ${mask}${accumulate ? ' accumulated' : ''}`,
+        description: `${description} mask ${mask}${afterwards}`,
         kernel: linearBackward,
-        params: { batch, inputs, outputs, dy_row: row, accumulate: accumulate ? 1 : 0, mask, decay_factor: 1 },
+        params: { ...shape, ...flags, mask, decay_factor: 1 },
         inputs: { dy, x, step },
         outputs: { w, v, dx: accumulate ? start : x.length },
         reference: () => ({ ...updated(), dx: gradientOfInput() }),
@@ -181,10 +193,10 @@ export const linearFamily = defineFamily<Shape>({
         derivative:
           kind === 'normal'
             ? {
-                at: [...x, ...w],
+                at: [...at, ...w],
                 upstream: dy,
-                forward: (at) =>
-                  forward(at.subarray(0, x.length), at.subarray(x.length), bias, new Float64Array(length)),
+                forward: (both) =>
+                  forward(xOf(both.subarray(0, x.length)), both.subarray(x.length), bias, new Float64Array(length)),
                 gradient: () => [...inputGradient(dy, w), ...weightGradient(dy, x)],
               }
             : undefined,

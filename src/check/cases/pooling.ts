@@ -9,6 +9,7 @@ import { type PoolShape, poolOutput } from '../../kernels/pooling.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch, pair } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
+import { type Gate, gateFrom, gateOf, rectify, through } from '../gate.ts';
 import * as reference from '../reference/pooling.ts';
 import { valuesOf } from '../values.ts';
 
@@ -87,51 +88,61 @@ export const maxPoolFamily = defineFamily<Shape>({
   shape: (choose) => chooseShape(choose, 3),
   cases(shape, kind, random): KernelCase[] {
     // In place of denormals, which an adapter may take for equal: few different values, so that ties are common.
-    const x = valuesOf(random, kind, inputs(shape)).map((value) => (kind === 'tiny' ? random.integer(4) - 2 : value));
+    const values = valuesOf(random, kind, inputs(shape)).map((v) => (kind === 'tiny' ? random.integer(4) - 2 : v));
     const pooling = { ...shape, output: poolOutput(shape) };
     const params = maxPoolParams(shape);
     const dy = valuesOf(random, kind, outputs(shape), { instead: 'tiny' });
-    const { y, winner } = reference.maxPool(pooling, x);
     const plane = shape.height * shape.width;
-    const choice = Uint32Array.from(winner, (at) => at % plane);
-    const backward = (dy: ArrayLike<number>) => reference.maxPoolBackward(pooling, x, dy);
-    const description = describe(shape);
+    /** Forward, which notes the winners, and backward. With a ReLU before, a window without a positive value has none. */
+    const training = (gate: Gate | undefined): KernelCase[] => {
+      const x = gate?.output ?? values;
+      const { y, winner } = reference.maxPool(pooling, x);
+      const choice = Uint32Array.from(winner, (at, i) => (gate === undefined || y[i] > 0 ? at % plane : 2 ** 32 - 1));
+      const backward = (dy: ArrayLike<number>) => through(gate, reference.maxPoolBackward(pooling, x, dy));
+      const description = describe(shape) + (gate ? ' after relu' : '');
+      return [
+        {
+          name: 'maxpool/forward',
+          description,
+          kernel: maxPoolForward,
+          params: { ...params, relu: gate ? 1 : 0 },
+          inputs: { x },
+          outputs: { y: y.length, choice: y.length },
+          reference: () => ({ y: exactly(y), choice: exactly(choice) }),
+        },
+        {
+          name: 'maxpool/backward',
+          description,
+          kernel: maxPoolBackward,
+          params,
+          inputs: { dy, choice },
+          outputs: { dx: x.length },
+          reference: () => ({ dx: sumsOf(backward, [dy], shape.kernel[0] * shape.kernel[1]) }),
+          derivative:
+            kind === 'normal'
+              ? {
+                  at: gate?.argument ?? x,
+                  upstream: dy,
+                  forward: (at) => reference.maxPool(pooling, gate ? rectify(at) : at).y,
+                  gradient: () => backward(dy),
+                }
+              : undefined,
+        },
+      ];
+    };
+    const { y } = reference.maxPool(pooling, values);
     return [
-      {
-        name: 'maxpool/forward',
-        description,
-        kernel: maxPoolForward,
-        params,
-        inputs: { x },
-        outputs: { y: y.length, choice: y.length },
-        reference: () => ({ y: exactly(y), choice: exactly(choice) }),
-      },
+      ...training(undefined),
+      // Infinities and NaN pass a ReLU, too.
+      ...training(kind === 'normal' ? gateOf(random, values.length) : gateFrom(values)),
       {
         name: 'maxpool/inference',
-        description,
+        description: describe(shape),
         kernel: maxPoolInference,
         params,
-        inputs: { x },
+        inputs: { x: values },
         outputs: { y: y.length },
         reference: () => ({ y: exactly(y) }),
-      },
-      {
-        name: 'maxpool/backward',
-        description,
-        kernel: maxPoolBackward,
-        params,
-        inputs: { dy, choice },
-        outputs: { dx: x.length },
-        reference: () => ({ dx: sumsOf(backward, [dy], shape.kernel[0] * shape.kernel[1]) }),
-        derivative:
-          kind === 'normal'
-            ? {
-                at: x,
-                upstream: dy,
-                forward: (at) => reference.maxPool(pooling, at).y,
-                gradient: () => backward(dy),
-              }
-            : undefined,
       },
     ];
   },

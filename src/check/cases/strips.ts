@@ -8,9 +8,11 @@ import { type Padded, planFilterGradient, planForward, planInputGradient } from 
 import { WINDOWS } from '../../kernels/conv2d/strips/text.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import { type PackParams, packPanels } from '../../kernels/panels/pack.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four } from '../choose.ts';
 import { exactly, rectified, sumsOf } from '../expected.ts';
+import { gateOf, rectify, through } from '../gate.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
 import { base } from './conv2d.ts';
@@ -124,7 +126,7 @@ export const stripsFamily = defineFamily<Conv2dShape>({
       `s=${strides} p=${shape.pads} g=${groups}`;
     const smooth = kind === 'normal';
 
-    const forward = planForward(rasteriser, shape, { hasBias: true, relu: false });
+    const forward = planForward(rasteriser, shape, { hasBias: true, relu: RELU.none });
     // Any tile and strip is right whose weights are packed so and whose lines reach the last strip.
     const strips = STRIP_SHAPES.map(({ tile, strip }, i): KernelCase => {
       const relu = i % 2 === 1;
@@ -136,7 +138,7 @@ export const stripsFamily = defineFamily<Conv2dShape>({
         description: `${description} tile ${tile} strip ${strip}${relu ? ' relu' : ''}`,
         kernel: conv2dStrips,
         params: { ...forward.run, relu: relu ? 1 : 0, tile, strip, x_line: line, x_plane: line * params.out_height },
-        inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias },
+        inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias, gate: bias },
         outputs: { y: dy.length },
         reference: () => {
           const y = sumsOf(
@@ -159,25 +161,31 @@ export const stripsFamily = defineFamily<Conv2dShape>({
       cases.push(
         padCase(`${description} of dy`, input.pad, dy),
         packCase(`${description} turned`, input.pack.params, w),
-        {
-          name: 'conv2d/strips',
-          description: `${description} input gradient`,
-          kernel: conv2dStrips,
-          params: { ...input.run },
-          inputs: { w: pack(w, input.pack.params), x: pad(dy, input.pad), bias: normals(random, 1) },
-          outputs: { y: x.length },
-          reference: () => ({
-            y: sumsOf((...v) => conv2dInputGradientReference(shape, v[0], v[1]), [dy, w], (filters / groups) * taps),
-          }),
-          derivative: smooth
-            ? {
-                at: x,
-                upstream: dy,
-                forward: (at) => conv2dReference(shape, at, w, undefined, dy.length),
-                gradient: () => conv2dInputGradientReference(shape, dy, w),
-              }
-            : undefined,
-        },
+        ...[undefined, gateOf(random, x.length)].map((gate): KernelCase => {
+          const gradient = (...v: Values[]) => through(gate, conv2dInputGradientReference(shape, v[0], v[1]));
+          return {
+            name: 'conv2d/strips',
+            description: `${description} input gradient${gate ? ' after relu' : ''}`,
+            kernel: conv2dStrips,
+            params: planInputGradient(rasteriser, shape, gate ? RELU.before : RELU.none).run,
+            inputs: {
+              w: pack(w, input.pack.params),
+              x: pad(dy, input.pad),
+              bias: normals(random, 1),
+              gate: gate?.output ?? bias,
+            },
+            outputs: { y: x.length },
+            reference: () => ({ y: sumsOf(gradient, [dy, w], (filters / groups) * taps) }),
+            derivative: smooth
+              ? {
+                  at: gate?.argument ?? x,
+                  upstream: dy,
+                  forward: (at) => conv2dReference(shape, gate ? rectify(at) : at, w, undefined, dy.length),
+                  gradient: () => gradient(dy, w),
+                }
+              : undefined,
+          };
+        }),
       );
     }
     for (const accumulate of [false, true]) {

@@ -5,6 +5,7 @@ import { packStep } from '../../kernels/step.ts';
 import { randomBits } from '../../random.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Expected, sumsOf } from '../expected.ts';
+import { type Gate, gateOf, rectify, through } from '../gate.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 interface DropoutShape {
@@ -42,6 +43,27 @@ export const dropoutFamily = defineFamily<DropoutShape>({
       });
     const params = { count, first, stream, ...dropoutParams(ratio) };
     const description = `n=${count} from ${first} ratio ${ratio} stream ${stream}`;
+    const backward = (gate: Gate | undefined): KernelCase => {
+      const gradient = (dy: ArrayLike<number>) => through(gate, masked(dy));
+      return {
+        name: 'dropout/backward',
+        description: description + (gate ? ' after relu' : ''),
+        kernel: dropoutBackward,
+        params: { ...params, relu: gate ? 1 : 0 },
+        inputs: { dy, step, y: gate ? Float32Array.from(masked(gate.output)) : dy },
+        outputs: { dx: count },
+        reference: () => ({ dx: sumsOf(gradient, [dy], 1) }),
+        derivative:
+          kind === 'normal'
+            ? {
+                at: gate?.argument ?? x,
+                upstream: dy,
+                forward: (at) => masked(gate ? rectify(at) : at),
+                gradient: () => gradient(dy),
+              }
+            : undefined,
+      };
+    };
     return [
       {
         name: 'dropout/forward',
@@ -52,17 +74,8 @@ export const dropoutFamily = defineFamily<DropoutShape>({
         outputs: { y: count },
         reference: () => ({ y: sumsOf(masked, [x], 1) }),
       },
-      {
-        name: 'dropout/backward',
-        description,
-        kernel: dropoutBackward,
-        params,
-        inputs: { dy, step },
-        outputs: { dx: count },
-        reference: () => ({ dx: sumsOf(masked, [dy], 1) }),
-        derivative:
-          kind === 'normal' ? { at: x, upstream: dy, forward: masked, gradient: () => masked(dy) } : undefined,
-      },
+      backward(undefined),
+      backward(gateOf(random, count)),
     ];
   },
 });

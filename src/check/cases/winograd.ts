@@ -15,9 +15,11 @@ import {
 } from '../../kernels/conv2d/winograd/plan.ts';
 import { panelBatch } from '../../kernels/gemm/panels.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
+import { RELU, type Relu } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { FOLDING, four, pair } from '../choose.ts';
 import { type Expected, rectified, sumsOf } from '../expected.ts';
+import { gateOf, through } from '../gate.ts';
 import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 const rasteriser: Capabilities = {
@@ -198,7 +200,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
     const description = `x=[${batch},${channels},${height},${width}] w=[${filters},${channels / groups},${kernel}] p=${pads} g=${groups}`;
     const [tile] = pair((low, high) => low + random.integer(high - low + 1), 1, 9);
 
-    const forward = planTilesForward(rasteriser, shape, { hasBias: true, relu: false });
+    const forward = planTilesForward(rasteriser, shape, { hasBias: true, relu: RELU.none });
     const input = planTilesInputGradient(rasteriser, shape);
     const filter = planTilesFilterGradient(rasteriser, shape, false);
 
@@ -292,18 +294,19 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       };
     };
 
-    const output = (of: string, { output: planned }: typeof forward, relu: number): KernelCase => {
+    const output = (of: string, { output: planned }: typeof forward, relu: Relu): KernelCase => {
       const p = { ...planned, relu };
       const tiles = p.items * p.tiles_y * p.tiles_x;
       const size = groups * tiles * p.row;
       const sums = values(places * groups * tiles * p.row);
       const [my, mx] = [outputs(kh), outputs(kw)];
+      const gate = relu === RELU.before ? gateOf(random, p.items * groups * p.filters * p.lines * p.width) : undefined;
       return {
         name: 'conv2d/winograd-output',
-        description: `${description} of ${of}${relu ? ' relu' : ''}`,
+        description: `${description} of ${of}${['', ' relu', ' after relu'][relu]}`,
         kernel: winogradOutput,
         params: { ...p },
-        inputs: { sums, bias },
+        inputs: { sums, bias, gate: gate?.output ?? bias },
         outputs: { y: p.items * groups * p.filters * p.lines * p.width },
         reference: () => {
           const y = mapped(
@@ -328,7 +331,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
             },
             [sums, bias],
           );
-          return { y: relu === 1 ? rectified(y) : y };
+          if (relu === RELU.after) return { y: rectified(y) };
+          return { y: { ...y, values: through(gate, y.values) } };
         },
       };
     };
@@ -345,8 +349,9 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       products(forward),
       products(input),
       products(filter),
-      output('y', forward, 1),
-      output('dx', input, 0),
+      output('y', forward, RELU.after),
+      output('dx', input, RELU.none),
+      output('dx', input, RELU.before),
       {
         name: 'conv2d/winograd-gradient',
         description: `${description} tile ${tile}`,

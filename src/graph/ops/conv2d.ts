@@ -17,8 +17,9 @@ import {
   type StripPlan,
   stripsPay,
 } from '../../kernels/conv2d/strips/plan.ts';
-import { tilesPay } from '../../kernels/conv2d/winograd/plan.ts';
+import { hasStrides, tilesPay } from '../../kernels/conv2d/winograd/plan.ts';
 import { packPanels } from '../../kernels/panels/pack.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import { apply, expect4d, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -107,6 +108,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
     {
       name: 'conv2d',
       fusesRelu: true,
+      // Not where the gradient comes back from phases.
+      appliesReluBefore: (gpu) => !(hasStrides(shape) && tilesPay(gpu, shape, 'input gradient')),
       forward(emit) {
         if (tilesPay(emit.gpu, shape, 'forward')) {
           emitTilesForward(emit, shape, weight, {
@@ -122,11 +125,16 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           const b = bias === undefined ? w : rows(emit.value(bias), 4, at);
           const y = outputs(emit.value(emit.output), images, at);
           if (at.count === filters && stripsPay(emit.gpu, part)) {
-            const plan = planForward(emit.gpu, part, { hasBias: bias !== undefined, relu: emit.relu });
-            emitStrips(emit, plan, weight, { image, w, bias: b, y });
+            const relu = emit.relu ? RELU.after : RELU.none;
+            const plan = planForward(emit.gpu, part, { hasBias: bias !== undefined, relu });
+            emitStrips(emit, plan, weight, { image, w, bias: b, gate: b, y });
           } else {
-            const params = { ...conv2dForward(part, bias !== undefined), c_item: whole, relu: emit.relu ? 1 : 0 };
-            emit.run(contraction, params, { a: w, b: image, bias: b, c: y });
+            const params = {
+              ...conv2dForward(part, bias !== undefined),
+              c_item: whole,
+              relu: emit.relu ? RELU.after : RELU.none,
+            };
+            emit.run(contraction, params, { a: w, b: image, bias: b, gate: b, c: y });
           }
         });
       },
@@ -137,7 +145,9 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         const db = bias === undefined ? undefined : emit.gradient(2);
         const gradients = { storage: dy, bytes: outputBytes };
         if (dx !== undefined && tilesPay(emit.gpu, shape, 'input gradient')) {
-          emitTilesInputGradient(emit, shape, weight, { dy: gradients, dx: { storage: dx, bytes: imageBytes } });
+          const image = (storage: Storage) => ({ storage, bytes: imageBytes });
+          const gate = emit.reluBefore ? image(emit.value(x)) : undefined;
+          emitTilesInputGradient(emit, shape, weight, { dy: gradients, dx: image(dx), gate });
           dx = undefined;
         }
         if (dw !== undefined && tilesPay(emit.gpu, shape, 'filter gradient')) {
@@ -151,11 +161,14 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           if (dx !== undefined) {
             const w = rows(emit.value(weight), filterBytes, at);
             const y = rows(dx, imageBytes, images);
+            const relu = emit.reluBefore ? RELU.before : RELU.none;
+            const gate = emit.reluBefore ? rows(emit.value(x), imageBytes, images) : w;
             if (inStrips && strides.every((stride) => stride === 1)) {
-              emitStrips(emit, planInputGradient(emit.gpu, part), weight, { image: dyView, w, bias: w, y });
+              const plan = planInputGradient(emit.gpu, part, relu);
+              emitStrips(emit, plan, weight, { image: dyView, w, bias: w, gate, y });
             } else {
-              const params = { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0 };
-              emit.run(contraction, params, { a: w, b: dyView, bias: w, c: y });
+              const params = { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0, relu };
+              emit.run(contraction, params, { a: w, b: dyView, bias: w, gate, c: y });
             }
           }
           if (dw !== undefined) {
@@ -174,11 +187,11 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
             const parts = filterGradientParts(emit.gpu, part);
             if (parts === 1) {
               const params = { ...conv2dFilterGradient(part, accumulate), a_r: whole };
-              emit.run(contraction, params, { a: dyView, b: image, bias: dyView, c: y });
+              emit.run(contraction, params, { a: dyView, b: image, bias: dyView, gate: dyView, c: y });
             } else {
               const split = planSplitFilterGradient(part, parts, { accumulate, item: whole });
               const sums = new Storage(`${emit.output.name} parts of dw`, split.bytes).view();
-              emit.run(contraction, split.run, { a: dyView, b: image, bias: dyView, c: sums });
+              emit.run(contraction, split.run, { a: dyView, b: image, bias: dyView, gate: dyView, c: sums });
               emit.run(biasGradient, split.sum, { dy: sums, db: y });
             }
           }
@@ -203,13 +216,13 @@ function emitStrips(
   emit: ForwardEmitter,
   { pad, pack, run }: StripPlan,
   weight: Tensor,
-  { image, w, bias, y }: Readonly<Record<'image' | 'w' | 'bias' | 'y', View>>,
+  { image, w, bias, gate, y }: Readonly<Record<'image' | 'w' | 'bias' | 'gate' | 'y', View>>,
 ): void {
   const turned = pack.params.flip === 1 ? ', turned' : '';
   const panels = emit.prepared(weight, `panels of ${run.tile}${turned}`, pack.bytes, (run, to) =>
     run(packPanels, pack.params, { w, panels: to }),
   );
-  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, y });
+  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, gate, y });
 }
 
 /** db[c] = sum over items and places of dy, in windows of items. */

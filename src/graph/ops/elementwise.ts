@@ -88,6 +88,7 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
     {
       name: 'dropout',
       alias: 'inference',
+      appliesReluBefore: () => true,
       forward(emit) {
         each(emit, (params, window) => {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
@@ -98,8 +99,11 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
         each(emit, (params, window) => {
-          const views = { dy: rows(emit.outputGradient, 4, window), dx: rows(dx, 4, window) };
-          emit.run(dropoutBackward, params, { ...views, step: emit.step.view() });
+          const dy = rows(emit.outputGradient, 4, window);
+          // Without a ReLU y need not be kept.
+          const y = emit.reluBefore ? rows(emit.value(emit.output), 4, window) : dy;
+          const views = { dy, y, step: emit.step.view(), dx: rows(dx, 4, window) };
+          emit.run(dropoutBackward, { ...params, relu: emit.reluBefore ? 1 : 0 }, views);
         });
       },
     },

@@ -7,6 +7,7 @@ import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
 import { broadcastsPay } from '../../kernels/linear/shape.ts';
 import { linearUpdate } from '../../kernels/linear/update.ts';
 import { WALKED_BATCH } from '../../kernels/linear/walk.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -50,6 +51,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
     {
       name: 'linear',
       fusesRelu: true,
+      appliesReluBefore: () => true,
       forward(emit) {
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
@@ -65,7 +67,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             b: { row: 1, column: inputs },
             cRow: outputs,
             bias: bias !== undefined,
-            relu: emit.relu,
+            relu: emit.relu ? RELU.after : RELU.none,
           };
           if (inVectors(emit, product)) {
             const flags = { has_bias: bias === undefined ? 0 : 1, relu: emit.relu ? 1 : 0 };
@@ -91,13 +93,14 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           const w = rows(emit.value(weight), rowBytes, window);
           const shape = { batch, inputs, outputs: count, dy_row: outputs };
           const accumulate = first > 0 ? 1 : 0;
+          const relu = emit.reluBefore ? 1 : 0;
           const step = update && {
             params: { mask: update.mask, decay_factor: update.decayFactor },
             views: { x: image, step: emit.step.view(), w, v: rows(update.v, rowBytes, window) },
           };
           if (dx !== undefined && step !== undefined && onePass) {
             const views = { dy: dyView, ...step.views, dx: dx.view() };
-            emit.run(linearBackward, { ...shape, accumulate, ...step.params }, views);
+            emit.run(linearBackward, { ...shape, accumulate, relu, ...step.params }, views);
             continue;
           }
           if (dx !== undefined) {
@@ -109,11 +112,14 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
               b: { row: inputs, column: 1 },
               cRow: inputs,
               accumulate: first > 0,
+              relu: emit.reluBefore ? RELU.before : RELU.none,
             };
+            // Without a ReLU x need not be kept.
+            const gate = emit.reluBefore ? image : w;
             if (inVectors(emit, product)) {
-              emit.run(linearInputGradient, { ...shape, accumulate }, { dy: dyView, w, dx: dx.view() });
+              emit.run(linearInputGradient, { ...shape, accumulate, relu }, { dy: dyView, w, x: gate, dx: dx.view() });
             } else {
-              emitProduct(emit, product, { a: dyView, b: w, bias: dyView, c: dx.view() }, weight);
+              emitProduct(emit, product, { a: dyView, b: w, bias: dyView, gate, c: dx.view() }, weight);
             }
           }
           if (dw !== undefined) {

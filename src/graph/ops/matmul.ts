@@ -43,7 +43,7 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
           emit.run(
             contraction,
             { ...product, ...groups(window, m * k, k * p, m * p) },
-            { a: left, b: right, bias: left, c: rows(emit.value(emit.output), yBytes, window) },
+            { a: left, b: right, bias: left, gate: left, c: rows(emit.value(emit.output), yBytes, window) },
           );
         }
       },
@@ -56,7 +56,7 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
             emit.run(
               contraction,
               { ...product, ...groups(window, m * p, k * p, m * k) },
-              { a: dy, b: rows(emit.value(b), bBytes, window), bias: dy, c: rows(da, aBytes, window) },
+              { a: dy, b: rows(emit.value(b), bBytes, window), bias: dy, gate: dy, c: rows(da, aBytes, window) },
             );
           }
           if (db !== undefined) {
@@ -64,7 +64,7 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
             emit.run(
               contraction,
               { ...product, ...groups(window, m * k, m * p, k * p) },
-              { a: rows(emit.value(a), aBytes, window), b: dy, bias: dy, c: rows(db, bBytes, window) },
+              { a: rows(emit.value(a), aBytes, window), b: dy, bias: dy, gate: dy, c: rows(db, bBytes, window) },
             );
           }
         }

@@ -15,6 +15,8 @@ export interface ProductViews {
   readonly b: View;
   /** any readable view where there is no bias */
   readonly bias: View;
+  /** outputs of the ReLU before, where its derivative is to be applied */
+  readonly gate?: View;
   readonly c: View;
 }
 
@@ -24,8 +26,9 @@ export interface ProductViews {
  */
 export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: ProductViews, weight?: Tensor): void {
   const plan = planPanels(emit.gpu, shape);
+  const { gate = views.a } = views;
   if (plan === undefined) {
-    emit.run(contraction, gemm(shape), { ...views });
+    emit.run(contraction, gemm(shape), { ...views, gate });
     return;
   }
   const a = new Storage(`${emit.output.name} packed`, plan.a.bytes).view();
@@ -39,5 +42,5 @@ export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: Produ
     const { row } = plan.b.params;
     b = emit.prepared(weight, `panels by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
   }
-  emit.run(panelProduct, plan.run, { a, b, bias: views.bias, c: views.c });
+  emit.run(panelProduct, plan.run, { a, b, bias: views.bias, gate, c: views.c });
 }

@@ -38,6 +38,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   return apply(
     {
       name: 'maxPool',
+      appliesReluBefore: () => true,
       forward(emit) {
         for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
           const params = maxPoolParams({ ...shape, batch: window.count });
@@ -47,7 +48,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
           };
           if (emit.differentiated) {
             const choice = rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window);
-            emit.run(maxPoolForward, params, { ...views, choice });
+            emit.run(maxPoolForward, { ...params, relu: emit.reluBefore ? 1 : 0 }, { ...views, choice });
           } else emit.run(maxPoolInference, params, views);
         }
       },
@@ -132,7 +133,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
   return apply(
     {
       name: 'lrn',
-      appliesReluBefore: true,
+      appliesReluBefore: () => true,
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(

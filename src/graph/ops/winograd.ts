@@ -21,6 +21,7 @@ import {
   unstrided,
 } from '../../kernels/conv2d/winograd/plan.ts';
 import { panelBatch } from '../../kernels/gemm/panels.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import type { ForwardEmitter } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, type Window } from '../windows.ts';
@@ -69,28 +70,35 @@ export function emitTilesForward(
   const tiled = unstrided(shape);
   for (const images of imageWindows(emit, tiled, 'forward')) {
     const batch = images.count;
-    const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu: emit.relu });
+    const relu = emit.relu ? RELU.after : RELU.none;
+    const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu });
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
-    emitTiles(emit, plan, weight, filtersOf(emit, shape, weight), bias, image, rows(y.storage, y.bytes, images));
+    const views = { w: filtersOf(emit, shape, weight), bias, x: image, y: rows(y.storage, y.bytes, images) };
+    emitTiles(emit, plan, weight, views);
   }
 }
 
-/** dx from dy. */
+/** dx from dy; with a gate, the outputs of the ReLU before, the gradient of that one's argument: then without strides. */
 export function emitTilesInputGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   weight: Tensor,
-  { dy, dx }: { readonly dy: Images; readonly dx: Images },
+  { dy, dx, gate }: { readonly dy: Images; readonly dx: Images; readonly gate?: Images },
 ): void {
   const tiled = unstrided(shape);
   for (const images of imageWindows(emit, tiled, 'input gradient')) {
     const batch = images.count;
-    const plan = planTilesInputGradient(emit.gpu, { ...tiled, batch });
+    const relu = gate === undefined ? RELU.none : RELU.before;
+    const plan = planTilesInputGradient(emit.gpu, { ...tiled, batch }, relu);
     const to = rows(dx.storage, dx.bytes, images);
     const { image } = planPhases({ ...shape, batch });
     const phases = hasStrides(shape) ? between(emit, 'phases', 4 * phasesSize(image)) : undefined;
-    const from = rows(dy.storage, dy.bytes, images);
-    emitTiles(emit, plan, weight, filtersOf(emit, shape, weight), undefined, from, phases ?? to);
+    emitTiles(emit, plan, weight, {
+      w: filtersOf(emit, shape, weight),
+      x: rows(dy.storage, dy.bytes, images),
+      gate: gate && rows(gate.storage, gate.bytes, images),
+      y: phases ?? to,
+    });
     if (phases !== undefined) emit.run(conv2dPhasesBackward, image, { phases, dx: to });
   }
 }
@@ -99,10 +107,13 @@ function emitTiles(
   emit: ForwardEmitter,
   plan: TilePlan,
   weight: Tensor,
-  w: View,
-  bias: View | undefined,
-  x: View,
-  y: View,
+  {
+    w,
+    x,
+    bias,
+    gate,
+    y,
+  }: { readonly w: View; readonly x: View; readonly bias?: View; readonly gate?: View; readonly y: View },
 ): void {
   const turned = plan.filter.flip === 1 ? ', turned' : '';
   const filters = emit.prepared(weight, `transformed${turned}`, plan.bytes.filter, (run, panels) =>
@@ -112,7 +123,7 @@ function emitTiles(
   emit.run(winogradImage, plan.image, { x, panels });
   const sums = between(emit, 'sums', plan.bytes.sums);
   emit.run(panelBatch, plan.product, { a: panels, b: filters, c: sums });
-  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, y });
+  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y });
 }
 
 /** dw from x and dy. */

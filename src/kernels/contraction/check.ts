@@ -58,7 +58,8 @@ export async function checkMatrixProduct(
     const bench = new Bench(gpu);
     try {
       const c = bench.room('c', size * size);
-      const views = { a: bench.put('a', a), b: bench.put('b', b), bias: bench.put('bias', new Float32Array(1)), c };
+      const unused = bench.put('unused', new Float32Array(1));
+      const views = { a: bench.put('a', a), b: bench.put('b', b), bias: unused, gate: unused, c };
       const dispatch = contraction.dispatch(gpu, params, views, choice);
       const milliseconds = await time(gpu, dispatch);
       const actual = await bench.floats(c);

@@ -15,7 +15,8 @@
  * (../conv2d, ../gemm): an implicit GEMM in which no column matrix and no padded copy is ever made. The sums over u and
  * v are outside, that over r inside, so that the window's bounds are computed once for R multiply-adds a lane.
  *
- * A ReLU that follows is applied to what is written. Windows of the adapter's binding limit run one after another with `accumulate` 1.
+ * A ReLU that follows, or the derivative of one before, is applied to what is written. Windows of the adapter's binding
+ * limit run one after another with `accumulate` 1.
  *
  * Variants
  * - plain: one thread an output, the sum as above.
@@ -30,7 +31,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { range } from '../rasteriser.ts';
-import { ACTIVATION } from '../relu/relu.ts';
+import { ACTIVATION, GATE, RELU } from '../relu/relu.ts';
 
 const params = {
   groups: 'u32',
@@ -68,7 +69,7 @@ const params = {
   /** 0 none, 1 bias[g rows + m], 2 bias[q] */
   bias_mode: 'u32',
   accumulate: 'u32',
-  /** 1: C = max(the sum with its bias, 0); not with accumulate */
+  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless gate > 0 at C's place */
   relu: 'u32',
 } as const;
 
@@ -103,7 +104,7 @@ fn bias_of(g: u32, m: u32, item: u32) -> f32 {
     default: { return 0.0; }
   }
 }
-${ACTIVATION}`;
+${ACTIVATION}${GATE}`;
 
 const plain = perElement<typeof params>(
   (p) => p.groups * p.rows * p.columns,
@@ -131,7 +132,9 @@ const plain = perElement<typeof params>(
       }
     }
   }
-  let place = p.c_base + g * p.c_group + m * p.c_row + at.item * p.c_item + at.rest;
+  let rest = g * p.c_group + m * p.c_row + at.item * p.c_item + at.rest;
+  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  let place = p.c_base + rest;
   if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum + bias_of(g, m, at.item)); }`,
   COLUMN,
 );
@@ -187,7 +190,11 @@ function storeTile(rows: number, columns: number, first: string, step: number): 
     let at_column = ${first} + j * ${step}u;
     if (at_column >= p.columns) { break; }
     let at = column(at_column);
-    let place = p.c_base + g * p.c_group + m_0 * p.c_row + at.item * p.c_item + at.rest;
+    let rest = g * p.c_group + m_0 * p.c_row + at.item * p.c_item + at.rest;
+    for (var i = 0u; i < gated(row_count); i++) {
+      if (!passes(rest + i * p.c_row)) { tile[i * ${columns / 4}u + (j >> 2u)][j & 3u] = 0.0; }
+    }
+    let place = p.c_base + rest;
     for (var i = 0u; i < row_count; i++) {
       let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
       if (p.accumulate == 1u) { c[place + i * p.c_row] += sum; }
@@ -400,17 +407,26 @@ ${storeTile(4, 4, 'n_0 + (lane % 16u) * 4u', 1).replaceAll('m_0', 'm_tile')}`,
   }),
 };
 
+/** Values of the gate for each output. */
+const gates = ({ relu }: ContractionParams) => (relu === RELU.before ? 1 : 0);
+
 export const contraction = defineKernel({
   name: 'contraction',
   params,
-  bindings: { a: { access: 'read' }, b: { access: 'read' }, bias: { access: 'read' }, c: { access: 'write' } },
+  bindings: {
+    a: { access: 'read' },
+    b: { access: 'read' },
+    bias: { access: 'read' },
+    gate: { access: 'read' },
+    c: { access: 'write' },
+  },
   cost: (p) => {
     const items = p.columns / p.plane;
     const outputs = p.groups * p.rows * p.columns;
     const a = p.groups * p.rows * p.u * p.v * p.r;
     // Every value of B at most once: the window's images, or the matrix.
     const b = p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
-    return { flops: 2 * outputs * p.u * p.v * p.r, bytes: 4 * (a + b + outputs * (1 + p.accumulate)) };
+    return { flops: 2 * outputs * p.u * p.v * p.r, bytes: 4 * (a + b + outputs * (1 + p.accumulate + gates(p))) };
   },
   variants: [
     { ...plain, estimate: (p) => p.groups * p.rows * p.columns * p.u * p.v * p.r * 1.5 },

@@ -13,6 +13,7 @@
  * where in dx only those (ky, kx) count whose division leaves no rest.
  */
 import type { ContractionParams } from '../contraction/contraction.ts';
+import { RELU } from '../relu/relu.ts';
 import { type Conv2dShape, conv2dOutput } from './shape.ts';
 
 /** a = w, b = x, c = y: rows are filters, columns are outputs (n, oy, ox), the inner sum runs over channels. */
@@ -54,7 +55,7 @@ export function conv2dForward(shape: Conv2dShape, hasBias: boolean): Contraction
     c_item: filters * outHeight * outWidth,
     bias_mode: hasBias ? 1 : 0,
     accumulate: 0,
-    relu: 0,
+    relu: RELU.none,
   };
 }
 
@@ -97,7 +98,7 @@ export function conv2dInputGradient(shape: Conv2dShape): ContractionParams {
     c_item: channels * height * width,
     bias_mode: 0,
     accumulate: 0,
-    relu: 0,
+    relu: RELU.none,
   };
 }
 
@@ -140,6 +141,6 @@ export function conv2dFilterGradient(shape: Conv2dShape, accumulate: boolean): C
     c_item: taps,
     bias_mode: 0,
     accumulate: accumulate ? 1 : 0,
-    relu: 0,
+    relu: RELU.none,
   };
 }

@@ -6,6 +6,9 @@
  * so that the expectation is x and inference needs no kernel. Derivative: dx[i] = k[i] dy[i] / (1 - ratio), the same
  * map, for which forward and backward share one text.
  *
+ * Where x is the output of a ReLU, backward can apply that one's derivative, too: y > 0 exactly where the element was kept
+ * and x > 0.
+ *
  * No mask is stored. k[i] is a pure function of the run's seed, the step's number, the layer's stream and the element's
  * index within the whole batch (`first` + the index within this window): ../../random.ts's generator, keyed by seed,
  * then step, then stream. It compares integers with an integer threshold, so the host replays the mask bit for bit.
@@ -69,14 +72,17 @@ export const dropoutForward = defineKernel({
 
 export const dropoutBackward = defineKernel({
   name: 'dropout/backward',
-  params,
-  bindings: { dy: { access: 'read' }, step: stepBinding, dx: { access: 'write' } },
-  cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
+  // `relu` 1: x is the output of a ReLU, and dx the gradient of its argument; else y is not looked at
+  params: { ...params, relu: 'u32' },
+  bindings: { dy: { access: 'read' }, y: { access: 'read' }, step: stepBinding, dx: { access: 'write' } },
+  cost: ({ count, relu }) => ({ flops: count, bytes: (8 + 4 * relu) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
     /* wgsl */ `
-  dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index] * p.scale, keep(index));`,
+  var passes = false;
+  if (p.relu == 1u) { passes = y[p.y_base + index] > 0.0; } else { passes = keep(index); }
+  dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index] * p.scale, passes);`,
     declarations,
   ),
 });

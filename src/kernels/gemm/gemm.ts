@@ -8,6 +8,7 @@
  * since y[n, o] = bias[o] + sum over i of x[n, i] w[o, i] is linear in each.
  */
 import { type ContractionParams, noWindow } from '../contraction/contraction.ts';
+import { RELU, type Relu } from '../relu/relu.ts';
 
 export interface GemmShape {
   /** C is M x N, the sum runs over K values */
@@ -23,8 +24,8 @@ export interface GemmShape {
   readonly bias?: boolean;
   /** C += instead of C = */
   readonly accumulate?: boolean;
-  /** C = max(A B + bias, 0); not with accumulate */
-  readonly relu?: boolean;
+  /** `after`: C = max(A B + bias, 0), not with accumulate; `before`: A B is 0 unless a gate is > 0 at C's place */
+  readonly relu?: Relu;
 }
 
 /** C = A B (+ bias) with any strides: all transposes are one kernel. */
@@ -37,7 +38,7 @@ export function gemm({
   cRow,
   bias = false,
   accumulate = false,
-  relu = false,
+  relu = RELU.none,
 }: GemmShape): ContractionParams {
   return {
     ...noWindow,
@@ -56,6 +57,6 @@ export function gemm({
     c_item: 1,
     bias_mode: bias ? 2 : 0,
     accumulate: accumulate ? 1 : 0,
-    relu: relu ? 1 : 0,
+    relu,
   };
 }

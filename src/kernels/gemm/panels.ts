@@ -25,7 +25,7 @@ import {
   type Variant,
 } from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
-import { ACTIVATION } from '../relu/relu.ts';
+import { ACTIVATION, GATE, RELU } from '../relu/relu.ts';
 
 const shape = {
   rows: 'u32',
@@ -40,7 +40,7 @@ const params = {
   ...shape,
   has_bias: 'u32',
   accumulate: 'u32',
-  /** 1: C = max(the sum with its bias, 0); not with accumulate */
+  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless gate > 0 at C's place */
   relu: 'u32',
 } as const;
 
@@ -140,13 +140,16 @@ const broadcast: Variant<typeof params> = {
   workgroups: tilesOf,
   estimate: (p, { lanes, steps }) => panelProductTime(p, lanes, steps),
   text: ({ lanes, steps }) => ({
-    declarations: ACTIVATION,
+    declarations: ACTIVATION + GATE,
     main: /* wgsl */ `${sumTile(lanes, steps).replace('PRODUCTS', '1u')}
   for (var j = 0u; j < ${4 * VECTORS}u; j++) {
     let n = n_block * ${4 * VECTORS * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
     if (n >= p.columns) { break; }
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + n]; }
+    for (var m = 0u; m < gated(count); m++) {
+      if (!passes((m_0 + m) * p.c_row + n)) { sums[m * ${VECTORS}u + (j >> 2u)][j & 3u] = 0.0; }
+    }
     for (var m = 0u; m < count; m++) {
       let place = p.c_base + (m_0 + m) * p.c_row + n;
       let sum = sums[m * ${VECTORS}u + (j >> 2u)][j & 3u] + offset;
@@ -178,10 +181,11 @@ const operands = { a: { access: 'read', type: 'vec4f' }, b: { access: 'read', ty
 export const panelProduct = defineKernel({
   name: 'gemm/panels',
   params,
-  bindings: { ...operands, bias: { access: 'read' }, c: { access: 'write' } },
+  bindings: { ...operands, bias: { access: 'read' }, gate: { access: 'read' }, c: { access: 'write' } },
   cost: (p) => ({
     flops: 2 * p.rows * p.columns * p.depth,
-    bytes: 4 * (p.depth * (p.rows + p.columns) + p.rows * p.columns * (1 + p.accumulate)),
+    bytes:
+      4 * (p.depth * (p.rows + p.columns) + p.rows * p.columns * (1 + p.accumulate + (p.relu === RELU.before ? 1 : 0))),
   }),
   variants: [
     {
@@ -192,10 +196,12 @@ export const panelProduct = defineKernel({
   let n = index % p.columns;
   let m = index / p.columns;
   var sum = sum_of(0u, m, n);
-  let place = p.c_base + m * p.c_row + n;
+  let rest = m * p.c_row + n;
+  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  let place = p.c_base + rest;
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
   if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }`,
-        ELEMENT + ACTIVATION,
+        ELEMENT + ACTIVATION + GATE,
       ),
       estimate: (p) => p.rows * p.columns * p.depth * 60,
     },

@@ -5,6 +5,7 @@
 import type { Capabilities } from '../kernel.ts';
 import { type PackParams, packedSize } from '../panels/pack.ts';
 import { LANES } from '../rasteriser.ts';
+import { RELU } from '../relu/relu.ts';
 import type { GemmShape } from './gemm.ts';
 import { type PanelProductParams, ROWS, VECTORS } from './panels.ts';
 
@@ -23,7 +24,7 @@ const LEAST_REUSE = 96;
 /** The plan, where it pays and the panels fit a binding; else nothing. */
 export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelPlan | undefined {
   const { kind, subgroupWidth, limits } = capabilities;
-  const { m, n, k, a, b, cRow, bias = false, accumulate = false, relu = false } = shape;
+  const { m, n, k, a, b, cRow, bias = false, accumulate = false, relu = RELU.none } = shape;
   if (kind === 'hardware' || !LANES.includes(subgroupWidth) || (m * n) / (m + n) < LEAST_REUSE) return undefined;
   const panels = (rows: number, tile: number, row: number, column: number) => {
     const params = { groups: 1, rows, inner: k, taps: 1, tile, group: 0, row, column, flip: 0 };
@@ -41,7 +42,7 @@ export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelP
       c_row: cRow,
       has_bias: bias ? 1 : 0,
       accumulate: accumulate ? 1 : 0,
-      relu: relu ? 1 : 0,
+      relu,
     },
   };
   const fits = Math.max(plan.a.bytes, plan.b.bytes) <= limits.maxBinding - limits.offsetAlignment;

@@ -7,13 +7,15 @@
  *   v <- momentum v - (learning_rate mask) (g + weight_decay decay_factor w),    w <- w + v
  *
  * as ./input-gradient.ts and ./update.ts have them apart, with the same shapes: inputs is a multiple of four, dy's rows
- * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx.
+ * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx, and `relu` 1 says that x is the output
+ * of a ReLU and dx the gradient of its argument.
  *
  * walk: a lane owns one vector of inputs and walks over the outputs, with all it sums in registers: ./walk.ts.
  */
 import { defineKernel, perElement } from '../kernel.ts';
 import { LOAD } from '../rasteriser.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
+import { BEFORE_RELU } from './shape.ts';
 import { walkOverOutputs } from './walk.ts';
 
 const params = {
@@ -22,6 +24,7 @@ const params = {
   outputs: 'u32',
   dy_row: 'u32',
   accumulate: 'u32',
+  relu: 'u32',
   mask: 'f32',
   decay_factor: 'f32',
 } as const;
@@ -52,6 +55,7 @@ export const linearBackward = defineKernel({
   for (var n = 0u; n < p.batch; n++) {
     var sum = vec4f();
     for (var o = 0u; o < p.outputs; o++) { sum += dy[p.dy_base + n * p.dy_row + o] * w[p.w_base + o * length + index]; }
+    sum = before_relu(sum, n * length + index);
     let place = p.dx_base + n * length + index;
     if (p.accumulate == 1u) { sum += dx[place]; }
     dx[place] = sum;
@@ -68,7 +72,7 @@ export const linearBackward = defineKernel({
     v[p.v_base + place] = velocity;
     w[p.w_base + place] = weight + velocity;
   }`,
-        stepFunctions,
+        stepFunctions + BEFORE_RELU,
       ),
       estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },

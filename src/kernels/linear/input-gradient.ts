@@ -4,13 +4,14 @@
  *   dx[n, i] (+)= sum over o of  dy[n, o] * w[o, i]
  *
  * inputs is a multiple of four. dy's rows lie `dy_row` elements apart; `accumulate` adds a further window of outputs.
+ * `relu` 1: x is the output of a ReLU, and dx the gradient of its argument, 0 unless x > 0; else x is not looked at.
  *
  * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. One output at a
  * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
-import { broadcastOverItems } from './shape.ts';
+import { BEFORE_RELU, broadcastOverItems } from './shape.ts';
 
 const params = {
   batch: 'u32',
@@ -18,6 +19,7 @@ const params = {
   outputs: 'u32',
   dy_row: 'u32',
   accumulate: 'u32',
+  relu: 'u32',
 } as const;
 
 type P = Params<typeof params>;
@@ -33,6 +35,7 @@ const broadcast: Variant<typeof params> = {
     p.outputs *
     ((Math.ceil(items / lanes) / 4 + COLUMNS) * LOAD * lanes + items * COLUMNS * 4 * 4),
   text: ({ lanes, items }) => ({
+    declarations: BEFORE_RELU,
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
@@ -71,7 +74,7 @@ ${range(items)
     if (at >= length) { break; }
     for (var n = 0u; n < count; n++) {
       let place = p.dx_base + (n_0 + n) * length + at;
-      var sum = sums[n * ${COLUMNS}u + j];
+      var sum = before_relu(sums[n * ${COLUMNS}u + j], (n_0 + n) * length + at);
       if (p.accumulate == 1u) { sum += dx[place]; }
       dx[place] = sum;
     }
@@ -85,11 +88,12 @@ export const linearInputGradient = defineKernel({
   bindings: {
     dy: { access: 'read' },
     w: { access: 'read', type: 'vec4f' },
+    x: { access: 'read', type: 'vec4f' },
     dx: { access: 'write', type: 'vec4f' },
   },
   cost: (p) => ({
     flops: 2 * p.batch * p.inputs * p.outputs,
-    bytes: 4 * (p.outputs * (p.batch + p.inputs) + p.batch * p.inputs * (1 + p.accumulate)),
+    bytes: 4 * (p.outputs * (p.batch + p.inputs) + p.batch * p.inputs * (1 + p.accumulate + p.relu)),
   }),
   variants: [
     {
@@ -102,8 +106,10 @@ export const linearInputGradient = defineKernel({
   let i = index - n * length;
   var sum = vec4f();
   for (var o = 0u; o < p.outputs; o++) { sum += dy[p.dy_base + n * p.dy_row + o] * w[p.w_base + o * length + i]; }
+  sum = before_relu(sum, index);
   if (p.accumulate == 1u) { sum += dx[p.dx_base + index]; }
   dx[p.dx_base + index] = sum;`,
+        BEFORE_RELU,
       ),
       estimate: (p) => p.batch * (p.inputs / 4) * p.outputs * 60,
     },

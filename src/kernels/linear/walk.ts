@@ -80,8 +80,9 @@ ${inputGradient ? sumsStored(items) : ''}`,
 });
 
 const sumsStored = (items: number) => /* wgsl */ `  if (!inside) { return; }
+  let all = vec4<bool>(p.relu == 0u);
   var sums = array<vec4f, ${items}>(${range(items)
-    .map((n) => `c${n}`)
+    .map((n) => `select(vec4f(), c${n}, all | (x${n} > vec4f()))`)
     .join(', ')});
   for (var n = 0u; n < p.batch; n++) {
     let place = p.dx_base + n * length + at;

@@ -11,6 +11,9 @@
  *
  *   dL/dx_i = sum over o with w(o) = i of  dL/dy_o
  *
+ * Where x is the output of a ReLU, backward can give the gradient of its argument: a window whose winner is not above 0
+ * passes nothing on, and forward notes that in place of the winner.
+ *
  * Forward keeps w(o) in `choice`, the winner's offset within its plane. Backward turns the sum around: each input
  * visits the windows that can cover it, those with  o s - p <= i <= o s - p + (k - 1) d,  in rising order. No atomics,
  * and the same bits every time.
@@ -53,7 +56,14 @@ const scan = /* wgsl */ `
   }
   y[p.y_base + index] = best;`;
 
-const keep = '\n  choice[p.choice_base + index] = winner;';
+/** What `choice` holds for a window that passes no gradient on: no offset is that large. */
+const NONE = '0xffffffffu';
+
+/** The winner's place, or none where the derivative of the ReLU that made x is to be applied. */
+const chosen = /* wgsl */ `
+fn chosen(best: f32, winner: u32) -> u32 { return select(${NONE}, winner, p.relu == 0u || best > 0.0); }`;
+
+const keep = '\n  choice[p.choice_base + index] = chosen(best, winner);';
 const guard = 'p.batch * p.channels * p.out_height * p.out_width';
 
 const forwardCost = (p: Params<typeof params>, bytesOfOutput: number) => ({
@@ -68,7 +78,7 @@ const KERNELS = [2, 3];
  * The same for windows that lie inside the image whole, of a known size: no bounds, no loops, no branches, which cost a
  * software rasteriser a mask on every value.
  */
-function inside(rest: string): Variant<typeof params> {
+function inside(rest: string, declarations: string): Variant<typeof params> {
   const of = (kernel: number) => {
     const taps = Array.from({ length: kernel * kernel }, (_, t) => [Math.floor(t / kernel), t % kernel]);
     const [, several] = elementwise<typeof params>(
@@ -96,7 +106,7 @@ ${taps
   )
   .join('\n')}
   y[p.y_base + index] = best;${rest}`,
-      isNanFunction,
+      declarations,
     );
     return several;
   };
@@ -138,7 +148,8 @@ fn first(a: f32, b: f32) -> f32 { return select(a, b, b > a || is_nan(b)); }`,
   place: {
     type: 'Best',
     tap: (at: string) => `Best(x[plane + ${at}], ${at})`,
-    stored: 'y[p.y_base + start + ox] = best.value; choice[p.choice_base + start + ox] = best.offset;',
+    stored:
+      'y[p.y_base + start + ox] = best.value; choice[p.choice_base + start + ox] = chosen(best.value, best.offset);',
     first: /* wgsl */ `
 struct Best { value: f32, offset: u32 }
 // The larger of two, or the NaN; where neither is more, the one that comes first.
@@ -159,6 +170,7 @@ fn first(a: Best, b: Best) -> Best {
 function lines(
   inside: Variant<typeof params>,
   { type, tap, stored, first }: (typeof BEST)['value' | 'place'],
+  declarations: string,
 ): Variant<typeof params> {
   const threads = (p: Params<typeof params>) => p.batch * p.channels * p.out_height;
   return {
@@ -177,7 +189,7 @@ function lines(
       const place = (row: number) => (row === 0 ? 'at' : `at + ${row}u * p.width`);
       const chain = (values: readonly string[]) => values.reduce((best, value) => `first(${best}, ${value})`);
       return {
-        declarations: /* wgsl */ `${isNanFunction}${first}
+        declarations: /* wgsl */ `${declarations}${first}
 fn column(plane: u32, at: u32) -> ${type} {
   return ${chain(columns.map((row) => tap(place(row))))};
 }`,
@@ -207,22 +219,26 @@ ${columns
 }
 
 /** The variants of both: `rest` writes more than y. */
-const variantsOf = (rest: string, best: keyof typeof BEST) => {
-  const whole = inside(rest);
+const variantsOf = (rest: string, best: keyof typeof BEST, declarations: string) => {
+  const whole = inside(rest, declarations);
   return [
-    ...elementwise<typeof params>(poolOutputs, guard, scan + rest, isNanFunction),
+    ...elementwise<typeof params>(poolOutputs, guard, scan + rest, declarations),
     whole,
-    lines(whole, BEST[best]),
+    lines(whole, BEST[best], declarations),
   ] as const;
 };
 
+/** `relu` 1: x is the output of a ReLU whose derivative backward is to apply */
+const forwardParams = { ...params, relu: 'u32' } as const;
+const kept = { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } } as const;
+
 /** For training: also writes which input won. */
-export const maxPoolForward = defineKernel({
+export const maxPoolForward = defineKernel<typeof forwardParams, typeof kept>({
   name: 'maxpool/forward',
-  params,
-  bindings: { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } },
+  params: forwardParams,
+  bindings: kept,
   cost: (p) => forwardCost(p, 8),
-  variants: variantsOf(keep, 'place'),
+  variants: variantsOf(keep, 'place', isNanFunction + chosen),
 });
 
 /** Where no derivative is wanted. */
@@ -232,7 +248,7 @@ export const maxPoolInference = defineKernel({
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => forwardCost(p, 4),
   // `winner` is not kept; compilers drop it.
-  variants: variantsOf('', 'value'),
+  variants: variantsOf('', 'value', isNanFunction),
 });
 
 /** Accesses of an input that gathers, and of one whose plane is scattered to, as measured on a software rasteriser. */
@@ -258,8 +274,11 @@ const planes: Variant<typeof params> = {
   let count = p.out_height * p.out_width;
   let first = index * count;
   for (var o = first; o < first + count; o++) {
-    let place = start + choice[p.choice_base + o];
-    dx[place] += dy[p.dy_base + o];
+    // Where no input gets the gradient, the first gets a zero: cheaper than a branch.
+    let winner = choice[p.choice_base + o];
+    let none = winner == ${NONE};
+    let place = start + select(winner, 0u, none);
+    dx[place] += select(dy[p.dy_base + o], 0.0, none);
   }`,
   }),
 };

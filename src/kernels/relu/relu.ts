@@ -7,11 +7,29 @@
 import { defineKernel, elementwise } from '../kernel.ts';
 
 /**
- * For kernels that apply the ReLU that follows them to what they write, where their parameter `relu` is 1: one pass over
- * the activations less, and one copy of them.
+ * What the parameter `relu` says to kernels that can apply a ReLU to what they write: one pass over the activations less,
+ * and one copy of them.
  */
+export const RELU = {
+  none: 0,
+  /** the one that follows: y = max(value, 0) */
+  after: 1,
+  /** the derivative of the one before, whose outputs are in the binding `gate`, laid out as what is written */
+  before: 2,
+} as const;
+export type Relu = (typeof RELU)[keyof typeof RELU];
+
 export const ACTIVATION = /* wgsl */ `
-fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == 1u && value < 0.0); }
+fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.after}u && value < 0.0); }
+`;
+
+/**
+ * Kernels ask this of each place in a loop of its own, which has no turns without such a ReLU: software rasterisers take
+ * both sides of a branch, and would load the gate for nothing.
+ */
+export const GATE = /* wgsl */ `
+fn passes(place: u32) -> bool { return gate[p.gate_base + place] > 0.0; }
+fn gated(count: u32) -> u32 { return select(0u, count, p.relu == ${RELU.before}u); }
 `;
 
 export const reluForward = defineKernel({

@@ -15,7 +15,7 @@
  */
 import { type Configuration, defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { BROADCAST, LANES, LOAD, MOVE, range, textTime } from '../../rasteriser.ts';
-import { ACTIVATION } from '../../relu/relu.ts';
+import { ACTIVATION, GATE, RELU } from '../../relu/relu.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
@@ -38,7 +38,7 @@ const params = {
   strip: 'u32',
   /** 1: bias[g rows + m] is added */
   has_bias: 'u32',
-  /** 1: y = max(the sum with its bias, 0) */
+  /** `RELU`: 1, y = max(the sum with its bias, 0); 2, without a bias, y is 0 unless gate > 0 at its place */
   relu: 'u32',
 } as const;
 
@@ -69,8 +69,9 @@ const plain = perElement<typeof params>(
       }
     }
   }
+  for (var i = 0u; i < gated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
   y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
-  ACTIVATION,
+  ACTIVATION + GATE,
 );
 
 /** Tiles of filters and strips of columns with a text; 256 sums a lane: more make a text that leaves the instruction cache. */
@@ -193,7 +194,7 @@ const strips: Variant<typeof params> = {
     const { chunks, taps } = chunksOf(window);
     const quads = strip / 4;
     return {
-      declarations: ACTIVATION,
+      declarations: ACTIVATION + GATE,
       main: /* wgsl */ `
   let per_line = (p.width + ${strip - 1}u) / ${strip}u;
   let total = p.items * p.lines * per_line;
@@ -237,13 +238,17 @@ ${line(configuration)}
     .join(', ')});
   let m_0 = block * ${tile}u;
   let plane = p.lines * p.width;
-  let start = p.y_base + ((item * p.groups + g) * p.rows + m_0) * plane + oy * p.width + ox;
+  let start = ((item * p.groups + g) * p.rows + m_0) * plane + oy * p.width + ox;
   let columns = select(0u, min(${strip}u, p.width - ox), own < total);
   let filters = min(${tile}u, p.rows - m_0);
   for (var m = 0u; m < filters; m++) {
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + g * p.rows + m_0 + m]; }
-    let at = start + m * plane;
+    let rest = start + m * plane;
+    for (var j = 0u; j < gated(columns); j++) {
+      if (!passes(rest + j)) { sums[m * ${strip}u + j] = 0.0; }
+    }
+    let at = p.y_base + rest;
 ${range(strip)
   .map((j) => `    if (columns > ${j}u) { y[at + ${j}u] = activated(sums[m * ${strip}u + ${j}u] + offset); }`)
   .join('\n')}
@@ -259,12 +264,13 @@ export const conv2dStrips = defineKernel({
     w: { access: 'read', type: 'vec4f' },
     x: { access: 'read', type: 'vec4f' },
     bias: { access: 'read' },
+    gate: { access: 'read' },
     y: { access: 'write' },
   },
   cost: (p) => ({
     flops: 2 * outputs(p) * p.channels * p.kernel_height * p.kernel_width,
     bytes:
-      4 * outputs(p) +
+      4 * outputs(p) * (p.relu === RELU.before ? 2 : 1) +
       16 * p.items * p.groups * p.channels * p.x_plane +
       4 * p.groups * p.rows * p.channels * p.kernel_height * p.kernel_width,
   }),

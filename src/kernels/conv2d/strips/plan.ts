@@ -10,6 +10,7 @@
 import type { Capabilities } from '../../kernel.ts';
 import { type PackParams, packedSize } from '../../panels/pack.ts';
 import { LANES } from '../../rasteriser.ts';
+import { RELU, type Relu } from '../../relu/relu.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
 import { conv2dStripsFilterGradient, STRIP, type StripFilterParams } from './filter-gradient.ts';
 import { conv2dStrips, STRIP_SHAPES, type StripParams, stripTime } from './forward.ts';
@@ -63,7 +64,7 @@ export function stripsTime(capabilities: Capabilities, shape: Conv2dShape, direc
     return conv2dStripsFilterGradient.time(capabilities, planFilterGradient(shape, false).run);
   }
   if (direction === 'forward') {
-    return conv2dStrips.time(capabilities, planForward(capabilities, shape, { hasBias: true, relu: false }).run);
+    return conv2dStrips.time(capabilities, planForward(capabilities, shape, { hasBias: true, relu: RELU.none }).run);
   }
   if (shape.strides.some((stride) => stride !== 1)) return Number.POSITIVE_INFINITY;
   return conv2dStrips.time(capabilities, planInputGradient(capabilities, shape).run);
@@ -93,7 +94,7 @@ const upTo = (count: number, multiple: number) => Math.ceil(count / multiple) * 
 export function planForward(
   capabilities: Capabilities,
   shape: Conv2dShape,
-  { hasBias, relu }: { readonly hasBias: boolean; readonly relu: boolean },
+  { hasBias, relu }: { readonly hasBias: boolean; readonly relu: Relu },
 ): StripPlan {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
@@ -118,7 +119,7 @@ export function planForward(
  * dx from dy: with stride 1, dx[c, iy, ix] = sum over f, ky, kx of w[f, c, ky, kx] dy[f, iy + p - ky, ix + p - kx] is a
  * convolution of dy in a frame of kernel - 1 - p zeros with the turned kernel.
  */
-export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape): StripPlan {
+export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape, relu: Relu = RELU.none): StripPlan {
   const { batch, channels, height, width, filters, kernel, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const perGroup = channels / groups;
@@ -140,7 +141,7 @@ export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape
       column: perGroup * taps,
       flip: 1,
     },
-    { items: batch, groups, kernel, strides: [1, 1], lines: height, columns: width, hasBias: false, relu: false },
+    { items: batch, groups, kernel, strides: [1, 1], lines: height, columns: width, hasBias: false, relu },
   );
 }
 
@@ -156,7 +157,7 @@ function plan(
     lines: number;
     columns: number;
     hasBias: boolean;
-    relu: boolean;
+    relu: Relu;
   },
 ): StripPlan {
   const { items, groups, kernel, strides, lines, columns, hasBias, relu } = output;
@@ -179,7 +180,7 @@ function plan(
       tile,
       strip,
       has_bias: hasBias ? 1 : 0,
-      relu: relu ? 1 : 0,
+      relu,
     };
   });
   const time = (candidate: StripParams) => stripTime(candidate, capabilities.subgroupWidth);

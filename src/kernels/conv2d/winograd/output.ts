@@ -5,11 +5,12 @@
  *
  * for the tile t of an item and a place (t_y, t_x), as far as it lies inside y.
  *
- * tiles: one thread a tile of one filter, its sums in registers.
+ * tiles: one thread a tile of one filter, its sums in registers. A text of its own applies the derivative of a ReLU before:
+ * rasterisers in software take both sides of a branch, and would load the gate for nothing.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { ACTIVATION } from '../../relu/relu.ts';
+import { ACTIVATION, GATE, RELU } from '../../relu/relu.ts';
 import {
   contract,
   forEachKernel,
@@ -38,7 +39,7 @@ const params = {
   tiles_x: 'u32',
   /** 1: bias[g filters + f] is added */
   has_bias: 'u32',
-  /** 1: y = max(the sum with its bias, 0) */
+  /** `RELU`: 1, y = max(the sum with its bias, 0); 2, without a bias, y is 0 unless gate > 0 at its place */
   relu: 'u32',
 } as const;
 
@@ -50,13 +51,16 @@ const outputs = (p: P) => p.items * p.groups * p.filters * p.lines * p.width;
 
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
-  ...forEachKernel,
-  text: ({ height, width }) => {
+  configurations: forEachKernel.configurations.flatMap((kernel) => [0, 1].map((gated) => ({ ...kernel, gated }))),
+  supports: (capabilities, configuration, p) =>
+    forEachKernel.supports(capabilities, configuration, p) &&
+    configuration['gated'] === (p.relu === RELU.before ? 1 : 0),
+  text: ({ height, width, gated }) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
-      declarations: ACTIVATION,
+      declarations: gated === 1 ? GATE : ACTIVATION,
       main: /* wgsl */ `
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let size = p.groups * tiles * p.filters;
@@ -78,13 +82,15 @@ ${text}
   let filter_index = g * p.filters + f;
   var offset = 0.0;
   if (p.has_bias == 1u) { offset = bias[p.bias_base + filter_index]; }
-  let place = p.y_base + (item * p.groups * p.filters + filter_index) * p.lines * p.width + oy * p.width + ox;
+  let place = (item * p.groups * p.filters + filter_index) * p.lines * p.width + oy * p.width + ox;
   var values = array<f32, ${rows * columns}>(${names.flat().join(', ')});
   let inside_y = min(${rows}u, p.lines - oy);
   let inside_x = min(${columns}u, p.width - ox);
   for (var i = 0u; i < inside_y; i++) {
     for (var j = 0u; j < inside_x; j++) {
-      y[place + i * p.width + j] = activated(values[i * ${columns}u + j] + offset);
+      let at = place + i * p.width + j;
+      let value = values[i * ${columns}u + j] + offset;
+      y[p.y_base + at] = ${gated === 1 ? 'select(0.0, value, passes(at))' : 'activated(value)'};
     }
   }`,
     };
@@ -94,8 +100,11 @@ ${text}
 export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
   params,
-  bindings: { sums: { access: 'read' }, bias: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p)) }),
+  bindings: { sums: { access: 'read' }, bias: { access: 'read' }, gate: { access: 'read' }, y: { access: 'write' } },
+  cost: (p) => ({
+    flops: 0,
+    bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p) * (p.relu === RELU.before ? 2 : 1)),
+  }),
   variants: [
     {
       ...perElement<typeof params>(
@@ -124,8 +133,9 @@ export const winogradOutput = defineKernel({
     }
     sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
+  for (var i = 0u; i < gated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
   y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
-        MATRICES + ACTIVATION,
+        MATRICES + ACTIVATION + GATE,
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },

@@ -17,6 +17,7 @@ import { contraction } from '../../contraction/contraction.ts';
 import { type PanelBatchParams, panelProductTime, ROWS, VECTORS } from '../../gemm/panels.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, LOAD } from '../../rasteriser.ts';
+import { RELU, type Relu } from '../../relu/relu.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../conv2d.ts';
 import { phased, phasesSize, planPhases } from '../phases/phases.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
@@ -119,7 +120,7 @@ function inputGradientOf(shape: Conv2dShape): Correlation {
 
 const tileColumns = ({ subgroupWidth }: Capabilities) => 4 * VECTORS * subgroupWidth;
 
-function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boolean, relu: boolean): TilePlan {
+function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boolean, relu: Relu): TilePlan {
   const { items, groups, from, to, size, outputs, kernel, top, left, strides, turned } = correlation;
   const [tiles_y, tiles_x] = [tilesAlong(outputs[0], kernel[0]), tilesAlong(outputs[1], kernel[1])];
   const tiles = items * tiles_y * tiles_x;
@@ -174,7 +175,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
       tiles_y,
       tiles_x,
       has_bias: hasBias ? 1 : 0,
-      relu: relu ? 1 : 0,
+      relu,
     },
     bytes: {
       image: 4 * winogradImageSize(image),
@@ -188,12 +189,15 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
 export const planTilesForward = (
   capabilities: Capabilities,
   shape: Conv2dShape,
-  { hasBias, relu }: { readonly hasBias: boolean; readonly relu: boolean },
+  { hasBias, relu }: { readonly hasBias: boolean; readonly relu: Relu },
 ): TilePlan => plan(capabilities, forwardOf(shape), hasBias, relu);
 
 /** dx from dy. */
-export const planTilesInputGradient = (capabilities: Capabilities, shape: Conv2dShape): TilePlan =>
-  plan(capabilities, inputGradientOf(shape), false, false);
+export const planTilesInputGradient = (
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  relu: Relu = RELU.none,
+): TilePlan => plan(capabilities, inputGradientOf(shape), false, relu);
 
 /** dw from x and dy. */
 export function planTilesFilterGradient(
@@ -201,7 +205,7 @@ export function planTilesFilterGradient(
   shape: Conv2dShape,
   accumulate: boolean,
 ): TileFilterPlan {
-  const forward = plan(capabilities, forwardOf(shape), false, false);
+  const forward = plan(capabilities, forwardOf(shape), false, RELU.none);
   const { items, groups, channels, tiles_y, tiles_x } = forward.image;
   const { filters, kernel_height, kernel_width, lines, width } = forward.output;
   const image: WinogradImageParams = { ...forward.image, across: 1, tile: tileColumns(capabilities) };
@@ -244,7 +248,7 @@ export function planTilesFilterGradient(
 }
 
 const planOf = (capabilities: Capabilities, shape: Conv2dShape, direction: Direction): TilePlan | TileFilterPlan => {
-  if (direction === 'forward') return planTilesForward(capabilities, shape, { hasBias: true, relu: false });
+  if (direction === 'forward') return planTilesForward(capabilities, shape, { hasBias: true, relu: RELU.none });
   if (direction === 'input gradient') return planTilesInputGradient(capabilities, shape);
   return planTilesFilterGradient(capabilities, shape, false);
 };

@@ -1,0 +1,182 @@
+/** The derivative of a ReLU, applied by the operation that reads it: no pass of its own, and the same bits. */
+import { describe, expect, it } from 'vitest';
+import { Gpu } from '../../src/gpu/device.ts';
+import { compile } from '../../src/graph/compile.ts';
+import { add } from '../../src/graph/ops/arithmetic.ts';
+import { conv2d } from '../../src/graph/ops/conv2d.ts';
+import { affine, dropout, flatten, relu, reshape } from '../../src/graph/ops/elementwise.ts';
+import { linear } from '../../src/graph/ops/linear.ts';
+import { averagePool, lrn, maxPool } from '../../src/graph/ops/spatial.ts';
+import { input, Parameter, type Shape, type Tensor } from '../../src/graph/tensor.ts';
+import { Random } from '../../src/random.ts';
+import { testSeed, useGpu } from '../support/gpu.ts';
+
+const gpu = useGpu();
+const normals = (count: number, seed = testSeed) => {
+  const random = new Random(seed);
+  return Float32Array.from({ length: count }, () => random.normal());
+};
+const weight = (name: string, shape: Shape) =>
+  new Parameter(
+    name,
+    shape,
+    normals(
+      shape.reduce((a, b) => a * b),
+      shape.length,
+    ),
+  );
+
+interface Reader {
+  readonly what: string;
+  readonly shape: Shape;
+  read(active: Tensor): Tensor;
+  /** part of the name of the kernel that then applies it, on software */
+  readonly by: string;
+}
+
+const image: Shape = [3, 8, 13, 11];
+const readers: readonly Reader[] = [
+  {
+    what: 'a convolution by tiles',
+    shape: [2, 64, 16, 15],
+    read: (x) => conv2d(x, weight('w', [64, 64, 3, 3]), undefined, { pads: [1, 1, 1, 1] }),
+    by: 'conv2d/winograd-output',
+  },
+  {
+    what: 'a convolution by strips',
+    shape: [2, 3, 9, 40],
+    read: (x) => conv2d(x, weight('w', [5, 3, 1, 3]), undefined, { pads: [0, 1, 0, 1] }),
+    by: 'conv2d/strips',
+  },
+  {
+    what: 'a convolution of strides and dilations',
+    shape: image,
+    read: (x) => conv2d(x, weight('w', [6, 4, 3, 2]), undefined, { strides: [2, 1], dilations: [1, 2], groups: 2 }),
+    by: 'contraction',
+  },
+  {
+    what: 'a fully connected layer',
+    shape: [3, 24],
+    read: (x) => linear(x, weight('w', [7, 24])),
+    by: 'linear/',
+  },
+  {
+    what: 'a fully connected layer of odd width',
+    shape: [3, 23],
+    read: (x) => linear(x, weight('w', [7, 23])),
+    by: 'contraction',
+  },
+  {
+    what: 'a fully connected layer of a large batch',
+    shape: [200, 256],
+    read: (x) => linear(x, weight('w', [64, 256])),
+    by: 'gemm/panels',
+  },
+  {
+    what: 'max pooling',
+    shape: image,
+    read: (x) => maxPool(x, { kernel: [3, 3], strides: [2, 2] }),
+    by: 'maxpool/backward',
+  },
+  {
+    what: 'max pooling with pads',
+    shape: image,
+    read: (x) => maxPool(x, { kernel: [3, 2], strides: [2, 2], pads: [1, 0, 1, 1] }),
+    by: 'maxpool/backward',
+  },
+  { what: 'normalisation', shape: image, read: (x) => lrn(x, { size: 5, alpha: 1 }), by: 'lrn/backward' },
+  { what: 'dropout', shape: image, read: (x) => dropout(x, 0.4), by: 'dropout/backward' },
+  {
+    what: 'a layer behind reshapes',
+    shape: image,
+    read: (x) => linear(flatten(reshape(x, [3, 8, 143])), weight('w', [5, 8 * 143])),
+    by: 'linear/',
+  },
+];
+
+const isRelu = (label: string) => label.startsWith('relu/backward');
+
+/** The gradient of the ReLU's argument; where its own is asked for, the ReLU has a pass of its own. */
+async function gradientsOf(
+  device: Gpu,
+  { shape, read }: Reader,
+  { asked, update }: { asked: boolean; update: boolean },
+) {
+  const x = input('x', shape);
+  // No input of the graph: its gradient is no buffer of its own.
+  const argument = affine(x, [3], [0.1]);
+  const active = relu(argument);
+  const y = read(active);
+  const upstream = input('upstream', y.shape);
+  const gradients = asked ? [x, active] : [x];
+  const graph = await compile(device, { loss: y, upstream, gradients, update, training: true });
+  const parameters = y.source!.inputs.filter((tensor) => tensor instanceof Parameter);
+  try {
+    graph.write(x, normals(x.size, testSeed + 1));
+    graph.write(upstream, normals(y.size, testSeed + 2));
+    graph.setStep({ learningRate: 0.01, momentum: 0.5, weightDecay: 0.1, step: 3, seed: testSeed });
+    await graph.run();
+    return {
+      dx: await graph.readGradient(x),
+      weights: await Promise.all(parameters.map((parameter) => parameter.read(device))),
+      kernels: graph.dispatches.slice(graph.forwardDispatches).map(({ label }) => label),
+    };
+  } finally {
+    graph.destroy();
+    for (const parameter of parameters) parameter.release(device);
+    device.check();
+  }
+}
+
+async function same(device: Gpu, reader: Reader, update: boolean): Promise<readonly string[]> {
+  const together = await gradientsOf(device, reader, { asked: false, update });
+  const apart = await gradientsOf(device, reader, { asked: true, update });
+  expect(together.kernels.filter(isRelu)).toEqual([]);
+  expect(apart.kernels.filter(isRelu)).toHaveLength(1);
+  expect(together.dx.some((value) => value !== 0)).toBe(true);
+  expect(together.dx.filter((value) => value === 0).length).toBeGreaterThan(together.dx.length / 5);
+  expect(together.dx).toEqual(apart.dx);
+  expect(together.weights).toEqual(apart.weights);
+  return together.kernels;
+}
+
+describe.each(readers)('before $what', (reader) => {
+  it.each([false, true])('the derivative is applied by it, with an update %s', async (update) => {
+    const kernels = await same(gpu(), reader, update);
+    if (gpu().kind === 'software') {
+      expect(kernels.filter((label) => label.startsWith(reader.by))).not.toEqual([]);
+    }
+  });
+
+  it('so it is on a discrete GPU, by its texts', async () => {
+    const device = await Gpu.open({ tuning: false });
+    Object.defineProperty(device, 'kind', { value: 'hardware' });
+    await same(device, reader, true);
+    device.destroy();
+  });
+});
+
+describe('a ReLU has a pass of its own', () => {
+  const passes = async (graphOf: (active: Tensor) => Tensor, shape = image) => {
+    const x = input('x', shape);
+    const y = graphOf(relu(affine(x, [3], [0])));
+    const graph = await compile(gpu(), { loss: y, upstream: input('v', y.shape), gradients: [x] });
+    const count = graph.dispatches.filter(({ label }) => isRelu(label)).length;
+    graph.destroy();
+    return count;
+  };
+
+  it('where two operations read it', async () => {
+    const pooled = (x: Tensor) => maxPool(x, { kernel: [1, 1] });
+    expect(await passes((x) => add(pooled(x), lrn(x, { size: 3 })))).toBe(1);
+    expect(await passes((x) => add(flatten(pooled(x)), flatten(x)))).toBe(1);
+  });
+
+  it('where the one that reads it does not know how, as behind phases', async () => {
+    expect(await passes((x) => averagePool(x, { kernel: [2, 2] }))).toBe(1);
+    const filters = weight('w', [64, 16, 5, 5]);
+    const strided = (x: Tensor) => conv2d(x, filters, undefined, { strides: [2, 2], pads: [2, 2, 2, 2] });
+    expect(await passes(strided, [2, 16, 32, 32])).toBe(gpu().kind === 'software' ? 1 : 0);
+    filters.release(gpu());
+  });
+});
