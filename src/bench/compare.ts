@@ -18,10 +18,15 @@ export interface Change {
   readonly verdict: 'slower' | 'faster' | 'same';
 }
 
-/** Differences below this share of the old time are never called a change: clocks and other work move that much. */
-const LEAST = 0.05;
-/** And below this many standard deviations of the difference neither. */
+/** Ratios nearer to 1 are never called a change: clocks and other work move that much. */
+const LEAST = 1.05;
+/** Nor are those below this many standard deviations of both. */
 const DEVIATIONS = 3;
+/** What one or two samples scatter by is not known from them: so much, of their median, is taken for it. */
+const UNKNOWN = 1 / 12;
+
+/** Other work makes times longer by a factor: noise is looked at as one, as is a change. */
+const scatter = ({ median, spread, samples }: Timing) => Math.max(spread / median, samples < 3 ? UNKNOWN : 0);
 
 /** The rows that both have, in the new one's order. */
 export function compareRows(before: readonly Measured[], after: readonly Measured[]): Change[] {
@@ -29,10 +34,10 @@ export function compareRows(before: readonly Measured[], after: readonly Measure
   return after.flatMap(({ name, timing }) => {
     const was = old.get(name);
     if (was === undefined) return [];
-    const difference = timing.median - was.median;
-    const noise = Math.max(LEAST * was.median, DEVIATIONS * Math.hypot(was.spread, timing.spread));
-    const verdict = Math.abs(difference) <= noise ? 'same' : difference > 0 ? 'slower' : 'faster';
-    return [{ name, before: was.median, after: timing.median, ratio: timing.median / was.median, verdict }];
+    const ratio = timing.median / was.median;
+    const noise = Math.max(Math.log(LEAST), DEVIATIONS * Math.hypot(scatter(was), scatter(timing)));
+    const verdict = Math.abs(Math.log(ratio)) <= noise ? 'same' : ratio > 1 ? 'slower' : 'faster';
+    return [{ name, before: was.median, after: timing.median, ratio, verdict }];
   });
 }
 

@@ -254,6 +254,10 @@ function flagOf(specs: readonly OptionSpec[], key: string): string {
   return specs.find((spec) => spec.key === key)?.flag ?? key;
 }
 
+/** JSON has no infinity and no NaN, and would make null of them, which says "nothing" in ours: they stand by name. */
+const withNames = (_: string, value: unknown) =>
+  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+
 function contextOf(json: boolean, surroundings: Full, onCheckFailed: () => void): Context {
   const { stdout, stderr, deferred, signal = new AbortController().signal } = surroundings;
   return {
@@ -262,7 +266,7 @@ function contextOf(json: boolean, surroundings: Full, onCheckFailed: () => void)
     json,
     signal,
     print: (text) => void stdout.write(`${text}\n`),
-    printJson: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    printJson: (value) => void stdout.write(`${JSON.stringify(value, withNames, 2)}\n`),
     note: (text) => void stderr.write(`${text}\n`),
     checkFailed: (text) => {
       stderr.write(`${text}\n`);

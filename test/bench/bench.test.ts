@@ -54,14 +54,20 @@ describe('comparison', () => {
   });
 
   it('calls slower or faster only what passes the noise of both', () => {
+    const once = (median: number) => ({ name: 'once', timing: { median, spread: 0, samples: 1 } });
+    const far = { name: 'once, and far', timing: { median: 1, spread: 0, samples: 1 } };
     const before = [row('steady', 100, 1), row('noisy', 100, 10), row('better', 100, 1), row('close', 100, 0)];
+    before.push(once(100), far);
     const after = [row('steady', 120, 1), row('noisy', 120, 10), row('better', 50, 2), row('close', 104, 0)];
+    after.push(once(125), { name: far.name, timing: { median: 50, spread: 40, samples: 3 } });
     const changes = compareRows(before, [...after, row('new', 1, 1)]);
     expect(changes.map(({ name, verdict }) => `${name} ${verdict}`)).toEqual([
       'steady slower',
       'noisy same',
       'better faster',
       'close same',
+      'once same',
+      'once, and far slower',
     ]);
     expect(changes[2].ratio).toBe(0.5);
   });

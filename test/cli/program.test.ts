@@ -302,3 +302,19 @@ describe('endings', () => {
     expect(stderr).toMatch(/frostline: stopped\nError: in the way/);
   });
 });
+
+it('prints what JSON has no number for by name', async () => {
+  const numbers = only(
+    defineCommand({
+      description: 'Numbers.',
+      options: z.object({}),
+      json: true,
+      examples: [],
+      async run(_, context) {
+        context.printJson({ all: [1, Number.POSITIVE_INFINITY, Number.NaN], none: null });
+      },
+    }),
+  );
+  const { stdout } = await run(numbers, 'demo', '--json');
+  expect(JSON.parse(stdout)).toEqual({ all: [1, 'Infinity', 'NaN'], none: null });
+});
