@@ -132,7 +132,7 @@ describe('the protocol', () => {
     const { ok } = (await server.answer({ do: 'outputs', folder })) as { ok: { files: Record<string, string> } };
     const bytes = await readFile(ok.files['output']);
     expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual([...noise(2)]);
-    await server.answer({ do: 'time', runs: 3 });
+    await server.answer({ do: 'time', runs: 3, warm: 0 });
     expect(await server.answer({ do: 'prepare', work: { ...work, direction: 'training step' } })).toEqual({
       unsupported: 'inference only',
     });
@@ -170,15 +170,15 @@ describe('the protocol', () => {
   it('a process that dies, hangs or reports an error is told apart, and never hangs the parent', async () => {
     const dying = await madeUp('dying', `{ time: () => { console.error('device lost'); process.exit(7); } }`);
     expect(await dying.ask({ do: 'open', peer: 'x', root: '' })).toEqual({ version: '1' });
-    await expect(dying.ask({ do: 'time', runs: 1 })).rejects.toThrow('ended with exit code 7: device lost');
+    await expect(dying.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow('ended with exit code 7: device lost');
     expect(dying.alive).toBe(false);
-    await expect(dying.ask({ do: 'time', runs: 1 })).rejects.toThrow(PeerFailure);
+    await expect(dying.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow(PeerFailure);
     const hanging = await madeUp('hanging', '{ time: () => new Promise(() => {}) }', 1);
-    await expect(hanging.ask({ do: 'time', runs: 1 })).rejects.toThrow("no answer to 'time' in 1 s");
+    await expect(hanging.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow("no answer to 'time' in 1 s");
     const environment = await madeUp('environment', `{ open: () => ({ version: process.env.MADE_UP }) }`);
     expect(await environment.ask({ do: 'open', peer: 'x', root: '' })).toEqual({ version: 'yes' });
     environment.kill();
-    await expect(environment.ask({ do: 'time', runs: 1 })).rejects.toThrow('was stopped');
+    await expect(environment.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow('was stopped');
   });
 
   it('a case: what is wrong, missing or broken is not timed, the others take turns', async () => {

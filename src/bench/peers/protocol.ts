@@ -14,8 +14,8 @@ export type Request =
   | { readonly do: 'prepare'; readonly work: WorkCase }
   /** writes the first run's outputs into a folder, as raw float32 */
   | { readonly do: 'outputs'; readonly folder: string }
-  /** runs the prepared case so often, one after the other */
-  | { readonly do: 'time'; readonly runs: number }
+  /** runs the prepared case for `warm` milliseconds that do not count, then so often, one after the other */
+  | { readonly do: 'time'; readonly runs: number; readonly warm: number }
   | { readonly do: 'dispose' };
 
 export interface Results {
@@ -77,6 +77,8 @@ export class PeerServer {
         return { files };
       }
       case 'time': {
+        const begin = performance.now();
+        while (performance.now() - begin < request.warm) await this.prepared!.run();
         const start = performance.now();
         for (let i = 0; i < request.runs; i++) await this.prepared!.run();
         return { milliseconds: (performance.now() - start) / request.runs };

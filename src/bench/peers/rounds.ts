@@ -39,6 +39,12 @@ export interface RoundOptions extends Sampling {
 
 /** Rounding of sums of some thousands of products stays far below; garbage and missing terms are far above. */
 export const TOLERANCE = 1e-3;
+/**
+ * Milliseconds that a turn begins with, not counted: threads of the one before still spin, waiting for more of its work,
+ * and our own sleep. After PyTorch or onnxruntime on the processor a product of 18 ms took 33. Longer runs hardly notice.
+ */
+const WARM = 50;
+
 /** What one step changed is a difference of nearly equal numbers: it has fewer digits. */
 export const CHANGE_TOLERANCE = 1e-2;
 
@@ -49,6 +55,8 @@ interface Contender {
   readonly times: number[];
   /** runs to a sample, so that it lasts long enough */
   runs: number;
+  /** milliseconds before each sample that do not count as one */
+  warm: number;
   spent: number;
 }
 
@@ -73,7 +81,7 @@ export async function measureCase(
       ours ??= outputs;
       const { name, error, passed } = worstOf(ours, outputs);
       if (!passed) outcomes[process.name] = { status: 'wrong', output: name, error };
-      else contenders.push({ process, first, error, times: [], runs: 1, spent: 0 });
+      else contenders.push({ process, first, error, times: [], runs: 1, warm: 0, spent: 0 });
     });
     // Nothing to compare with.
     if (ours === undefined) break;
@@ -112,8 +120,9 @@ async function settle(process: PeerProcess, outcomes: Record<string, Outcome>, p
 
 /** A second run: warm, it tells how many runs make a sample. One that is long counts as the first sample. */
 async function warmUp(contender: Contender, { patience }: RoundOptions): Promise<void> {
-  const { milliseconds } = await contender.process.ask({ do: 'time', runs: 1 });
+  const { milliseconds } = await contender.process.ask({ do: 'time', runs: 1, warm: 0 });
   contender.runs = Math.max(1, Math.ceil(LONG_ENOUGH / milliseconds));
+  contender.warm = milliseconds < WARM ? WARM : 0;
   if (milliseconds > (1000 * patience) / 10) {
     contender.times.push(milliseconds);
     contender.spent = milliseconds;
@@ -121,10 +130,10 @@ async function warmUp(contender: Contender, { patience }: RoundOptions): Promise
 }
 
 async function takeSample(contender: Contender): Promise<void> {
-  const { process, runs, times } = contender;
-  const { milliseconds } = await process.ask({ do: 'time', runs });
+  const { process, runs, warm, times } = contender;
+  const { milliseconds } = await process.ask({ do: 'time', runs, warm });
   times.push(milliseconds);
-  contender.spent += milliseconds * runs;
+  contender.spent += warm + milliseconds * runs;
 }
 
 function wantsMore({ times, spent }: Contender, { samples, seconds, patience }: RoundOptions): boolean {
