@@ -23,6 +23,15 @@ export const four = (choose: Choose, low: number, high: number): [number, number
 /** Limits so small that dispatches of some thousand elements fold, into rows that do not come out even. */
 export const FOLDING = { maxWorkgroups: 15 };
 
+/** Elements, 64 a workgroup, that can be dispatched under `FOLDING`. */
+export const MOST_FOLDED = 64 * FOLDING.maxWorkgroups ** 2;
+
+/** One of the numbers of parts up to three that divide `count`, of so many elements each that all can be dispatched. */
+export function drawParts(random: Random, count: number, perPart: number): number {
+  const candidates = [1, 2, 3].filter((parts) => count % parts === 0 && parts * perPart <= MOST_FOLDED);
+  return candidates[random.integer(candidates.length)] ?? 1;
+}
+
 /** The largest batch up to `batch` whose `perItem` elements, 64 a workgroup, can be dispatched under `FOLDING`. */
 export const fittingBatch = (batch: number, perItem: number) =>
-  Math.max(1, Math.min(batch, Math.floor((64 * FOLDING.maxWorkgroups ** 2) / perItem)));
+  Math.max(1, Math.min(batch, Math.floor(MOST_FOLDED / perItem)));

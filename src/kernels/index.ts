@@ -8,6 +8,7 @@ import { binaryKernels, broadcastGradient } from './binary/binary.ts';
 import { clipBackward, clipForward } from './clip/clip.ts';
 import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
+import { contractionSum } from './contraction/split.ts';
 import { conv2dPhases, conv2dPhasesBackward } from './conv2d/phases/phases.ts';
 import { conv2dStripsFilterGradient } from './conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from './conv2d/strips/forward.ts';
@@ -54,6 +55,7 @@ const kernels: readonly Kernel[] = [
   clipForward,
   concatCopy,
   contraction,
+  contractionSum,
   conv2dPad,
   conv2dPhases,
   conv2dPhasesBackward,

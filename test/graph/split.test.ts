@@ -1,79 +1,221 @@
-/** The gradient of filters in parts, as on discrete GPUs: what the second pass adds up to, and when there is one. */
-import { expect, it } from 'vitest';
-import { conv2dFilterGradientReference } from '../../src/check/reference/conv2d.ts';
+/** Long sums of few outputs in parts, as on discrete GPUs: what the second pass adds up to, and when there is one. */
+import { describe, expect, it } from 'vitest';
+import {
+  conv2dFilterGradientReference,
+  conv2dInputGradientReference,
+  conv2dReference,
+} from '../../src/check/reference/conv2d.ts';
 import { normals } from '../../src/check/values.ts';
 import { Gpu } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
+import { type CompiledGraph, type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { input, Parameter } from '../../src/graph/tensor.ts';
+import { relu } from '../../src/graph/ops/elementwise.ts';
+import { linear } from '../../src/graph/ops/linear.ts';
+import { matMul } from '../../src/graph/ops/matmul.ts';
+import { input, Parameter, type Tensor } from '../../src/graph/tensor.ts';
+import { splitParts } from '../../src/kernels/contraction/split.ts';
+import { conv2dFilterGradient, conv2dForward } from '../../src/kernels/conv2d/conv2d.ts';
 import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
-import { filterGradientParts } from '../../src/kernels/conv2d/split.ts';
+import { gemm } from '../../src/kernels/gemm/gemm.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
+import { testSeed } from '../support/gpu.ts';
 
 /** A device that takes itself for a discrete GPU, with the texts for one. */
-async function discrete(maxBinding?: number): Promise<Gpu> {
+async function onDiscrete<T>(work: (gpu: Gpu) => Promise<T>, maxBinding?: number): Promise<T> {
   const gpu = await Gpu.open({ tuning: false, ...(maxBinding === undefined ? {} : { limits: { maxBinding } }) });
   Object.defineProperty(gpu, 'kind', { value: 'hardware' });
-  return gpu;
+  try {
+    const result = await work(gpu);
+    gpu.check();
+    return result;
+  } finally {
+    gpu.destroy();
+  }
+}
+
+const isSecondPass = ({ label }: { label: string }) => label.startsWith('contraction/sum');
+const random = new Random(testSeed);
+const near = { absolute: 2e-3, relative: 1e-4 };
+
+/** Compiles, runs twice with equal bits, and reads. */
+async function ran(
+  gpu: Gpu,
+  options: CompileOptions,
+  given: ReadonlyMap<Tensor, Float32Array<ArrayBuffer>>,
+  read: (graph: CompiledGraph) => Promise<Float32Array>,
+): Promise<{ values: Float32Array; secondPasses: number }> {
+  const graph = await compile(gpu, options);
+  for (const [tensor, values] of given) graph.write(tensor, values);
+  const found = [];
+  for (let run = 0; run < 2; run++) {
+    await graph.run();
+    found.push(await read(graph));
+  }
+  expect(found[1]).toEqual(found[0]);
+  const secondPasses = graph.dispatches.filter(isSecondPass).length;
+  graph.destroy();
+  return { values: found[0], secondPasses };
 }
 
 const conv1 = {
   ...{ batch: 12, channels: 3, height: 47, width: 51, filters: 5, kernel: [11, 11], strides: [4, 4] },
   ...{ pads: [0, 2, 1, 0], dilations: [1, 1], groups: 1 },
 } as const satisfies Conv2dShape;
+/** Deep and small, as of one image of a late layer. */
+const late = {
+  ...{ batch: 1, channels: 96, height: 7, width: 6, filters: 10, kernel: [3, 3], strides: [1, 1] },
+  ...{ pads: [1, 1, 1, 1], dilations: [1, 1], groups: 1 },
+} as const satisfies Conv2dShape;
 
-it.each([
-  { what: 'one group', shape: conv1, parts: 2 },
-  { what: 'groups, an image a part', shape: { ...conv1, channels: 6, height: 70, filters: 4, groups: 2 }, parts: 12 },
-  { what: 'too few places for more than one', shape: { ...conv1, height: 15, width: 15 }, parts: 1 },
-  { what: 'a prime batch', shape: { ...conv1, batch: 13, height: 70 }, parts: 13 },
-  // Half of the images a binding, then the others, added to them.
-  { what: 'windows', shape: { ...conv1, batch: 24, height: 70 }, parts: 2, maxBinding: 4 * 3 * 70 * 51 * 12 + 256 },
-])('$what: $parts parts', async ({ shape, parts, maxBinding }) => {
-  const gpu = await discrete(maxBinding);
+function convolution(shape: Conv2dShape) {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
-  const random = new Random(5);
+  const count = (filters * channels * kernel[0] * kernel[1]) / groups;
+  const values = { x: normals(random, batch * channels * height * width), w: normals(random, count) };
   const x = input('x', [batch, channels, height, width]);
-  const w = new Parameter(
-    'w',
-    [filters, channels / groups, ...kernel],
-    normals(random, (filters * channels * 121) / groups),
-  );
-  const y = conv2d(x, w, undefined, { strides, pads, groups });
-  const upstream = input('upstream', y.shape);
-  const graph = await compile(gpu, { loss: y, upstream, gradients: [w] });
-  try {
-    const [xs, dys] = [normals(random, x.size), normals(random, y.size)];
-    graph.write(x, xs);
-    graph.write(upstream, dys);
-    const gradients = [];
-    for (let run = 0; run < 2; run++) {
-      await graph.run();
-      gradients.push(await graph.readGradient(w));
-    }
-    const expected = conv2dFilterGradientReference(shape, dys, xs, w.size);
-    expectClose(gradients[0], expected, { absolute: 1e-3, relative: 1e-4 });
-    expect(gradients[1]).toEqual(gradients[0]);
-    const windows = maxBinding === undefined ? 1 : 2;
-    expect(filterGradientParts(gpu, { ...shape, batch: batch / windows })).toBe(parts);
-    const second = graph.dispatches.filter(({ label }) => label.startsWith('bias/gradient'));
-    expect(second).toHaveLength(parts === 1 ? 0 : windows);
-  } finally {
-    graph.destroy();
-    gpu.check();
-    gpu.destroy();
-  }
+  const w = new Parameter('w', [filters, channels / groups, ...kernel], values.w);
+  const bias = new Parameter('b', [filters], normals(random, filters));
+  return { x, w, bias, values, convolved: (from: Tensor = x) => conv2d(from, w, bias, { strides, pads, groups }) };
+}
+
+describe('the gradient of filters', () => {
+  it.each([
+    { what: 'one group', shape: conv1, parts: 2 },
+    { what: 'groups', shape: { ...conv1, channels: 6, height: 70, filters: 4, groups: 2 }, parts: 2 },
+    { what: 'too few places for more than one', shape: { ...conv1, height: 15, width: 15 }, parts: 1 },
+    { what: 'a prime batch', shape: { ...conv1, batch: 13, height: 70 }, parts: 13 },
+    // Half of the images a binding, then the others, added to them.
+    { what: 'windows', shape: { ...conv1, batch: 24, height: 70 }, parts: 2, maxBinding: 4 * 3 * 70 * 51 * 12 + 256 },
+  ])('$what: $parts parts', async ({ shape, parts, maxBinding }) => {
+    await onDiscrete(async (gpu) => {
+      const { x, w, values, convolved } = convolution(shape);
+      const y = convolved();
+      const upstream = input('upstream', y.shape);
+      const dy = normals(random, y.size);
+      const given = new Map([
+        [x, values.x],
+        [upstream, dy],
+      ]);
+      const options = { loss: y, upstream, gradients: [w] };
+      const found = await ran(gpu, options, given, (graph) => graph.readGradient(w));
+      expectClose(found.values, conv2dFilterGradientReference(shape, dy, values.x, w.size), near);
+      const windows = maxBinding === undefined ? 1 : 2;
+      expect(splitParts(gpu, conv2dFilterGradient({ ...shape, batch: shape.batch / windows }, false))).toBe(parts);
+      expect(found.secondPasses).toBe(parts === 1 ? 0 : windows);
+    }, maxBinding);
+  });
 });
 
-it('leaves AlexNet alone where the outputs keep a GPU busy, and on software', async () => {
-  const gpu = await discrete();
-  const alexnet = { ...conv1, batch: 10, height: 227, width: 227, filters: 96, pads: [0, 0, 0, 0] as const };
-  expect(filterGradientParts(gpu, alexnet)).toBe(2);
-  expect(filterGradientParts(gpu, { ...alexnet, batch: 128 })).toBe(16);
-  const wide = { ...alexnet, channels: 256, filters: 384, kernel: [3, 3] as const, strides: [1, 1] as const };
-  expect(filterGradientParts(gpu, { ...wide, height: 13, width: 13 })).toBe(2);
-  expect(filterGradientParts(gpu, { ...wide, height: 13, width: 13, channels: 512 })).toBe(1);
-  expect(filterGradientParts({ ...gpu, kind: 'software', subgroupWidth: 8, limits: gpu.limits }, alexnet)).toBe(1);
-  gpu.destroy();
+describe('a convolution of one image', () => {
+  it.each([
+    { what: 'of one group', shape: late },
+    { what: 'of groups', shape: { ...late, groups: 2 } },
+    { what: 'of strides', shape: { ...late, strides: [2, 2] as const, height: 13 } },
+  ])('$what: forward, with its bias and ReLU', async ({ shape }) => {
+    await onDiscrete(async (gpu) => {
+      const { x, bias, values, convolved } = convolution(shape);
+      const y = relu(convolved());
+      const given = new Map([[x, values.x]]);
+      const found = await ran(gpu, { outputs: [y] }, given, (graph) => graph.read(y));
+      const expected = conv2dReference(shape, values.x, values.w, await bias.read(gpu), y.size);
+      expectClose(
+        found.values,
+        Array.from(expected, (value) => Math.max(value, 0)),
+        near,
+      );
+      expect(found.secondPasses).toBe(1);
+    });
+  });
+
+  it('the gradient of its input, and of the ReLU before', async () => {
+    const shape: Conv2dShape = { ...late, channels: 10, filters: 96 };
+    await onDiscrete(async (gpu) => {
+      const { x, values, convolved } = convolution(shape);
+      const y = convolved(relu(x));
+      const upstream = input('upstream', y.shape);
+      const dy = normals(random, y.size);
+      const given = new Map([
+        [x, values.x],
+        [upstream, dy],
+      ]);
+      const options = { loss: y, upstream, gradients: [x] };
+      const found = await ran(gpu, options, given, (graph) => graph.readGradient(x));
+      const dx = conv2dInputGradientReference(shape, dy, values.w);
+      expectClose(
+        found.values,
+        Array.from(dx, (value, i) => (values.x[i] > 0 ? value : 0)),
+        near,
+      );
+      expect(found.secondPasses).toBe(1);
+    });
+  });
+});
+
+describe('a product', () => {
+  const sum = (count: number, term: (i: number) => number) => {
+    let total = 0;
+    for (let i = 0; i < count; i++) total += term(i);
+    return total;
+  };
+
+  it.each([undefined, 4 * 1024 * 24 + 256])('of a fully connected layer, a binding of %s bytes', async (maxBinding) => {
+    await onDiscrete(async (gpu) => {
+      const [batch, inputs, outputs] = [3, 1024, 40];
+      const x = input('x', [batch, inputs]);
+      const w = new Parameter('w', [outputs, inputs], normals(random, outputs * inputs));
+      const bias = new Parameter('b', [outputs], normals(random, outputs));
+      const y = linear(x, w, bias);
+      const values = normals(random, x.size);
+      const found = await ran(gpu, { outputs: [y] }, new Map([[x, values]]), (graph) => graph.read(y));
+      const [ws, bs] = [await w.read(gpu), await bias.read(gpu)];
+      const expected = Array.from({ length: batch * outputs }, (_, at) => {
+        const [n, o] = [Math.floor(at / outputs), at % outputs];
+        return bs[o] + sum(inputs, (i) => values[n * inputs + i] * ws[o * inputs + i]);
+      });
+      expectClose(found.values, expected, near);
+      // One for each window of the weight's rows.
+      expect(found.secondPasses).toBe(maxBinding === undefined ? 1 : 2);
+    }, maxBinding);
+  });
+
+  it('of matrices, several of them', async () => {
+    await onDiscrete(async (gpu) => {
+      const [products, m, k, n] = [2, 5, 600, 7];
+      const [a, b] = [input('a', [products, m, k]), input('b', [products, k, n])];
+      const [as, bs] = [normals(random, a.size), normals(random, b.size)];
+      const y = matMul(a, b);
+      const given = new Map([
+        [a, as],
+        [b, bs],
+      ]);
+      const found = await ran(gpu, { outputs: [y] }, given, (graph) => graph.read(y));
+      const expected = Array.from({ length: y.size }, (_, at) => {
+        const [e, i, j] = [Math.floor(at / m / n), Math.floor(at / n) % m, at % n];
+        return sum(k, (l) => as[(e * m + i) * k + l] * bs[(e * k + l) * n + j]);
+      });
+      expectClose(found.values, expected, near);
+      expect(found.secondPasses).toBe(1);
+    });
+  });
+});
+
+it('leaves alone what keeps a GPU busy, and software', async () => {
+  await onDiscrete(async (gpu) => {
+    const alexnet = { ...conv1, batch: 10, height: 227, width: 227, filters: 96, pads: [0, 0, 0, 0] as const };
+    const filters = (shape: Conv2dShape) => splitParts(gpu, conv2dFilterGradient(shape, false));
+    expect(filters(alexnet)).toBe(2);
+    expect(filters({ ...alexnet, batch: 128 })).toBe(16);
+    const conv3 = {
+      ...{ ...late, batch: 10, channels: 256, height: 13, width: 13, filters: 384 },
+    } satisfies Conv2dShape;
+    expect(filters(conv3)).toBe(2);
+    expect(filters({ ...conv3, channels: 512 })).toBe(1);
+    const forward = (shape: Conv2dShape) => splitParts(gpu, conv2dForward(shape, true));
+    // 6 x 3 tiles of one image; 6 x 27 of ten.
+    expect([1, 10, 32].map((batch) => forward({ ...conv3, batch }))).toEqual([16, 2, 1]);
+    const fc6 = { m: 10, n: 4096, k: 9216, a: { row: 9216, column: 1 }, b: { row: 1, column: 9216 }, cRow: 4096 };
+    expect(splitParts(gpu, gemm(fc6))).toBe(4);
+    const software = { kind: 'software', subgroupWidth: 8, limits: gpu.limits } as const;
+    expect(splitParts(software, gemm(fc6))).toBe(1);
+  });
 });

@@ -1,9 +1,10 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
+import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import { fittingBatch, four, pair } from '../choose.ts';
+import { drawParts, fittingBatch, four, pair } from '../choose.ts';
 import { sumsOf } from '../expected.ts';
 import { gateOf, rectify, through } from '../gate.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
@@ -28,7 +29,7 @@ export const base: Conv2dShape = {
 };
 
 export const conv2dFamily = defineFamily<Conv2dShape>({
-  names: ['conv2d/forward', 'conv2d/input-gradient', 'conv2d/filter-gradient'],
+  names: ['conv2d/forward', 'conv2d/input-gradient', 'conv2d/filter-gradient', 'contraction/sum'],
   examples: [
     base,
     // AlexNet's conv1 and conv2 in small: no pads with stride 4; groups with pads.
@@ -78,7 +79,61 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
     const smooth = kind === 'normal';
     const forwardOf = (at: ArrayLike<number>, by: ArrayLike<number>) =>
       conv2dReference(shape, at, by, undefined, outputs);
+    const perGroup = channels / groups;
+    const plane = outHeight * outWidth;
+    // The narrowest tile has 16 columns, and more rows than there may be filters in a group.
+    const parts = drawParts(random, perGroup, batch * plane * Math.max(filters, 4 * groups));
+    const split = planSplit(conv2dForward(shape, true), parts);
+    const sums = values(parts * outputs);
+    /** Where the output at `at` of [batch, filters, plane] is in [filters, batch, plane]. */
+    const byFilters = (at: number) => {
+      const [item, filter] = [Math.floor(at / plane / filters), Math.floor(at / plane) % filters];
+      return (filter * batch + item) * plane + (at % plane);
+    };
+    /** Over some channels of each group at a time, [parts, filters, batch, plane]. */
+    const inParts = (x: ArrayLike<number>, w: ArrayLike<number>) => {
+      const all = new Float64Array(parts * outputs);
+      for (let part = 0; part < parts; part++) {
+        const own = Float64Array.from(x, (value, at) => {
+          const channel = Math.floor(at / height / width) % perGroup;
+          return Math.floor((channel * parts) / perGroup) === part ? value : 0;
+        });
+        Array.from(forwardOf(own, w)).forEach((value, at) => {
+          all[part * outputs + byFilters(at)] = value;
+        });
+      }
+      return all;
+    };
     return [
+      {
+        name: 'conv2d/forward',
+        description: `${description} in ${parts} parts`,
+        kernel: contraction,
+        params: split.run,
+        inputs: { a: w, b: x, bias, gate: bias },
+        outputs: { c: parts * outputs },
+        reference: () => ({ c: sumsOf(inParts, [x, w], (perGroup / parts) * taps) }),
+      },
+      {
+        name: 'contraction/sum',
+        description: `${description} in ${parts} parts`,
+        kernel: contractionSum,
+        params: split.sum,
+        inputs: { sums, bias, gate: bias },
+        outputs: { c: outputs },
+        reference: () => ({
+          c: sumsOf(
+            (sums, bias) =>
+              Float64Array.from({ length: outputs }, (_, at) => {
+                let sum = bias[Math.floor(at / plane) % filters];
+                for (let part = 0; part < parts; part++) sum += sums[part * outputs + byFilters(at)];
+                return sum;
+              }),
+            [sums, bias],
+            parts + 1,
+          ),
+        }),
+      },
       {
         name: 'conv2d/forward',
         description,

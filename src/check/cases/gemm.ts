@@ -1,10 +1,12 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
+import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
 import { panelProduct, ROWS, VECTORS } from '../../kernels/gemm/panels.ts';
 import { type PackParams, packedSize, packPanels } from '../../kernels/panels/pack.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
 import { RELU, type Relu } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
+import { drawParts } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
 import { gateOf } from '../gate.ts';
 import { valuesOf } from '../values.ts';
@@ -39,7 +41,7 @@ function pack(w: Values, p: PackParams): Float32Array<ArrayBuffer> {
 
 /** C = A B + bias, or C += A B: fully connected layers, forward and both gradients, are these with other transposes. */
 export const gemmFamily = defineFamily<Shape>({
-  names: ['gemm/product', 'gemm/panels', 'panels/pack'],
+  names: ['gemm/product', 'contraction/sum', 'gemm/panels', 'panels/pack'],
   examples: [
     [1, 1, 1],
     [10, 67, 129],
@@ -93,9 +95,9 @@ export const gemmFamily = defineFamily<Shape>({
     const flags = { accumulate: accumulate ? 1 : 0, relu };
     const others = { bias, gate: gate?.output ?? bias };
 
-    const whole = { groups: 1, inner: k, taps: 1, group: 0, flip: 0 };
+    const onePanel = { groups: 1, inner: k, taps: 1, group: 0, flip: 0 };
     const packing = (rows: number, tile: number, row: number, column: number) => ({
-      ...whole,
+      ...onePanel,
       rows,
       tile,
       row,
@@ -125,12 +127,61 @@ export const gemmFamily = defineFamily<Shape>({
         reference,
       };
     });
+    const whole = { ...gemm({ m, n, k, a: aStrides, b: bStrides, cRow: row, bias: !accumulate }), ...flags };
+    const parts = drawParts(random, k, Math.max(m, 4) * n);
+    const split = planSplit(whole, parts);
+    const sums = values(parts * m * n);
+    /** The sums over k / parts values each, [parts, m, n]. */
+    const inParts = (a: Values, b: Values) =>
+      Float64Array.from({ length: parts * m * n }, (_, at) => {
+        const [part, i, j] = [Math.floor(at / m / n), Math.floor(at / n) % m, at % n];
+        let sum = 0;
+        for (let l = (part * k) / parts; l < ((part + 1) * k) / parts; l++) {
+          sum += a[i * aStrides.row + l * aStrides.column] * b[l * bStrides.row + j * bStrides.column];
+        }
+        return sum;
+      });
     return [
+      {
+        name: 'gemm/product',
+        description: `${description} in ${parts} parts`,
+        kernel: contraction,
+        params: split.run,
+        inputs: { a, b, ...others },
+        outputs: { c: parts * m * n },
+        reference: () => ({ c: sumsOf(inParts, [a, b], k / parts) }),
+      },
+      {
+        name: 'contraction/sum',
+        description: `${description} in ${parts} parts`,
+        kernel: contractionSum,
+        params: split.sum,
+        inputs: { sums, ...others },
+        outputs: { c: start },
+        reference: () => ({
+          c: sumsOf(
+            (sums, bias, start) => {
+              const c = Float64Array.from(start);
+              for (let at = 0; at < m * n; at++) {
+                const [i, j] = [Math.floor(at / n), at % n];
+                let sum = 0;
+                for (let part = 0; part < parts; part++) sum += sums[part * m * n + at];
+                if (gate !== undefined && !(gate.output[i * row + j] > 0)) sum = 0;
+                sum += accumulate ? start[i * row + j] : bias[j];
+                c[i * row + j] = relu === RELU.after ? Math.max(sum, 0) : sum;
+              }
+              return c;
+            },
+            [sums, bias, start],
+            parts + 1,
+          ),
+        }),
+      },
       {
         name: 'gemm/product',
         description,
         kernel: contraction,
-        params: { ...gemm({ m, n, k, a: aStrides, b: bStrides, cRow: row, bias: !accumulate }), ...flags },
+        params: whole,
         inputs: { a, b, ...others },
         outputs: { c: start },
         reference,

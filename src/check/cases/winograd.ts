@@ -17,7 +17,7 @@ import { panelBatch } from '../../kernels/gemm/panels.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import { RELU, type Relu } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import { FOLDING, four, pair } from '../choose.ts';
+import { four, MOST_FOLDED, pair } from '../choose.ts';
 import { type Expected, rectified, sumsOf } from '../expected.ts';
 import { gateOf, through } from '../gate.ts';
 import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
@@ -147,9 +147,6 @@ const base: Conv2dShape = {
   dilations: [1, 1],
   groups: 1,
 };
-
-/** Threads that a plain variant may have under the small limits. */
-const MOST = 64 * FOLDING.maxWorkgroups ** 2;
 
 export const winogradFamily = defineFamily<Conv2dShape>({
   names: [
@@ -408,6 +405,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       }),
     ];
     // Where a plain variant would pass the small limits, the case is left to the others.
-    return cases.filter(({ outputs }) => Object.values(outputs).every((out) => typeof out !== 'number' || out <= MOST));
+    return cases.filter(({ outputs }) =>
+      Object.values(outputs).every((out) => typeof out !== 'number' || out <= MOST_FOLDED),
+    );
   },
 });

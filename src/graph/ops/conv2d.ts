@@ -1,10 +1,8 @@
 /** Convolution as an operation of the graph; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
 import { Storage, type View } from '../../gpu/storage.ts';
 import { biasGradient } from '../../kernels/bias/bias.ts';
-import { contraction } from '../../kernels/contraction/contraction.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, checkConv2d, conv2dOutput } from '../../kernels/conv2d/shape.ts';
-import { filterGradientParts, planSplitFilterGradient } from '../../kernels/conv2d/split.ts';
 import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from '../../kernels/conv2d/strips/forward.ts';
 import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
@@ -23,6 +21,7 @@ import { RELU } from '../../kernels/relu/relu.ts';
 import { apply, expect4d, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
+import { emitContraction } from './contraction.ts';
 import { emitTilesFilterGradient, emitTilesForward, emitTilesInputGradient } from './winograd.ts';
 
 export interface Conv2dOptions {
@@ -134,7 +133,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
               c_item: whole,
               relu: emit.relu ? RELU.after : RELU.none,
             };
-            emit.run(contraction, params, { a: w, b: image, bias: b, gate: b, c: y });
+            emitContraction(emit, params, { a: w, b: image, bias: b, c: y });
           }
         });
       },
@@ -168,7 +167,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
               emitStrips(emit, plan, weight, { image: dyView, w, bias: w, gate, y });
             } else {
               const params = { ...conv2dInputGradient(part), b_item: whole, accumulate: at.first > 0 ? 1 : 0, relu };
-              emit.run(contraction, params, { a: w, b: dyView, bias: w, gate, c: y });
+              emitContraction(emit, params, { a: w, b: dyView, gate, c: y });
             }
           }
           if (dw !== undefined) {
@@ -183,17 +182,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
               });
               return;
             }
-            const accumulate = images.first > 0;
-            const parts = filterGradientParts(emit.gpu, part);
-            if (parts === 1) {
-              const params = { ...conv2dFilterGradient(part, accumulate), a_r: whole };
-              emit.run(contraction, params, { a: dyView, b: image, bias: dyView, gate: dyView, c: y });
-            } else {
-              const split = planSplitFilterGradient(part, parts, { accumulate, item: whole });
-              const sums = new Storage(`${emit.output.name} parts of dw`, split.bytes).view();
-              emit.run(contraction, split.run, { a: dyView, b: image, bias: dyView, gate: dyView, c: sums });
-              emit.run(biasGradient, split.sum, { dy: sums, db: y });
-            }
+            const params = { ...conv2dFilterGradient(part, images.first > 0), a_r: whole };
+            emitContraction(emit, params, { a: dyView, b: image, c: y });
           }
         });
         if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: filters, plane, name });

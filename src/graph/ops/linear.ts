@@ -119,7 +119,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             if (inVectors(emit, product)) {
               emit.run(linearInputGradient, { ...shape, accumulate, relu }, { dy: dyView, w, x: gate, dx: dx.view() });
             } else {
-              emitProduct(emit, product, { a: dyView, b: w, bias: dyView, gate, c: dx.view() }, weight);
+              emitProduct(emit, product, { a: dyView, b: w, gate, c: dx.view() }, weight);
             }
           }
           if (dw !== undefined) {
@@ -131,7 +131,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
               b: { row: inputs, column: 1 },
               cRow: inputs,
             };
-            emitProduct(emit, product, { a: dyView, b: image, bias: dyView, c: rows(dw, rowBytes, window) });
+            emitProduct(emit, product, { a: dyView, b: image, c: rows(dw, rowBytes, window) });
           }
           if (step !== undefined) emit.run(linearUpdate, { ...shape, ...step.params }, { dy: dyView, ...step.views });
         }

@@ -1,9 +1,9 @@
 /** Products of matrices that are both computed; a matrix of weights is `linear`'s. */
-import { contraction } from '../../kernels/contraction/contraction.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
 import { apply, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, type Window, windows } from '../windows.ts';
+import { emitContraction } from './contraction.ts';
 
 /**
  * y [..., M, P] = a [..., M, K] b [..., K, P], one product for each of the leading indices, which both share. ONNX MatMul.
@@ -40,10 +40,10 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
         for (const window of matrixWindows(emit.gpu)) {
           const [left, right] = [rows(emit.value(a), aBytes, window), rows(emit.value(b), bBytes, window)];
           const product = gemm({ m, n: p, k, a: { row: k, column: 1 }, b: { row: p, column: 1 }, cRow: p });
-          emit.run(
-            contraction,
+          emitContraction(
+            emit,
             { ...product, ...groups(window, m * k, k * p, m * p) },
-            { a: left, b: right, bias: left, gate: left, c: rows(emit.value(emit.output), yBytes, window) },
+            { a: left, b: right, c: rows(emit.value(emit.output), yBytes, window) },
           );
         }
       },
@@ -53,18 +53,18 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
           const dy = rows(emit.outputGradient, yBytes, window);
           if (da !== undefined) {
             const product = gemm({ m, n: k, k: p, a: { row: p, column: 1 }, b: { row: 1, column: p }, cRow: k });
-            emit.run(
-              contraction,
+            emitContraction(
+              emit,
               { ...product, ...groups(window, m * p, k * p, m * k) },
-              { a: dy, b: rows(emit.value(b), bBytes, window), bias: dy, gate: dy, c: rows(da, aBytes, window) },
+              { a: dy, b: rows(emit.value(b), bBytes, window), c: rows(da, aBytes, window) },
             );
           }
           if (db !== undefined) {
             const product = gemm({ m: k, n: p, k: m, a: { row: 1, column: k }, b: { row: p, column: 1 }, cRow: p });
-            emit.run(
-              contraction,
+            emitContraction(
+              emit,
               { ...product, ...groups(window, m * k, m * p, k * p) },
-              { a: rows(emit.value(a), aBytes, window), b: dy, bias: dy, gate: dy, c: rows(db, bBytes, window) },
+              { a: rows(emit.value(a), aBytes, window), b: dy, c: rows(db, bBytes, window) },
             );
           }
         }

@@ -2,33 +2,23 @@
  * One matrix product as dispatches: of packed operands where that pays, else the contraction on the operands as they lie.
  */
 import { Storage, type View } from '../../gpu/storage.ts';
-import { contraction } from '../../kernels/contraction/contraction.ts';
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
 import { panelProduct } from '../../kernels/gemm/panels.ts';
 import { planPanels } from '../../kernels/gemm/plan.ts';
 import { packPanels } from '../../kernels/panels/pack.ts';
 import type { ForwardEmitter } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
-
-export interface ProductViews {
-  readonly a: View;
-  readonly b: View;
-  /** any readable view where there is no bias */
-  readonly bias: View;
-  /** outputs of the ReLU before, where its derivative is to be applied */
-  readonly gate?: View;
-  readonly c: View;
-}
+import { type ContractionViews, emitContraction } from './contraction.ts';
 
 /**
  * C (+)= A B + bias, with the strides of `shape`.
  * @param weight the tensor that B is a part of, where it is a weight: its panels may last longer than one run
  */
-export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: ProductViews, weight?: Tensor): void {
+export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: ContractionViews, weight?: Tensor): void {
   const plan = planPanels(emit.gpu, shape);
-  const { gate = views.a } = views;
+  const { bias = views.a, gate = views.a } = views;
   if (plan === undefined) {
-    emit.run(contraction, gemm(shape), { ...views, gate });
+    emitContraction(emit, gemm(shape), views);
     return;
   }
   const a = new Storage(`${emit.output.name} packed`, plan.a.bytes).view();
@@ -42,5 +32,5 @@ export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: Produ
     const { row } = plan.b.params;
     b = emit.prepared(weight, `panels by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
   }
-  emit.run(panelProduct, plan.run, { a, b, bias: views.bias, gate, c: views.c });
+  emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c });
 }

@@ -11,6 +11,9 @@
  *
  * C is written at c[g c_group + m c_row + q c_item + (j - q plane)].
  *
+ * A long sum of few outputs may go in `parts` (./split.ts), each over R values of its own, which begin `a_part` and
+ * `b_part` elements on, and into a C of its own, `c_part` on. `groups` are of one part.
+ *
  * conv2d/forward, /input-gradient, /filter-gradient and every transpose of gemm are this with different strides
  * (../conv2d, ../gemm): an implicit GEMM in which no column matrix and no padded copy is ever made. The sums over u and
  * v are outside, that over r inside, so that the window's bounds are computed once for R multiply-adds a lane.
@@ -35,6 +38,7 @@ import { ACTIVATION, GATE, RELU } from '../relu/relu.ts';
 
 const params = {
   groups: 'u32',
+  parts: 'u32',
   /** M, and N = items * plane */
   rows: 'u32',
   columns: 'u32',
@@ -45,11 +49,13 @@ const params = {
   v: 'u32',
   r: 'u32',
   a_group: 'u32',
+  a_part: 'u32',
   a_row: 'u32',
   a_u: 'i32',
   a_v: 'i32',
   a_r: 'u32',
   b_group: 'u32',
+  b_part: 'u32',
   b_item: 'u32',
   b_r: 'u32',
   b_line: 'u32',
@@ -64,6 +70,7 @@ const params = {
   y_spread: 'u32',
   x_spread: 'u32',
   c_group: 'u32',
+  c_part: 'u32',
   c_row: 'u32',
   c_item: 'u32',
   /** 0 none, 1 bias[g rows + m], 2 bias[q] */
@@ -88,15 +95,8 @@ export function boundsOf(p: ContractionParams): 0 | 1 | 2 {
   return whole ? 0 : 1;
 }
 
-/** Divides j into item and place. */
-const COLUMN = /* wgsl */ `
-struct Column { item: u32, rest: u32, y: u32, x: u32 }
-fn column(j: u32) -> Column {
-  let item = j / p.plane;
-  let rest = j - item * p.plane;
-  let y = rest / p.width;
-  return Column(item, rest, y, rest - y * p.width);
-}
+/** What is written of a sum, in the text of every variant and of the second pass over parts. */
+export const BIAS_AND_RELU = /* wgsl */ `
 fn bias_of(g: u32, m: u32, item: u32) -> f32 {
   switch (p.bias_mode) {
     case 1u: { return bias[p.bias_base + g * p.rows + m]; }
@@ -106,16 +106,45 @@ fn bias_of(g: u32, m: u32, item: u32) -> f32 {
 }
 ${ACTIVATION}${GATE}`;
 
+/** Writes the variable \`sum\` of g, m and an item at \`place\`. */
+export const storeSum = (place: string, item: string) => /* wgsl */ `
+  let rest = ${place};
+  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  if (p.accumulate == 1u) { c[p.c_base + rest] += sum; }
+  else { c[p.c_base + rest] = activated(sum + bias_of(g, m, ${item})); }`;
+
+/** Divides j into item and place. */
+const COLUMN = /* wgsl */ `
+struct Column { item: u32, rest: u32, y: u32, x: u32 }
+fn column(j: u32) -> Column {
+  let item = j / p.plane;
+  let rest = j - item * p.plane;
+  let y = rest / p.width;
+  return Column(item, rest, y, rest - y * p.width);
+}
+${BIAS_AND_RELU}`;
+
+/** Where a group of a part begins in each matrix. */
+const GROUP = /* wgsl */ `  let group = ALL;
+  let part = group / p.groups;
+  let g = group - part * p.groups;
+  let a_start = p.a_base + g * p.a_group + part * p.a_part;
+  let b_start = p.b_base + g * p.b_group + part * p.b_part;
+  let c_start = g * p.c_group + part * p.c_part;`;
+
+/** Of all parts. */
+const outputs = (p: ContractionParams) => p.parts * p.groups * p.rows * p.columns;
+
 const plain = perElement<typeof params>(
-  (p) => p.groups * p.rows * p.columns,
-  'p.groups * p.rows * p.columns',
+  outputs,
+  'p.parts * p.groups * p.rows * p.columns',
   /* wgsl */ `
   let j = index % p.columns;
   let m = (index / p.columns) % p.rows;
-  let g = index / (p.columns * p.rows);
+${GROUP.replace('ALL', 'index / (p.columns * p.rows)')}
   let at = column(j);
-  let a_0 = p.a_base + g * p.a_group + m * p.a_row;
-  let b_0 = p.b_base + g * p.b_group + at.item * p.b_item;
+  let a_0 = a_start + m * p.a_row;
+  let b_0 = b_start + at.item * p.b_item;
   var sum = 0.0;
   for (var u = 0u; u < p.u; u++) {
     let t_y = at.y * u32(p.y_step) + u * u32(p.y_u) + u32(p.y_0);
@@ -132,10 +161,7 @@ const plain = perElement<typeof params>(
       }
     }
   }
-  let rest = g * p.c_group + m * p.c_row + at.item * p.c_item + at.rest;
-  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
-  let place = p.c_base + rest;
-  if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum + bias_of(g, m, at.item)); }`,
+${storeSum('c_start + m * p.c_row + at.item * p.c_item + at.rest', 'at.item')}`,
   COLUMN,
 );
 
@@ -159,7 +185,7 @@ function startColumns(count: number, first: string, step: number): string {
   return range(count)
     .map(
       (j) => `  let at${j} = column(min(${first} + ${j * step}u, p.columns - 1u));
-  let b${j} = p.b_base + g * p.b_group + at${j}.item * p.b_item;
+  let b${j} = b_start + at${j}.item * p.b_item;
   let y${j} = at${j}.y * u32(p.y_step) + u32(p.y_0); let x${j} = at${j}.x * u32(p.x_step) + u32(p.x_0);`,
     )
     .join('\n');
@@ -190,7 +216,7 @@ function storeTile(rows: number, columns: number, first: string, step: number): 
     let at_column = ${first} + j * ${step}u;
     if (at_column >= p.columns) { break; }
     let at = column(at_column);
-    let rest = g * p.c_group + m_0 * p.c_row + at.item * p.c_item + at.rest;
+    let rest = c_start + m_0 * p.c_row + at.item * p.c_item + at.rest;
     for (var i = 0u; i < gated(row_count); i++) {
       if (!passes(rest + i * p.c_row)) { tile[i * ${columns / 4}u + (j >> 2u)][j & 3u] = 0.0; }
     }
@@ -208,13 +234,13 @@ function locateTile(rows: number, columns: number): string {
   return /* wgsl */ `
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
-  let g = TILE / (tiles_m * tiles_n);
+${GROUP.replace('ALL', 'TILE / (tiles_m * tiles_n)')}
   let m_0 = (TILE % tiles_m) * ${rows}u;
   let n_0 = ((TILE / tiles_m) % tiles_n) * ${columns}u;`;
 }
 
 const tiles = (p: ContractionParams, rows: number, columns: number) =>
-  p.groups * Math.ceil(p.rows / rows) * Math.ceil(p.columns / columns);
+  p.parts * p.groups * Math.ceil(p.rows / rows) * Math.ceil(p.columns / columns);
 
 const accumulators = (rows: number, columns: number) =>
   range(rows)
@@ -278,9 +304,9 @@ const registers: Variant<typeof params> = {
   text: ({ rows, columns, bounds }) => ({
     declarations: COLUMN,
     main: `${locateTile(rows, columns).replaceAll('TILE', 'index')}
-  if (g >= p.groups) { return; }
+  if (part >= p.parts) { return; }
 ${range(rows)
-  .map((i) => `  let a${i} = p.a_base + g * p.a_group + min(m_0 + ${i}u, p.rows - 1u) * p.a_row;`)
+  .map((i) => `  let a${i} = a_start + min(m_0 + ${i}u, p.rows - 1u) * p.a_row;`)
   .join('\n')}
 ${startColumns(columns, 'n_0', 1)}
 ${accumulators(rows, columns)}
@@ -321,9 +347,9 @@ const broadcast: Variant<typeof params> = {
   text: ({ lanes, rows, columns, bounds }) => ({
     declarations: COLUMN,
     main: `${locateTile(rows, lanes * columns).replaceAll('TILE', 'workgroup')}
-  if (g >= p.groups) { return; }
+  if (part >= p.parts) { return; }
 ${range(rows / lanes)
-  .map((i) => `  let a${i} = p.a_base + g * p.a_group + min(m_0 + ${i * lanes}u + lane, p.rows - 1u) * p.a_row;`)
+  .map((i) => `  let a${i} = a_start + min(m_0 + ${i * lanes}u + lane, p.rows - 1u) * p.a_row;`)
   .join('\n')}
 ${startColumns(columns, 'n_0 + lane', lanes)}
 ${accumulators(rows, columns)}
@@ -356,13 +382,13 @@ const workgroup: Variant<typeof params> = {
 var<workgroup> slab_a: array<vec4f, ${16 * SLAB}>;
 var<workgroup> slab_b: array<vec4f, ${16 * SLAB}>;`,
     main: `${locateTile(64, 64).replaceAll('TILE', 'workgroup')}
-  if (g >= p.groups) { return; }
+  if (part >= p.parts) { return; }
   // Loading: thread t brings rows (and columns) 4 (t % 16) .. + 3 of the slab's line t / 16, the first ${SLAB * 16} threads.
   let loader = lane < ${SLAB * 16}u;
   let line = lane / 16u;
   let four = (lane % 16u) * 4u;
 ${range(4)
-  .map((i) => `  let a${i} = p.a_base + g * p.a_group + min(m_0 + four + ${i}u, p.rows - 1u) * p.a_row;`)
+  .map((i) => `  let a${i} = a_start + min(m_0 + four + ${i}u, p.rows - 1u) * p.a_row;`)
   .join('\n')}
 ${startColumns(4, 'n_0 + four', 1)}
   // Computing: rows 4 (lane / 16) .. + 3, columns 4 (lane % 16) .. + 3.
@@ -408,7 +434,7 @@ ${storeTile(4, 4, 'n_0 + (lane % 16u) * 4u', 1).replaceAll('m_0', 'm_tile')}`,
 };
 
 /** Values of the gate for each output. */
-const gates = ({ relu }: ContractionParams) => (relu === RELU.before ? 1 : 0);
+export const gates = ({ relu }: Pick<ContractionParams, 'relu'>) => (relu === RELU.before ? 1 : 0);
 
 export const contraction = defineKernel({
   name: 'contraction',
@@ -422,19 +448,17 @@ export const contraction = defineKernel({
   },
   cost: (p) => {
     const items = p.columns / p.plane;
-    const outputs = p.groups * p.rows * p.columns;
-    const a = p.groups * p.rows * p.u * p.v * p.r;
+    const a = p.parts * p.groups * p.rows * p.u * p.v * p.r;
     // Every value of B at most once: the window's images, or the matrix.
-    const b = p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
-    return { flops: 2 * outputs * p.u * p.v * p.r, bytes: 4 * (a + b + outputs * (1 + p.accumulate + gates(p))) };
+    const b = p.parts * p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
+    const written = outputs(p) * (1 + p.accumulate + gates(p));
+    return { flops: 2 * outputs(p) * p.u * p.v * p.r, bytes: 4 * (a + b + written) };
   },
-  variants: [
-    { ...plain, estimate: (p) => p.groups * p.rows * p.columns * p.u * p.v * p.r * 1.5 },
-    registers,
-    broadcast,
-    workgroup,
-  ],
+  variants: [{ ...plain, estimate: (p) => outputs(p) * p.u * p.v * p.r * 1.5 }, registers, broadcast, workgroup],
 });
+
+/** All of the sum in one. */
+export const inOnePart = { parts: 1, a_part: 0, b_part: 0, c_part: 0 };
 
 /** The fixed parts of a plain matrix product: no window. */
 export const noWindow = {

@@ -12,7 +12,7 @@
  *
  * where in dx only those (ky, kx) count whose division leaves no rest.
  */
-import type { ContractionParams } from '../contraction/contraction.ts';
+import { type ContractionParams, inOnePart } from '../contraction/contraction.ts';
 import { RELU } from '../relu/relu.ts';
 import { type Conv2dShape, conv2dOutput } from './shape.ts';
 
@@ -56,6 +56,7 @@ export function conv2dForward(shape: Conv2dShape, hasBias: boolean): Contraction
     bias_mode: hasBias ? 1 : 0,
     accumulate: 0,
     relu: RELU.none,
+    ...inOnePart,
   };
 }
 
@@ -99,6 +100,7 @@ export function conv2dInputGradient(shape: Conv2dShape): ContractionParams {
     bias_mode: 0,
     accumulate: 0,
     relu: RELU.none,
+    ...inOnePart,
   };
 }
 
@@ -142,5 +144,6 @@ export function conv2dFilterGradient(shape: Conv2dShape, accumulate: boolean): C
     bias_mode: 0,
     accumulate: accumulate ? 1 : 0,
     relu: RELU.none,
+    ...inOnePart,
   };
 }

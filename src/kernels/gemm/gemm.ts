@@ -7,7 +7,7 @@
  *
  * since y[n, o] = bias[o] + sum over i of x[n, i] w[o, i] is linear in each.
  */
-import { type ContractionParams, noWindow } from '../contraction/contraction.ts';
+import { type ContractionParams, inOnePart, noWindow } from '../contraction/contraction.ts';
 import { RELU, type Relu } from '../relu/relu.ts';
 
 export interface GemmShape {
@@ -58,5 +58,6 @@ export function gemm({
     bias_mode: bias ? 2 : 0,
     accumulate: accumulate ? 1 : 0,
     relu,
+    ...inOnePart,
   };
 }

@@ -1,0 +1,30 @@
+/** A contraction as dispatches: one, or in parts and a second pass over them where that keeps more of a GPU busy. */
+import { Storage, type View } from '../../gpu/storage.ts';
+import { type ContractionParams, contraction } from '../../kernels/contraction/contraction.ts';
+import { contractionSum, planSplit, splitParts } from '../../kernels/contraction/split.ts';
+import type { ForwardEmitter } from '../operation.ts';
+
+export interface ContractionViews {
+  readonly a: View;
+  readonly b: View;
+  readonly c: View;
+  readonly bias?: View;
+  /** outputs of the ReLU before, where its derivative is to be applied */
+  readonly gate?: View;
+}
+
+export function emitContraction(
+  emit: ForwardEmitter,
+  params: ContractionParams,
+  { a, b, c, bias = a, gate = a }: ContractionViews,
+): void {
+  const parts = splitParts(emit.gpu, params);
+  if (parts === 1) {
+    emit.run(contraction, params, { a, b, bias, gate, c });
+    return;
+  }
+  const plan = planSplit(params, parts);
+  const sums = new Storage(`${emit.output.name} in parts`, plan.bytes).view();
+  emit.run(contraction, plan.run, { a, b, bias: a, gate: a, c: sums });
+  emit.run(contractionSum, plan.sum, { sums, bias, gate, c });
+}
