@@ -7,6 +7,7 @@ import { buildNetwork } from '../models/build.ts';
 import { freezePoints } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import { createModel, type Model, releaseModel, setMasks } from '../train/model.ts';
+import { networkFlops } from './network-flops.ts';
 import { type Sampling, sample } from './sample.ts';
 import { type Timing, timingOf } from './statistics.ts';
 
@@ -18,7 +19,9 @@ export interface StepRow {
   readonly step: string;
   readonly timing: Timing;
   readonly imagesPerSecond: number;
+  /** of the kernels that run, and of the network as its layers define it */
   readonly flops: number;
+  readonly networkFlops: number;
   /** milliseconds from the start of compilation to the end of the first run */
   readonly firstRun: number;
   /** all bytes of buffers on the device, at most */
@@ -28,8 +31,10 @@ export interface StepRow {
    * their gradients that live at one time. Weights packed for our kernels and what those need between them is not of it
    */
   readonly leastBytes: number;
-  /** time over the share of the arithmetic, both relative to nothing frozen; 1 is proportional */
+  /** time over the share of the arithmetic, both relative to nothing frozen; 1 is proportional. By `flops` */
   readonly overShare?: number;
+  /** the same by `networkFlops` */
+  readonly overNetworkShare?: number;
 }
 
 /** How much more than the least is on the device. */
@@ -78,6 +83,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
     const timing = timingOf(await sample(once, sampling));
     const { parameters, momentum, pinned, leastTransient } = graph.memory;
     const { flops } = graph.cost;
+    const ofNetwork = networkFlops(model, batch, step !== 'forward');
     return {
       name: stepName(job),
       network: network.name,
@@ -86,12 +92,14 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
       timing,
       imagesPerSecond: (1000 * batch) / timing.median,
       flops,
+      networkFlops: ofNetwork,
       firstRun,
       bytes: gpu.memory().peak - before,
       leastBytes: parameters + momentum + pinned + leastTransient,
       ...(reference !== undefined &&
         step !== 'forward' && {
           overShare: timing.median / reference.timing.median / (flops / reference.flops),
+          overNetworkShare: timing.median / reference.timing.median / (ofNetwork / reference.networkFlops),
         }),
     };
   } finally {

@@ -66,7 +66,17 @@ export async function stepsHtml(report: StepsReport): Promise<string> {
   const caption = html`<b>Figure 1.</b> Time of a training step, and its arithmetic, over the last frozen layer; both relative to nothing frozen. Where the lines meet, freezing saves as much time as work.`;
   const table = ruled(
     ['Step'],
-    ['ms', 'Images/s', 'GFLOP', 'GFLOP/s', 'MiB', 'Over the least', 'First run, ms', 'Time / share'],
+    [
+      'ms',
+      'Images/s',
+      'GFLOP',
+      'GFLOP/s',
+      'MiB',
+      'Over the least',
+      'First run, ms',
+      'Time / share',
+      "By the network's",
+    ],
     rows.map((row) => [
       row.name,
       time(row.timing),
@@ -77,6 +87,7 @@ export async function stepsHtml(report: StepsReport): Promise<string> {
       overLeast(row).toFixed(2),
       ms(row.firstRun),
       row.overShare?.toFixed(2) ?? '',
+      row.overNetworkShare?.toFixed(2) ?? '',
     ]),
   );
   const first = ruled(

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { compareRows, readMeasured } from '../../src/bench/compare.ts';
 import { slowerThanPlain } from '../../src/bench/kernels.ts';
 import { caseName, layerCases } from '../../src/bench/layer-cases.ts';
+import { networkFlops } from '../../src/bench/network-flops.ts';
 import { measureProductShare } from '../../src/bench/product-share.ts';
 import { floorOf } from '../../src/bench/roofline.ts';
 import { sample } from '../../src/bench/sample.ts';
@@ -19,6 +20,7 @@ import { rooflineCopy } from '../../src/kernels/roofline/copy.ts';
 import { operationsARound, rooflineMultiplyAdd } from '../../src/kernels/roofline/multiply-add.ts';
 import { Bench } from '../../src/kernels/run.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../../src/models/tables.ts';
+import { createModel, setMasks } from '../../src/train/model.ts';
 import { useGpu } from '../support/gpu.ts';
 
 describe('statistics', () => {
@@ -121,6 +123,29 @@ describe('the cases', () => {
     expect(names).not.toContain('vgg16 32 conv1_1 gradient of input contraction');
     // conv5_1 to conv5_3 are one case, named by the one that comes first.
     expect(names).not.toContain('vgg16 32 conv5_2 forward contraction');
+  });
+
+  it("a network's own arithmetic is that of its layers, forward and for what is trained", () => {
+    const model = createModel(alexnet());
+    // Multiply-adds an image, from the layers' shapes: outputs times what each is summed over.
+    const conv1 = 96 * 55 * 55 * 3 * 121;
+    const convolutions = [
+      256 * 27 * 27 * 48 * 25,
+      384 * 13 * 13 * 256 * 9,
+      384 * 13 * 13 * 192 * 9,
+      256 * 13 * 13 * 192 * 9,
+    ].reduce((sum, layer) => sum + layer);
+    const [fc6, fc7, fc8] = [9216 * 4096, 4096 * 4096, 4096 * 1000];
+    const forward = conv1 + convolutions + fc6 + fc7 + fc8;
+    expect(networkFlops(model, 10, false)).toBe(20 * forward);
+    const trained = (freeze: string) => {
+      setMasks(model, { freeze, newParameters: ['fc8.weight', 'fc8.bias'], newLayerFactor: 10 });
+      return networkFlops(model, 10, true) / 20;
+    };
+    // The first layer has no gradient of its input; nor has the first that is trained.
+    expect(trained('none')).toBe(3 * forward - conv1);
+    expect(trained('conv5')).toBe(forward + fc6 + 2 * (fc7 + fc8));
+    expect(trained('fc7')).toBe(forward + fc8);
   });
 
   it('steps are forward and every freeze point', () => {

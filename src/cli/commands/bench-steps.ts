@@ -100,12 +100,23 @@ async function tableOf(rows: readonly StepRow[]): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const { overLeast } = await import('../../bench/steps.ts');
   const table = new Table({
-    head: ['step', 'ms', 'images/s', 'GFLOP', 'GFLOP/s', 'MiB', 'over the least', 'first run, ms', 'time / share'],
-    colAligns: ['left', ...new Array<'right'>(8).fill('right')],
+    head: [
+      'step',
+      'ms',
+      'images/s',
+      'GFLOP',
+      'GFLOP/s',
+      'MiB',
+      'over the least',
+      'first run, ms',
+      'time / share',
+      "by the network's",
+    ],
+    colAligns: ['left', ...new Array<'right'>(9).fill('right')],
     style: { head: [], border: [], compact: true },
   });
   for (const row of rows) {
-    const { name, timing, imagesPerSecond, flops, bytes, firstRun, overShare } = row;
+    const { name, timing, imagesPerSecond, flops, bytes, firstRun, overShare, overNetworkShare } = row;
     table.push([
       name,
       timeText(timing),
@@ -116,6 +127,7 @@ async function tableOf(rows: readonly StepRow[]): Promise<string> {
       overLeast(row).toFixed(2),
       milliseconds(firstRun),
       overShare === undefined ? '' : overShare.toFixed(2),
+      overNetworkShare === undefined ? '' : overNetworkShare.toFixed(2),
     ]);
   }
   return table.toString();
