@@ -36,7 +36,9 @@ export function compareRows(before: readonly Measured[], after: readonly Measure
     if (was === undefined) return [];
     const ratio = timing.median / was.median;
     const noise = Math.max(Math.log(LEAST), DEVIATIONS * Math.hypot(scatter(was), scatter(timing)));
-    const verdict = Math.abs(Math.log(ratio)) <= noise ? 'same' : ratio > 1 ? 'slower' : 'faster';
+    // A clock that shows 0 says nothing: no ratio is no change.
+    const changed = Math.abs(Math.log(ratio)) > noise;
+    const verdict = !changed ? 'same' : ratio > 1 ? 'slower' : 'faster';
     return [{ name, before: was.median, after: timing.median, ratio, verdict }];
   });
 }

@@ -5,6 +5,7 @@
 import type { ContractionParams } from '../kernels/contraction/contraction.ts';
 import type { StripFilterParams } from '../kernels/conv2d/strips/filter-gradient.ts';
 import type { StripParams } from '../kernels/conv2d/strips/forward.ts';
+import { RELU } from '../kernels/relu/relu.ts';
 
 /** Contents of the bindings, the output's from before the run. */
 export type Operands = Readonly<Record<string, Float32Array>>;
@@ -37,26 +38,27 @@ export function hostSum(kernel: string, params: object): HostSum | undefined {
 function contractionSum(p: ContractionParams): HostSum {
   return {
     output: 'c',
-    extents: [p.groups, p.rows, p.columns],
+    extents: [p.parts, p.groups, p.rows, p.columns],
     terms: p.u * p.v * p.r,
-    at([g, m, j], { a, b, bias, c }) {
+    at([part, g, m, j], { a, b, bias, gate, c }) {
       const q = Math.floor(j / p.plane);
       const rest = j - q * p.plane;
       const [y, x] = [Math.floor(rest / p.width), rest % p.width];
-      const place = g * p.c_group + m * p.c_row + q * p.c_item + rest;
+      const place = part * p.c_part + g * p.c_group + m * p.c_row + q * p.c_item + rest;
       let value = p.accumulate ? c[place] : [0, bias[g * p.rows + m], bias[q]][p.bias_mode];
+      if (p.relu === RELU.before && !(gate[place] > 0)) return { place, value };
       for (let u = 0; u < p.u; u++) {
         const sy = (y * p.y_step + u * p.y_u + p.y_0) / p.y_spread;
         if (!(Number.isInteger(sy) && sy >= 0 && sy < p.height)) continue;
         for (let v = 0; v < p.v; v++) {
           const sx = (x * p.x_step + v * p.x_v + p.x_0) / p.x_spread;
           if (!(Number.isInteger(sx) && sx >= 0 && sx < p.line)) continue;
-          const a0 = g * p.a_group + m * p.a_row + u * p.a_u + v * p.a_v;
-          const b0 = g * p.b_group + q * p.b_item + sy * p.b_line + sx;
+          const a0 = part * p.a_part + g * p.a_group + m * p.a_row + u * p.a_u + v * p.a_v;
+          const b0 = part * p.b_part + g * p.b_group + q * p.b_item + sy * p.b_line + sx;
           for (let r = 0; r < p.r; r++) value += a[a0 + r * p.a_r] * b[b0 + r * p.b_r];
         }
       }
-      return { place, value };
+      return { place, value: p.relu === RELU.after ? Math.max(value, 0) : value };
     },
   };
 }
@@ -67,8 +69,10 @@ function stripSum(p: StripParams): HostSum {
     output: 'y',
     extents: [p.items, p.groups, p.rows, p.lines, p.width],
     terms: p.channels * p.kernel_height * p.kernel_width,
-    at([n, g, m, oy, ox], { w, x, bias }) {
+    at([n, g, m, oy, ox], { w, x, bias, gate }) {
       const filter = g * p.rows + m;
+      const place = ((n * p.groups * p.rows + filter) * p.lines + oy) * p.width + ox;
+      if (p.relu === RELU.before && !(gate[place] > 0)) return { place, value: 0 };
       const panel = (g * blocks + Math.floor(m / p.tile)) * p.channels;
       let value = p.has_bias ? bias[filter] : 0;
       for (let c = 0; c < p.channels; c++) {
@@ -80,7 +84,7 @@ function stripSum(p: StripParams): HostSum {
           }
         }
       }
-      return { place: ((n * p.groups * p.rows + filter) * p.lines + oy) * p.width + ox, value };
+      return { place, value: p.relu === RELU.after ? Math.max(value, 0) : value };
     },
   };
 }

@@ -77,7 +77,7 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     differentiated: true,
     ordinal: 0,
     step,
-    // A ReLU that follows, or went before, has rows of its own.
+    // A ReLU that follows, or went before, has rows of its own here; in a step the kernels around it apply it.
     relu: false,
     reluBefore: false,
     value: storageOf,
@@ -112,8 +112,9 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     const written = (views: object) => (Object.values(views) as View[]).map((view) => view.storage.label);
     // A kernel run of the way back is named by the gradient that it writes.
     const direction = (views: object) =>
-      written(views).findLast((label) => /^(gradient of (input|weight|bias)|update of weight)$/.test(label)) ??
-      'backward';
+      written(views)
+        .map((label) => label.replace(/ in parts$/, ''))
+        .findLast((label) => /^(gradient of (input|weight|bias)|update of weight)$/.test(label)) ?? 'backward';
     tensor.source!.operation.backward?.(emitter(tensor, direction));
     for (const [i, parameter] of tensor.source!.inputs.entries()) {
       if (!(parameter instanceof Parameter) || updated.has(parameter)) continue;

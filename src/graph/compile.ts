@@ -65,7 +65,7 @@ export class CompiledGraph {
   readonly memory: CompiledMemory;
   /** the arithmetic of one run */
   readonly cost: Cost;
-  /** how many of the first dispatches are the forward pass; backward and update follow */
+  /** how many of the first dispatches are the forward pass, with what of a loss's gradient comes with it; backward and update follow */
   readonly forwardDispatches: number;
   private readonly program: Program;
   /** copies of parameters in other layouts, and of which version of the values they are */
@@ -405,7 +405,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   let lastingBytes = 0;
   const activated = new Set([...fused].map((tensor) => tensor.source!.inputs[0]));
   const pending = contributions(operations, needed);
-  const passed = passedRelus(gpu, { operations, needed, pending, asked, training });
+  const { passed, readers: readersOfPassed } = passedRelus(gpu, { operations, needed, pending, asked, training });
   // Names of tensors need not differ, so memory of an operation's own goes by its place on the tape.
   const emitter = (tensor: Tensor): ForwardEmitter => ({
     gpu,
@@ -418,7 +418,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       .indexOf(tensor),
     step,
     relu: activated.has(tensor),
-    reluBefore: passed.has(sourceOf(tensor.source!.inputs[0], training)),
+    reluBefore: readersOfPassed.has(tensor),
     value: (wanted) => values.get(wanted)!,
     saved(name, bytes) {
       const key = `${tensor.order} ${name}`;
@@ -558,8 +558,9 @@ function passedRelus(
     asked,
     training,
   }: Pick<BackwardContext, 'operations' | 'needed' | 'pending' | 'asked' | 'training'>,
-): Set<Tensor> {
+): { passed: ReadonlySet<Tensor>; readers: ReadonlySet<Tensor> } {
   const passed = new Set<Tensor>();
+  const readers = new Set<Tensor>();
   /** from the reader's input to the ReLU, through reshapes */
   const alone = (tensor: Tensor): boolean =>
     pending.get(tensor) === 1 &&
@@ -567,11 +568,14 @@ function passedRelus(
     (!isAlias(tensor, training) || alone(tensor.source!.inputs[0]));
   for (const tensor of operations) {
     const { operation, inputs } = tensor.source!;
-    if (!needed.has(tensor) || isAlias(tensor, training) || !operation.appliesReluBefore?.(gpu)) continue;
+    if (!needed.has(tensor) || isAlias(tensor, training)) continue;
     const relu = sourceOf(inputs[0], training);
-    if (relu.source?.operation.name === 'relu' && needed.has(relu) && alone(inputs[0])) passed.add(relu);
+    if (relu.source?.operation.name !== 'relu' || !needed.has(relu) || !alone(inputs[0])) continue;
+    if (!operation.appliesReluBefore?.(gpu)) continue;
+    passed.add(relu);
+    readers.add(tensor);
   }
-  return passed;
+  return { passed, readers };
 }
 
 interface BackwardContext {

@@ -57,7 +57,10 @@ export interface BackwardEmitter extends ForwardEmitter {
   readonly outputGradientIsOne: boolean;
   /** where dL/d input i is to be written (overwritten, every element), or nothing where nobody needs it */
   gradient(i: number): Storage | undefined;
-  /** Says that dL/d input i is in `storage`, which is this operation's own: in place of `gradient(i)`. */
+  /**
+   * Says that dL/d input i is in `storage`, which is this operation's own, in place of `gradient(i)`. What others
+   * contribute may be added to it.
+   */
   passOn(i: number, storage: Storage): void;
   /**
    * For an input that is a trained parameter of one mask which only this operation uses and whose gradient nobody asked

@@ -37,7 +37,7 @@ import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
 import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
 import { softmaxBackward, softmaxForward } from './softmax/softmax.ts';
-import { softmaxLoss, softmaxLossGradient } from './softmax-loss/softmax-loss.ts';
+import { softmaxLoss, softmaxLossGradient, softmaxLossWeights } from './softmax-loss/softmax-loss.ts';
 import { transposeForward } from './transpose/transpose.ts';
 
 const kernels: readonly Kernel[] = [
@@ -92,6 +92,7 @@ const kernels: readonly Kernel[] = [
   softmaxForward,
   softmaxLoss,
   softmaxLossGradient,
+  softmaxLossWeights,
   transposeForward,
   winogradFilter,
   winogradFilterGradient,

@@ -132,7 +132,7 @@ async function same(device: Gpu, reader: Reader, update: boolean): Promise<reado
   const together = await gradientsOf(device, reader, { asked: false, update });
   const apart = await gradientsOf(device, reader, { asked: true, update });
   expect(together.kernels.filter(isRelu)).toEqual([]);
-  expect(apart.kernels.filter(isRelu)).toHaveLength(1);
+  expect(apart.kernels.filter(isRelu).length).toBeGreaterThan(0);
   expect(together.dx.some((value) => value !== 0)).toBe(true);
   expect(together.dx.filter((value) => value === 0).length).toBeGreaterThan(together.dx.length / 5);
   expect(together.dx).toEqual(apart.dx);
@@ -154,6 +154,21 @@ describe.each(readers)('before $what', (reader) => {
     await same(device, reader, true);
     device.destroy();
   });
+});
+
+it.each(readers.filter(({ shape }) => shape[0] < 10))('before $what, in windows of a small binding', async (reader) => {
+  // One item at a time; a fully connected layer has all of them at once, and some rows of its weight.
+  const x = input('x', reader.shape);
+  const y = reader.read(x);
+  const weightBytes = y.source!.inputs.find((tensor) => tensor instanceof Parameter)?.bytes ?? 0;
+  const [items, rows] = y.shape.length === 2 ? [1, 3] : [x.shape[0], 1];
+  const maxBinding = 512 + Math.max(x.bytes / items, y.bytes / items, weightBytes / rows);
+  for (const kind of ['software', 'hardware'] as const) {
+    const device = await Gpu.open({ tuning: false, limits: { maxBinding: Math.ceil(maxBinding / 256) * 256 } });
+    if (kind === 'hardware') Object.defineProperty(device, 'kind', { value: 'hardware' });
+    await same(device, reader, true);
+    device.destroy();
+  }
 });
 
 describe('a ReLU has a pass of its own', () => {

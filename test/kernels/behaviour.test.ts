@@ -113,9 +113,9 @@ describe('sgdm', () => {
 describe.each(['plain', 'workgroup'])('softmax-loss, %s', (variant) => {
   const class_weights = Float32Array.of(1, 1, 1);
   const labels = Uint32Array.of(0, 2);
-  const params = { rows: 2, columns: 3, first: 0, batch: 2 };
+  const params = { rows: 2, columns: 3, first: 0, batch: 2, summed: 0 };
   async function lossOf(values: readonly number[]) {
-    const inputs = { logits: Float32Array.from(values), labels, class_weights };
+    const inputs = { logits: Float32Array.from(values), labels, class_weights, weight_sum: class_weights };
     const found = async (kernel: Kernel, outputs: Record<string, number>) => {
       const choice = kernel.choices(gpu(), params).find((one) => one.variant === variant)!;
       return runCase({ name: kernel.name, kernel, params, inputs, outputs }, choice);
@@ -168,7 +168,7 @@ describe('lrn', () => {
 
 describe('the choice of a variant', () => {
   it("slides over AlexNet's LRN and takes the plain text for a size without one", () => {
-    const alexnet = { batch: 10, channels: 96, plane: 3025, size: 5, alpha: 1e-4, beta: 0.75, bias: 1, relu: 0 };
+    const alexnet = { batch: 10, channels: 96, plane: 3025, size: 5, alpha: 1e-4, beta: 0.75, bias: 1, relu_before: 0 };
     const view = gpu()
       .storage('x', 4 * 10 * 96 * 3025)
       .view();

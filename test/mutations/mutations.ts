@@ -26,7 +26,7 @@ export function generalMutations(kernel: Kernel): Mutation[] {
   return [...offsets, broken('the last thread idle', guarded, 'if (index + 1u >= $1) { return; }', first.name)];
 }
 
-const stale = (find: string, replace: string, ...variants: string[]) =>
+const stale = (find: string | RegExp, replace: string, ...variants: string[]) =>
   broken('stale accumulator', find, replace, ...variants);
 
 /** SwiftShader's exp makes a number of NaN; elsewhere infinity less infinity is NaN enough. */
@@ -65,6 +65,7 @@ const softmaxLoss: Mutation[] = [
   broken('weight of the row, not of its class', 'class_weights_base + label]', 'class_weights_base + n % p.columns]'),
   parameter('labels of the first rows', 'first', '0u'),
   broken('weights of the window alone', 'n < p.batch', 'n < p.rows'),
+  parameter('the sum of weights taken unknown', 'summed', '1u'),
   broken('mean over rows, not weights', /(loss|losses_of_part) \/ weights/g, '$1 / f32(p.batch)'),
   broken('last row left out', 'n < end', 'n + 1u < end', 'plain'),
   broken('last row left out', 'if (index < p.rows) { loss', 'if (index + 1u < p.rows) { loss', 'workgroup'),
@@ -356,8 +357,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   ],
   'maxpool/forward': [
     ...maxPoolScan,
-    parameter("the ReLU's derivative left out", 'relu', '0u'),
-    parameter("a ReLU's derivative unasked", 'relu', '1u'),
+    parameter("the ReLU's derivative left out", 'relu_before', '0u'),
+    parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
     broken('a winner of 0', 'best > 0.0', 'best >= 0.0'),
     broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'inside'),
     broken('the last of equal values wins, by lines', 'b.offset < a.offset', 'b.offset > a.offset', 'lines'),
@@ -460,8 +461,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('another item', /, 0u\)\[?/g, ', 1u)', 'broadcast'),
   ],
   'linear/input-gradient': [
-    broken("the ReLU's derivative left out", 'p.relu == 0u', 'true'),
-    broken("a ReLU's derivative unasked", 'p.relu == 0u', 'false'),
+    broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
+    broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
     broken('what the ReLU cut off passes', '+ place] > vec4f()', '+ place] >= vec4f()'),
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
@@ -477,8 +478,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
   ],
   'linear/backward': [
-    broken("the ReLU's derivative left out", 'p.relu == 0u', 'true'),
-    broken("a ReLU's derivative unasked", 'p.relu == 0u', 'false'),
+    broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
+    broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
     broken('what the ReLU cut off passes', /(place\]|x\d+) > vec4f\(\)/g, '$1 >= vec4f()'),
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
@@ -507,8 +508,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale accumulator', /\n {4}t\d+ = 0\.0;/g, '', 'sliding'),
     broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
     broken('factor 2 left out', '2.0 * p.alpha * p.beta', 'p.alpha * p.beta'),
-    parameter("the ReLU's derivative left out", 'relu', '0u'),
-    parameter("a ReLU's derivative unasked", 'relu', '1u'),
+    parameter("the ReLU's derivative left out", 'relu_before', '0u'),
+    parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
     broken('sign of what goes through the neighbours', /- (2\.0 \* p\.alpha|factor)/g, '+ $1'),
     broken('one power of s missing', /(power\(s\)|x\d+) \/ s;/g, '$1;'),
     broken('bias left out', 'p.bias + ', ''),
@@ -517,8 +518,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   'dropout/forward': dropoutText,
   'dropout/backward': [
     ...dropoutText,
-    parameter("the ReLU's derivative left out", 'relu', '0u'),
-    parameter("a ReLU's derivative unasked", 'relu', '1u'),
+    parameter("the ReLU's derivative left out", 'relu_before', '0u'),
+    parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
     broken('what the ReLU cut off passes', 'y[p.y_base + index] > 0.0', 'y[p.y_base + index] >= 0.0'),
   ],
   'sgdm/update': sgdmText,
@@ -591,6 +592,13 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('reflection one short', 'p.before + 2 * last - k', 'p.before + 2 * last - k - 1'),
     broken("the input's lines for the output's", '* p.padded * p.inner', '* p.size * p.inner'),
     broken('stale accumulator', 'sum = dy[', 'sum += dx[p.dx_base + index] + dy['),
+  ],
+  'softmax-loss/weights': [
+    broken('last row left out', 'n < p.batch', 'n + 1u < p.batch'),
+    stale(/(own|weights) \+= weight_of/, '$1 = weight_of'),
+    broken('sign', '= weights;', '= -weights;'),
+    broken('rows for weights', '= weights;', '= f32(p.batch);'),
+    broken('weight of the row, not of its class', 'labels[p.labels_base + n]', 'min(n, 1u)'),
   ],
   'softmax-loss/loss': softmaxLoss,
   'softmax-loss/gradient': [

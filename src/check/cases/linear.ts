@@ -131,7 +131,7 @@ export const linearFamily = defineFamily<Shape>({
       };
     };
     const shape = { batch, inputs, outputs, dy_row: row };
-    const flags = { accumulate: accumulate ? 1 : 0, relu: relu ? 1 : 0 };
+    const flags = { accumulate: accumulate ? 1 : 0, relu_before: relu ? 1 : 0 };
     const afterwards = (accumulate ? ' accumulated' : '') + (relu ? ' after relu' : '');
     return [
       {

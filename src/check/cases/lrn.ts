@@ -60,7 +60,7 @@ export const lrnFamily = defineFamily<Lrn>({
         name: 'lrn/backward',
         description: description + (relu ? ' after relu' : ''),
         kernel: lrnBackward,
-        params: { ...p, relu },
+        params: { ...p, relu_before: relu },
         inputs: { x: input, dy },
         outputs: { dx: count },
         reference: () => {

@@ -105,7 +105,7 @@ export const maxPoolFamily = defineFamily<Shape>({
           name: 'maxpool/forward',
           description,
           kernel: maxPoolForward,
-          params: { ...params, relu: gate ? 1 : 0 },
+          params: { ...params, relu_before: gate ? 1 : 0 },
           inputs: { x },
           outputs: { y: y.length, choice: y.length },
           reference: () => ({ y: exactly(y), choice: exactly(choice) }),

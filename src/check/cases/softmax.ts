@@ -1,7 +1,12 @@
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
 import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
-import { lossParts, softmaxLoss, softmaxLossGradient } from '../../kernels/softmax-loss/softmax-loss.ts';
+import {
+  lossParts,
+  softmaxLoss,
+  softmaxLossGradient,
+  softmaxLossWeights,
+} from '../../kernels/softmax-loss/softmax-loss.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch } from '../choose.ts';
 import { type Expected, exactly } from '../expected.ts';
@@ -182,7 +187,7 @@ interface LossShape extends Shape {
 }
 
 export const softmaxLossFamily = defineFamily<LossShape>({
-  names: ['softmax-loss/loss', 'softmax-loss/gradient'],
+  names: ['softmax-loss/weights', 'softmax-loss/loss', 'softmax-loss/gradient'],
   examples: [
     ...examples.map((shape, i) => ({ ...shape, before: i % 2, behind: i % 3 })),
     // More than a part of rows, and more than two.
@@ -216,8 +221,10 @@ export const softmaxLossFamily = defineFamily<LossShape>({
         const n = Math.floor(at / columns);
         return factors[n] * (p - (at % columns === own[n] ? 1 : 0));
       });
-    const description = `${describe({ rows, columns })} behind ${before} of ${batch}`;
-    const params = { rows, columns, first: before, batch };
+    const summed = random.integer(2);
+    const description = `${describe({ rows, columns })} behind ${before} of ${batch}${summed ? ', sum known' : ''}`;
+    const params = { rows, columns, first: before, batch, summed };
+    const weight_sum = Float32Array.of(summed ? weightSum : Number.NaN);
     // The sum of the weights, that of the losses, and what one row is made of.
     const units = 2 * batch + columns + 50;
     const expectedLosses = (): Expected => {
@@ -234,11 +241,20 @@ export const softmaxLossFamily = defineFamily<LossShape>({
     };
     return [
       {
+        name: 'softmax-loss/weights',
+        description: `${batch} rows`,
+        kernel: softmaxLossWeights,
+        params: { batch },
+        inputs: { labels, class_weights },
+        outputs: { weight_sum: 1 },
+        reference: () => ({ weight_sum: { values: [weightSum], units: batch } }),
+      },
+      {
         name: 'softmax-loss/loss',
         description,
         kernel: softmaxLoss,
         params,
-        inputs: { logits, labels, class_weights },
+        inputs: { logits, labels, class_weights, weight_sum },
         outputs: { losses: lossParts(rows) },
         reference: () => ({ losses: expectedLosses() }),
       },
@@ -247,7 +263,7 @@ export const softmaxLossFamily = defineFamily<LossShape>({
         description,
         kernel: softmaxLossGradient,
         params,
-        inputs: { logits, labels, class_weights },
+        inputs: { logits, labels, class_weights, weight_sum },
         outputs: { losses: lossParts(rows), dlogits: logits.length },
         reference: () => ({ losses: expectedLosses(), dlogits: expectedGradient() }),
         derivative:

@@ -49,7 +49,7 @@ export const dropoutFamily = defineFamily<DropoutShape>({
         name: 'dropout/backward',
         description: description + (gate ? ' after relu' : ''),
         kernel: dropoutBackward,
-        params: { ...params, relu: gate ? 1 : 0 },
+        params: { ...params, relu_before: gate ? 1 : 0 },
         inputs: { dy, step, y: gate ? Float32Array.from(masked(gate.output)) : dy },
         outputs: { dx: count },
         reference: () => ({ dx: sumsOf(gradient, [dy], 1) }),

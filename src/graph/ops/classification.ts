@@ -5,7 +5,12 @@ import { biasGradient } from '../../kernels/bias/bias.ts';
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
 import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
-import { lossParts, softmaxLoss, softmaxLossGradient } from '../../kernels/softmax-loss/softmax-loss.ts';
+import {
+  lossParts,
+  softmaxLoss,
+  softmaxLossGradient,
+  softmaxLossWeights,
+} from '../../kernels/softmax-loss/softmax-loss.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -113,13 +118,20 @@ export function softmaxCrossEntropy(
         const total = parts.reduce((sum, count) => sum + count);
         const loss = emit.value(emit.output);
         const losses = total === 1 ? loss : new Storage(`${name} of parts`, 4 * total);
+        const summed = total === 1 ? 0 : 1;
+        const ofAll = {
+          labels: emit.value(labels).view(),
+          class_weights: emit.constant(`${name} class weights`, weights).view(),
+        };
+        const weightSum = summed === 0 ? ofAll.class_weights : new Storage(`${name} sum of weights`, 4).view();
+        if (summed === 1) emit.run(softmaxLossWeights, { batch: items }, { ...ofAll, weight_sum: weightSum });
         let first = 0;
         for (const [i, window] of all.entries()) {
-          const params = { rows: window.count, columns, first: window.first, batch: items };
+          const params = { rows: window.count, columns, first: window.first, batch: items, summed };
           const views = {
             logits: rows(emit.value(logits), rowBytes, window),
-            labels: emit.value(labels).view(),
-            class_weights: emit.constant(`${name} class weights`, weights).view(),
+            ...ofAll,
+            weight_sum: weightSum,
             losses: rows(losses, 4, { first, count: parts[i] }),
           };
           if (emit.differentiated) {

@@ -16,15 +16,15 @@ export interface ContractionViews {
 export function emitContraction(
   emit: ForwardEmitter,
   params: ContractionParams,
-  { a, b, c, bias = a, gate = a }: ContractionViews,
+  { a, b, c, bias, gate }: ContractionViews,
 ): void {
   const parts = splitParts(emit.gpu, params);
   if (parts === 1) {
-    emit.run(contraction, params, { a, b, bias, gate, c });
+    emit.run(contraction, params, { a, b, bias: bias ?? a, gate: gate ?? a, c });
     return;
   }
   const plan = planSplit(params, parts);
-  const sums = new Storage(`${emit.output.name} in parts`, plan.bytes).view();
+  const sums = new Storage(`${c.storage.label} in parts`, plan.bytes).view();
   emit.run(contraction, plan.run, { a, b, bias: a, gate: a, c: sums });
-  emit.run(contractionSum, plan.sum, { sums, bias, gate, c });
+  emit.run(contractionSum, plan.sum, { sums, bias: bias ?? sums, gate: gate ?? sums, c });
 }

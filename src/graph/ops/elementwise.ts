@@ -103,7 +103,7 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
           // Without a ReLU y need not be kept.
           const y = emit.reluBefore ? rows(emit.value(emit.output), 4, window) : dy;
           const views = { dy, y, step: emit.step.view(), dx: rows(dx, 4, window) };
-          emit.run(dropoutBackward, { ...params, relu: emit.reluBefore ? 1 : 0 }, views);
+          emit.run(dropoutBackward, { ...params, relu_before: emit.reluBefore ? 1 : 0 }, views);
         });
       },
     },

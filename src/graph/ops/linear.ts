@@ -93,14 +93,14 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           const w = rows(emit.value(weight), rowBytes, window);
           const shape = { batch, inputs, outputs: count, dy_row: outputs };
           const accumulate = first > 0 ? 1 : 0;
-          const relu = emit.reluBefore ? 1 : 0;
+          const relu_before = emit.reluBefore ? 1 : 0;
           const step = update && {
             params: { mask: update.mask, decay_factor: update.decayFactor },
             views: { x: image, step: emit.step.view(), w, v: rows(update.v, rowBytes, window) },
           };
           if (dx !== undefined && step !== undefined && onePass) {
             const views = { dy: dyView, ...step.views, dx: dx.view() };
-            emit.run(linearBackward, { ...shape, accumulate, relu, ...step.params }, views);
+            emit.run(linearBackward, { ...shape, accumulate, relu_before, ...step.params }, views);
             continue;
           }
           if (dx !== undefined) {
@@ -117,7 +117,11 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             // Without a ReLU x need not be kept.
             const gate = emit.reluBefore ? image : w;
             if (inVectors(emit, product)) {
-              emit.run(linearInputGradient, { ...shape, accumulate, relu }, { dy: dyView, w, x: gate, dx: dx.view() });
+              emit.run(
+                linearInputGradient,
+                { ...shape, accumulate, relu_before },
+                { dy: dyView, w, x: gate, dx: dx.view() },
+              );
             } else {
               emitProduct(emit, product, { a: dyView, b: w, gate, c: dx.view() }, weight);
             }

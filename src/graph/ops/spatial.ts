@@ -48,7 +48,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
           };
           if (emit.differentiated) {
             const choice = rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window);
-            emit.run(maxPoolForward, { ...params, relu: emit.reluBefore ? 1 : 0 }, { ...views, choice });
+            emit.run(maxPoolForward, { ...params, relu_before: emit.reluBefore ? 1 : 0 }, { ...views, choice });
           } else emit.run(maxPoolInference, params, views);
         }
       },
@@ -149,7 +149,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
             lrnBackward,
-            { ...params, batch: window.count, relu: emit.reluBefore ? 1 : 0 },
+            { ...params, batch: window.count, relu_before: emit.reluBefore ? 1 : 0 },
             {
               x: rows(emit.value(x), imageBytes, window),
               dy: rows(emit.outputGradient, imageBytes, window),

@@ -106,7 +106,7 @@ fn bias_of(g: u32, m: u32, item: u32) -> f32 {
 }
 ${ACTIVATION}${GATE}`;
 
-/** Writes the variable \`sum\` of g, m and an item at \`place\`. */
+/** Writes the variable `sum` of g, m and an item at `place`. */
 export const storeSum = (place: string, item: string) => /* wgsl */ `
   let rest = ${place};
   for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }

@@ -10,8 +10,8 @@
  * the filters (images), and products of matrices (the inner extent).
  */
 
-import type { Capabilities } from '../kernel.ts';
-import { defineKernel, elementwise, type Params } from '../kernel.ts';
+import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
+import { RELU } from '../relu/relu.ts';
 import { BIAS_AND_RELU, type ContractionParams, gates, SLAB, storeSum } from './contraction.ts';
 
 const params = {
@@ -28,10 +28,8 @@ const params = {
   relu: 'u32',
 } as const;
 
-type P = Params<typeof params>;
-
 /** As the contraction has them; the parts lie one behind the other, each [groups, rows, columns]. */
-export type SumParams = P;
+type P = Params<typeof params>;
 
 const outputs = (p: P) => p.groups * p.rows * p.columns;
 
@@ -68,7 +66,7 @@ ${storeSum('g * p.c_group + m * p.c_row + item * p.c_item + (j - item * p.plane)
 export interface SplitPlan {
   /** writes the parts */
   readonly run: ContractionParams;
-  readonly sum: SumParams;
+  readonly sum: P;
   /** of all parts */
   readonly bytes: number;
 }
@@ -114,7 +112,7 @@ export function planSplit(whole: ContractionParams, parts: number): SplitPlan {
       c_part: size,
       bias_mode: 0,
       accumulate: 0,
-      relu: 0,
+      relu: RELU.none,
     },
     sum: { parts, groups, rows, columns, plane, c_group, c_row, c_item, bias_mode, accumulate, relu },
     bytes: 4 * parts * size,

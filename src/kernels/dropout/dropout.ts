@@ -4,7 +4,7 @@
  *   y[i] = k[i] x[i] / (1 - ratio),   k[i] = 1 with probability 1 - ratio, else 0
  *
  * so that the expectation is x and inference needs no kernel. Derivative: dx[i] = k[i] dy[i] / (1 - ratio), the same
- * map, for which forward and backward share one text.
+ * map.
  *
  * Where x is the output of a ReLU, backward can apply that one's derivative, too: y > 0 exactly where the element was kept
  * and x > 0.
@@ -72,16 +72,16 @@ export const dropoutForward = defineKernel({
 
 export const dropoutBackward = defineKernel({
   name: 'dropout/backward',
-  // `relu` 1: x is the output of a ReLU, and dx the gradient of its argument; else y is not looked at
-  params: { ...params, relu: 'u32' },
+  // `relu_before` 1: x is the output of a ReLU, and dx the gradient of its argument; else y is not looked at
+  params: { ...params, relu_before: 'u32' },
   bindings: { dy: { access: 'read' }, y: { access: 'read' }, step: stepBinding, dx: { access: 'write' } },
-  cost: ({ count, relu }) => ({ flops: count, bytes: (8 + 4 * relu) * count }),
+  cost: ({ count, relu_before }) => ({ flops: count, bytes: (8 + 4 * relu_before) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
     /* wgsl */ `
   var passes = false;
-  if (p.relu == 1u) { passes = y[p.y_base + index] > 0.0; } else { passes = keep(index); }
+  if (p.relu_before == 1u) { passes = y[p.y_base + index] > 0.0; } else { passes = keep(index); }
   dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index] * p.scale, passes);`,
     declarations,
   ),

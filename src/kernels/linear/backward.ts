@@ -7,7 +7,7 @@
  *   v <- momentum v - (learning_rate mask) (g + weight_decay decay_factor w),    w <- w + v
  *
  * as ./input-gradient.ts and ./update.ts have them apart, with the same shapes: inputs is a multiple of four, dy's rows
- * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx, and `relu` 1 says that x is the output
+ * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx, and `relu_before` 1 says that x is the output
  * of a ReLU and dx the gradient of its argument.
  *
  * walk: a lane owns one vector of inputs and walks over the outputs, with all it sums in registers: ./walk.ts.
@@ -24,7 +24,7 @@ const params = {
   outputs: 'u32',
   dy_row: 'u32',
   accumulate: 'u32',
-  relu: 'u32',
+  relu_before: 'u32',
   mask: 'f32',
   decay_factor: 'f32',
 } as const;

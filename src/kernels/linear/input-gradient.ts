@@ -4,7 +4,7 @@
  *   dx[n, i] (+)= sum over o of  dy[n, o] * w[o, i]
  *
  * inputs is a multiple of four. dy's rows lie `dy_row` elements apart; `accumulate` adds a further window of outputs.
- * `relu` 1: x is the output of a ReLU, and dx the gradient of its argument, 0 unless x > 0; else x is not looked at.
+ * `relu_before` 1: x is the output of a ReLU, and dx the gradient of its argument, 0 unless x > 0; else x is not looked at.
  *
  * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. One output at a
  * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
@@ -19,7 +19,7 @@ const params = {
   outputs: 'u32',
   dy_row: 'u32',
   accumulate: 'u32',
-  relu: 'u32',
+  relu_before: 'u32',
 } as const;
 
 type P = Params<typeof params>;
@@ -93,7 +93,7 @@ export const linearInputGradient = defineKernel({
   },
   cost: (p) => ({
     flops: 2 * p.batch * p.inputs * p.outputs,
-    bytes: 4 * (p.outputs * (p.batch + p.inputs) + p.batch * p.inputs * (1 + p.accumulate + p.relu)),
+    bytes: 4 * (p.outputs * (p.batch + p.inputs) + p.batch * p.inputs * (1 + p.accumulate + p.relu_before)),
   }),
   variants: [
     {

@@ -14,10 +14,10 @@ export const broadcastOverItems = {
   supports: ({ subgroupWidth }: Capabilities, { lanes }: Readonly<Record<string, number>>) => lanes === subgroupWidth,
 };
 
-/** The gradient of a ReLU's argument, from that of its output x, where `relu` is 1: for the text before `main`. */
+/** The gradient of a ReLU's argument, from that of its output x, where `relu_before` is 1: for the text before `main`. */
 export const BEFORE_RELU = /* wgsl */ `
 fn before_relu(gradient: vec4f, place: u32) -> vec4f {
-  if (p.relu == 0u) { return gradient; }
+  if (p.relu_before == 0u) { return gradient; }
   return select(vec4f(), gradient, x[p.x_base + place] > vec4f());
 }
 `;

@@ -80,7 +80,7 @@ ${inputGradient ? sumsStored(items) : ''}`,
 });
 
 const sumsStored = (items: number) => /* wgsl */ `  if (!inside) { return; }
-  let all = vec4<bool>(p.relu == 0u);
+  let all = vec4<bool>(p.relu_before == 0u);
   var sums = array<vec4f, ${items}>(${range(items)
     .map((n) => `select(vec4f(), c${n}, all | (x${n} > vec4f()))`)
     .join(', ')});

@@ -33,8 +33,8 @@ const params = {
 } as const;
 type P = Params<typeof params>;
 
-/** `relu` 1: x is the output of a ReLU, and dx is the gradient of what goes into that */
-const backwardParams = { ...params, relu: 'u32' } as const;
+/** `relu_before` 1: x is the output of a ReLU, and dx is the gradient of what goes into that */
+const backwardParams = { ...params, relu_before: 'u32' } as const;
 
 const elements = ({ batch, channels, plane }: P) => batch * channels * plane;
 const guard = 'p.batch * p.channels * p.plane';
@@ -162,7 +162,7 @@ ${shift(g)}
 
 /** The gradient of a ReLU's argument from that of its output, where asked for. */
 const beforeRelu = /* wgsl */ `
-fn before_relu(gradient: f32, output: f32) -> f32 { return select(0.0, gradient, p.relu == 0u || output > 0.0); }`;
+fn before_relu(gradient: f32, output: f32) -> f32 { return select(0.0, gradient, p.relu_before == 0u || output > 0.0); }`;
 
 const decode = /* wgsl */ `
   let channel = (index / p.plane) % p.channels;

@@ -24,7 +24,7 @@ import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from 
 
 const params = { ...poolSchema, dilation_height: 'u32', dilation_width: 'u32' } as const;
 
-/** The parameters of all three kernels. */
+/** What all three kernels are told; forward for training is told of a ReLU, too. */
 export function maxPoolParams(shape: PoolShape): Params<typeof params> {
   const [dilationHeight, dilationWidth] = shape.dilations ?? [1, 1];
   return { ...poolParams(shape), dilation_height: dilationHeight, dilation_width: dilationWidth };
@@ -61,7 +61,7 @@ const NONE = '0xffffffffu';
 
 /** The winner's place, or none where the derivative of the ReLU that made x is to be applied. */
 const chosen = /* wgsl */ `
-fn chosen(best: f32, winner: u32) -> u32 { return select(${NONE}, winner, p.relu == 0u || best > 0.0); }`;
+fn chosen(best: f32, winner: u32) -> u32 { return select(${NONE}, winner, p.relu_before == 0u || best > 0.0); }`;
 
 const keep = '\n  choice[p.choice_base + index] = chosen(best, winner);';
 const guard = 'p.batch * p.channels * p.out_height * p.out_width';
@@ -228,8 +228,8 @@ const variantsOf = (rest: string, best: keyof typeof BEST, declarations: string)
   ] as const;
 };
 
-/** `relu` 1: x is the output of a ReLU whose derivative backward is to apply */
-const forwardParams = { ...params, relu: 'u32' } as const;
+/** `relu_before` 1: x is the output of a ReLU whose derivative backward is to apply */
+const forwardParams = { ...params, relu_before: 'u32' } as const;
 const kept = { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } } as const;
 
 /** For training: also writes which input won. */

@@ -15,10 +15,11 @@
  * W is known from the labels alone. So the row that has its maximum and its sum writes its gradient at once, and p is
  * never kept: the logits are read and the gradient is written, once. A loss that is not the end of a graph scales it.
  *
- * Rows go in parts of PART, one workgroup each, and `losses` has one value a part: of one part it is the loss, of several
- * their sum, which a further kernel adds in the parts' order (../bias). Windows of a large batch are parts, too: `first`
- * is the window's first row among all `batch` rows, whose labels are all there. Labels must be below `columns`: the host
- * checks them.
+ * Rows go in parts of PART, one workgroup each, and `losses` has one value a part. Of one part it is the loss, and W is
+ * summed on the way. Several parts are three kernels: W first, which each part would else sum anew (`softmax-loss/weights`,
+ * then `summed` 1), and the sum of their losses in the parts' order at last (../bias). Windows of a large batch are parts,
+ * too: `first` is the window's first row among all `batch` rows, whose labels are all there. Labels must be below
+ * `columns`: the host checks them.
  *
  * workgroup: a lane takes a row; weights and losses are summed over the workgroup in a fixed order.
  */
@@ -33,6 +34,8 @@ const params = {
   /** of `labels`: the row at which these begin, and how many there are in all */
   first: 'u32',
   batch: 'u32',
+  /** 1: `weight_sum` holds W; else it is not looked at */
+  summed: 'u32',
 } as const;
 type P = Params<typeof params>;
 
@@ -42,9 +45,11 @@ const PART = 64;
 /** Values of `losses` that so many rows give. */
 export const lossParts = (rows: number) => Math.ceil(rows / PART);
 
+const WEIGHT = /* wgsl */ `
+fn weight_of(n: u32) -> f32 { return class_weights[p.class_weights_base + labels[p.labels_base + n]]; }`;
+
 /** weighted_loss(n, weights): w l of row n; writes its gradient, where `weights` is the sum of all rows'. */
-const row = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}
-fn weight_of(n: u32) -> f32 { return class_weights[p.class_weights_base + labels[p.labels_base + n]]; }
+const row = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
 fn weighted_loss(n: u32, weights: f32) -> f32 {
   let start = p.logits_base + n * p.columns;
   var largest = logits[start];
@@ -76,7 +81,8 @@ const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, Va
       `(p.rows + ${PART - 1}u) / ${PART}u`,
       /* wgsl */ `
   var weights = 0.0;
-  for (var n = 0u; n < p.batch; n++) { weights += weight_of(n); }
+  if (p.summed == 1u) { weights = weight_sum[p.weight_sum_base]; }
+  else { for (var n = 0u; n < p.batch; n++) { weights += weight_of(n); } }
   var loss = 0.0;
   let end = min((index + 1u) * ${PART}u, p.rows);
   for (var n = index * ${PART}u; n < end; n++) { loss += weighted_loss(n, weights); }
@@ -84,7 +90,11 @@ const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, Va
       row(withGradient),
     ),
     estimate: (p: P, _: unknown, capabilities: Capabilities) =>
-      serialAccesses(lossParts(p.rows), Math.min(p.rows, PART) * accesses(p, withGradient) + 2 * p.batch, capabilities),
+      serialAccesses(
+        lossParts(p.rows),
+        Math.min(p.rows, PART) * accesses(p, withGradient) + 2 * labelsForWeights(p),
+        capabilities,
+      ),
   },
   {
     name: 'workgroup',
@@ -94,15 +104,19 @@ const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, Va
     estimate: (p, { threads }, capabilities) =>
       serialAccesses(
         lossParts(p.rows) * threads,
-        accesses(p, withGradient) + 2 * Math.ceil(p.batch / threads) + 4 * Math.log2(threads),
+        accesses(p, withGradient) + 2 * Math.ceil(labelsForWeights(p) / threads) + 4 * Math.log2(threads),
         capabilities,
       ),
     text: ({ threads }) => ({
       declarations: workgroupSum(threads) + row(withGradient),
       main: /* wgsl */ `
-  var own = 0.0;
-  for (var n = lane; n < p.batch; n += ${threads}u) { own += weight_of(n); }
-  let weights = workgroup_sum(lane, own);
+  var weights = 0.0;
+  if (p.summed == 1u) { weights = weight_sum[p.weight_sum_base]; }
+  else {
+    var own = 0.0;
+    for (var n = lane; n < p.batch; n += ${threads}u) { own += weight_of(n); }
+    weights = workgroup_sum(lane, own);
+  }
   var loss = 0.0;
   if (index < p.rows) { loss = weighted_loss(index, weights); }
   // Whoever is quick must not overwrite the first sum before the others have read it.
@@ -117,16 +131,20 @@ const operands = {
   logits: { access: 'read' },
   labels: { access: 'read', type: 'u32' },
   class_weights: { access: 'read' },
+  weight_sum: { access: 'read' },
 } as const;
+
+/** Of labels that are read for W alone, where that is not known. */
+const labelsForWeights = ({ batch, summed }: P) => (summed === 1 ? 0 : batch);
 
 /** The loss alone. */
 export const softmaxLoss = defineKernel({
   name: 'softmax-loss/loss',
   params,
   bindings: { ...operands, losses: { access: 'write' } },
-  cost: ({ rows, columns, batch }) => ({
-    flops: 4 * rows * columns + batch,
-    bytes: 4 * (rows * columns + batch + columns + lossParts(rows)),
+  cost: (p) => ({
+    flops: 4 * p.rows * p.columns + lossParts(p.rows) * labelsForWeights(p),
+    bytes: 4 * (p.rows * (p.columns + 1) + labelsForWeights(p) + p.columns + lossParts(p.rows)),
   }),
   variants: variantsOf(false),
 });
@@ -136,9 +154,47 @@ export const softmaxLossGradient = defineKernel({
   name: 'softmax-loss/gradient',
   params,
   bindings: { ...operands, losses: { access: 'write' }, dlogits: { access: 'write' } },
-  cost: ({ rows, columns, batch }) => ({
-    flops: 8 * rows * columns + batch,
-    bytes: 4 * (2 * rows * columns + batch + columns + lossParts(rows)),
+  cost: (p) => ({
+    flops: 8 * p.rows * p.columns + lossParts(p.rows) * labelsForWeights(p),
+    bytes: 4 * (p.rows * (2 * p.columns + 1) + labelsForWeights(p) + p.columns + lossParts(p.rows)),
   }),
   variants: variantsOf(true),
+});
+
+/** W, for a loss in parts. */
+export const softmaxLossWeights = defineKernel({
+  name: 'softmax-loss/weights',
+  params: { batch: 'u32' },
+  bindings: { labels: operands.labels, class_weights: operands.class_weights, weight_sum: { access: 'write' } },
+  cost: ({ batch }) => ({ flops: batch, bytes: 8 * batch + 4 }),
+  variants: [
+    {
+      ...perElement<{ readonly batch: 'u32' }>(
+        () => 1,
+        '1u',
+        /* wgsl */ `
+  var weights = 0.0;
+  for (var n = 0u; n < p.batch; n++) { weights += weight_of(n); }
+  weight_sum[p.weight_sum_base] = weights;`,
+        WEIGHT,
+      ),
+      estimate: ({ batch }, _, capabilities) => serialAccesses(1, 2 * batch, capabilities),
+    },
+    {
+      name: 'workgroup',
+      configurations: [{ threads: 64 }, { threads: 256 }],
+      workgroupSize: ({ threads }) => threads,
+      workgroups: () => 1,
+      estimate: ({ batch }, { threads }, capabilities) =>
+        serialAccesses(threads, 2 * Math.ceil(batch / threads) + 4 * Math.log2(threads), capabilities),
+      text: ({ threads }) => ({
+        declarations: workgroupSum(threads) + WEIGHT,
+        main: /* wgsl */ `
+  var own = 0.0;
+  for (var n = lane; n < p.batch; n += ${threads}u) { own += weight_of(n); }
+  let weights = workgroup_sum(lane, own);
+  if (lane == 0u) { weight_sum[p.weight_sum_base] = weights; }`,
+      }),
+    },
+  ],
 });
