@@ -40,7 +40,8 @@ const broadcast: Variant<typeof params> = {
   estimate: (p, { lanes }) =>
     tiles(p, lanes) *
     (p.batch * ((ROWS / lanes / 2 + COLUMNS) * LOAD * lanes + ROWS * COLUMNS * 4 * 5) +
-      ROWS * COLUMNS * 4 * LOAD * lanes),
+      // Through an array, in a loop: half as much again.
+      ROWS * COLUMNS * 6 * LOAD * lanes),
   text: ({ lanes }) => ({
     declarations: stepFunctions,
     main: /* wgsl */ `
