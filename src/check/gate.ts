@@ -22,6 +22,20 @@ export const gateFrom = (argument: Float32Array<ArrayBuffer>): Gate => ({
 export const gateOf = (random: Random, count: number): Gate =>
   gateFrom(normals(random, count).map((value) => value + 1e-3 * Math.sign(value)));
 
+/**
+ * A gate whose arguments are all apart, in any order: of several in a window one wins, with a margin that differences do
+ * not step over.
+ */
+export function spreadGate(random: Random, count: number): Gate {
+  const ranks = Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [ranks[i], ranks[j]] = [ranks[j], ranks[i]];
+  }
+  // From -3 to 3, and never 0.
+  return gateFrom(Float32Array.from(ranks, (rank) => (6 * (rank + 0.25)) / count - 3));
+}
+
 /** What of a gradient passes where the gate is given; all of it without one. */
 export const through = (gate: Gate | undefined, gradient: Values): Float64Array<ArrayBuffer> =>
   Float64Array.from(gradient, (value, i) => (gate === undefined || gate.output[i] > 0 ? value : 0));

@@ -9,7 +9,7 @@ import { type PoolShape, poolOutput } from '../../kernels/pooling.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch, pair } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
-import { type Gate, gateFrom, gateOf, rectify, through } from '../gate.ts';
+import { type Gate, gateFrom, rectify, spreadGate, through } from '../gate.ts';
 import * as reference from '../reference/pooling.ts';
 import { valuesOf } from '../values.ts';
 
@@ -134,7 +134,7 @@ export const maxPoolFamily = defineFamily<Shape>({
     return [
       ...training(undefined),
       // Infinities and NaN pass a ReLU, too.
-      ...training(kind === 'normal' ? gateOf(random, values.length) : gateFrom(values)),
+      ...training(kind === 'normal' ? spreadGate(random, values.length) : gateFrom(values)),
       {
         name: 'maxpool/inference',
         description: describe(shape),
