@@ -65,7 +65,10 @@ export class CompiledGraph {
   readonly memory: CompiledMemory;
   /** the arithmetic of one run */
   readonly cost: Cost;
-  /** how many of the first dispatches are the forward pass, with what of a loss's gradient comes with it; backward and update follow */
+  /**
+   * how many of the first dispatches are the forward pass, with the gradient that a loss makes on the way; backward and
+   * update follow
+   */
   readonly forwardDispatches: number;
   private readonly program: Program;
   /** copies of parameters in other layouts, and of which version of the values they are */
