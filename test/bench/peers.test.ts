@@ -132,7 +132,13 @@ describe('the protocol', () => {
     const { ok } = (await server.answer({ do: 'outputs', folder })) as { ok: { files: Record<string, string> } };
     const bytes = await readFile(ok.files['output']);
     expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual([...noise(2)]);
-    await server.answer({ do: 'time', runs: 3, warm: 0 });
+    const time = async (least: number) =>
+      (await server.answer({ do: 'time', least, warm: 0 })) as { ok: { milliseconds: number; runs: number } };
+    expect((await time(0)).ok.runs).toBe(1);
+    const filled = log.length;
+    const sample = (await time(5)).ok;
+    expect(sample.milliseconds * sample.runs).toBeGreaterThanOrEqual(4.999);
+    expect(log.splice(filled)).toHaveLength(sample.runs);
     expect(await server.answer({ do: 'prepare', work: { ...work, direction: 'training step' } })).toEqual({
       unsupported: 'inference only',
     });
@@ -140,7 +146,7 @@ describe('the protocol', () => {
       failed: 'out of memory',
     });
     // The first run is the preparation's; the next case disposes of the one before.
-    expect(log).toEqual(['p,r,w', 'prepare gemm', 'run', 'run', 'run', 'run', 'dispose']);
+    expect(log).toEqual(['p,r,w', 'prepare gemm', 'run', 'run', 'dispose']);
   });
 
   /** A process that answers by hand-written rules; each gets the request and what it was started as. */
@@ -154,7 +160,7 @@ describe('the protocol', () => {
         open: () => ({ version: '1' }),
         prepare: () => ({ preparation: 1, first: 50 }),
         outputs: ({ folder }) => (writeFileSync(folder + '/0.f32', float(2)), { files: { output: folder + '/0.f32' } }),
-        time: (request) => ({ milliseconds: 20 + runs++ }),
+        time: (request) => ({ milliseconds: 20 + runs++, runs: 5 }),
         dispose: () => ({}),
       };
       const own = ${body};
@@ -170,15 +176,15 @@ describe('the protocol', () => {
   it('a process that dies, hangs or reports an error is told apart, and never hangs the parent', async () => {
     const dying = await madeUp('dying', `{ time: () => { console.error('device lost'); process.exit(7); } }`);
     expect(await dying.ask({ do: 'open', peer: 'x', root: '' })).toEqual({ version: '1' });
-    await expect(dying.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow('ended with exit code 7: device lost');
+    await expect(dying.ask({ do: 'time', least: 0, warm: 0 })).rejects.toThrow('ended with exit code 7: device lost');
     expect(dying.alive).toBe(false);
-    await expect(dying.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow(PeerFailure);
+    await expect(dying.ask({ do: 'time', least: 0, warm: 0 })).rejects.toThrow(PeerFailure);
     const hanging = await madeUp('hanging', '{ time: () => new Promise(() => {}) }', 1);
-    await expect(hanging.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow("no answer to 'time' in 1 s");
+    await expect(hanging.ask({ do: 'time', least: 0, warm: 0 })).rejects.toThrow("no answer to 'time' in 1 s");
     const environment = await madeUp('environment', `{ open: () => ({ version: process.env.MADE_UP }) }`);
     expect(await environment.ask({ do: 'open', peer: 'x', root: '' })).toEqual({ version: 'yes' });
     environment.kill();
-    await expect(environment.ask({ do: 'time', runs: 1, warm: 0 })).rejects.toThrow('was stopped');
+    await expect(environment.ask({ do: 'time', least: 0, warm: 0 })).rejects.toThrow('was stopped');
   });
 
   it('a case: what is wrong, missing or broken is not timed, the others take turns', async () => {
@@ -220,7 +226,7 @@ describe('the protocol', () => {
     const other = await madeUp('other', '{}');
     const row = await measureCase(work, [crashing, other], options);
     expect(Object.keys(row.outcomes)).toEqual(['frostline']);
-    const slow = await madeUp('slow', '{ time: () => ({ milliseconds: 500 }) }');
+    const slow = await madeUp('slow', '{ time: () => ({ milliseconds: 500, runs: 1 }) }');
     const { outcomes } = await measureCase(work, [slow], options);
     expect(outcomes['slow']).toMatchObject({ status: 'timed', timing: { median: 500, samples: 1 } });
     for (const process of [other, slow]) process.kill();

@@ -14,8 +14,8 @@ export type Request =
   | { readonly do: 'prepare'; readonly work: WorkCase }
   /** writes the first run's outputs into a folder, as raw float32 */
   | { readonly do: 'outputs'; readonly folder: string }
-  /** runs the prepared case for `warm` milliseconds that do not count, then so often, one after the other */
-  | { readonly do: 'time'; readonly runs: number; readonly warm: number }
+  /** runs the prepared case again and again, for `warm` milliseconds that do not count and for `least` more: once at least */
+  | { readonly do: 'time'; readonly least: number; readonly warm: number }
   | { readonly do: 'dispose' };
 
 export interface Results {
@@ -23,8 +23,8 @@ export interface Results {
   /** milliseconds of the preparation (compilation, weights) and of the first run */
   prepare: { preparation: number; first: number };
   outputs: { files: Record<string, string> };
-  /** milliseconds of one run, the mean over all */
-  time: { milliseconds: number };
+  /** milliseconds of one run, the mean over all `runs` */
+  time: { milliseconds: number; runs: number };
   dispose: Record<string, never>;
 }
 
@@ -80,8 +80,13 @@ export class PeerServer {
         const begin = performance.now();
         while (performance.now() - begin < request.warm) await this.prepared!.run();
         const start = performance.now();
-        for (let i = 0; i < request.runs; i++) await this.prepared!.run();
-        return { milliseconds: (performance.now() - start) / request.runs };
+        let passed = 0;
+        let runs = 0;
+        for (; runs === 0 || passed < request.least; runs++) {
+          await this.prepared!.run();
+          passed = performance.now() - start;
+        }
+        return { milliseconds: passed / runs, runs };
       }
       case 'dispose':
         await this.dispose();

@@ -4,7 +4,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LONG_ENOUGH, type Sampling } from '../sample.ts';
+import type { Sampling } from '../sample.ts';
 import { type Timing, timingOf } from '../statistics.ts';
 import { Unsupported } from './peer.ts';
 import { PeerFailure, type PeerProcess } from './process.ts';
@@ -45,6 +45,12 @@ export const TOLERANCE = 1e-3;
  */
 const WARM = 50;
 
+/**
+ * Milliseconds of a sample, as many runs as it takes. JavaScript's garbage is collected about once in as long,
+ * for 5 ms: samples of 10 ms of a kernel of 0.2 ms had the mean of either 0.2 or 0.6.
+ */
+const SAMPLE = 100;
+
 /** What one step changed is a difference of nearly equal numbers: it has fewer digits. */
 export const CHANGE_TOLERANCE = 1e-2;
 
@@ -53,8 +59,6 @@ interface Contender {
   readonly first: number;
   readonly error: number;
   readonly times: number[];
-  /** runs to a sample, so that it lasts long enough */
-  runs: number;
   /** milliseconds before each sample that do not count as one */
   warm: number;
   spent: number;
@@ -81,7 +85,7 @@ export async function measureCase(
       ours ??= outputs;
       const { name, error, passed } = worstOf(ours, outputs);
       if (!passed) outcomes[process.name] = { status: 'wrong', output: name, error };
-      else contenders.push({ process, first, error, times: [], runs: 1, warm: 0, spent: 0 });
+      else contenders.push({ process, first, error, times: [], warm: 0, spent: 0 });
     });
     // Nothing to compare with.
     if (ours === undefined) break;
@@ -118,10 +122,9 @@ async function settle(process: PeerProcess, outcomes: Record<string, Outcome>, p
   }
 }
 
-/** A second run: warm, it tells how many runs make a sample. One that is long counts as the first sample. */
+/** A second run, no longer cold. One that is long counts as the first sample. */
 async function warmUp(contender: Contender, { patience }: RoundOptions): Promise<void> {
-  const { milliseconds } = await contender.process.ask({ do: 'time', runs: 1, warm: 0 });
-  contender.runs = Math.max(1, Math.ceil(LONG_ENOUGH / milliseconds));
+  const { milliseconds } = await contender.process.ask({ do: 'time', least: 0, warm: 0 });
   contender.warm = milliseconds < WARM ? WARM : 0;
   if (milliseconds > (1000 * patience) / 10) {
     contender.times.push(milliseconds);
@@ -130,8 +133,8 @@ async function warmUp(contender: Contender, { patience }: RoundOptions): Promise
 }
 
 async function takeSample(contender: Contender): Promise<void> {
-  const { process, runs, warm, times } = contender;
-  const { milliseconds } = await process.ask({ do: 'time', runs, warm });
+  const { process, warm, times } = contender;
+  const { milliseconds, runs } = await process.ask({ do: 'time', least: SAMPLE, warm });
   times.push(milliseconds);
   contender.spent += warm + milliseconds * runs;
 }
