@@ -28,6 +28,9 @@ const UNKNOWN = 1 / 12;
 /** Other work makes times longer by a factor: noise is looked at as one, as is a change. */
 const scatter = ({ median, spread, samples }: Timing) => Math.max(spread / median, samples < 3 ? UNKNOWN : 0);
 
+const isTiming = ({ median, spread, samples }: Partial<Timing> = {}) =>
+  [median, spread, samples].every((value) => Number.isFinite(value));
+
 /** The rows that both have, in the new one's order. */
 export function compareRows(before: readonly Measured[], after: readonly Measured[]): Change[] {
   const old = new Map(before.map((row) => [row.name, row.timing]));
@@ -57,9 +60,7 @@ export async function readMeasured(path: string, adapter: string): Promise<Measu
     );
   }
   // Rows that could not be timed have no time.
-  const rows = Array.isArray(file?.rows)
-    ? file.rows.filter((row) => Number.isFinite(row?.timing?.median) && 'name' in row)
-    : [];
+  const rows = Array.isArray(file?.rows) ? file.rows.filter((row) => 'name' in row && isTiming(row.timing)) : [];
   if (rows.length === 0) {
     throw new FrostlineError(`--compare ${path}: no rows with times in it. Give a file of 'frostline bench --json'.`);
   }

@@ -37,7 +37,7 @@ export async function measureFirstStep(network: string, batch: number, options: 
     const child = new PeerProcess(OURS, { environment, timeout: options.timeout });
     try {
       await child.ask({ do: 'open', peer: OURS, root: '', adapter: options.adapter });
-      await child.ask({ do: 'prepare', work: { network, batch, direction: 'training step' } });
+      await child.ask({ do: 'prepare', work: { network, batch, direction: 'training step', dropout: true } });
       return performance.now() - start;
     } finally {
       child.kill();

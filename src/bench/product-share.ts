@@ -18,12 +18,12 @@ export interface ProductShare {
   readonly share: number;
 }
 
-/** @param extent rows, columns and depth of the product, whose packing is timed with it */
+/** @param extent rows, columns and depth of the product; packing both operands is timed with it */
 export async function measureProductShare(gpu: Gpu, extent: number, rounds: number): Promise<ProductShare> {
   const { network, x } = workOf({ network: 'gemm', batch: extent, direction: 'forward' });
   const parameters = parametersOf(network);
   const { inputs, outputs } = buildNetwork(network, { batch: extent, parameters });
-  const graph = await compile(gpu, { outputs });
+  const graph = await compile(gpu, { outputs, keepPacked: false });
   const timer = PassTimer.on(gpu);
   const program = await Program.prepare(gpu, graph.dispatches);
   const time = async () => {

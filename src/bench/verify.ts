@@ -1,11 +1,13 @@
 /**
- * A fast variant is checked before it is timed: against the plain one on the device where that takes moderate time,
- * else against a double-precision sum on the host for some outputs.
+ * A fast variant is checked before it is timed: against the plain one on the device, or, where that would take long and the
+ * kernel is one of ./host-sums.ts, against a double-precision sum on the host for some outputs. Values are such that every
+ * term of a formula counts, and what passes is measured against the largest output.
  */
 import { bufferOf, type Gpu } from '../gpu/device.ts';
 import { Program } from '../gpu/program.ts';
 import type { Storage, View } from '../gpu/storage.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
+import { packStep } from '../kernels/step.ts';
 import { Random } from '../random.ts';
 import { type HostSum, hostSum, type Operands } from './host-sums.ts';
 import type { LayerCase } from './layer-cases.ts';
@@ -23,7 +25,7 @@ export interface Verdict {
 const AFFORDABLE = { hardware: 2e11, software: 2e8, embedded: 2e7 } as const;
 const SAMPLED = 100;
 
-/** A case with buffers of its own, filled with values in [-1, 1); integers are 0. */
+/** A case with buffers of its own, filled with values that its kernel may meet: most in [-1, 1), no two bindings alike. */
 export class CaseBuffers {
   readonly views: Readonly<Record<string, View>>;
   private readonly gpu: Gpu;
@@ -39,8 +41,11 @@ export class CaseBuffers {
         const key = `${ids.get(view.storage)} ${view.offset} ${view.bytes}`;
         let own = made.get(key);
         if (own === undefined) {
+          const count = view.bytes / 4;
           const contents =
-            kernel.bindings[name].type === 'u32' ? integers(kernel, params, view.bytes / 4) : noise(view.bytes / 4);
+            kernel.bindings[name].type === 'u32'
+              ? integers(kernel, name, params, count, views['class_weights'])
+              : numbers(kernel, name, count, made.size + 1);
           own = this.keep(this.gpu.storage(name, contents)).view();
           made.set(key, own);
         }
@@ -65,9 +70,27 @@ export class CaseBuffers {
   }
 }
 
-/** Integers that a kernel may meet: winners of pooling lie in their windows; all others may be 0. */
-function integers(kernel: Kernel, params: LayerCase['params'], count: number): Uint32Array<ArrayBuffer> {
+/** LRN changes little unless its inputs are as large as those that images of 0 to 255 give. Weights of classes are above 0. */
+function numbers(kernel: Kernel, name: string, count: number, seed: number): Float32Array<ArrayBuffer> {
+  if (name === 'class_weights') return noise(count, seed, 0.5).map((value) => 1 + value);
+  return noise(count, seed, kernel.name.startsWith('lrn/') && name === 'x' ? 100 : 1);
+}
+
+/** Rates large enough that both the gradient and the weight move what an update writes. */
+const STEP = packStep({ learningRate: 1, momentum: 0.5, weightDecay: 0.5, step: 3, seed: 7 });
+
+/** Integers that a kernel may meet: a step's rates, labels of all classes, winners of pooling in their windows. */
+function integers(
+  kernel: Kernel,
+  name: string,
+  params: LayerCase['params'],
+  count: number,
+  classWeights?: View,
+): Uint32Array<ArrayBuffer> {
+  if (name === 'step') return STEP;
   const words = new Uint32Array(count);
+  if (name === 'labels' && classWeights !== undefined)
+    return words.map((_, i) => (37 * i + 5) % (classWeights.bytes / 4));
   if (kernel.name !== 'maxpool/backward') return words;
   const { out_width, out_height, stride_width, stride_height, pad_left, pad_top, width, height } = params as Readonly<
     Record<string, number>
@@ -162,14 +185,19 @@ export class Oracle {
       const ratio =
         kernel.bindings[name].type === 'u32'
           ? Buffer.compare(Buffer.from(right), Buffer.from(actual)) && Number.POSITIVE_INFINITY
-          : worstOf(new Float32Array(right), new Float32Array(actual), toleranceFor(kernel, params));
+          : worstOf(new Float32Array(right), new Float32Array(actual), summedTolerance(kernel, params));
       worst = Math.max(worst, ratio); // NaN stays
     }
     return { against: 'device', passed: worst <= 1, worst };
   }
 }
 
-function worstOf(expected: Float32Array, actual: Float32Array, tolerance: number): number {
+/** Of the largest output: what rounding, and functions as exact as WGSL asks for, may explain. */
+const RELATIVE = 1e-4;
+
+function worstOf(expected: Float32Array, actual: Float32Array, summed: number | undefined): number {
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), Number.MIN_VALUE);
+  const tolerance = summed ?? RELATIVE * largest;
   let worst = 0;
   for (let i = 0; i < expected.length; i++) {
     worst = Math.max(worst, Math.abs(actual[i] - expected[i]) / tolerance); // NaN stays
@@ -177,9 +205,10 @@ function worstOf(expected: Float32Array, actual: Float32Array, tolerance: number
   return worst;
 }
 
-function toleranceFor(kernel: Kernel, params: LayerCase['params']): number {
+/** For outputs that are sums of products below 1. */
+function summedTolerance(kernel: Kernel, params: LayerCase['params']): number | undefined {
   const terms = hostSum(kernel.name, params)?.terms ?? LINEAR_TERMS[kernel.name]?.(params);
-  return terms === undefined ? 1e-4 : toleranceOf(terms);
+  return terms === undefined ? undefined : toleranceOf(terms);
 }
 
 /** The products that an output of a fully connected layer's kernels is the sum of. */

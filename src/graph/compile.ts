@@ -41,6 +41,11 @@ export interface CompileOptions {
   readonly gradients?: readonly Tensor[];
   /** dropout draws; default: whether there is a loss to differentiate */
   readonly training?: boolean;
+  /**
+   * copies in other layouts of parameters that are not trained are made once, as far as memory allows; false: in each run,
+   * so that its time holds them. Default true
+   */
+  readonly keepPacked?: boolean;
 }
 
 export interface CompiledMemory {
@@ -198,7 +203,7 @@ export class CompiledGraph {
     this.gpu.clear(this.momentum.map(bufferOf));
   }
 
-  /** Names of the kernels that a run dispatches, in order. */
+  /** What every run dispatches, in order; not what packed parameters once, before the first. */
   get dispatches(): readonly Dispatch[] {
     return this.program.dispatches;
   }
@@ -359,7 +364,7 @@ const LASTING_LEAST = 2 ** 24;
 
 function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, built: Built): void {
   const { loss, upstream, outputs = [], update = false, gradients: asked = [] } = options;
-  const { training = loss !== undefined } = options;
+  const { training = loss !== undefined, keepPacked = true } = options;
   const tape = tapeOf([loss, upstream, ...outputs].filter((tensor) => tensor !== undefined));
   const operations = tape.filter((tensor) => tensor.source !== undefined);
   const needed = frostLine(tape, lossTape, asked, update);
@@ -440,7 +445,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       const known = prepared.get(key);
       if (known !== undefined) return known.view();
       const constant = source instanceof Parameter && !(update && source.trainable);
-      const lasting = constant && lastingBytes + bytes <= mostLasting;
+      const lasting = keepPacked && constant && lastingBytes + bytes <= mostLasting;
       const label = `${source.name}, ${name}`;
       const storage = lasting ? gpu.storage(label, bytes) : new Storage(label, bytes);
       prepared.set(key, storage);

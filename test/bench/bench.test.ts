@@ -222,6 +222,40 @@ describe('the cases', () => {
     buffers.release();
   });
 
+  it.each([
+    ['lrn/forward', alexnetSmall, 3, 'p.alpha /', '0.0 * p.alpha /'],
+    ['lrn/backward', alexnetSmall, 3, 'p.alpha * p.beta', '0.0 * p.alpha * p.beta'],
+    ['softmax-loss/gradient', alexnet, 32, '(probability -', '(0.0 * probability -'],
+    ['softmax-loss/gradient', alexnet, 32, 'i == label', 'i == 0u'],
+    ['linear/backward', alexnetSmall, 3, 'let inertia =', 'let inertia = 0.0 *'],
+    ['linear/backward', alexnetSmall, 3, 'let rate =', 'let rate = 0.99 *'],
+    ['sgdm/update', alexnet, 1, 'weight_decay() *', '0.0 * weight_decay() *'],
+    ['sgdm/update', alexnet, 1, 'learning_rate() *', '0.99 * learning_rate() *'],
+  ] as const)(
+    'verification of %s notices a formula without a term (%#)',
+    async (name, network, batch, term, change) => {
+      const listed = layerCases(gpu(), network(), batch).filter(({ kernel }) => kernel.name === name);
+      const pairs = listed.map((one) => ({ one, choice: one.kernel.best(gpu(), one.params) }));
+      const pair = pairs.find(({ choice }) => choice.variant !== 'plain');
+      // Where there are no subgroups, layers go by the contraction.
+      if (pair === undefined) return expect(gpu().subgroupWidth).toBe(0);
+      const { one, choice } = pair;
+      const damaged: Kernel = {
+        ...one.kernel,
+        dispatch: (capabilities, params, views, given) => {
+          const dispatch = one.kernel.dispatch(capabilities, params, views, given);
+          if (given?.variant === 'plain') return dispatch;
+          expect(dispatch.source).toContain(term);
+          return { ...dispatch, source: dispatch.source.replaceAll(term, change) };
+        },
+      };
+      const buffers = new CaseBuffers(gpu(), one);
+      expect(await verify(gpu(), one, buffers, choice)).toMatchObject({ passed: true });
+      expect(await verify(gpu(), { ...one, kernel: damaged }, buffers, choice)).toMatchObject({ passed: false });
+      buffers.release();
+    },
+  );
+
   it('the roofline kernels compute what they say', async () => {
     const bench = new Bench(gpu());
     const count = 131;

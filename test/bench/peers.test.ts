@@ -219,6 +219,22 @@ describe('the protocol', () => {
     expect(notes.filter((text) => text.startsWith('round'))).toEqual(['round 1', 'round 2', 'round 3']);
   });
 
+  it('ours, where two others agree that it is wrong, is not timed either', async () => {
+    const off = `{ outputs: ({ folder }) => (writeFileSync(folder + '/0.f32', float(3)), { files: { output: folder + '/0.f32' } }) }`;
+    const processes = await Promise.all([madeUp('ours', '{}'), madeUp('one', off), madeUp('two', off)]);
+    const work: WorkCase = { network: 'gemm', batch: 4, direction: 'forward' };
+    const options = { samples: 3, seconds: 0.001, patience: 60, folder };
+    const { outcomes } = await measureCase(work, processes, options);
+    expect(outcomes['ours']).toMatchObject({
+      status: 'failed',
+      reason: expect.stringContaining('any of the 2 others'),
+    });
+    // One alone may as well be wrong itself.
+    const alone = await measureCase(work, processes.slice(0, 2), options);
+    expect(alone.outcomes).toMatchObject({ ours: { status: 'timed' }, one: { status: 'wrong' } });
+    for (const process of processes) process.kill();
+  });
+
   it('without ours nothing is compared; a long run is one sample', async () => {
     const work: WorkCase = { network: 'gemm', batch: 4, direction: 'forward' };
     const options = { samples: 3, seconds: 0.001, patience: 0.1, folder };

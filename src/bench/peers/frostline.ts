@@ -32,6 +32,7 @@ function releaseAll(gpu: Gpu, parameters: ReadonlyMap<string, Parameter>): void 
   for (const parameter of parameters.values()) parameter.release(gpu);
 }
 
+/** Inference: weights do not change, and are packed once. */
 async function prepareForward(gpu: Gpu, work: Work): Promise<Prepared> {
   const { parameters, image, output } = build(work);
   const graph = await compile(gpu, { outputs: [output] });
@@ -49,12 +50,15 @@ async function prepareForward(gpu: Gpu, work: Work): Promise<Prepared> {
   };
 }
 
-/** The forward pass runs once, for what the derivative keeps of it; what is timed is the way back alone. */
+/**
+ * The forward pass runs once, for what the derivative keeps of it; what is timed is the way back alone. Weights are packed in
+ * it, as in a training step, which changes them.
+ */
 async function prepareGradient(gpu: Gpu, work: Work): Promise<Prepared> {
   const { parameters, image, output } = build(work);
   const wanted = work.direction === 'gradient of input' ? image : parameters.get(work.network.nodes[0].weight ?? '')!;
   const upstream = input('dy', output.shape);
-  const graph = await compile(gpu, { loss: output, upstream, gradients: [wanted] });
+  const graph = await compile(gpu, { loss: output, upstream, gradients: [wanted], keepPacked: false });
   graph.write(image, work.x());
   graph.write(upstream, work.dy());
   await graph.run();

@@ -66,7 +66,6 @@ interface Contender {
 
 /**
  * @param processes ours first; the others' outputs are compared with its
- * @param canceled asked between the parts
  */
 export async function measureCase(
   work: WorkCase,
@@ -89,6 +88,12 @@ export async function measureCase(
     });
     // Nothing to compare with.
     if (ours === undefined) break;
+  }
+  // Then it is ours that is off.
+  const wrong = Object.values(outcomes).filter(({ status }) => status === 'wrong').length;
+  if (wrong >= 2 && contenders.length === 1) {
+    const reason = `its outputs are not those of any of the ${wrong} others; they may be right`;
+    outcomes[contenders.pop()!.process.name] = { status: 'failed', reason };
   }
   for (const contender of contenders) {
     note(`${contender.process.name}: second run`);

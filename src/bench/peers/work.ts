@@ -19,6 +19,8 @@ export interface WorkCase {
   readonly layer?: string;
   readonly batch: number;
   readonly direction: Direction;
+  /** dropout layers stay, whose draws no two frameworks share: for what is not compared */
+  readonly dropout?: boolean;
 }
 
 export const workName = ({ network, batch, layer, direction }: WorkCase) =>
@@ -30,7 +32,7 @@ export const training = { learningRate: 1e-3, momentum: 0.9, weightDecay: 1e-4 }
 export interface Work {
   readonly direction: Direction;
   readonly batch: number;
-  /** without dropout, whose draws no two frameworks share, and without the softmax that the loss contains */
+  /** without dropout, unless asked for, and without the softmax that the loss contains */
   readonly network: Network;
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
@@ -47,8 +49,9 @@ const tables: Readonly<Record<string, () => Network>> = { alexnet, 'alexnet-smal
 /** LRN changes little unless its inputs are as large as those that images of 0 to 255 give. */
 const INPUT_SCALE = { lrn: 100, network: 32, other: 1 } as const;
 
-export function workOf({ network: name, layer, batch, direction }: WorkCase): Work {
-  const whole = name === 'gemm' ? matrixProduct(batch) : withoutHeadAndDropout(tableOf(name)());
+export function workOf({ network: name, layer, batch, direction, dropout = false }: WorkCase): Work {
+  const left = ['softmax', ...(dropout ? [] : ['dropout'])];
+  const whole = name === 'gemm' ? matrixProduct(batch) : without(left, tableOf(name)());
   const network = layer === undefined ? whole : oneLayer(whole, layer);
   const [input] = network.inputs;
   const inputShape = [batch, ...input.shape];
@@ -125,12 +128,12 @@ function matrixProduct(size: number): Network {
   };
 }
 
-function withoutHeadAndDropout(network: Network): Network {
+function without(kinds: readonly string[], network: Network): Network {
   const renamed = new Map<string, string>();
   const nodes: Node[] = [];
   for (const node of network.nodes) {
     const inputs = node.inputs.map((name) => renamed.get(name) ?? name);
-    if (node.op.kind === 'dropout' || node.op.kind === 'softmax') renamed.set(node.output, inputs[0]);
+    if (kinds.includes(node.op.kind)) renamed.set(node.output, inputs[0]);
     else nodes.push({ ...node, inputs });
   }
   return { ...network, nodes, outputs: network.outputs.map((name) => renamed.get(name) ?? name) };
