@@ -3,6 +3,7 @@ import type { Measured } from '../../bench/compare.ts';
 import { OURS, peerNames } from '../../bench/peers/list.ts';
 import type { FoundPeer } from '../../bench/peers/pool.ts';
 import type { Outcome, PeerRow } from '../../bench/peers/rounds.ts';
+import { FrostlineError } from '../../errors.ts';
 import { openAdapter } from '../adapter.ts';
 import {
   benchHead,
@@ -75,6 +76,11 @@ export const command = defineCommand({
     const { join } = await import('node:path');
     const { driverEnvironment } = await import('../../gpu/adapter.ts');
 
+    if (batch !== undefined && networks?.every((name) => name === 'gemm')) {
+      throw new FrostlineError(
+        `--batch ${batch.join(' ')}: the matrix product has none, its extent is 768. Leave --batch out, or name networks.`,
+      );
+    }
     const roots = peerRoots(peers);
     const gpu = await openAdapter(adapter, context);
     const sampling = samplingOf({ quick, ...rest });
@@ -126,7 +132,7 @@ export const command = defineCommand({
       if (productShare !== undefined) {
         const { milliseconds: time, gflops, share } = productShare;
         context.print(
-          `matrix product, packing included, in turns with the multiply-add ceiling: ${milliseconds(time)} ms, ` +
+          `matrix product, packing of both operands included, in turns with the multiply-add ceiling: ${milliseconds(time)} ms, ` +
             `${gflops.toFixed(1)} GFLOP/s, ${share.toFixed(2)} of the ceiling`,
         );
       }
