@@ -55,7 +55,7 @@ export interface CompiledMemory {
   readonly pinned: number;
   /** bytes of copies in other layouts of parameters that are not trained, made once */
   readonly packed: number;
-  /** bytes of all else: activations, gradients, and what kernels need between them */
+  /** pooled bytes: the arena that all else shares, activations, gradients, and what kernels need between them */
   readonly transient: number;
   /**
    * the most bytes of activations, what is saved of them, and their gradients that live at one time: what `transient`

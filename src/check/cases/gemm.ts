@@ -1,7 +1,7 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
-import { panelProduct, ROWS, VECTORS } from '../../kernels/gemm/panels.ts';
+import { panelProduct, panelTiles } from '../../kernels/gemm/panels.ts';
 import { type PackParams, packedSize, packPanels } from '../../kernels/panels/pack.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
 import { RELU, type Relu } from '../../kernels/relu/relu.ts';
@@ -103,22 +103,21 @@ export const gemmFamily = defineFamily<Shape>({
       row,
       column,
     });
-    const packA = packing(m, ROWS, aStrides.row, aStrides.column);
-    // A tile of columns is as wide as the adapter's subgroup allows; each is right.
-    const panels = LANES.map((lanes): KernelCase => {
-      const tile_columns = 4 * VECTORS * lanes;
-      const packB = packing(n, tile_columns, bStrides.column, bStrides.row);
+    // Tiles are as wide as the adapter's subgroup allows; each is right.
+    const panels = LANES.flatMap(panelTiles).map((tile): KernelCase => {
+      const packA = packing(m, tile.rows, aStrides.row, aStrides.column);
+      const packB = packing(n, tile.columns, bStrides.column, bStrides.row);
       return {
         name: 'gemm/panels',
-        description: `${description} panels of ${tile_columns}`,
+        description: `${description} panels of ${tile.rows} x ${tile.columns}`,
         kernel: panelProduct,
         params: {
           ...flags,
           rows: m,
           columns: n,
           depth: k,
-          tile_rows: ROWS,
-          tile_columns,
+          tile_rows: tile.rows,
+          tile_columns: tile.columns,
           c_row: row,
           has_bias: accumulate ? 0 : 1,
         },
@@ -127,6 +126,7 @@ export const gemmFamily = defineFamily<Shape>({
         reference,
       };
     });
+    const packA = packing(m, 32, aStrides.row, aStrides.column);
     const whole = { ...gemm({ m, n, k, a: aStrides, b: bStrides, cRow: row, bias: !accumulate }), ...flags };
     const parts = drawParts(random, k, Math.max(m, 4) * n);
     const split = planSplit(whole, parts);

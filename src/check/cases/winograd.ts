@@ -13,8 +13,9 @@ import {
   planTilesForward,
   planTilesInputGradient,
 } from '../../kernels/conv2d/winograd/plan.ts';
-import { panelBatch } from '../../kernels/gemm/panels.ts';
+import { type PanelTile, panelBatch, panelTiles } from '../../kernels/gemm/panels.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
+import { LANES } from '../../kernels/rasteriser.ts';
 import { RELU, type Relu } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { four, MOST_FOLDED, pair } from '../choose.ts';
@@ -256,7 +257,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       };
     };
 
-    const products = ({ product: p }: { product: typeof forward.product }): KernelCase => {
+    const products = ({ product: planned }: { product: typeof forward.product }, tile: PanelTile): KernelCase => {
+      const p = { ...planned, tile_rows: tile.rows, tile_columns: tile.columns };
       const depth = Math.min(p.depth, 40);
       const row = 4 * p.c_row;
       const count = Math.min(p.products, 5);
@@ -266,7 +268,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         ((e * Math.ceil(rows / tile) + Math.floor(row / tile)) * depth + k) * tile + (row % tile);
       return {
         name: 'gemm/panel-batch',
-        description: `${count} products of ${p.rows} x ${p.columns} x ${depth}`,
+        description: `${count} products of ${p.rows} x ${p.columns} x ${depth} by tiles of ${tile.rows} x ${tile.columns}`,
         kernel: panelBatch,
         params: { ...p, products: count, depth },
         inputs: { a, b },
@@ -343,9 +345,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       image('x', x, filter.image),
       transformFilter(forward),
       transformFilter(input),
-      products(forward),
-      products(input),
-      products(filter),
+      ...LANES.flatMap(panelTiles).flatMap((tile) => [forward, input, filter].map((plan) => products(plan, tile))),
       output('y', forward, RELU.after),
       output('dx', input, RELU.none),
       output('dx', input, RELU.before),

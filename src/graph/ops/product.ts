@@ -29,8 +29,8 @@ export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: Contr
     b = new Storage(`${emit.output.name} packed`, plan.b.bytes).view();
     packB(emit.run, b);
   } else {
-    const { row } = plan.b.params;
-    b = emit.prepared(weight, `panels by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
+    const { row, tile } = plan.b.params;
+    b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
   }
   emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c });
 }

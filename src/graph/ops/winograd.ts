@@ -116,8 +116,11 @@ function emitTiles(
   }: { readonly w: View; readonly x: View; readonly bias?: View; readonly gate?: View; readonly y: View },
 ): void {
   const turned = plan.filter.flip === 1 ? ', turned' : '';
-  const filters = emit.prepared(weight, `transformed${turned}`, plan.bytes.filter, (run, panels) =>
-    run(winogradFilter, plan.filter, { w, panels }),
+  const filters = emit.prepared(
+    weight,
+    `transformed${turned}, by ${plan.filter.tile}`,
+    plan.bytes.filter,
+    (run, panels) => run(winogradFilter, plan.filter, { w, panels }),
   );
   const panels = between(emit, 'tiles', plan.bytes.image);
   emit.run(winogradImage, plan.image, { x, panels });

@@ -11,10 +11,11 @@
  * a: panels of `tile_rows` rows of A, b: panels of `tile_columns` columns of B; the panels of one product e follow those
  * of the one before.
  *
- * broadcast: a workgroup is one subgroup; each lane holds ROWS rows of VECTORS vectors of columns, and takes STEPS values
- * of k at a time. On lavapipe a sum is touched by a load, a blend by the mask of active lanes and a store, so two steps
- * touch it once for two products; the text of three leaves the processor's cache of decoded instructions, which costs
- * more. On an idle machine whose multiply-add loop shows 95 GFLOP/s, one step reaches 59, two 65, three 45.
+ * broadcast: a workgroup is one subgroup; each lane holds `rows` rows of `vectors` vectors of columns, and takes `steps`
+ * values of k at a time. Of the two shapes, equally quick, the one is packed for that hangs less over the edges of C. On
+ * lavapipe a sum is touched by a load, a blend by the mask of active lanes and a store, so two steps touch it once for two
+ * products; the text of three leaves the processor's cache of decoded instructions, which costs more. On an idle machine
+ * whose multiply-add loop shows 95 GFLOP/s, one step reaches 59, two 65, three 45.
  */
 import {
   type Capabilities,
@@ -52,70 +53,94 @@ export type PanelBatchParams = Params<typeof batchParams>;
 type Shape = Params<typeof shape>;
 
 /** Rows and vectors of columns a lane: 256 sums, 8 KiB of the nearest cache; with more, text and sums leave it. */
-export const ROWS = 32;
-export const VECTORS = 2;
+const SHAPES = [
+  { rows: 32, vectors: 2 },
+  { rows: 64, vectors: 1 },
+] as const;
+
+/** Rows and columns of C that a workgroup sums: what its operands are packed by. */
+export interface PanelTile {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** All that there are for a subgroup of so many lanes. */
+export const panelTiles = (lanes: number): PanelTile[] =>
+  SHAPES.map(({ rows, vectors }) => ({ rows, columns: 4 * vectors * lanes }));
+
+/** The tile for a C of so many rows and columns: whose sums beyond the edges are the fewest. */
+export function panelTile(lanes: number, rows: number, columns: number): PanelTile {
+  const padded = (tile: PanelTile) =>
+    Math.ceil(rows / tile.rows) * tile.rows * Math.ceil(columns / tile.columns) * tile.columns;
+  return panelTiles(lanes).reduce((best, tile) => (padded(tile) < padded(best) ? tile : best));
+}
 
 const tilesOf = (p: Shape) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
 
 /** Values of k that are taken at a time: the first is the default. */
 const STEPS = [2, 1];
 
-const configurations = LANES.flatMap((lanes) => STEPS.map((steps) => ({ lanes, steps })));
+const configurations = LANES.flatMap((lanes) =>
+  SHAPES.flatMap((shape) => STEPS.map((steps) => ({ lanes, ...shape, steps }))),
+);
 
 /** Instructions of all lanes together for one product, in those of a vector as wide as the subgroup. */
-export const panelProductTime = (p: Shape, lanes: number, steps = STEPS[0]) =>
-  tilesOf(p) *
-  (Math.ceil(p.depth / steps) *
-    (steps * (ROWS / 4 / lanes + VECTORS) * LOAD * lanes + ROWS * VECTORS * 4 * (2 * steps + 3)) +
-    ROWS * VECTORS * LOAD * lanes);
+export function panelProductTime(p: Shape, lanes: number, steps = STEPS[0]): number {
+  const loads = p.tile_rows / 4 / lanes + p.tile_columns / 4 / lanes;
+  const sums = (p.tile_rows * p.tile_columns) / lanes;
+  const perStep = loads * LOAD * lanes;
+  return (
+    tilesOf(p) * (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * LOAD * lanes)
+  );
+}
 
-const serves = ({ subgroupWidth }: Capabilities, { lanes }: Configuration, p: Shape) =>
-  lanes === subgroupWidth && p.tile_rows === ROWS && p.tile_columns === 4 * VECTORS * lanes;
+const serves = ({ subgroupWidth }: Capabilities, { lanes, rows, vectors }: Configuration, p: Shape) =>
+  lanes === subgroupWidth && p.tile_rows === rows && p.tile_columns === 4 * vectors * lanes;
 
 /**
  * The sums of the tile m_block, n_block of product e, in c0_0, c0_1 ..: row, vector of columns. Each takes its products
  * in the order of k, whatever the number of steps.
  */
-function sumTile(lanes: number, steps: number): string {
-  const own = ROWS / 4 / lanes;
-  const width = VECTORS * lanes;
+function sumTile({ lanes, rows, vectors, steps }: Configuration): string {
+  const own = rows / 4 / lanes;
+  const width = vectors * lanes;
   // Beyond the depth lies the next panel: a step there adds zeros.
   const guarded = (value: string, step: number) =>
     step === 0 ? value : `select(vec4f(), ${value}, k + ${step}u < p.depth)`;
   return /* wgsl */ `
-  let m_blocks = (p.rows + ${ROWS - 1}u) / ${ROWS}u;
+  let m_blocks = (p.rows + ${rows - 1}u) / ${rows}u;
   let n_blocks = (p.columns + ${4 * width - 1}u) / ${4 * width}u;
   let m_block = workgroup % m_blocks;
   let n_block = (workgroup / m_blocks) % n_blocks;
   let e = workgroup / (m_blocks * n_blocks);
   if (e >= PRODUCTS) { return; }
-  let a_0 = p.a_base + (e * m_blocks + m_block) * p.depth * ${ROWS / 4}u + lane;
+  let a_0 = p.a_base + (e * m_blocks + m_block) * p.depth * ${rows / 4}u + lane;
   let b_0 = p.b_base + (e * n_blocks + n_block) * p.depth * ${width}u + lane;
-${range(ROWS)
+${range(rows)
   .map(
     (m) =>
-      `  ${range(VECTORS)
+      `  ${range(vectors)
         .map((j) => `var c${m}_${j} = vec4f();`)
         .join(' ')}`,
   )
   .join('\n')}
   for (var k = 0u; k < p.depth; k += ${steps}u) {
-    let a_k = a_0 + k * ${ROWS / 4}u;
+    let a_k = a_0 + k * ${rows / 4}u;
     let b_k = b_0 + k * ${width}u;
 ${range(steps)
   .flatMap((step) => [
-    ...range(VECTORS).map((j) => `    let b${step}_${j} = ${guarded(`b[b_k + ${step * width + j * lanes}u]`, step)};`),
-    ...range(own).map((i) => `    let a${step}_${i} = ${guarded(`a[a_k + ${(step * ROWS) / 4 + i * lanes}u]`, step)};`),
+    ...range(vectors).map((j) => `    let b${step}_${j} = ${guarded(`b[b_k + ${step * width + j * lanes}u]`, step)};`),
+    ...range(own).map((i) => `    let a${step}_${i} = ${guarded(`a[a_k + ${(step * rows) / 4 + i * lanes}u]`, step)};`),
   ])
   .join('\n')}
-${range(ROWS)
+${range(rows)
   .map((m) => {
     const vector = m >> 2;
     const values = range(steps).map(
       (step) =>
         `let x${step} = subgroupBroadcast(a${step}_${Math.floor(vector / lanes)}[${m & 3}], ${vector % lanes}u);`,
     );
-    const sums = range(VECTORS).map((j) => {
+    const sums = range(vectors).map((j) => {
       const sum = range(steps).reduce((before, step) => `(${before} + x${step} * b${step}_${j})`, `c${m}_${j}`);
       return `c${m}_${j} = ${sum};`;
     });
@@ -124,11 +149,11 @@ ${range(ROWS)
   .join('\n')}
   }
   // The stores stand in loops of unknown length: unrolled, they would take seconds to compile.
-  var sums = array<vec4f, ${ROWS * VECTORS}>(${range(ROWS)
-    .flatMap((m) => range(VECTORS).map((j) => `c${m}_${j}`))
+  var sums = array<vec4f, ${rows * vectors}>(${range(rows)
+    .flatMap((m) => range(vectors).map((j) => `c${m}_${j}`))
     .join(', ')});
-  let m_0 = m_block * ${ROWS}u;
-  let count = min(${ROWS}u, p.rows - m_0);`;
+  let m_0 = m_block * ${rows}u;
+  let count = min(${rows}u, p.rows - m_0);`;
 }
 
 const broadcast: Variant<typeof params> = {
@@ -139,20 +164,20 @@ const broadcast: Variant<typeof params> = {
   supports: serves,
   workgroups: tilesOf,
   estimate: (p, { lanes, steps }) => panelProductTime(p, lanes, steps),
-  text: ({ lanes, steps }) => ({
+  text: ({ lanes, rows, vectors, steps }) => ({
     declarations: ACTIVATION + GATE,
-    main: /* wgsl */ `${sumTile(lanes, steps).replace('PRODUCTS', '1u')}
-  for (var j = 0u; j < ${4 * VECTORS}u; j++) {
-    let n = n_block * ${4 * VECTORS * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
+    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }).replace('PRODUCTS', '1u')}
+  for (var j = 0u; j < ${4 * vectors}u; j++) {
+    let n = n_block * ${4 * vectors * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
     if (n >= p.columns) { break; }
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + n]; }
     for (var m = 0u; m < gated(count); m++) {
-      if (!passes((m_0 + m) * p.c_row + n)) { sums[m * ${VECTORS}u + (j >> 2u)][j & 3u] = 0.0; }
+      if (!passes((m_0 + m) * p.c_row + n)) { sums[m * ${vectors}u + (j >> 2u)][j & 3u] = 0.0; }
     }
     for (var m = 0u; m < count; m++) {
       let place = p.c_base + (m_0 + m) * p.c_row + n;
-      let sum = sums[m * ${VECTORS}u + (j >> 2u)][j & 3u] + offset;
+      let sum = sums[m * ${vectors}u + (j >> 2u)][j & 3u] + offset;
       if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }
     }
   }`,
@@ -219,13 +244,13 @@ const batchBroadcast: Variant<typeof batchParams> = {
   supports: serves,
   workgroups: (p) => p.products * tilesOf(p),
   estimate: (p, { lanes, steps }) => p.products * panelProductTime(p, lanes, steps),
-  text: ({ lanes, steps }) => ({
-    main: /* wgsl */ `${sumTile(lanes, steps).replace('PRODUCTS', 'p.products')}
-  for (var j = 0u; j < ${VECTORS}u; j++) {
-    let n = (n_block * ${VECTORS}u + j) * ${lanes}u + lane;
+  text: ({ lanes, rows, vectors, steps }) => ({
+    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }).replace('PRODUCTS', 'p.products')}
+  for (var j = 0u; j < ${vectors}u; j++) {
+    let n = (n_block * ${vectors}u + j) * ${lanes}u + lane;
     if (n >= p.c_row) { break; }
     let place = p.c_base + (e * p.rows + m_0) * p.c_row + n;
-    for (var m = 0u; m < count; m++) { c[place + m * p.c_row] = sums[m * ${VECTORS}u + j]; }
+    for (var m = 0u; m < count; m++) { c[place + m * p.c_row] = sums[m * ${vectors}u + j]; }
   }`,
   }),
 };

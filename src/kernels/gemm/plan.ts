@@ -7,7 +7,7 @@ import { type PackParams, packedSize } from '../panels/pack.ts';
 import { LANES } from '../rasteriser.ts';
 import { RELU } from '../relu/relu.ts';
 import type { GemmShape } from './gemm.ts';
-import { type PanelProductParams, ROWS, VECTORS } from './panels.ts';
+import { type PanelProductParams, panelTile } from './panels.ts';
 
 export interface PanelPlan {
   readonly a: { readonly params: PackParams; readonly bytes: number };
@@ -30,15 +30,16 @@ export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelP
     const params = { groups: 1, rows, inner: k, taps: 1, tile, group: 0, row, column, flip: 0 };
     return { params, bytes: 4 * packedSize(params) };
   };
+  const tile = panelTile(subgroupWidth, m, n);
   const plan: PanelPlan = {
-    a: panels(m, ROWS, a.row, a.column),
-    b: panels(n, 4 * VECTORS * subgroupWidth, b.column, b.row),
+    a: panels(m, tile.rows, a.row, a.column),
+    b: panels(n, tile.columns, b.column, b.row),
     run: {
       rows: m,
       columns: n,
       depth: k,
-      tile_rows: ROWS,
-      tile_columns: 4 * VECTORS * subgroupWidth,
+      tile_rows: tile.rows,
+      tile_columns: tile.columns,
       c_row: cRow,
       has_bias: bias ? 1 : 0,
       accumulate: accumulate ? 1 : 0,

@@ -14,7 +14,7 @@
  */
 
 import { contraction } from '../../contraction/contraction.ts';
-import { type PanelBatchParams, panelProductTime, ROWS, VECTORS } from '../../gemm/panels.ts';
+import { type PanelBatchParams, panelProductTime, panelTile } from '../../gemm/panels.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, LOAD } from '../../rasteriser.ts';
 import { RELU, type Relu } from '../../relu/relu.ts';
@@ -118,12 +118,11 @@ function inputGradientOf(shape: Conv2dShape): Correlation {
   };
 }
 
-const tileColumns = ({ subgroupWidth }: Capabilities) => 4 * VECTORS * subgroupWidth;
-
 function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boolean, relu: Relu): TilePlan {
   const { items, groups, from, to, size, outputs, kernel, top, left, strides, turned } = correlation;
   const [tiles_y, tiles_x] = [tilesAlong(outputs[0], kernel[0]), tilesAlong(outputs[1], kernel[1])];
   const tiles = items * tiles_y * tiles_x;
+  const tile = panelTile(capabilities.subgroupWidth, tiles, to);
   const image: WinogradImageParams = {
     items,
     groups,
@@ -137,7 +136,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     tiles_y,
     tiles_x,
     across: 0,
-    tile: ROWS,
+    tile: tile.rows,
   };
   const filter: WinogradFilterParams = {
     groups,
@@ -145,7 +144,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     inner: from,
     kernel_height: kernel[0],
     kernel_width: kernel[1],
-    tile: tileColumns(capabilities),
+    tile: tile.columns,
     group: strides[0],
     row: strides[1],
     column: strides[2],
@@ -159,8 +158,8 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
       rows: tiles,
       columns: to,
       depth: from,
-      tile_rows: ROWS,
-      tile_columns: filter.tile,
+      tile_rows: tile.rows,
+      tile_columns: tile.columns,
       c_row: vectorsOf(to),
     },
     output: {
@@ -208,7 +207,8 @@ export function planTilesFilterGradient(
   const forward = plan(capabilities, forwardOf(shape), false, RELU.none);
   const { items, groups, channels, tiles_y, tiles_x } = forward.image;
   const { filters, kernel_height, kernel_width, lines, width } = forward.output;
-  const image: WinogradImageParams = { ...forward.image, across: 1, tile: tileColumns(capabilities) };
+  const tile = panelTile(capabilities.subgroupWidth, filters, channels);
+  const image: WinogradImageParams = { ...forward.image, across: 1, tile: tile.columns };
   const gradient: WinogradGradientParams = {
     items,
     groups,
@@ -219,7 +219,7 @@ export function planTilesFilterGradient(
     width,
     tiles_y,
     tiles_x,
-    tile: ROWS,
+    tile: tile.rows,
   };
   return {
     image,
@@ -229,6 +229,8 @@ export function planTilesFilterGradient(
       rows: filters,
       columns: channels,
       depth: items * tiles_y * tiles_x,
+      tile_rows: tile.rows,
+      tile_columns: tile.columns,
       c_row: vectorsOf(channels),
     },
     output: {
