@@ -118,6 +118,8 @@ const remedies: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a folder; choose another folder',
   EEXIST: 'a file of that name is in the way; choose another folder',
   EISDIR: 'a folder of that name is in the way; choose another folder',
+  ENAMETOOLONG: 'the name is too long; choose a shorter one',
+  ELOOP: 'its links lead in a circle; choose another folder',
 };
 
 /** What the user can mend becomes a FrostlineError; anything else is passed on. */

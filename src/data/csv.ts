@@ -66,7 +66,10 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
   const { header, rows } = await readTable(path, options.delimiter);
   const column = (option: string, name: string): number => {
     const index = indexOfColumn(header, name);
-    if (index >= 0) return index;
+    if (index >= 0) {
+      if (header.indexOf(header[index], index + 1) < 0) return index;
+      throw new FrostlineError(`${path} has two columns '${header[index]}'; rename one of them`);
+    }
     throw new FrostlineError(
       `${path} has no column '${name}'; its columns are ${header.join(', ')}. Name the right one by the option ${option}${
         header.length === 1 ? ', or what stands between cells by the option delimiter' : ''
@@ -95,6 +98,13 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
   const samples: (Omit<Sample, 'label'> & { name: string })[] = [];
   const lineOf = new Map<string, number>();
   for (const { cells, line } of rows) {
+    // A comma too many moves a class into another column.
+    if (cells.slice(header.length).some((cell) => cell !== '')) {
+      problems.push(
+        `line ${line}: ${cells.length} cells under ${header.length} columns; quote a cell that holds a comma`,
+      );
+      continue;
+    }
     const [name, label] = [cells[pathIndex] ?? '', cells[labelIndex] ?? ''];
     if (name === '' || label === '') {
       problems.push(`line ${line}: the ${name === '' ? 'file' : 'label'} is empty`);

@@ -1,6 +1,7 @@
 /** One run, from an experiment to a folder: train, test, export. */
 import { dirname, join } from 'node:path';
-import { checkWritable, makeFolder, writeFilesAtomically } from '../files.ts';
+import { FrostlineError } from '../errors.ts';
+import { checkWritable, isFolder, makeFolder, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { TrainingData } from './data.ts';
@@ -56,15 +57,19 @@ export async function trainOnce(
 ): Promise<RunResult> {
   const { freeze, newLayerFactor, mask, fit, settings, out } = options;
   const { newParameters, network, test } = experiment;
-  const models = [...(options.export === undefined ? [] : [options.export]), join(out, 'model.onnx')];
+  const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];
   await checkRunFolder(out, settings, experiment);
   for (const path of models) await checkWritable(dirname(path));
+  if (options.export !== undefined && (await isFolder(options.export))) {
+    throw new FrostlineError(`--export ${options.export}: this is a folder. Give a file's name.`);
+  }
   const model = createModel(network);
   setMasks(model, { freeze, newLayerFactor, newParameters, rules: parseMaskRules(mask) });
   const began = performance.now();
   // What ran before on this device is no part of the run.
   gpu.resetPeak();
   let log: RunLog | undefined;
+  let complete = false;
   try {
     const step = await TrainingStep.compile(gpu, model, experiment.train, fit);
     const { parameters, momentum, transient } = step.graph.memory;
@@ -103,8 +108,10 @@ export async function trainOnce(
       memory: { peak: gpu.memory().peak, parameters, momentum, transient },
     };
     files['metrics.json'] = `${JSON.stringify(result, null, 2)}\n`;
-    // The models first: they are what a disk may have no room for.
+    // The models first: they are what a disk may have no room for. The folder's own is complete before the one that goes
+    // elsewhere: where that fails, hours of training are kept.
     const onnx = await exportModel(gpu, model);
+    const written: string[] = [];
     for (const path of models) {
       const takeBack = await makeFolder(dirname(path));
       try {
@@ -113,10 +120,13 @@ export async function trainOnce(
         await takeBack();
         throw error;
       }
+      if (complete) continue;
+      written.push(...(await writeFilesAtomically(out, files)));
+      complete = true;
     }
-    return { ...result, files: [...log.files, ...(await writeFilesAtomically(out, files)), ...models] };
+    return { ...result, files: [...log.files, ...written, ...models] };
   } catch (error) {
-    if (!hooks.signal?.aborted) await log?.discard();
+    if (!hooks.signal?.aborted && !complete) await log?.discard();
     throw error;
   } finally {
     log?.close();

@@ -43,7 +43,7 @@ interface Job {
 
 export const command = defineCommand({
   description:
-    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions; models: the small AlexNet, AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, everything is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
+    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions; models: the small AlexNet, AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, what passes a binding of some kilobytes is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
   arguments: z.object({
     part: z.enum(['kernels', 'ops', 'models']).optional().describe('what to check; all where it is left out'),
   }),

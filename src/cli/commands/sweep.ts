@@ -17,9 +17,10 @@ export const command = defineCommand({
     ...dataOptions,
     freeze: z
       .array(z.union([z.number(), z.string()]))
+      .min(1)
       .default(['all-points'])
       .describe('freeze points: numbers or names of layers, none, all; or all-points'),
-    learningRates: z.array(z.number().positive()).optional().describe('global learning rates'),
+    learningRates: z.array(z.number().positive()).min(1).optional().describe('global learning rates'),
     allFrozenRates: z
       .array(z.number().positive())
       .optional()
