@@ -71,6 +71,8 @@ function unwritable(path: string, error: unknown): unknown {
     case 'EPERM':
     case 'EROFS':
       return new FrostlineError(`${path} cannot be written: no permission. Write elsewhere.`);
+    case 'ENAMETOOLONG':
+      return new FrostlineError(`${path} cannot be written: the name is too long. Give a shorter one.`);
     case 'EISDIR':
       return new FrostlineError(`${path} is a folder. Give the name of a file.`);
     default:

@@ -146,6 +146,18 @@ describe('frostline train', () => {
     expect(existsSync(at('refused'))).toBe(false);
   });
 
+  it('keeps the run where only the export fails, and trains nothing for one that cannot work', async () => {
+    const folder = await train('no-run', '--data', at('shoes'), '--export', at('shoes'));
+    expect(folder).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("shoes: this is a folder. Give a file's name"),
+    });
+    expect(existsSync(at('no-run'))).toBe(false);
+    const long = await train('kept', '--data', at('shoes'), '--export', at(`${'x'.repeat(300)}.onnx`));
+    expect(long).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot be written: the name is too long') });
+    for (const name of ['model.onnx', 'metrics.json']) expect(existsSync(at(`kept/${name}`))).toBe(true);
+  });
+
   it("refuses a kept head whose classes are the data's in another order", async () => {
     const data = ['--data', at('shoes'), '--keep-head'];
     const { code, stderr } = await run(registry, 'train', '--model', at('coats.onnx'), ...data, '--out', at('refused'));
@@ -210,6 +222,12 @@ describe('frostline train', () => {
 describe('frostline sweep', () => {
   const sweep = (out: string, ...args: string[]) =>
     run(registry, 'sweep', '--model', at('tiny.onnx'), '--data', at('shoes'), ...args, '--out', at(out));
+
+  it.each(['--learning-rates', '--freeze'])('refuses an empty list for %s', async (option) => {
+    const { code, stderr } = await sweep('empty', option, '');
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining(option) });
+    expect(existsSync(at('empty'))).toBe(false);
+  });
 
   it('refuses what no cell could run with, and leaves no folder', async () => {
     const { code, stderr } = await sweep('refused', '--learning-rates', '0.01', '--batch-size', '500');

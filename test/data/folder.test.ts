@@ -158,4 +158,17 @@ describe('a CSV table', () => {
     expect(message).toMatch(/line 6: the label is empty/);
     expect(message).toMatch(/line 7: two found 2 times: a\/two.png, b\/two.png/);
   });
+
+  it('reads no cell under a column that is not its own', async () => {
+    const root = lay(scratch(), {
+      'one.png': '',
+      'comma.csv': 'path,label\none.png,nevus, atypical\n',
+      'trailing.csv': 'path,label\none.png,nevus,\n',
+      'twice.csv': 'path,label,label\none.png,nevus,mole\n',
+    });
+    const load = (name: string) => loadDataset({ path: join(root, name) });
+    await expect(load('comma.csv')).rejects.toThrow(/line 2: 3 cells under 2 columns; quote a cell that holds a comma/);
+    await expect(load('twice.csv')).rejects.toThrow(/two columns 'label'; rename one/);
+    expect((await load('trailing.csv')).classes).toEqual(['nevus']);
+  });
 });
