@@ -207,7 +207,9 @@ ${
 ## Operations and models
 
 \`backward\` against differences of \`forward\`, both on the adapter; every second draw of an operation runs with 4096 bytes
-a binding and 7 workgroups a dimension, in windows.
+a binding and 7 workgroups a dimension, in windows where it passes them. The draws are small: convolutions in strips and by
+tiles, products of panels and losses of more than 64 rows are not among them; the tests of test/graph and
+test/kernels/winograd.test.ts check those against references, in windows too.
 
 ${gradientTable}
 `
