@@ -207,7 +207,10 @@ function uniqueAdapters(cells: readonly CellResult[]): GridAdapter[] {
 async function readFinished(folder: string, cell: PlannedCell, adapter: GridAdapter): Promise<CellResult | undefined> {
   const file = join(folder, cell.folder, 'result.json');
   if (!existsSync(file)) return undefined;
-  const result = parseRunFile<CellResult>(file, await readFile(file, 'utf8'));
+  const result = parseRunFile<CellResult | null>(file, await readFile(file, 'utf8'));
+  if (typeof result?.learningRate !== 'number' || typeof result.status !== 'string') {
+    throw new FrostlineError(`${file} is no result of a cell. Delete it, and the cell is run again.`);
+  }
   return {
     ...result,
     adapter: result.adapter ?? adapter,

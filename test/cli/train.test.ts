@@ -250,5 +250,28 @@ describe('frostline sweep', () => {
     const again = await sweep('grid', ...flags, '--momentum', '0.9', '--json');
     expect(JSON.parse(again.stdout).cells).toEqual(cells);
     expect(again.stderr).toMatch(/Every cell was finished before\. To run them anew, delete .*grid/);
+    const [damaged] = readdirSync(at('grid/cells'));
+    writeFileSync(at(`grid/cells/${damaged}/result.json`), '{}');
+    const refused = await sweep('grid', ...flags, '--momentum', '0.9');
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('is no result of a cell. Delete it') });
+  });
+
+  it('says how far it came when it is interrupted', async () => {
+    const interruption = new AbortController();
+    const { stream, text } = collector();
+    const watch = setInterval(() => {
+      if (existsSync(at('stopped/cells')) && readdirSync(at('stopped/cells')).length >= 2) interruption.abort();
+    }, 1);
+    const code = await runProgram(
+      [
+        ...['sweep', '--model', at('tiny.onnx'), '--data', at('shoes'), '--learning-rates', '0.01,0.02,0.03'],
+        ...['--batch-size', '4', '--epochs', '20', '--out', at('stopped')],
+      ],
+      registry,
+      { ...{ stdout: stream, stderr: stream, signal: interruption.signal } },
+    );
+    clearInterval(watch);
+    expect(code).toBe(130);
+    expect(text()).toMatch(/interrupted after \d+ cells, which are in .*stopped; the same command goes on there/);
   });
 });

@@ -71,6 +71,7 @@ export const command = defineCommand({
     const decoding = countProgress(context, 'images decoded');
     const experiment = await openExperiment(modelSource(model, values), source, seed, decoding.update);
     decoding.stop();
+    for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? grid.allFreezePoints(experiment.network) : [point],
     );
@@ -104,6 +105,11 @@ export const command = defineCommand({
     };
     let progress: import('../progress.ts').GridProgress | undefined;
     let skipped = 0;
+    let ended = 0;
+    context.defer(() => {
+      if (!context.signal.aborted) return;
+      context.note(`interrupted after ${skipped + ended} cells, which are in ${out}; the same command goes on there`);
+    });
     const result = await grid.runGrid(gpu, experiment, plan, settings, out, {
       signal: context.signal,
       onPlan(cells) {
@@ -118,8 +124,10 @@ export const command = defineCommand({
       onBegin: (index) => progress?.begin(index),
       onStep: ({ step, epoch, loss, imagesPerSecond }, steps) =>
         progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond }),
-      onEnd: (_, { status, metrics, error }) =>
-        progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? '')),
+      onEnd(_, { status, metrics, error }) {
+        ended++;
+        progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? ''));
+      },
     });
     progress?.stop();
     if (skipped === result.cells.length) {

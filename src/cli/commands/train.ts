@@ -60,6 +60,7 @@ export const command = defineCommand({
       decoding.update,
     );
     decoding.stop();
+    for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };
     const { adapter: _, out: __, export: ___, ...settings } = values;
     const bar = context.stderr.isTTY
