@@ -60,7 +60,7 @@ export async function readMeasured(path: string, adapter: string): Promise<Measu
     );
   }
   // Rows that could not be timed have no time.
-  const rows = Array.isArray(file?.rows) ? file.rows.filter((row) => 'name' in row && isTiming(row.timing)) : [];
+  const rows = Array.isArray(file?.rows) ? file.rows.filter((row) => isTiming(row?.timing) && 'name' in row) : [];
   if (rows.length === 0) {
     throw new FrostlineError(`--compare ${path}: no rows with times in it. Give a file of 'frostline bench --json'.`);
   }

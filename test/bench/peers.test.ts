@@ -52,6 +52,8 @@ describe('the work', () => {
     const kinds = whole.network.nodes.map(({ op }) => op.kind);
     expect(kinds).not.toContain('dropout');
     expect(kinds).not.toContain('softmax');
+    const drawn = workOf({ network: 'alexnet-small', batch: 2, direction: 'training step', dropout: true });
+    expect(drawn.network.nodes.filter(({ op }) => op.kind === 'dropout')).toHaveLength(2);
     expect(whole.outputShape).toEqual([2, 1000]);
     expect(whole.x()).toEqual(workOf({ network: 'alexnet-small', batch: 2, direction: 'forward' }).x());
     expect(whole.x()).not.toEqual(whole.dy());

@@ -73,3 +73,18 @@ it.each([
   expectClose(await graph.readGradient(weight), dw, tolerance);
   graph.destroy();
 });
+
+it('packs a weight that does not change once, or in every run where asked to', async () => {
+  const gpu = open();
+  const [n, k, m] = [300, 71, 144];
+  const x = input('x', [n, k]);
+  const weight = new Parameter('weight', [m, k], normals(m * k));
+  const packs = async (keepPacked?: boolean) => {
+    const graph = await compile(gpu, { outputs: [linear(x, weight)], keepPacked });
+    graph.destroy();
+    return graph.dispatches.filter(({ label }) => label.startsWith('panels/pack')).length;
+  };
+  // Of both operands; a hardware adapter packs none.
+  const both = gpu.kind === 'hardware' ? 0 : 2;
+  expect([await packs(), await packs(false)]).toEqual([both / 2, both]);
+});

@@ -1,20 +1,12 @@
 /** Tiles of outputs: that the matrices are right for every filter, and that operations choose them where they pay. */
 import { describe, expect, it } from 'vitest';
 import { winogradMatrices } from '../../src/check/cases/winograd.ts';
-import {
-  conv2dFilterGradientReference,
-  conv2dInputGradientReference,
-  conv2dReference,
-} from '../../src/check/reference/conv2d.ts';
-import { normals } from '../../src/check/values.ts';
 import { Gpu } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
-import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { input, Parameter } from '../../src/graph/tensor.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
 import { imagesAtATime, tilesPay, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
 import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
 import { Random } from '../../src/random.ts';
+import { runConvolution } from '../support/convolution.ts';
 
 describe('the matrices of tiles', () => {
   it.each(TAPS)('make the outputs of a filter of %i taps from its definition', (taps) => {
@@ -87,22 +79,11 @@ describe('a convolution by tiles', () => {
     'x [$batch, $channels, $height, $width], w $kernel, strides $strides, groups $groups, bindings $maxBinding',
     async (row) => {
       const { maxBinding, ...shape } = row;
-      const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
+      const { batch, kernel } = shape;
       const gpu = await Gpu.open(maxBinding === undefined ? {} : { limits: { maxBinding } });
-      const random = new Random(11);
-      const x = input('x', [batch, channels, height, width]);
-      const ws = normals(random, (filters * channels * kernel[0] * kernel[1]) / groups);
-      const biases = normals(random, filters);
-      const w = new Parameter('w', [filters, channels / groups, ...kernel], ws);
-      const y = conv2d(x, w, new Parameter('bias', [filters], biases), { strides, pads, groups });
-      const upstream = input('upstream', y.shape);
-      const graph = await compile(gpu, { loss: y, upstream, outputs: [y], gradients: [x, w] });
+      const { graph, results } = await runConvolution(gpu, shape, new Random(11));
       try {
-        const [xs, dys] = [normals(random, x.size), normals(random, y.size)];
-        graph.write(x, xs);
-        graph.write(upstream, dys);
-        await graph.run();
-        const compare = (found: Float32Array, expected: Float64Array, of: string) => {
+        for (const { of, found, expected } of results) {
           let [error, size] = [0, 0];
           expected.forEach((value, i) => {
             error += (found[i] - value) ** 2;
@@ -110,10 +91,7 @@ describe('a convolution by tiles', () => {
           });
           // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
           expect(Math.sqrt(error / size), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
-        };
-        compare(await graph.read(y), conv2dReference(shape, xs, ws, biases, y.size), 'y');
-        compare(await graph.readGradient(x), conv2dInputGradientReference(shape, dys, ws), 'dx');
-        compare(await graph.readGradient(w), conv2dFilterGradientReference(shape, dys, xs, w.size), 'dw');
+        }
         const used = (direction: Direction) => tilesPay(gpu, shape, direction);
         const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
         const windows = (direction: Direction) =>
