@@ -228,8 +228,8 @@ describe('the cases', () => {
   it.each([
     ['lrn/forward', alexnetSmall, 3, 'p.alpha /', '0.0 * p.alpha /'],
     ['lrn/backward', alexnetSmall, 3, 'p.alpha * p.beta', '0.0 * p.alpha * p.beta'],
-    ['softmax-loss/gradient', alexnet, 32, '(probability -', '(0.0 * probability -'],
-    ['softmax-loss/gradient', alexnet, 32, 'i == label', 'i == 0u'],
+    ['softmax-loss/gradient', alexnet, 64, '(probability -', '(0.0 * probability -'],
+    ['softmax-loss/gradient', alexnet, 64, 'i == label', 'i == 0u'],
     ['linear/backward', alexnetSmall, 3, 'let inertia =', 'let inertia = 0.0 *'],
     ['linear/backward', alexnetSmall, 3, 'let rate =', 'let rate = 0.99 *'],
     ['sgdm/update', alexnet, 1, 'weight_decay() *', '0.0 * weight_decay() *'],
