@@ -88,3 +88,29 @@ it('packs a weight that does not change once, or in every run where asked to', a
   const both = gpu.kind === 'hardware' ? 0 : 2;
   expect([await packs(), await packs(false)]).toEqual([both / 2, both]);
 });
+
+it('updates the weight of a large batch without a gradient in memory', async () => {
+  const gpu = open();
+  const [n, k, m] = [101, 72, 61];
+  const x = input('x', [n, k]);
+  const weight = new Parameter('weight', [m, k], normals(m * k));
+  const upstream = input('upstream', [n, m]);
+  const graph = await compile(gpu, { loss: linear(x, weight), upstream, update: true });
+  const [xs, vs, before] = [normals(n * k), normals(n * m), await weight.read(gpu)];
+  graph.write(x, xs);
+  graph.write(upstream, vs);
+  graph.setStep({ learningRate: 0.01, momentum: 0, weightDecay: 0, step: 0, seed: 1 });
+  await graph.run();
+  const dw = product(
+    m,
+    k,
+    n,
+    (o, item) => vs[item * m + o],
+    (item, i) => xs[item * k + i],
+  );
+  const after = dw.map((gradient, at) => before[at] - 0.01 * gradient);
+  expectClose(await weight.read(gpu), after, { absolute: 1e-5, relative: 1e-5 });
+  const apart = graph.dispatches.filter(({ label }) => label.startsWith('sgdm/')).length;
+  expect(apart).toBe(gpu.kind === 'hardware' ? 1 : 0);
+  graph.destroy();
+});
