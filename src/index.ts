@@ -40,7 +40,6 @@ export {
 export { transpose } from './graph/ops/transpose.ts';
 export { type WarpOptions, warp } from './graph/ops/warp.ts';
 export { input, type Mask, Parameter, type ParameterOptions, type Shape, Tensor } from './graph/tensor.ts';
-export { allKernels } from './kernels/index.ts';
 export { defineKernel, type Kernel, type KernelSpec, type Variant } from './kernels/kernel.ts';
 export { type BuiltNetwork, buildNetwork, parametersOf } from './models/build.ts';
 export { replaceClassifier } from './models/classifier.ts';
@@ -52,6 +51,8 @@ export type { Network, Node, Op, Preprocessing } from './models/network.ts';
 export { alexnet, alexnetSmall, vgg16 } from './models/tables.ts';
 export { readModel } from './onnx/read.ts';
 export { writeModelFile } from './onnx/write.ts';
+export { allKernels } from './operators/kernels.ts';
+export { leakyRelu } from './operators/leaky-relu/graph.ts';
 export { Random } from './random.ts';
 export type { TrainingData } from './train/data.ts';
 export { DivergedError } from './train/diverged.ts';

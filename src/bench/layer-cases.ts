@@ -78,14 +78,17 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     ordinal: 0,
     step,
     // A ReLU that follows, or went before, has rows of its own here; in a step the kernels around it apply it.
-    relu: false,
-    reluBefore: false,
+    after: undefined,
+    before: undefined,
+    state: (i) => storageOf(tensor.source!.inputs[i]),
     value: storageOf,
     saved: (name, bytes) => new Storage(name, bytes),
     constant: (name, values) => new Storage(name, values.byteLength),
     outputGradient: new Storage('gradient of output', tensor.bytes),
     outputGradientIsOne: tensor === loss,
     passOn() {},
+    part: () => undefined,
+    partGradient: () => undefined,
     gradient(i) {
       const source = tensor.source!.inputs[i];
       const differentiable = source.source !== undefined || source instanceof Parameter;

@@ -5,7 +5,7 @@
 import { FrostlineError } from '../errors.ts';
 import { bufferOf, type Gpu } from './device.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
-import type { View } from './storage.ts';
+import { splitOffset, type View } from './storage.ts';
 import type { PassTimer } from './timer.ts';
 import { warmUp } from './warm-up.ts';
 
@@ -24,12 +24,6 @@ export interface Dispatch {
   readonly bindings: readonly Binding[];
   /** number of workgroups, one long row; folded here where it passes the limit of a dimension */
   readonly workgroups: number;
-}
-
-/** Offsets of bindings are aligned downward; what is left over is the kernel's `<binding>_base`, in elements of 4 bytes. */
-export function splitOffset(offset: number, alignment: number): { aligned: number; rest: number } {
-  const aligned = Math.floor(offset / alignment) * alignment;
-  return { aligned, rest: offset - aligned };
 }
 
 /** workgroup index = x + y * (number in x): the only place where a long row is folded. */

@@ -26,3 +26,9 @@ export interface View {
   readonly offset: number;
   readonly bytes: number;
 }
+
+/** Offsets of bindings are aligned downward; what is left over is the kernel's `<binding>_base`, in elements of 4 bytes. */
+export function splitOffset(offset: number, alignment: number): { aligned: number; rest: number } {
+  const aligned = Math.floor(offset / alignment) * alignment;
+  return { aligned, rest: offset - aligned };
+}

@@ -15,15 +15,17 @@ import { FrostlineError } from '../errors.ts';
 import { bufferOf, type Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
 import { Storage } from '../gpu/storage.ts';
-import { addAccumulate } from '../kernels/add/add.ts';
-import { fillConstant } from '../kernels/fill/fill.ts';
-import type { Cost } from '../kernels/kernel.ts';
-import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
-import { packStep, STEP_WORDS, type StepValues } from '../kernels/step.ts';
+import { STEP_WORDS } from '../kernels/step.ts';
+import { emitBackward } from './backward.ts';
+import { type Built, CompiledGraph } from './compiled-graph.ts';
+import { fusedEpilogues, passedEpilogues } from './fusion.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
-import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
-import { type Mask, Parameter, type Tensor } from './tensor.ts';
-import { flatWindows, rows } from './windows.ts';
+import type { ForwardEmitter } from './operation.ts';
+import { contributions, frostLine, isAlias, partsOf, stateOf, tapeOf } from './tape.ts';
+import { Parameter, type Tensor } from './tensor.ts';
+
+export { CompiledGraph, type CompiledMemory } from './compiled-graph.ts';
+export { tapeOf } from './tape.ts';
 
 export interface CompileOptions {
   /** tensors to be read after a run */
@@ -48,223 +50,6 @@ export interface CompileOptions {
   readonly keepPacked?: boolean;
 }
 
-export interface CompiledMemory {
-  /** bytes of the parameters' values, of their momentum, of inputs, outputs and constants */
-  readonly parameters: number;
-  readonly momentum: number;
-  readonly pinned: number;
-  /** bytes of copies in other layouts of parameters that are not trained, made once */
-  readonly packed: number;
-  /** pooled bytes: the arena that all else shares, activations, gradients, and what kernels need between them */
-  readonly transient: number;
-  /**
-   * the most bytes of activations, what is saved of them, and their gradients that live at one time: what `transient`
-   * could be at best, were buffers shared perfectly, parameters updated without a gradient in memory, and nothing packed
-   * or padded
-   */
-  readonly leastTransient: number;
-}
-
-export class CompiledGraph {
-  readonly gpu: Gpu;
-  readonly memory: CompiledMemory;
-  /** the arithmetic of one run */
-  readonly cost: Cost;
-  /**
-   * how many of the first dispatches are the forward pass, with the gradient that a loss makes on the way; backward and
-   * update follow
-   */
-  readonly forwardDispatches: number;
-  private readonly program: Program;
-  /** copies of parameters in other layouts, and of which version of the values they are */
-  private readonly preparations: { readonly parameter: Parameter; readonly program: Program; madeOf: number }[];
-  private readonly trained: readonly Parameter[];
-  private readonly values: ReadonlyMap<Tensor, Storage>;
-  /** storages that nothing else overwrites within a run */
-  private readonly lasting: ReadonlySet<Storage>;
-  private readonly gradients: ReadonlyMap<Tensor, Storage>;
-  private readonly momentum: readonly Storage[];
-  private readonly step: Storage;
-  private readonly masks: ReadonlyMap<Parameter, Mask>;
-  private readonly owned: readonly GPUBuffer[];
-  private readonly readbacks: GPUBuffer[] = [];
-
-  constructor(
-    gpu: Gpu,
-    program: Program,
-    preparations: readonly { readonly parameter: Parameter; readonly program: Program }[],
-    built: Built,
-    owned: readonly GPUBuffer[],
-  ) {
-    this.gpu = gpu;
-    this.program = program;
-    this.preparations = preparations.map((preparation) => ({ ...preparation, madeOf: -1 }));
-    this.trained = [...built.masks.keys()].filter((parameter) => parameter.trainable);
-    this.values = built.values;
-    const parameters = built.parameters.map((parameter) => built.values.get(parameter)!);
-    this.lasting = new Set([...built.pinned, ...parameters]);
-    this.gradients = built.gradients;
-    this.momentum = built.momentum;
-    this.step = built.step;
-    this.masks = built.masks;
-    this.owned = owned;
-    this.cost = built.cost;
-    this.forwardDispatches = built.forwardDispatches;
-    const total = (storages: Iterable<{ bytes: number }>) => [...storages].reduce((sum, { bytes }) => sum + bytes, 0);
-    const all = owned.reduce((sum, { size }) => sum + size, 0);
-    this.memory = {
-      parameters: total(built.parameters),
-      momentum: total(built.momentum),
-      pinned: total(built.pinned),
-      packed: total(built.packed),
-      transient: all - total(built.momentum) - total(built.pinned) - total(built.packed),
-      leastTransient: built.mostAlive,
-    };
-  }
-
-  /** Sets an input's values. */
-  write(tensor: Tensor, values: ArrayBufferView<ArrayBuffer>): void {
-    const storage = this.values.get(tensor);
-    if (storage === undefined || tensor.source !== undefined || tensor instanceof Parameter) {
-      throw new FrostlineError(`${tensor.name} is no input of this graph.`);
-    }
-    if (values.byteLength !== tensor.bytes) {
-      throw new FrostlineError(
-        `${tensor.name} [${tensor.shape.join(', ')}] takes ${tensor.bytes} bytes; got ${values.byteLength}.`,
-      );
-    }
-    this.gpu.write(storage, values);
-  }
-
-  /** Sets the rates, the step's number and the seed for the runs that follow. */
-  setStep(values: StepValues): void {
-    this.gpu.write(this.step, packStep(values));
-  }
-
-  /**
-   * Submits one run, once. Resolves with the values of `wanted` (outputs of this graph) when the device has done it;
-   * several runs may be under way at a time.
-   */
-  async run(wanted: readonly Tensor[] = []): Promise<ArrayBuffer[]> {
-    for (const [parameter, mask] of this.masks) {
-      if (parameter.mask !== mask) {
-        throw new FrostlineError(
-          `The mask of ${parameter.name} was changed after the graph was compiled. Compile it again.`,
-        );
-      }
-    }
-    const storages = wanted.map((tensor) => this.output(tensor));
-    const bytes = storages.reduce((sum, storage) => sum + storage.bytes, 0);
-    const encoder = this.gpu.device.createCommandEncoder();
-    for (const preparation of this.preparations) {
-      const { parameter, program, madeOf } = preparation;
-      if (madeOf === parameter.version) continue;
-      program.encode(encoder);
-      preparation.madeOf = parameter.version;
-    }
-    this.program.encode(encoder);
-    for (const parameter of this.trained) parameter.version++;
-    if (bytes === 0) {
-      this.gpu.device.queue.submit([encoder.finish()]);
-      return [];
-    }
-    const index = this.readbacks.findIndex((buffer) => buffer.size >= bytes);
-    const readback = index >= 0 ? this.readbacks.splice(index, 1)[0] : this.gpu.readback('read back', bytes);
-    let offset = 0;
-    for (const storage of storages) {
-      encoder.copyBufferToBuffer(bufferOf(storage), 0, readback, offset, storage.bytes);
-      offset += storage.bytes;
-    }
-    this.gpu.device.queue.submit([encoder.finish()]);
-    await this.gpu.wait(readback.mapAsync(0x1));
-    this.gpu.check();
-    const all = readback.getMappedRange(0, bytes);
-    offset = 0;
-    const results = storages.map((storage) => all.slice(offset, (offset += storage.bytes)));
-    readback.unmap();
-    this.readbacks.push(readback);
-    return results;
-  }
-
-  /** The values of an output after the last run. */
-  async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    return this.gpu.readFloats(this.output(tensor));
-  }
-
-  /** dL/d tensor after the last run, for a tensor among the `gradients` asked for. */
-  async readGradient(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    const storage = this.gradients.get(tensor);
-    if (storage === undefined) throw new FrostlineError(`The gradient of ${tensor.name} was not asked for.`);
-    return this.gpu.readFloats(storage);
-  }
-
-  /** Sets all momentum to zero: the start of a training run. */
-  resetMomentum(): void {
-    this.gpu.clear(this.momentum.map(bufferOf));
-  }
-
-  /** What every run dispatches, in order; not what packed parameters once, before the first. */
-  get dispatches(): readonly Dispatch[] {
-    return this.program.dispatches;
-  }
-
-  /** Frees what this graph owns; parameters stay. */
-  destroy(): void {
-    this.program.destroy();
-    for (const { program } of this.preparations) program.destroy();
-    for (const buffer of this.owned) this.gpu.release(buffer);
-    for (const buffer of this.readbacks) this.gpu.release(buffer);
-  }
-
-  private output(tensor: Tensor): Storage {
-    const storage = this.values.get(tensor);
-    if (storage === undefined || !this.lasting.has(storage)) {
-      throw new FrostlineError(`${tensor.name} is no output of this graph. Name it in \`outputs\` when compiling.`);
-    }
-    return storage;
-  }
-}
-
-/** Everything that `wanted` is made of, sources first. */
-export function tapeOf(wanted: readonly Tensor[]): Tensor[] {
-  const seen = new Set<Tensor>();
-  const pending = [...wanted];
-  for (let tensor = pending.pop(); tensor !== undefined; tensor = pending.pop()) {
-    if (seen.has(tensor)) continue;
-    seen.add(tensor);
-    pending.push(...(tensor.source?.inputs ?? []));
-  }
-  return [...seen].sort((a, b) => a.order - b.order);
-}
-
-/** What the emission leaves behind for the compiled graph. */
-interface Built {
-  readonly dispatches: Dispatch[];
-  readonly values: Map<Tensor, Storage>;
-  readonly gradients: Map<Tensor, Storage>;
-  readonly parameters: Parameter[];
-  readonly momentum: Storage[];
-  /** inputs, outputs, constants: storages with buffers of their own */
-  readonly pinned: Storage[];
-  /** copies of parameters in other layouts, likewise */
-  readonly packed: Storage[];
-  /** values, what is saved of them, and gradients of values, as far as they are not pinned */
-  readonly activations: Set<Storage>;
-  readonly step: Storage;
-  readonly masks: Map<Parameter, Mask>;
-  cost: Cost;
-  forwardDispatches: number;
-  mostAlive: number;
-  /** what is made of parameters that this graph does not train */
-  readonly preparations: Preparation[];
-}
-
-/** Copies of a parameter's values in other layouts, and how they are made. */
-interface Preparation {
-  readonly parameter: Parameter;
-  readonly dispatches: Dispatch[];
-}
-
 /**
  * Compiles the program that computes `outputs` and, where given, the gradients of `loss` and the update.
  * @throws FrostlineError when an operation without a derivative stands between the loss and what is to be trained, or a
@@ -284,6 +69,7 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     activations: new Set(),
     step,
     masks: new Map(),
+    state: new Set(),
     cost: { flops: 0, bytes: 0 },
     forwardDispatches: 0,
     mostAlive: 0,
@@ -367,7 +153,9 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   const { training = loss !== undefined, keepPacked = true } = options;
   const tape = tapeOf([loss, upstream, ...outputs].filter((tensor) => tensor !== undefined));
   const operations = tape.filter((tensor) => tensor.source !== undefined);
-  const needed = frostLine(tape, lossTape, asked, update);
+  const state = training ? stateOf(operations) : new Set<Parameter>();
+  const needed = frostLine(tape, lossTape, asked, update, state);
+  for (const parameter of state) built.state.add(parameter);
   const { dispatches, values, pinned, packed, activations, step } = built;
   const activation = (label: string, bytes: number) => {
     const storage = new Storage(label, bytes);
@@ -380,7 +168,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
     return storage;
   };
 
-  const fused = fusedRelus(tape, [loss, ...outputs, ...asked], training);
+  const fused = fusedEpilogues(tape, [loss, ...outputs, ...asked], needed, training);
   const hasNoKernel = (tensor: Tensor) => isAlias(tensor, training) || fused.has(tensor);
   /** The tensor whose storage holds this one's bytes. */
   const holderOf = (tensor: Tensor): Tensor => (hasNoKernel(tensor) ? holderOf(tensor.source!.inputs[0]) : tensor);
@@ -405,15 +193,16 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
     }
   }
 
+  const parts = partsOf(operations);
   const constants = new Map<string, Storage>();
   const saved = new Map<string, Storage>();
   const prepared = new Map<string, Storage>();
   const ofParameters = built.parameters.reduce((sum, { bytes }) => sum + bytes, 0);
   const mostLasting = Math.max(LASTING_LEAST, LASTING_SHARE * ofParameters);
   let lastingBytes = 0;
-  const activated = new Set([...fused].map((tensor) => tensor.source!.inputs[0]));
+  const activated = new Map([...fused].map((tensor) => [tensor.source!.inputs[0], tensor.source!.operation.epilogue]));
   const pending = contributions(operations, needed);
-  const { passed, readers: readersOfPassed } = passedRelus(gpu, { operations, needed, pending, asked, training });
+  const { passed, readers: readersOfPassed } = passedEpilogues(gpu, { operations, needed, pending, asked, training });
   // Names of tensors need not differ, so memory of an operation's own goes by its place on the tape.
   const emitter = (tensor: Tensor): ForwardEmitter => ({
     gpu,
@@ -425,8 +214,17 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       .filter(({ source }) => source!.operation.name === tensor.source!.operation.name)
       .indexOf(tensor),
     step,
-    relu: activated.has(tensor),
-    reluBefore: readersOfPassed.has(tensor),
+    part: (k) => {
+      const part = parts.get(tensor)?.get(k);
+      return part && values.get(part);
+    },
+    after: activated.get(tensor),
+    before: readersOfPassed.get(tensor),
+    state(i) {
+      const { operation, inputs } = tensor.source!;
+      if (!operation.writes?.includes(i)) throw new Error(`${operation.name} does not write input ${i}`);
+      return training ? values.get(inputs[i]) : undefined;
+    },
     value: (wanted) => values.get(wanted)!,
     saved(name, bytes) {
       const key = `${tensor.order} ${name}`;
@@ -444,7 +242,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       const key = `${tensor.order} ${name}`;
       const known = prepared.get(key);
       if (known !== undefined) return known.view();
-      const constant = source instanceof Parameter && !(update && source.trainable);
+      const constant = source instanceof Parameter && !(update && source.trainable) && !built.state.has(source);
       const lasting = keepPacked && constant && lastingBytes + bytes <= mostLasting;
       const label = `${source.name}, ${name}`;
       const storage = lasting ? gpu.storage(label, bytes) : new Storage(label, bytes);
@@ -460,10 +258,10 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
       }
       return storage.view();
     },
-    run(kernel, params, views) {
+    run(kernel, params, views, epilogue) {
       const { flops, bytes } = kernel.cost(params);
       built.cost = { flops: built.cost.flops + flops, bytes: built.cost.bytes + bytes };
-      dispatches.push(kernel.dispatch(gpu, params, views));
+      dispatches.push(kernel.dispatch(gpu, params, views, undefined, epilogue));
     },
   });
 
@@ -474,7 +272,7 @@ function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, 
   if (loss !== undefined && needed.has(loss)) {
     const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
     const seedIsOne = upstream === undefined;
-    const tapes = { operations, needed, pending, passed };
+    const tapes = { operations, needed, pending, passed, parts };
     emitBackward(gpu, { loss, seed, seedIsOne, ...tapes, asked, update, training, built, emitter, pin });
   }
 }
@@ -489,232 +287,5 @@ function checkMask({ name, mask, shape, size }: Parameter): void {
   const bad = (typeof mask === 'number' ? [mask] : mask).find((value) => !(value >= 0 && Number.isFinite(value)));
   if (bad !== undefined) {
     throw new FrostlineError(`The mask of ${name} holds ${bad}. Use 0 (frozen), 1, or any other positive number.`);
-  }
-}
-
-function isAlias(tensor: Tensor, training: boolean): boolean {
-  const alias = tensor.source?.operation.alias;
-  return alias === 'always' || (alias === 'inference' && !training);
-}
-
-/**
- * The ReLUs whose argument is made by an operation that can apply them itself, and that nobody else reads: the argument
- * is then never written. Backward is as ever, for a ReLU's derivative is made of its output.
- */
-function fusedRelus(tape: readonly Tensor[], read: readonly (Tensor | undefined)[], training: boolean): Set<Tensor> {
-  const readers = new Map<Tensor, number>();
-  for (const tensor of tape) {
-    for (const source of tensor.source?.inputs ?? []) readers.set(source, (readers.get(source) ?? 0) + 1);
-  }
-  return new Set(
-    tape.filter((tensor) => {
-      if (tensor.source?.operation.name !== 'relu' || isAlias(tensor, training)) return false;
-      const [argument] = tensor.source.inputs;
-      return argument.source?.operation.fusesRelu && readers.get(argument) === 1 && !read.includes(argument);
-    }),
-  );
-}
-
-/** The tensors that need a gradient. */
-function frostLine(
-  tape: readonly Tensor[],
-  lossTape: ReadonlySet<Tensor>,
-  asked: readonly Tensor[],
-  update: boolean,
-): Set<Tensor> {
-  const needed = new Set<Tensor>();
-  for (const tensor of tape) {
-    if (!lossTape.has(tensor)) continue;
-    const own = asked.includes(tensor) || (update && tensor instanceof Parameter && tensor.trainable);
-    const inherited = tensor.source?.inputs.some((input) => needed.has(input)) ?? false;
-    if (inherited && tensor.source!.operation.backward === null) {
-      throw new FrostlineError(
-        `${tensor.source!.operation.name} (${tensor.name}) has no derivative, and parameters before it are to be ` +
-          'trained. Freeze them, or take the loss from a tensor before it.',
-      );
-    }
-    if (own || inherited) needed.add(tensor);
-  }
-  return needed;
-}
-
-/** How many operations contribute to a tensor's gradient. */
-function contributions(operations: readonly Tensor[], needed: ReadonlySet<Tensor>): Map<Tensor, number> {
-  const pending = new Map<Tensor, number>();
-  for (const tensor of operations) {
-    if (!needed.has(tensor)) continue;
-    for (const input of tensor.source!.inputs) pending.set(input, (pending.get(input) ?? 0) + 1);
-  }
-  return pending;
-}
-
-/** The tensor whose values this one has in another shape, or in the same. */
-function sourceOf(tensor: Tensor, training: boolean): Tensor {
-  return isAlias(tensor, training) ? sourceOf(tensor.source!.inputs[0], training) : tensor;
-}
-
-/**
- * The ReLUs whose derivative the operation that reads them applies, as the one that alone contributes to their gradient,
- * which nobody wants to read: what it writes is the gradient of their argument.
- */
-function passedRelus(
-  gpu: Gpu,
-  {
-    operations,
-    needed,
-    pending,
-    asked,
-    training,
-  }: Pick<BackwardContext, 'operations' | 'needed' | 'pending' | 'asked' | 'training'>,
-): { passed: ReadonlySet<Tensor>; readers: ReadonlySet<Tensor> } {
-  const passed = new Set<Tensor>();
-  const readers = new Set<Tensor>();
-  /** from the reader's input to the ReLU, through reshapes */
-  const alone = (tensor: Tensor): boolean =>
-    pending.get(tensor) === 1 &&
-    !asked.includes(tensor) &&
-    (!isAlias(tensor, training) || alone(tensor.source!.inputs[0]));
-  for (const tensor of operations) {
-    const { operation, inputs } = tensor.source!;
-    if (!needed.has(tensor) || isAlias(tensor, training)) continue;
-    const relu = sourceOf(inputs[0], training);
-    if (relu.source?.operation.name !== 'relu' || !needed.has(relu) || !alone(inputs[0])) continue;
-    if (!operation.appliesReluBefore?.(gpu)) continue;
-    passed.add(relu);
-    readers.add(tensor);
-  }
-  return { passed, readers };
-}
-
-interface BackwardContext {
-  readonly loss: Tensor;
-  /** dL/d loss, and whether it is the constant 1 */
-  readonly seed: Storage;
-  readonly seedIsOne: boolean;
-  readonly operations: readonly Tensor[];
-  readonly needed: ReadonlySet<Tensor>;
-  /** how many operations still contribute to a tensor's gradient */
-  readonly pending: Map<Tensor, number>;
-  readonly passed: ReadonlySet<Tensor>;
-  readonly asked: readonly Tensor[];
-  readonly update: boolean;
-  readonly training: boolean;
-  readonly built: Built;
-  readonly emitter: (tensor: Tensor) => ForwardEmitter;
-  readonly pin: (label: string, contents: number | Float32Array<ArrayBuffer>) => Storage;
-}
-
-function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, seed, seedIsOne, operations, needed, pending, passed, asked, update, training, built } = context;
-  const { emitter, pin } = context;
-  const { gradients } = built;
-  gradients.set(loss, seed);
-
-  /** Parameters whose update an operation wrote itself. */
-  const updated = new Set<Tensor>();
-  const room = (tensor: Tensor): Storage => {
-    const label = `gradient of ${tensor.name}`;
-    if (asked.includes(tensor)) return pin(label, tensor.bytes);
-    const storage = new Storage(label, tensor.bytes);
-    if (!(tensor instanceof Parameter)) built.activations.add(storage);
-    return storage;
-  };
-
-  for (const tensor of operations.toReversed()) {
-    const dy = gradients.get(tensor);
-    if (dy === undefined || !tensor.source!.inputs.some((source) => needed.has(source))) continue;
-    const { operation, inputs } = tensor.source!;
-    const emit = emitter(tensor);
-    const additions: [Tensor, Storage][] = [];
-    const passOn = (source: Tensor, from: Storage) => {
-      if (!needed.has(source)) return;
-      if (gradients.has(source)) additions.push([source, from]);
-      // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
-      else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, from, room(source), gradients);
-      else gradients.set(source, from);
-    };
-    if (isAlias(tensor, training) || passed.has(tensor)) {
-      passOn(inputs[0], dy);
-    } else {
-      const backward: BackwardEmitter = {
-        ...emit,
-        outputGradient: dy,
-        outputGradientIsOne: seedIsOne && dy === seed,
-        passOn: (i, storage) => passOn(inputs[i], storage),
-        gradient(i) {
-          const source = inputs[i];
-          if (!needed.has(source)) return undefined;
-          if (!gradients.has(source)) {
-            gradients.set(source, room(source));
-            return gradients.get(source);
-          }
-          const addition = new Storage(`addition to the gradient of ${source.name}`, source.bytes);
-          additions.push([source, addition]);
-          return addition;
-        },
-        update(i) {
-          const source = inputs[i];
-          const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
-          if (!update || !own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return;
-          updated.add(source);
-          const v = momentumOf(gpu, source, built);
-          return { w: emit.value(source), v, mask: source.mask as number, decayFactor: source.decayFactor };
-        },
-      };
-      operation.backward?.(backward);
-    }
-    for (const [source, addition] of additions) {
-      for (const window of flatWindows(gpu, source.size)) {
-        const views = { a: rows(addition, 4, window), y: rows(gradients.get(source)!, 4, window) };
-        emit.run(addAccumulate, { count: window.count }, views);
-      }
-    }
-    for (const source of inputs) {
-      const left = pending.get(source)! - 1;
-      pending.set(source, left);
-      if (left > 0 || !update || updated.has(source)) continue;
-      if (source instanceof Parameter && needed.has(source) && source.trainable) {
-        emitUpdate(gpu, source, emit, context);
-      }
-    }
-  }
-}
-
-/** A pinned gradient of a reshaped tensor: the bytes are copied (as 0 + dy). */
-function copyInto(
-  emit: ForwardEmitter,
-  source: Tensor,
-  dy: Storage,
-  room: Storage,
-  gradients: Map<Tensor, Storage>,
-): void {
-  gradients.set(source, room);
-  for (const window of flatWindows(emit.gpu, source.size)) {
-    // A pinned buffer starts as zeros only for the first run, so it is cleared on the device before each sum.
-    emit.run(fillConstant, { count: window.count, value: 0 }, { y: rows(room, 4, window) });
-    emit.run(addAccumulate, { count: window.count }, { a: rows(dy, 4, window), y: rows(room, 4, window) });
-  }
-}
-
-function momentumOf(gpu: Gpu, parameter: Parameter, { momentum }: Built): Storage {
-  const storage = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
-  momentum.push(storage);
-  return storage;
-}
-
-/** v <- momentum v - rate mask (g + decay w); w <- w + v */
-function emitUpdate(gpu: Gpu, parameter: Parameter, emit: ForwardEmitter, { built, pin }: BackwardContext): void {
-  const { mask, decayFactor: decay_factor } = parameter;
-  const momentum = momentumOf(gpu, parameter, built);
-  const maskStorage = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);
-  for (const window of flatWindows(gpu, parameter.size)) {
-    const views = {
-      g: rows(built.gradients.get(parameter)!, 4, window),
-      step: built.step.view(),
-      w: rows(emit.value(parameter), 4, window),
-      v: rows(momentum, 4, window),
-    };
-    if (maskStorage === undefined) emit.run(sgdm, { count: window.count, mask: mask as number, decay_factor }, views);
-    else emit.run(sgdmMasked, { count: window.count, decay_factor }, { ...views, mask: rows(maskStorage, 4, window) });
   }
 }

@@ -6,7 +6,9 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
+import type { Epilogue } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
+import { RELU, type Relu } from '../kernels/relu/relu.ts';
 import { type ElementType, type Shape, Tensor } from './tensor.ts';
 
 export interface ForwardEmitter {
@@ -23,15 +25,22 @@ export interface ForwardEmitter {
   readonly step: Storage;
   /** where a tensor's values are */
   value(tensor: Tensor): Storage;
-  /** the ReLU that follows is applied to what is written: only where the operation `fusesRelu` */
-  readonly relu: boolean;
+  /** the epilogue that follows is applied to what is written: only where the operation `fuses` it */
+  readonly after: Epilogue | undefined;
   /**
-   * input 0 is the output of a ReLU, and backward's gradient(0) is to be that of the ReLU's argument: only where the
-   * operation `appliesReluBefore`
+   * input 0 is the output of this epilogue, and backward's gradient(0) is to be that of the epilogue's argument: only
+   * where the operation `fusesBefore` it
    */
-  readonly reluBefore: boolean;
+  readonly before: Epilogue | undefined;
+  /** where output k of `applyAll` goes, k of 1 or more; nothing where nobody reads it */
+  part(k: number): Storage | undefined;
   /** memory of this operation's own; `backward` finds it again under the same name */
   saved(name: string, bytes: number): Storage;
+  /**
+   * Where the new values of input i go, an input that the operation `writes`; nothing in inference, where state stands
+   * still. Whoever reads the old values does so before.
+   */
+  state(i: number): Storage | undefined;
   /** constants, on the device once and for all */
   constant(name: string, values: Float32Array<ArrayBuffer>): Storage;
   /**
@@ -43,16 +52,27 @@ export interface ForwardEmitter {
   readonly run: Run;
 }
 
-/** Adds one run of a kernel. */
+/** Adds one run of a kernel, with an epilogue in its text where one is given. */
 export type Run = <P extends ParamSchema, B extends BindingSchema>(
   kernel: Kernel<P, B>,
   params: Params<P>,
   views: { readonly [K in keyof B]: View },
+  epilogue?: Epilogue,
 ) => void;
 
+/** How the kernel that writes an operation's output is told of the epilogue: by a code that its text knows, or by text. */
+export function epilogueOf({ after }: Pick<ForwardEmitter, 'after'>): { relu: Relu; epilogue: Epilogue | undefined } {
+  if (after === undefined) return { relu: RELU.none, epilogue: undefined };
+  return after.code === undefined
+    ? { relu: RELU.none, epilogue: after }
+    : { relu: after.code as Relu, epilogue: undefined };
+}
+
 export interface BackwardEmitter extends ForwardEmitter {
-  /** dL/d output */
+  /** dL/d output; of several outputs, the first */
   readonly outputGradient: Storage;
+  /** dL/d output k of `applyAll`; nothing where no gradient comes to it */
+  partGradient(k: number): Storage | undefined;
   /** the output is the loss itself: dL/d output is the constant 1 */
   readonly outputGradientIsOne: boolean;
   /** where dL/d input i is to be written (overwritten, every element), or nothing where nobody needs it */
@@ -84,10 +104,19 @@ export interface Operation {
   readonly alias?: 'always' | 'inference';
   /** which inputs hold integers (u32); all others are f32 */
   readonly integers?: readonly number[];
-  /** its kernels can apply a ReLU to what they write */
-  readonly fusesRelu?: true;
-  /** its derivative can apply that of a ReLU that made input 0, at no more passes over memory */
-  appliesReluBefore?(gpu: Gpu): boolean;
+  /** It maps single values, and whoever writes its argument may do it. */
+  readonly epilogue?: Epilogue;
+  /** its kernels can apply an epilogue to what they write */
+  fuses?(epilogue: Epilogue): boolean;
+  /** its derivative can apply that of the epilogue that made input 0, at no more passes over memory */
+  fusesBefore?(gpu: Gpu, epilogue: Epilogue): boolean;
+  /** It is output k of the operation that made its only input: `applyAll`. */
+  readonly part?: number;
+  /**
+   * Inputs that forward overwrites in training besides its output: state (running statistics). They are `Parameter`s that
+   * no gradient reaches; `emit.state(i)` is where the new values go.
+   */
+  readonly writes?: readonly number[];
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }
@@ -105,6 +134,28 @@ export function apply(
     if (input.type !== expected) refuse(name, `input ${input.name} holds ${input.type}`, `Give ${expected}.`);
   });
   return new Tensor(name, shape, type, { operation, inputs });
+}
+
+/**
+ * The tensors that an operation of several outputs makes. The first stands for the operation; each other is a tensor
+ * that reads the first and is written by it. So the tape stays a list of tensors, in order, and one that nobody reads
+ * does not stand in it.
+ */
+export function applyAll(
+  operation: Operation,
+  inputs: readonly Tensor[],
+  outputs: readonly [{ shape: Shape; name?: string }, ...{ shape: Shape; name?: string }[]],
+): readonly Tensor[] {
+  const [{ shape, name }, ...others] = outputs;
+  const first = apply(operation, inputs, shape, name);
+  const rest = others.map(({ shape, name = `${first.name} ${operation.name}` }, i) => {
+    const part: Operation = { name: `${operation.name} output`, part: i + 1, forward() {}, backward() {} };
+    return new Tensor(name, shape, 'f32', {
+      operation: operation.backward === null ? { ...part, backward: null } : part,
+      inputs: [first],
+    });
+  });
+  return [first, ...rest];
 }
 
 /** Refuses an operation when the graph is built. */

@@ -3,8 +3,13 @@
  * therefore worked on in windows of whole rows: images of a batch, filters of a weight, ranges of a flat array.
  */
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
+
+/** What windows depend on. `Gpu` and `Capabilities` satisfy it. */
+interface Limited {
+  readonly name?: string;
+  readonly limits: { readonly maxBinding: number; readonly offsetAlignment: number };
+}
 
 export interface Window {
   readonly first: number;
@@ -12,7 +17,7 @@ export interface Window {
 }
 
 /** The most rows of `rowBytes` bytes that one binding holds; what alignment may add to a binding is left free. */
-function rowsThatFit(gpu: Gpu, rowBytes: number): number {
+function rowsThatFit(gpu: Limited, rowBytes: number): number {
   return Math.floor((gpu.limits.maxBinding - gpu.limits.offsetAlignment) / rowBytes);
 }
 
@@ -20,12 +25,12 @@ function rowsThatFit(gpu: Gpu, rowBytes: number): number {
  * Windows over `count` rows such that each of the tensors with these bytes a row fits a binding.
  * @param what the operation and what a row is, for the error when a single row does not fit
  */
-export function windows(gpu: Gpu, count: number, rowBytes: readonly number[], what: string): Window[] {
+export function windows(gpu: Limited, count: number, rowBytes: readonly number[], what: string): Window[] {
   const widest = Math.max(...rowBytes);
   const size = Math.min(count, rowsThatFit(gpu, widest));
   if (size < 1) {
     throw new FrostlineError(
-      `${what} takes ${widest} bytes; one binding of ${gpu.name} holds ${gpu.limits.maxBinding}. ` +
+      `${what} takes ${widest} bytes; one binding of ${gpu.name ?? 'the adapter'} holds ${gpu.limits.maxBinding}. ` +
         'Use a smaller image, or an adapter with a larger maxStorageBufferBindingSize.',
     );
   }
@@ -36,7 +41,7 @@ export function windows(gpu: Gpu, count: number, rowBytes: readonly number[], wh
 }
 
 /** Windows over the elements of a flat array. */
-export function flatWindows(gpu: Gpu, count: number): Window[] {
+export function flatWindows(gpu: Limited, count: number): Window[] {
   return windows(gpu, count, [4], 'One element');
 }
 

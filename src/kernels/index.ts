@@ -1,6 +1,5 @@
-/** Every kernel by its name: for `frostline kernels show`, tests and benchmarks. */
+/** The kernels that no operator in src/operators has; all of them: src/operators/all.ts. */
 import { addAccumulate } from './add/add.ts';
-import { affineBackward, affineForward } from './affine/affine.ts';
 import { augmentWarp } from './augment/augment.ts';
 import { averagePoolBackward, averagePoolForward } from './avgpool/avgpool.ts';
 import { biasForward, biasGradient } from './bias/bias.ts';
@@ -9,15 +8,6 @@ import { clipBackward, clipForward } from './clip/clip.ts';
 import { concatCopy } from './concat/concat.ts';
 import { contraction } from './contraction/contraction.ts';
 import { contractionSum } from './contraction/split.ts';
-import { conv2dPhases, conv2dPhasesBackward } from './conv2d/phases/phases.ts';
-import { conv2dStripsFilterGradient } from './conv2d/strips/filter-gradient.ts';
-import { conv2dStrips } from './conv2d/strips/forward.ts';
-import { conv2dPad } from './conv2d/strips/pad.ts';
-import { winogradFilter } from './conv2d/winograd/filter.ts';
-import { winogradFilterGradient } from './conv2d/winograd/filter-gradient.ts';
-import { winogradGradient } from './conv2d/winograd/gradient.ts';
-import { winogradImage } from './conv2d/winograd/image.ts';
-import { winogradOutput } from './conv2d/winograd/output.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { dropoutBackward, dropoutForward } from './dropout/dropout.ts';
 import { fillConstant } from './fill/fill.ts';
@@ -32,7 +22,6 @@ import { lrnBackward, lrnForward } from './lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference } from './maxpool/maxpool.ts';
 import { padBackward, padForward } from './pad/pad.ts';
 import { packPanels } from './panels/pack.ts';
-import { reluBackward, reluForward } from './relu/relu.ts';
 import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
 import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
@@ -40,10 +29,8 @@ import { softmaxBackward, softmaxForward } from './softmax/softmax.ts';
 import { softmaxLoss, softmaxLossGradient, softmaxLossWeights } from './softmax-loss/softmax-loss.ts';
 import { transposeForward } from './transpose/transpose.ts';
 
-const kernels: readonly Kernel[] = [
+export const legacyKernels: readonly Kernel[] = [
   addAccumulate,
-  affineBackward,
-  affineForward,
   augmentWarp,
   averagePoolBackward,
   averagePoolForward,
@@ -56,11 +43,6 @@ const kernels: readonly Kernel[] = [
   concatCopy,
   contraction,
   contractionSum,
-  conv2dPad,
-  conv2dPhases,
-  conv2dPhasesBackward,
-  conv2dStrips,
-  conv2dStripsFilterGradient,
   correctCount,
   dropoutBackward,
   dropoutForward,
@@ -82,8 +64,6 @@ const kernels: readonly Kernel[] = [
   panelBatch,
   panelProduct,
   predict,
-  reluBackward,
-  reluForward,
   rooflineCopy,
   rooflineMultiplyAdd,
   sgdm,
@@ -94,11 +74,4 @@ const kernels: readonly Kernel[] = [
   softmaxLossGradient,
   softmaxLossWeights,
   transposeForward,
-  winogradFilter,
-  winogradFilterGradient,
-  winogradGradient,
-  winogradImage,
-  winogradOutput,
 ];
-
-export const allKernels: ReadonlyMap<string, Kernel> = new Map(kernels.map((kernel) => [kernel.name, kernel]));

@@ -10,9 +10,9 @@
  * `workgroup` (its number, folded from two dimensions), `lane` (within the workgroup) and `index` (the thread's number).
  */
 import type { Dispatch } from '../gpu/program.ts';
-import { splitOffset } from '../gpu/program.ts';
-import type { View } from '../gpu/storage.ts';
-import { textHash } from '../gpu/tuning.ts';
+import { splitOffset, type View } from '../gpu/storage.ts';
+import { type Epilogue, fill, hasHole } from './epilogue.ts';
+import { textHash } from './text-hash.ts';
 
 export type FieldType = 'u32' | 'i32' | 'f32';
 export type ParamSchema = Readonly<Record<string, FieldType>>;
@@ -78,7 +78,7 @@ export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
   readonly name: string;
   readonly params: P;
   readonly bindings: B;
-  readonly variants: readonly [Variant<P>, ...Variant<P>[]];
+  readonly variants: readonly [Variant<NoInfer<P>>, ...Variant<NoInfer<P>>[]];
   cost(params: Params<P>): Cost;
 }
 
@@ -97,7 +97,7 @@ export interface KernelDispatch extends Dispatch {
 export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSchema = BindingSchema>
   extends KernelSpec<P, B> {
   /** The final text of a variant, readable WGSL. */
-  source(choice: Choice): string;
+  source(choice: Choice, epilogue?: Epilogue): string;
   /** The variants and configurations that this adapter can run for this case; never empty: the plain one always can. */
   choices(capabilities: Capabilities, params: Params<P>): Choice[];
   /** The choice measured on this adapter for this shape (`Capabilities.tuning`); where there is none, the estimated one. */
@@ -119,6 +119,7 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
     params: Params<P>,
     views: { readonly [K in keyof B]: View },
     choice?: Choice,
+    epilogue?: Epilogue,
   ): KernelDispatch;
 }
 
@@ -140,11 +141,16 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return variant;
   }
 
-  function source({ variant: name, configuration }: Choice): string {
-    const key = `${name} ${JSON.stringify(configuration)}`;
+  function source({ variant: name, configuration }: Choice, epilogue?: Epilogue): string {
+    const key = `${name} ${JSON.stringify(configuration)} ${epilogue?.wgsl ?? ''}`;
     let text = texts.get(key);
     if (text === undefined) {
       text = assemble(spec, layout, variantNamed(name), configuration);
+      if (epilogue !== undefined) {
+        // Dropped unnoticed, it would be a wrong result.
+        if (!hasHole(text)) throw new Error(`${spec.name} ${name} cannot apply ${epilogue.name}`);
+        text = fill(text, epilogue);
+      }
       texts.set(key, text);
     }
     return text;
@@ -220,15 +226,15 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     time,
     shape,
     textHash: hashOfTexts,
-    dispatch(capabilities, params, views, choice = best(capabilities, params)) {
+    dispatch(capabilities, params, views, choice = best(capabilities, params), epilogue) {
       const variant = variantNamed(choice.variant);
       const bases = bindingNames.map((name) => {
         const { rest } = splitOffset(views[name].offset, capabilities.limits.offsetAlignment);
         return rest / (spec.bindings[name].type === 'vec4f' ? 16 : 4);
       });
       return {
-        label: `${spec.name} ${choice.variant}`,
-        source: source(choice),
+        label: `${spec.name} ${choice.variant}${epilogue === undefined ? '' : ` + ${epilogue.name}`}`,
+        source: source(choice, epilogue),
         uniforms: pack(params, bases),
         bindings: bindingNames.map((name) => ({ access: spec.bindings[name].access, view: views[name] })),
         workgroups: variant.workgroups(params, choice.configuration),

@@ -6,23 +6,32 @@
 import { add, divide, multiply, subtract } from '../graph/ops/arithmetic.ts';
 import { type AxisRange, logSoftmax, softmax } from '../graph/ops/classification.ts';
 import { concat } from '../graph/ops/concat.ts';
-import { conv2d } from '../graph/ops/conv2d.ts';
-import { affine, clip, dropout, flatten, relu, reshape } from '../graph/ops/elementwise.ts';
+import { clip, dropout, flatten, reshape } from '../graph/ops/elementwise.ts';
 import { linear } from '../graph/ops/linear.ts';
 import { matMul } from '../graph/ops/matmul.ts';
 import { pad } from '../graph/ops/pad.ts';
 import { averagePool, globalAveragePool, lrn, maxPool } from '../graph/ops/spatial.ts';
 import { transpose } from '../graph/ops/transpose.ts';
 import { input, Parameter, type Tensor } from '../graph/tensor.ts';
-import type { Network, Node } from './network.ts';
+import { type LegacyOp, type Network, type Node, operatorsOf, outputsOf, rolesOf } from './network.ts';
 
 /** A network's parameters by name, in its order. Biases do not decay, as in MATLAB (BiasL2Factor 0). */
 export function parametersOf(network: Network): Map<string, Parameter> {
   const biases = new Set(network.nodes.map((node) => node.bias));
+  // Running statistics: forward itself writes them.
+  const state = new Set(
+    network.nodes.flatMap((node) => {
+      const roles = operatorsOf(network).operatorOf(node.op)?.parameters ?? {};
+      return Object.entries(rolesOf(node)).flatMap(([role, name]) => (roles[role]?.kind === 'state' ? [name] : []));
+    }),
+  );
   return new Map(
     [...network.parameters].map(([name, value]) => [
       name,
-      new Parameter(name, value.shape, () => asOwnBuffer(value.data), { decayFactor: biases.has(name) ? 0 : 1 }),
+      new Parameter(name, value.shape, () => asOwnBuffer(value.data), {
+        decayFactor: biases.has(name) ? 0 : 1,
+        ...(state.has(name) && { mask: 0 }),
+      }),
     ]),
   );
 }
@@ -67,7 +76,20 @@ export function buildNetwork(network: Network, options: BuildOptions): BuiltNetw
   for (const node of network.nodes) {
     const reads = node.inputs.map((name) => values.get(name)!);
     const skip = node.op.kind === 'identity' || (node.op.kind === 'dropout' && withoutDropout);
-    values.set(node.output, skip ? reads[0] : build(node, reads, parameters));
+    const operator = operatorsOf(network).operatorOf(node.op);
+    const made = skip
+      ? [reads[0]]
+      : operator === undefined
+        ? [build(node, node.op as LegacyOp, reads, parameters)]
+        : operator.build({
+            name: node.name,
+            attributes: node.op,
+            inputs: reads,
+            parameters: Object.fromEntries(
+              Object.entries(rolesOf(node)).map(([role, name]) => [role, parameters.get(name)]),
+            ),
+          });
+    for (const [i, output] of outputsOf(node).entries()) if (output !== '') values.set(output, made[i]);
   }
   const outputs = network.outputs.map((name) => values.get(name)!);
   return { inputs, values, outputs, logits: beforeSoftmax(network, values) };
@@ -79,8 +101,9 @@ function beforeSoftmax(network: Network, values: ReadonlyMap<string, Tensor>): T
   for (;;) {
     const node = network.nodes.find((candidate) => candidate.output === name);
     if (node === undefined) break;
-    const isSoftmax = node.op.kind === 'softmax' || node.op.kind === 'logSoftmax';
-    if (isSoftmax && coversItem(node.op, values.get(node.output)!)) return values.get(node.inputs[0])!;
+    const op = node.op as LegacyOp;
+    const isSoftmax = op.kind === 'softmax' || op.kind === 'logSoftmax';
+    if (isSoftmax && coversItem(op, values.get(node.output)!)) return values.get(node.inputs[0])!;
     if (!['flatten', 'reshape', 'identity'].includes(node.op.kind)) break;
     name = node.inputs[0];
   }
@@ -97,18 +120,15 @@ const inside = (axis: number, [first, end]: AxisRange) => axis > first && axis <
 /** Dimensions of an item as those of the tensor. */
 const shifted = ([first, end]: AxisRange): AxisRange => [first + 1, end + 1];
 
-function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<string, Parameter>): Tensor {
-  const { op, name } = node;
+/** Of the operators that have not moved. */
+function build(node: Node, op: LegacyOp, reads: readonly Tensor[], parameters: ReadonlyMap<string, Parameter>): Tensor {
+  const { name } = node;
   const [x] = reads;
   const weight = node.weight === undefined ? undefined : parameters.get(node.weight);
   const bias = node.bias === undefined ? undefined : parameters.get(node.bias);
   switch (op.kind) {
-    case 'conv2d':
-      return conv2d(x, weight!, bias, { ...op, name });
     case 'linear':
       return linear(x, weight!, bias, name);
-    case 'relu':
-      return relu(x, name);
     case 'clip':
       return clip(x, op.low, op.high, name);
     case 'lrn':
@@ -129,8 +149,6 @@ function build(node: Node, reads: readonly Tensor[], parameters: ReadonlyMap<str
       return flatten(x, name);
     case 'reshape':
       return reshape(x, [x.shape[0], ...op.shape], name);
-    case 'affine':
-      return affine(x, op.scale, op.shift, name);
     case 'add':
       return add(x, reads[1], name);
     case 'subtract':

@@ -3,7 +3,15 @@ import { readModel } from '../onnx/read.ts';
 import { modelInputs } from './inputs.ts';
 import { freezePoints } from './layers.ts';
 import { loadNetwork } from './load.ts';
-import type { Network, Node, Pair, Preprocessing } from './network.ts';
+import {
+  type LegacyOp,
+  type Network,
+  type Node,
+  operatorsOf,
+  type Pair,
+  type Preprocessing,
+  rolesOf,
+} from './network.ts';
 import { count, inferShapes } from './shapes.ts';
 
 export interface ModelDescription {
@@ -82,7 +90,7 @@ export function describeLayers(network: Network): Pick<ModelDescription, 'layers
       number: node.number,
       name: node.name,
       kind: node.op.kind,
-      detail: detailOf(node, parameters[0]?.shape),
+      detail: detailOf(network, node),
       shape: shapes.get(node.output)!.slice(1),
       parameters,
       parameterCount: parameters.reduce((sum, { shape }) => sum + count(shape), 0),
@@ -92,7 +100,13 @@ export function describeLayers(network: Network): Pick<ModelDescription, 'layers
   return { layers, parameterCount: [...used.values()].reduce((sum, shape) => sum + count(shape), 0) };
 }
 
-function detailOf({ op }: Node, weight: readonly number[] | undefined): string {
+function detailOf(network: Network, node: Node): string {
+  const operator = operatorsOf(network).operatorOf(node.op);
+  if (operator !== undefined) {
+    const shapes = Object.entries(rolesOf(node)).map(([role, name]) => [role, network.parameters.get(name)!.shape]);
+    return operator.detail(node.op, Object.fromEntries(shapes)).join(', ');
+  }
+  const op = node.op as LegacyOp;
   const same = (values: readonly number[]) => (values.every((v) => v === values[0]) ? `${values[0]}` : `[${values}]`);
   const window = (kernel: Pair, strides: Pair, pads: readonly number[]) => [
     kernel.join(' x '),
@@ -101,12 +115,6 @@ function detailOf({ op }: Node, weight: readonly number[] | undefined): string {
   ];
   const parts = (): string[] => {
     switch (op.kind) {
-      case 'conv2d':
-        return [
-          ...window([weight![2], weight![3]], op.strides, op.pads),
-          ...(op.dilations.some((d) => d > 1) ? [`dilation ${same(op.dilations)}`] : []),
-          ...(op.groups > 1 ? [`${op.groups} groups`] : []),
-        ];
       case 'maxPool':
       case 'averagePool':
         return [...window(op.kernel, op.strides, op.pads), ...(op.ceilMode ? ['rounded up'] : [])];

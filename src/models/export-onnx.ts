@@ -2,8 +2,9 @@
 import { FrostlineError } from '../errors.ts';
 import type { Attribute, OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
+import type { Writer } from '../operators/onnx/form.ts';
 import { formatMetadata } from './metadata.ts';
-import type { Network, Node } from './network.ts';
+import { type LegacyOp, type Network, type Node, operatorsOf, outputsOf, rolesOf } from './network.ts';
 import { transposed } from './onnx-constants.ts';
 import { inferShapes } from './shapes.ts';
 
@@ -23,12 +24,13 @@ export function exportOnnx(network: Network, values: ReadonlyMap<string, Float32
   return new Exporter(network, values).model();
 }
 
-class Exporter {
+class Exporter implements Writer {
   private readonly network: Network;
   private readonly values: ReadonlyMap<string, Float32Array>;
   private readonly shapes: ReadonlyMap<string, readonly number[]>;
   private readonly initializers = new Map<string, OnnxTensor>();
   private readonly nodes: OnnxNode[] = [];
+  private readonly domains = new Set<string>();
 
   constructor(network: Network, values: ReadonlyMap<string, Float32Array>) {
     this.network = network;
@@ -40,7 +42,15 @@ class Exporter {
 
   model(): OnnxModel {
     const { network } = this;
-    for (const node of network.nodes) this.add(node);
+    for (const node of network.nodes) {
+      this.add(node);
+      // A layer that is left out would be noticed by nobody: the file has its numbers, and another network.
+      const made = new Set(this.nodes.flatMap(({ outputs }) => outputs));
+      const lost = outputsOf(node).find((output) => output !== '' && !made.has(output));
+      if (lost !== undefined) {
+        throw new FrostlineError(`layer '${node.name}' (${node.op.kind}) cannot be written: no node makes '${lost}'.`);
+      }
+    }
     const info = (name: string) => ({
       name,
       dataType: 'float32' as const,
@@ -48,7 +58,7 @@ class Exporter {
     });
     return {
       irVersion,
-      opsets: new Map([['', opset]]),
+      opsets: new Map([['', opset], ...[...this.domains].map((domain) => [domain, 1] as const)]),
       producer: 'frostline',
       producerVersion: '',
       metadata: formatMetadata(network),
@@ -64,19 +74,21 @@ class Exporter {
   }
 
   private add(node: Node): void {
-    const { op } = node;
+    const operator = operatorsOf(this.network).operatorOf(node.op);
+    if (operator !== undefined) {
+      this.parameters(node);
+      const roles = Object.entries(rolesOf(node)).map(([role, name]) => [
+        role,
+        { name, shape: this.initializers.get(name)!.dims },
+      ]);
+      const { name, inputs } = node;
+      const shapes = inputs.map((value) => this.shapes.get(value)!.slice(1));
+      const written = { name, attributes: node.op, inputs, outputs: outputsOf(node), shapes };
+      operator.onnx.write({ ...written, parameters: Object.fromEntries(roles) }, this);
+      return;
+    }
+    const op = node.op as LegacyOp;
     switch (op.kind) {
-      case 'conv2d': {
-        const kernel = this.network.parameters.get(node.weight!)!.shape.slice(2);
-        this.emit(node, 'Conv', [...node.inputs, ...this.parameters(node)], {
-          kernel_shape: ints(kernel),
-          strides: ints(op.strides),
-          pads: ints(op.pads),
-          dilations: ints(op.dilations),
-          group: int(op.groups),
-        });
-        break;
-      }
       case 'linear': {
         let [input] = node.inputs;
         if (this.shapes.get(input)!.length !== 2) {
@@ -87,9 +99,6 @@ class Exporter {
         this.emit(node, 'Gemm', [input, ...this.parameters(node)], { transB: int(1) });
         break;
       }
-      case 'relu':
-        this.emit(node, 'Relu', node.inputs);
-        break;
       case 'clip': {
         const bound = (role: string, value: number) =>
           Number.isFinite(value) ? this.constant(`${node.name}.${role}`, [], Float32Array.of(value)) : '';
@@ -142,9 +151,6 @@ class Exporter {
         this.emit(node, 'Reshape', [...node.inputs, shape]);
         break;
       }
-      case 'affine':
-        this.affine(node, op.scale, op.shift);
-        break;
       case 'add':
         this.emit(node, 'Add', node.inputs);
         break;
@@ -219,24 +225,14 @@ class Exporter {
     if (bias !== undefined) this.emit({ ...node, name: `${node.name}/bias` }, 'Add', [output, bias]);
   }
 
-  private affine(node: Node, scale: readonly number[], shift: readonly number[]): void {
-    const shape = this.shapes.get(node.inputs[0])!.slice(1);
-    const asConstant = (role: string, values: readonly number[]) => {
-      const dims = values.length === 1 ? [] : values.length === shape[0] ? shape.map((dim, i) => (i ? 1 : dim)) : shape;
-      return this.constant(`${node.name}.${role}`, dims, Float32Array.from(values));
-    };
-    const scales = scale.some((value) => value !== 1);
-    const shifts = shift.some((value) => value !== 0) || !scales;
-    let [input] = node.inputs;
-    if (scales) {
-      const output = shifts ? `${node.output}/scaled` : node.output;
-      this.emit({ ...node, output }, 'Mul', [input, asConstant('scale', scale)]);
-      input = output;
-    }
-    if (shifts) {
-      const name = scales ? `${node.name}/shift` : node.name;
-      this.emit({ ...node, name }, 'Add', [input, asConstant('shift', shift)]);
-    }
+  readonly opset = opset;
+
+  /** What operators write with: src/operators/onnx/form.ts. */
+  node(
+    ...[opType, inputs, outputs, { name = '', domain = '', attributes = {} } = {}]: Parameters<Writer['node']>
+  ): void {
+    if (domain !== '') this.domains.add(domain);
+    this.nodes.push({ name, opType, domain, inputs, outputs, attributes: new Map(Object.entries(attributes)) });
   }
 
   private emit(
@@ -257,7 +253,7 @@ class Exporter {
 
   /** Names of the node's weight and bias, which stand among the initialisers from now on. */
   private parameters(node: Node): string[] {
-    const names = [node.weight, node.bias].filter((name) => name !== undefined);
+    const names = [node.weight, node.bias, ...Object.values(node.roles ?? {})].filter((name) => name !== undefined);
     for (const name of names) {
       const parameter = this.network.parameters.get(name)!;
       const value = this.values.get(name);
@@ -279,7 +275,7 @@ class Exporter {
     return name;
   }
 
-  private constant(wanted: string, dims: readonly number[], data: Float32Array): string {
+  constant(wanted: string, dims: readonly number[], data: Float32Array): string {
     const name = this.unused(wanted);
     this.initializers.set(name, OnnxTensor.of(name, dims, 'float32', data));
     return name;

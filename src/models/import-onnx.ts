@@ -2,6 +2,8 @@
 import { FrostlineError } from '../errors.ts';
 import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
+import { type OperatorSet, ours } from '../operators/registry.ts';
+import { rewritten } from '../operators/rewrites.ts';
 import { restoreDropout } from './dropout-heads.ts';
 import { numberLayers } from './layers.ts';
 import { parseMetadata } from './metadata.ts';
@@ -9,7 +11,7 @@ import type { Network, Node, Pair, ParameterValue, Preprocessing } from './netwo
 import { Constants, type Extent } from './onnx-constants.ts';
 import { expandGemm, expandSum } from './onnx-expand.ts';
 import { type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
-import { outputShape, type Shape } from './shapes.ts';
+import { outputShapes, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
 
@@ -34,6 +36,8 @@ export interface ImportOptions {
   readonly labels?: readonly string[];
   /** For messages and `Network.name`; the graph's name otherwise. */
   readonly name?: string;
+  /** With those of other packages: `withOperators`. Default: frostline's own. */
+  readonly operators?: OperatorSet;
 }
 
 /**
@@ -50,6 +54,7 @@ class Importer {
   private readonly model: OnnxModel;
   private readonly options: ImportOptions;
   private readonly constants: Constants;
+  private readonly operators: OperatorSet;
   private readonly shapes = new Map<string, Shape>();
   private readonly parameters = new Map<string, ParameterValue>();
   /** The tensor each parameter is made of, to tell a shared weight from one used in two layouts. */
@@ -62,6 +67,7 @@ class Importer {
   constructor(model: OnnxModel, options: ImportOptions) {
     this.model = model;
     this.options = options;
+    this.operators = options.operators ?? ours;
     this.constants = new Constants(model.graph.initializers);
     this.lead = options.batchFirst === false ? 0 : 1;
   }
@@ -74,10 +80,14 @@ class Importer {
         `the model uses only the operators of ${[...this.model.opsets.keys()].join(', ')}, ONNX's own are expected.`,
       );
     }
+    const outputNames = graph.outputs.map(({ name }) => name);
+    const alive = liveNodes(graph.nodes, outputNames).flatMap(expandSum);
+    for (const node of alive) if (node.opType === 'Constant') this.constants.fold(node, opset, () => undefined);
+    const { rewrites } = this.operators;
     const live = liveNodes(
-      graph.nodes,
-      graph.outputs.map(({ name }) => name),
-    ).flatMap(expandSum);
+      rewritten({ nodes: alive, outputs: outputNames, constants: this.constants, opset }, rewrites),
+      outputNames,
+    );
     for (const value of [...live.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]) {
       this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
     }
@@ -99,6 +109,7 @@ class Importer {
     for (const node of live) {
       for (const part of expandGemm(node, around)) {
         if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
+        if (this.fold(part, around)) continue;
         this.add(part, around);
       }
     }
@@ -121,28 +132,61 @@ class Importer {
         nodes,
         inputs.map(({ name }) => name),
         known.layers,
+        this.operators,
       ),
       parameters: this.parameters,
       preprocessing: this.options.preprocessing ?? known.preprocessing,
       labels: this.options.labels ?? known.labels,
+      ...(this.operators !== ours && { operators: this.operators }),
     };
   }
 
+  /** An operator of one constant, by its reference: what the graph computes without looking at an image. */
+  private fold(source: OnnxNode, around: Surroundings): boolean {
+    const operand = this.constants.tensor(source.inputs[0] ?? '');
+    const owner = this.operators.reads.get(source.opType)?.owner;
+    if (operand === undefined || owner?.folds !== 'reference' || Object.keys(owner.parameters).length > 0) return false;
+    // Read as if it were an activation of one item: its attributes need no more.
+    const shapeOf = () => operand.dims;
+    const { op } = translate(source, { ...around, lead: 0, shapeOf, isActivation: () => true }, this.operators);
+    const operator = this.operators.operatorOf(op);
+    if (operator === undefined) return false;
+    const given = { attributes: op, inputs: [{ name: operand.name, shape: operand.dims }], parameters: {} };
+    const outputs = operator.shape(given);
+    const values = () =>
+      operator.reference({ ...given, values: [operand.toFloat32()], weights: {}, batch: 1, outputs });
+    this.constants.define(
+      new OnnxTensor(source.outputs[0], outputs[0], 'float32', () => Float32Array.from(values()[0])),
+    );
+    return true;
+  }
+
   private add(source: OnnxNode, around: Surroundings): void {
-    const { op, inputs, weight, bias } = translate(source, around);
+    const { op, inputs, weight, bias, roles } = translate(source, around, this.operators);
     const shapes = inputs.map((value) => this.shapeOf(value, source));
     const [output] = source.outputs;
-    if (this.shapes.has(output) || this.constants.has(output)) {
-      throw refuse(source, `makes '${output}' a second time`, 'Each value is made once.');
-    }
-    const node: Node = { op, name: layerName(source, weight), inputs, output };
+    const known = this.operators.operatorOf(op)?.outputs ?? 1;
+    const furtherOutputs = source.outputs.slice(1, known).map((value) => (around.isRead(value) ? value : ''));
+    const twice = [output, ...furtherOutputs].find((value) => this.shapes.has(value) || this.constants.has(value));
+    if (twice !== undefined) throw refuse(source, `makes '${twice}' a second time`, 'Each value is made once.');
+    const node: Node = {
+      op,
+      name: layerName(source, weight),
+      inputs,
+      output,
+      ...(furtherOutputs.some((value) => value !== '') && { furtherOutputs }),
+    };
     if (this.mergeIntoLast(source, node)) return;
     const complete: Node = {
       ...node,
       ...(weight && { weight: this.parameter(weight, node) }),
       ...(bias && { bias: this.parameter(bias, node) }),
+      ...(roles && {
+        roles: Object.fromEntries(Object.entries(roles).map(([role, one]) => [role, this.parameter(one, node)])),
+      }),
     };
-    this.shapes.set(output, outputShape(complete, shapes, this.parameters));
+    for (const [value, shape] of outputShapes(complete, shapes, this.parameters, this.operators))
+      this.shapes.set(value, shape);
     this.nodes.push(complete);
   }
 

@@ -1,5 +1,6 @@
 /** Layer numbers, and what is frozen when one says "freeze up to layer 10". */
 import { FrostlineError } from '../errors.ts';
+import { type OperatorSet, ours } from '../operators/registry.ts';
 import type { Network, Node } from './network.ts';
 
 /** A layer with parameters: where the frost line may lie. */
@@ -19,16 +20,18 @@ export function numberLayers(
   nodes: readonly Node[],
   inputs: readonly string[],
   known: ReadonlyMap<string, number> = new Map(),
+  operators: OperatorSet = ours,
 ): Node[] {
   const fromInput = new Set(inputs);
   let last = 1;
   return nodes.map((node) => {
     const { number: _, ...rest } = node;
-    if (node.op.kind === 'affine' && fromInput.has(node.inputs[0])) {
+    const numbered = operators.operatorOf(node.op)?.numbered;
+    if (numbered === 'unlessInput' && fromInput.has(node.inputs[0])) {
       fromInput.add(node.output);
       return rest;
     }
-    if (['flatten', 'reshape', 'identity'].includes(node.op.kind)) return rest;
+    if (numbered === 'never' || ['flatten', 'reshape', 'identity'].includes(node.op.kind)) return rest;
     last = known.get(node.name) ?? last + 1;
     return { ...rest, number: last };
   });

@@ -6,16 +6,18 @@
  * Shapes are N,C,H,W. The batch is always the first dimension of every activation and never stands in a node.
  */
 
+import { type ForeignOp, type OperatorSet, type OurOp, ours } from '../operators/registry.ts';
+
 export type Pair = readonly [number, number];
 /** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
 export type Pads = readonly [number, number, number, number];
 
-export type Op =
-  /** parameters: weight [out, in / groups, kh, kw], bias [out]? */
-  | { kind: 'conv2d'; strides: Pair; pads: Pads; dilations: Pair; groups: number }
+/** What has moved to src/operators, what has not yet, and what other packages add. */
+export type Op = OurOp | LegacyOp | ForeignOp;
+
+export type LegacyOp =
   /** input flattened to [N, in]; parameters: weight [out, in], bias [out]? */
   | { kind: 'linear' }
-  | { kind: 'relu' }
   /** y = min(max(x, low), high); a bound may be infinite */
   | { kind: 'clip'; low: number; high: number }
   /** y = x / (bias + alpha / size * sum of squares over `size` channels)^beta, ONNX LRN */
@@ -31,11 +33,6 @@ export type Op =
   | { kind: 'flatten' }
   /** per-image shape after the batch; not counted as a layer */
   | { kind: 'reshape'; shape: readonly number[] }
-  /**
-   * y = x * scale + shift with constants: one value, one a channel, or one an element of an image (MATLAB's mean
-   * image); element i of an image of n uses constant floor(i * length / n). Preprocessing nodes of imported graphs.
-   */
-  | { kind: 'affine'; scale: readonly number[]; shift: readonly number[] }
   /** of two activations; a dimension of 1 is repeated to that of the other */
   | { kind: 'add' | 'subtract' | 'multiply' | 'divide' }
   /** [..., M, K] times [..., K, P]: two activations, or one and a weight [P, K] (as linear's), with bias [P]? */
@@ -68,9 +65,13 @@ export interface Node {
   readonly inputs: readonly string[];
   /** Name of the activation made. */
   readonly output: string;
+  /** Names of its second and further outputs, where it has any; each may be left empty where nobody reads it. */
+  readonly furtherOutputs?: readonly string[];
   /** Names of parameters, keys of `Network.parameters`: the file's initialiser names. */
   readonly weight?: string;
   readonly bias?: string;
+  /** of any other role */
+  readonly roles?: Readonly<Record<string, string>>;
 }
 
 export interface ParameterValue {
@@ -99,4 +100,18 @@ export interface Network {
   readonly preprocessing?: Preprocessing;
   /** Names of the classes, in the order of the outputs. */
   readonly labels?: readonly string[];
+  /** The operators that its kinds are of, where they are not frostline's own alone. */
+  readonly operators?: OperatorSet;
 }
+
+/** Names of all outputs of a node. */
+export const outputsOf = ({ output, furtherOutputs = [] }: Node): readonly string[] => [output, ...furtherOutputs];
+
+/** A node's parameters by role. */
+export const rolesOf = ({ weight, bias, roles }: Node): Readonly<Record<string, string>> => ({
+  ...roles,
+  ...(weight !== undefined && { weight }),
+  ...(bias !== undefined && { bias }),
+});
+
+export const operatorsOf = ({ operators = ours }: Network): OperatorSet => operators;

@@ -5,7 +5,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { elementCount, OnnxTensor } from '../onnx/tensor.ts';
-import { attribute } from './onnx-attributes.ts';
+import { attribute } from '../operators/onnx/attributes.ts';
 
 /** One number of a computed shape; the batch is not known at import. */
 export type Extent = number | 'batch';

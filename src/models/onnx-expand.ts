@@ -1,7 +1,7 @@
 /** Nodes that are worked on as several simpler ones. */
 import type { OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
-import { attribute } from './onnx-attributes.ts';
+import { attribute } from '../operators/onnx/attributes.ts';
 import { flag, type Surroundings, scaled } from './onnx-operators.ts';
 
 /** A sum of any number of values as sums of two. */

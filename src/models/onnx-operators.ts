@@ -1,52 +1,37 @@
 /** Each supported ONNX operator as a node of a network. Traps of real files are noted where they are met. */
-import { FrostlineError } from '../errors.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
-import type { Op, Pads, Pair } from './network.ts';
-import { attribute, describeNode } from './onnx-attributes.ts';
-import { type Constants, transposed } from './onnx-constants.ts';
-import { count, type Shape } from './shapes.ts';
+import { readAffine } from '../operators/affine/onnx.ts';
+import { attribute } from '../operators/onnx/attributes.ts';
+import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
+import {
+  flag,
+  fromFront,
+  isOne,
+  itemAxis,
+  padding,
+  pair,
+  parameter,
+  plain as readAs,
+  refuse,
+} from '../operators/onnx/reading.ts';
+import { type OperatorSet, ours } from '../operators/registry.ts';
+import type { Op, Pair } from './network.ts';
+import { transposed } from './onnx-constants.ts';
+import { count } from './shapes.ts';
 
 /** What an operator becomes. Parameters are tensors in the layout that the network's operation wants. */
-export interface Translation {
-  readonly op: Op;
-  /** Activations read. */
-  readonly inputs: readonly string[];
-  readonly weight?: Parameter;
-  readonly bias?: Parameter;
-}
-
-export interface Parameter {
-  /** The initialiser's name. */
-  readonly name: string;
-  readonly tensor: OnnxTensor;
-}
-
-export interface Surroundings {
-  readonly opset: number;
-  /** 1 where the batch comes first in every shape of the file, 0 where the graph is one item. */
-  readonly lead: 0 | 1;
-  readonly constants: Constants;
-  /** Shape of an activation's item; refuses a value that is no activation. */
-  shapeOf(value: string, node: OnnxNode): Shape;
-  isActivation(value: string): boolean;
-  /** Whether any node or the graph's outputs read the value. */
-  isRead(value: string): boolean;
-}
+export type Translation = Reading<Op>;
+export type Parameter = ReadParameter;
+export type { Surroundings };
+export { flag, refuse };
 
 type Translate = (node: OnnxNode, around: Surroundings) => Translation;
 
-export function refuse(node: OnnxNode, found: string, remedy: string): FrostlineError {
-  return new FrostlineError(`${describeNode(node)} ${found}. ${remedy}`);
-}
-
 const operators: Record<string, Translate> = {
-  Conv: convolution,
   Gemm: gemm,
   MatMul: matMul,
-  Relu: (node) => plain(node, { kind: 'relu' }),
   Clip: clipping,
-  BatchNormalization: batchNormalization,
   Pad: padded,
   LRN: (node) => {
     const size = attribute(node, 'size', 'int');
@@ -175,13 +160,20 @@ const operators: Record<string, Translate> = {
 };
 
 /** Operators of activations, and those that may only compute constants and shapes. */
-export const supportedOperators: readonly string[] = [
-  ...Object.keys(operators),
-  ...['Sum', 'Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Slice'],
-].sort();
+export const supportedBy = (set: OperatorSet): readonly string[] =>
+  [
+    ...set.reads.keys(),
+    ...Object.keys(operators),
+    ...['Sum', 'Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Slice'],
+  ].sort();
 
-export function translate(node: OnnxNode, around: Surroundings): Translation {
-  const operator = node.domain === '' && Object.hasOwn(operators, node.opType) ? operators[node.opType] : undefined;
+export const supportedOperators = supportedBy(ours);
+
+export function translate(node: OnnxNode, around: Surroundings, set: OperatorSet): Translation {
+  const supportedOperators = supportedBy(set);
+  const moved = set.reads.get(node.domain === '' ? node.opType : `${node.domain}.${node.opType}`);
+  const legacy = node.domain === '' && Object.hasOwn(operators, node.opType) ? operators[node.opType] : undefined;
+  const operator = moved === undefined ? legacy : (moved.read as Translate);
   if (operator === undefined) {
     const shown = node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;
     const computed = node.domain === '' && supportedOperators.includes(node.opType);
@@ -191,46 +183,19 @@ export function translate(node: OnnxNode, around: Surroundings): Translation {
       computed ? 'It is supported for constants and shapes alone.' : `Supported are ${supportedOperators.join(', ')}.`,
     );
   }
-  if (around.lead === 0 && imageOperators.has(node.opType)) {
+  if (around.lead === 0 && (moved?.owner.onnx.images || imageOperators.has(node.opType))) {
     throw refuse(node, 'works on a batch of images', 'Here the items of the batch are mixed.');
   }
   return operator(node, around);
 }
 
 /** Operators whose first dimension is the batch, whatever stands around them. */
-const imageOperators = new Set([
-  ...['Conv', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool', 'LRN', 'BatchNormalization'],
-]);
+const imageOperators = new Set([...['MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool', 'LRN']]);
 
-function plain(node: OnnxNode, op: Op): Translation {
-  return { op, inputs: [node.inputs[0]] };
-}
+const plain = (node: OnnxNode, op: Op): Translation => readAs(node, op);
 
 function toShape(node: OnnxNode, shape: readonly number[]): Translation {
   return plain(node, shape.length === 1 ? { kind: 'flatten' } : { kind: 'reshape', shape });
-}
-
-function convolution(node: OnnxNode, around: Surroundings): Translation {
-  const weight = parameter(node, 1, 'weight', around);
-  const { dims } = weight.tensor;
-  if (dims.length !== 4) {
-    throw refuse(
-      node,
-      `has weight '${weight.name}' of shape [${dims}]`,
-      '[out, in / groups, height, width] is expected: one and three spatial dimensions are not supported.',
-    );
-  }
-  const kernel: Pair = [dims[2], dims[3]];
-  const declared = attribute(node, 'kernel_shape', 'ints');
-  if (declared && String(declared) !== String(kernel)) {
-    throw refuse(node, `has kernel_shape [${declared}] but weight '${weight.name}' of [${dims}]`, 'Both must agree.');
-  }
-  const strides = pair(node, 'strides', [1, 1]);
-  const dilations = pair(node, 'dilations', [1, 1]);
-  const pads = padding(node, around, kernel, strides, dilations);
-  const groups = attribute(node, 'group', 'int') ?? 1;
-  const bias = node.inputs[2] ? { bias: parameter(node, 2, 'bias', around) } : {};
-  return { op: { kind: 'conv2d', strides, pads, dilations, groups }, inputs: [node.inputs[0]], weight, ...bias };
 }
 
 /** Y = alpha A B' + beta C. The factors go into the parameters, so that a layer is x W^T + b alone. */
@@ -368,7 +333,7 @@ function arithmetic(
   around: Surroundings,
   kind: 'add' | 'subtract' | 'multiply' | 'divide',
 ): Translation {
-  if (!node.inputs.every((value) => around.isActivation(value))) return affine(node, around);
+  if (!node.inputs.every((value) => around.isActivation(value))) return readAffine(node, around) as Translation;
   const shapes = node.inputs.map((value) => around.shapeOf(value, node));
   if (shapes[0].length !== shapes[1].length) {
     throw refuse(
@@ -378,34 +343,6 @@ function arithmetic(
     );
   }
   return { op: { kind }, inputs: node.inputs };
-}
-
-/**
- * Arithmetic with a constant: MATLAB's mean subtraction, a scale, a bias that stands alone. Constants that are the same
- * within each channel become one a channel.
- */
-function affine(node: OnnxNode, around: Surroundings): Translation {
-  const [left, right] = node.inputs.map((value) => around.constants.tensor(value));
-  const constant = left ?? right;
-  for (const value of node.inputs) if (!around.constants.has(value)) around.shapeOf(value, node);
-  const activation = node.inputs[left ? 1 : 0];
-  const shape = around.shapeOf(activation, node);
-  if (constant === undefined) {
-    throw refuse(node, `reads '${node.inputs[1]}', which is no tensor of numbers`, 'Fold it before exporting.');
-  }
-  const values = perImage(node, around, constant, shape);
-  const ones = [1];
-  const none = [0];
-  const forms: Record<string, () => { scale: readonly number[]; shift: readonly number[] }> = {
-    Add: () => ({ scale: ones, shift: values }),
-    Sub: () => (left ? { scale: [-1], shift: values } : { scale: ones, shift: values.map((value) => -value) }),
-    Mul: () => ({ scale: values, shift: none }),
-    Div: () => {
-      if (left) throw refuse(node, 'divides a constant by an activation', 'Only division by a constant is supported.');
-      return { scale: values.map((value) => 1 / value), shift: none };
-    },
-  };
-  return { op: { kind: 'affine', ...forms[node.opType]() }, inputs: [activation] };
 }
 
 /** Bounds are attributes before operator set 11, inputs since; one that is absent does nothing. */
@@ -421,96 +358,6 @@ function clipping(node: OnnxNode, around: Surroundings): Translation {
   return plain(node, { kind: 'clip', low, high: bound(2, 'max', Number.POSITIVE_INFINITY) });
 }
 
-/**
- * At inference a map of each channel: y = (x - mean) / sqrt(var + epsilon) * scale + bias. All of it is constant here:
- * fine-tuning leaves it as it is.
- */
-function batchNormalization(node: OnnxNode, around: Surroundings): Translation {
-  // Before operator set 7 training is the default.
-  if (flag(node, 'training_mode') || (around.opset < 7 && !flag(node, 'is_test'))) {
-    throw refuse(node, 'normalises by the statistics of the batch', 'Export the model for inference.');
-  }
-  if (around.opset < 9 && attribute(node, 'spatial', 'int') === 0) {
-    throw refuse(node, 'has spatial = 0, statistics for every element', 'Statistics for every channel are expected.');
-  }
-  if (node.outputs.slice(1).some((output) => output && around.isRead(output))) {
-    throw refuse(node, 'hands on its statistics', 'Only its first output is supported.');
-  }
-  const [channels] = around.shapeOf(node.inputs[0], node);
-  const [scale, bias, mean, variance] = ['scale', 'bias', 'mean', 'variance'].map((role, i) => {
-    const { name, tensor } = parameter(node, i + 1, role, around);
-    if (tensor.dims.length !== 1 || tensor.size !== channels) {
-      throw refuse(
-        node,
-        `has ${role} '${name}' of shape [${tensor.dims}]`,
-        `[${channels}] is expected, one a channel.`,
-      );
-    }
-    return tensor.toFloat32();
-  });
-  const epsilon = attribute(node, 'epsilon', 'float') ?? 1e-5;
-  const factor = Array.from(scale, (value, c) => value / Math.sqrt(variance[c] + epsilon));
-  const shift = factor.map((value, c) => bias[c] - mean[c] * value);
-  return plain(node, { kind: 'affine', scale: factor, shift });
-}
-
-/** A constant broadcast to an image: one value, one a channel, or all. */
-function perImage(node: OnnxNode, around: Surroundings, constant: OnnxTensor, shape: Shape): number[] {
-  const rank = shape.length + around.lead;
-  // Before opset 7 the constant's first dimension stands at `axis`; since then the last ones are aligned.
-  const axis = around.opset < 7 ? attribute(node, 'axis', 'int') : undefined;
-  const before = axis === undefined ? rank - constant.dims.length : fromFront(axis, rank);
-  const after = rank - before - constant.dims.length;
-  const dims = [...Array(Math.max(before, 0)).fill(1), ...constant.dims, ...Array(Math.max(after, 0)).fill(1)];
-  const image = dims.slice(around.lead);
-  if (
-    dims.length !== rank ||
-    (around.lead === 1 && dims[0] !== 1) ||
-    image.some((dim, i) => dim !== 1 && dim !== shape[i])
-  ) {
-    throw refuse(
-      node,
-      `combines [batch, ${shape}] with a constant of shape [${constant.dims}]`,
-      'The constant must be one value, one a channel, or one an element of an image.',
-    );
-  }
-  const values = constant.toFloat32();
-  if (values.length === 1) return [values[0]];
-  const full = Float32Array.from({ length: count(shape) }, (_, i) => {
-    let place = 0;
-    let stride = 1;
-    for (let d = shape.length - 1, rest = i; d >= 0; d--) {
-      if (image[d] !== 1) place += (rest % shape[d]) * stride;
-      rest = Math.floor(rest / shape[d]);
-      stride *= image[d];
-    }
-    return values[place];
-  });
-  const area = count(shape.slice(1));
-  const byChannel = full.every((value, i) => value === full[i - (i % area)]);
-  return byChannel ? Array.from({ length: shape[0] }, (_, c) => full[c * area]) : Array.from(full);
-}
-
-function parameter(node: OnnxNode, input: number, role: string, around: Surroundings): Parameter {
-  const name = node.inputs[input];
-  const tensor = name ? around.constants.tensor(name) : undefined;
-  if (tensor === undefined) {
-    throw refuse(
-      node,
-      `has no constant ${role}${name ? `: '${name}' is computed or a graph input` : ''}`,
-      'It must be an initialiser.',
-    );
-  }
-  if (!/^b?float/.test(tensor.dataType)) {
-    throw refuse(
-      node,
-      `has ${role} '${name}' of ${tensor.dataType}`,
-      'Quantised models are not supported: use the float32 one.',
-    );
-  }
-  return { name, tensor };
-}
-
 /** The tensor times a constant. */
 export function scaled(tensor: OnnxTensor, factor: number): OnnxTensor {
   if (factor === 1) return tensor;
@@ -524,57 +371,10 @@ function kernelShape(node: OnnxNode): Pair {
   return [kernel[0], kernel[1]];
 }
 
-function pair(node: OnnxNode, name: string, otherwise: Pair): Pair {
-  const values = attribute(node, name, 'ints');
-  if (values === undefined || values.length === 0) return otherwise;
-  if (values.length !== 2) throw refuse(node, `has ${name} [${values}]`, 'Two spatial dimensions are expected.');
-  return [values[0], values[1]];
-}
-
-function padding(node: OnnxNode, around: Surroundings, kernel: Pair, strides: Pair, dilations: Pair): Pads {
-  const auto = attribute(node, 'auto_pad', 'string') || 'NOTSET';
-  if (auto === 'VALID') return [0, 0, 0, 0];
-  if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
-    const shape = around.shapeOf(node.inputs[0], node);
-    const [vertical, horizontal] = [0, 1].map((axis) => {
-      const size = shape[axis + 1];
-      const out = Math.ceil(size / strides[axis]);
-      const total = Math.max((out - 1) * strides[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - size, 0);
-      const half = Math.floor(total / 2);
-      return auto === 'SAME_UPPER' ? [half, total - half] : [total - half, half];
-    });
-    return [vertical[0], horizontal[0], vertical[1], horizontal[1]];
-  }
-  if (auto !== 'NOTSET') {
-    throw refuse(node, `has auto_pad '${auto}'`, 'NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected.');
-  }
-  const pads = attribute(node, 'pads', 'ints') ?? [0, 0, 0, 0];
-  if (pads.length !== 4)
-    throw refuse(node, `has pads [${pads}]`, 'Four numbers are expected: top, left, bottom, right.');
-  return [pads[0], pads[1], pads[2], pads[3]];
-}
-
 function axesOf(node: OnnxNode, around: Surroundings): readonly number[] | undefined {
   if (around.opset < 13) return attribute(node, 'axes', 'ints');
   if (!node.inputs[1]) return undefined;
   const axes = around.constants.integersOf(node.inputs[1]);
   if (axes === undefined) throw refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
   return axes;
-}
-
-export function flag(node: OnnxNode, name: string): boolean {
-  return (attribute(node, name, 'int') ?? 0) !== 0;
-}
-
-function fromFront(axis: number, rank: number): number {
-  return axis < 0 ? axis + rank : axis;
-}
-
-/** An axis as a dimension of an item; -1 is the batch. */
-function itemAxis(axis: number, shape: Shape, { lead }: Surroundings): number {
-  return fromFront(axis, shape.length + lead) - lead;
-}
-
-function isOne([a, b]: Pair): boolean {
-  return a === 1 && b === 1;
 }

@@ -1,6 +1,18 @@
 /** Shapes of all activations of a network, before anything is built: a mistake is named here, not on the GPU. */
 import { FrostlineError } from '../errors.ts';
-import type { Network, Node, Pads, Pair, ParameterValue } from './network.ts';
+import { asked, checkAttributes, type Role, refuse } from '../operators/operator.ts';
+import type { OperatorSet } from '../operators/registry.ts';
+import {
+  type LegacyOp,
+  type Network,
+  type Node,
+  operatorsOf,
+  outputsOf,
+  type Pads,
+  type Pair,
+  type ParameterValue,
+  rolesOf,
+} from './network.ts';
 
 export type Shape = readonly number[];
 
@@ -18,8 +30,10 @@ export function inferShapes(network: Network, batch: number): Map<string, number
       if (shape === undefined) throw failure(node, `reads '${value}', which no earlier node makes`, 'Sort the nodes.');
       return shape;
     });
-    if (shapes.has(node.output)) throw failure(node, `makes '${node.output}' a second time`, 'Rename the value.');
-    shapes.set(node.output, outputShape(node, inputs, network.parameters));
+    for (const [output, shape] of outputShapes(node, inputs, network.parameters, operatorsOf(network))) {
+      if (shapes.has(output)) throw failure(node, `makes '${output}' a second time`, 'Rename the value.');
+      shapes.set(output, shape);
+    }
   }
   for (const output of network.outputs) {
     if (!shapes.has(output)) throw new FrostlineError(`the network's output '${output}' is made by no node.`);
@@ -28,16 +42,50 @@ export function inferShapes(network: Network, batch: number): Map<string, number
 }
 
 /**
- * The shape that a node makes of its inputs' shapes; all without the batch.
+ * The shapes that a node makes of its inputs' shapes, by the names of its outputs; all without the batch.
  *
  * @throws FrostlineError when inputs, parameters and options do not fit each other
  */
-export function outputShape(
+export function outputShapes(
   node: Node,
   inputs: readonly Shape[],
   parameters: ReadonlyMap<string, ParameterValue>,
+  operators: OperatorSet,
+): ReadonlyMap<string, Shape> {
+  const operator = operators.operatorOf(node.op);
+  const outputs = outputsOf(node);
+  if (operator === undefined)
+    return new Map([[node.output, outputShape(node, node.op as LegacyOp, inputs, parameters)]]);
+  const shapes = asked(`layer '${node.name}' (${node.op.kind})`, () => {
+    const { kind: _, ...attributes } = node.op;
+    checkAttributes(operator.attributes, attributes);
+    const wanted = operator.inputs === 'several' ? Math.max(inputs.length, 1) : operator.inputs;
+    if (inputs.length !== wanted)
+      refuse(`has ${inputs.length} activations as input`, `${wanted === 1 ? 'One is' : `${wanted} are`} expected.`);
+    if (outputs.length > operator.outputs) refuse(`has ${outputs.length} outputs`, `It makes ${operator.outputs}.`);
+    const roles = Object.entries(rolesOf(node)).map(([role, name]) => {
+      const shape = parameters.get(name)?.shape;
+      if (shape === undefined) refuse(`has no parameter '${name}'`, 'Add its values.');
+      return [role, { name, shape }] as const;
+    });
+    for (const [role, { kind, ...rest }] of Object.entries<Role>(operator.parameters)) {
+      const given = roles.some(([one]) => one === role);
+      if (!given && !('optional' in rest && rest.optional))
+        refuse(`has no parameter '${role}'`, `Add its values (${kind}).`);
+    }
+    const values = inputs.map((shape, i) => ({ name: node.inputs[i], shape }));
+    return operator.shape({ attributes, inputs: values, parameters: Object.fromEntries(roles) });
+  });
+  return new Map(outputs.map((output, i) => [output, shapes[i]] as const).filter(([output]) => output !== ''));
+}
+
+/** Of the operators that have not moved. */
+function outputShape(
+  node: Node,
+  op: LegacyOp,
+  inputs: readonly Shape[],
+  parameters: ReadonlyMap<string, ParameterValue>,
 ): number[] {
-  const { op } = node;
   const [input] = inputs;
   switch (op.kind) {
     case 'add':
@@ -52,8 +100,6 @@ export function outputShape(
   }
   if (inputs.length !== 1) throw failure(node, `has ${inputs.length} activations as input`, 'One is expected.');
   switch (op.kind) {
-    case 'conv2d':
-      return convShape(node, op, imageShape(node, input), parameters);
     case 'linear':
       return linearShape(node, input, parameters);
     case 'maxPool': {
@@ -83,17 +129,6 @@ export function outputShape(
         );
       }
       return [...op.shape];
-    case 'affine':
-      for (const constants of [op.scale, op.shift]) {
-        if (![1, input[0], count(input)].includes(constants.length)) {
-          throw failure(
-            node,
-            `has ${constants.length} constants for an input of shape ${show(input)}`,
-            `1, ${input[0]} (one a channel) or ${count(input)} (one an element) are expected: check the input size.`,
-          );
-        }
-      }
-      return [...input];
     case 'dropout':
       if (!(op.ratio >= 0 && op.ratio < 1)) {
         throw failure(node, `drops a share of ${op.ratio}`, 'A number from 0 up to, but not, 1 is expected.');
@@ -139,7 +174,6 @@ export function outputShape(
       }
       return [...input];
     }
-    case 'relu':
     case 'clip':
     case 'identity':
       return [...input];
@@ -194,41 +228,6 @@ function productShape(node: Node, inputs: readonly Shape[]): number[] {
 }
 
 type Window = { kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean };
-
-function convShape(
-  node: Node,
-  op: Extract<Node['op'], { kind: 'conv2d' }>,
-  [channels, height, width]: Shape,
-  parameters: ReadonlyMap<string, ParameterValue>,
-): number[] {
-  const weight = parameterShape(node, node.weight, parameters);
-  if (weight.length !== 4) {
-    throw failure(
-      node,
-      `has weight '${node.weight}' of shape ${show(weight)}`,
-      '[out, in / groups, height, width] is expected.',
-    );
-  }
-  const [out, perGroup, kernelHeight, kernelWidth] = weight;
-  if (!(op.groups >= 1) || channels % op.groups !== 0 || out % op.groups !== 0) {
-    throw failure(
-      node,
-      `has ${op.groups} groups for ${channels} channels in and ${out} out`,
-      'The number of groups must divide both.',
-    );
-  }
-  if (perGroup * op.groups !== channels) {
-    throw failure(
-      node,
-      `reads ${nameOf(node)} with ${channels} channels, its weight '${node.weight}' ${show(weight)} with ${op.groups} groups needs ${perGroup * op.groups}`,
-      'Check the input shape and the group attribute.',
-    );
-  }
-  checkBias(node, out, parameters);
-  const { strides, pads, dilations } = op;
-  const window: Window = { kernel: [kernelHeight, kernelWidth], strides, pads, dilations, ceilMode: false };
-  return [out, ...pooled(node, [channels, height, width], window).slice(1)];
-}
 
 function linearShape(node: Node, input: Shape, parameters: ReadonlyMap<string, ParameterValue>): number[] {
   const weight = parameterShape(node, node.weight, parameters);

@@ -1,11 +1,12 @@
 /** AlexNet, VGG16 and a small AlexNet as tables of layers, with MATLAB's names and numbers. */
 
 import { FrostlineError } from '../errors.ts';
+import { ours } from '../operators/registry.ts';
 import { glorotUniform, heUniform, zeros } from './initialise.ts';
 import { numberLayers } from './layers.ts';
 import type { Network, Node, Op, Pads, Pair, ParameterValue, Preprocessing } from './network.ts';
 import { preprocessingPreset } from './preprocessing.ts';
-import { outputShape } from './shapes.ts';
+import { outputShapes } from './shapes.ts';
 
 export interface TableOptions {
   /** Names of the classes, or how many there are; 1000 unless given. */
@@ -107,7 +108,7 @@ class Table {
   layer(name: string, op: Op, parameters: { weight?: string; bias?: string } = {}): void {
     const inputs = [this.nodes.at(-1)?.output ?? this.input.name];
     const node: Node = { op, name, inputs, output: name, ...parameters };
-    this.shape = outputShape(node, [this.shape], this.parameters);
+    this.shape = outputShapes(node, [this.shape], this.parameters, ours).get(node.output)!;
     this.nodes.push(node);
   }
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { hostSum } from '../../src/bench/host-sums.ts';
 import { drawKernelCases } from '../../src/check/case.ts';
-import { kernelFamilies } from '../../src/check/families.ts';
+import { kernelFamilies } from '../../src/operators/all.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed } from '../support/gpu.ts';
 

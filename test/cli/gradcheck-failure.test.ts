@@ -5,7 +5,7 @@ import { registry } from '../../src/cli/registry.ts';
 import { mutateKernel } from '../mutations/mutate.ts';
 import { run } from './run.ts';
 
-vi.mock('../../src/check/families.ts', async () => {
+vi.mock('../../src/operators/all.ts', async () => {
   const { maxPoolFamily } = await import('../../src/check/cases/pooling.ts');
   // Wrong where a stride is not the other axis', so that only some draws fail.
   const mutation = { name: 'broken', find: 'oy * p.stride_height', replace: 'oy * p.stride_width' };
@@ -14,7 +14,7 @@ vi.mock('../../src/check/families.ts', async () => {
     draw: (...drawing) =>
       maxPoolFamily.draw(...drawing).map((one) => ({ ...one, kernel: mutateKernel(one.kernel, mutation) })),
   };
-  return { kernelFamilies: [broken] };
+  return { kernelFamilies: [broken], operationCases: [] };
 });
 
 it('exits with 1 and prints what repeats the failure', async () => {

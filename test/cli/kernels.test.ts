@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { registry } from '../../src/cli/registry.ts';
 import { createInstance } from '../../src/gpu/node.ts';
 import { contractionUses } from '../../src/kernels/contraction/uses.ts';
-import { allKernels } from '../../src/kernels/index.ts';
+import { allKernels } from '../../src/operators/kernels.ts';
 import { run } from './run.ts';
 
 const kernels = (...args: string[]) => run(registry, 'kernels', ...args);

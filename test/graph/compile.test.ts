@@ -450,22 +450,22 @@ describe('refused, with operation, value, limit and remedy', () => {
     [
       'conv2d: channels',
       () => conv2d(x4(), input('w', [3, 3, 2, 2]), undefined),
-      /conv2d: weight w \[3, 3, 2, 2\].*reads 3 channels; x \[2, 4, 5, 5\] has 4\. The weight must be/,
+      /conv2d: reads 'x' with 4 channels, its weight 'w' \[3, 3, 2, 2\] with 1 groups needs 3\. Check the input/,
     ],
     [
       'conv2d: groups',
       () => conv2d(x4(), input('w', [3, 2, 2, 2]), undefined, { groups: 2 }),
-      /4 channels and 3 filters in 2 groups/,
+      /conv2d: has 2 groups for 4 channels in and 3 out/,
     ],
     [
       'conv2d: bias',
       () => conv2d(x4(), input('w', [3, 4, 2, 2]), input('b', [4])),
-      /bias b has 4 values for 3 filters/,
+      /conv2d: has bias 'b' of shape \[4\]\. \[3\] is expected/,
     ],
     [
       'conv2d: nothing left',
       () => conv2d(x4(), input('w', [3, 4, 6, 2]), undefined),
-      /leaves no output\. Use a larger input/,
+      /conv2d: reads 'x' of 5 x 5, too small for kernel \[6,2\].*Give a larger input/,
     ],
     [
       'conv2d: not an image',
@@ -479,7 +479,7 @@ describe('refused, with operation, value, limit and remedy', () => {
       /shapes \[2\] and \[3\]\. Both must have the same number of dimensions and items/,
     ],
     ['reshape', () => reshape(input('a', [6]), [4]), /into \[4\]\. The product must stay 6/],
-    ['affine', () => affine(x4(), [1, 2, 3], [0]), /3 values of scale/],
+    ['affine', () => affine(x4(), [1, 2, 3], [0]), /affine: has 3 constants/],
     ['maxPool', () => maxPool(x4(), { kernel: [6, 1] }), /leaves no output/],
     ['maxPool: only padding', () => maxPool(x4(), { kernel: [1, 1], pads: [1, 0, 0, 0] }), /sees only padding/],
     ['averagePool', () => averagePool(x4(), { kernel: [2, 2], dilations: [2, 1] }), /dilations 2 x 1\. Use 1 x 1/],

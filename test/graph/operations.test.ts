@@ -6,14 +6,16 @@ import { readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { warp as warpReference } from '../../src/check/reference/warp.ts';
-import { describeCase, drawCase, type OperationCase, operationCases } from '../../src/graph/cases.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
+import { describeCase, drawCase, type OperationCase } from '../../src/graph/operation-case.ts';
 import { conv2d } from '../../src/graph/ops/conv2d.ts';
 import { linear } from '../../src/graph/ops/linear.ts';
 import { warp } from '../../src/graph/ops/warp.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { replayDropout } from '../../src/kernels/dropout/dropout.ts';
+import { operationCases, torchOperations } from '../../src/operators/all.ts';
+import { ours } from '../../src/operators/registry.ts';
 import { Random } from '../../src/random.ts';
 
 import { choices, choicesOf } from '../support/choices.ts';
@@ -72,9 +74,7 @@ def normalise(f, o, x):
     first, end = o['axes']
     return f(x.flatten(first, end - 1), first).reshape(x.shape)
 OPS = {
-    'conv2d': conv,
     'linear': lambda o, x, weight, bias=None: F.linear(x.flatten(1), weight, bias),
-    'relu': lambda o, x: F.relu(x),
     'clip': lambda o, x: torch.clamp(x, o['low'], o['high']),
     'maxPool': lambda o, x: unfold(x, o, -math.inf).max(-1).values,
     'averagePool': lambda o, x: average(x, o),
@@ -83,7 +83,6 @@ OPS = {
     'softmax': lambda o, x: normalise(F.softmax, o, x),
     'logSoftmax': lambda o, x: normalise(F.log_softmax, o, x),
     'softmaxCrossEntropy': lambda o, x, labels: F.cross_entropy(x, labels, None if o.get('classWeights') is None else torch.tensor(o['classWeights'], dtype=torch.float64)).reshape(1),
-    'affine': lambda o, x: x * constants(o['scale'], x) + constants(o['shift'], x),
     'add': lambda o, a, b: a + b,
     'subtract': lambda o, a, b: a - b,
     'multiply': lambda o, a, b: a * b,
@@ -94,6 +93,9 @@ OPS = {
     'pad': lambda o, x: F.pad(x, (o['before'][3], o['after'][3], o['before'][2], o['after'][2]), **({'value': o['value']} if o['mode'] == 'constant' else {'mode': {'edge': 'replicate', 'reflect': 'reflect'}[o['mode']]})),
     'flatten': lambda o, x: x.flatten(1),
     'reshape': lambda o, x: x.reshape(-1, x.shape[0]),
+${Object.entries(torchOperations)
+  .map(([name, torch]) => `    '${name}': ${torch},`)
+  .join('\n')}
 }
 results = []
 for c in json.load(sys.stdin):
@@ -189,7 +191,8 @@ it('has a case of every operation that has a derivative', async () => {
   // Parts of operations, which give no tensor, are called emit...
   const operations = modules.flatMap((module) => Object.keys(module)).filter((name) => !name.startsWith('emit'));
   const without = ['argMax', 'countCorrect', 'warp'];
-  expect(operations.sort()).toEqual([...operationCases.map(({ operation }) => operation), ...without].sort());
+  const all = new Set([...operations, ...ours.all.map(({ kind }) => kind)]);
+  expect([...all].sort()).toEqual([...operationCases.map(({ operation }) => operation), ...without].sort());
 });
 
 describe.each(operationCases)('$operation', (cases) => {

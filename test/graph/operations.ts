@@ -1,8 +1,8 @@
 /** Runs a case of an operation on a device: the values, and the vector-Jacobian product for every float input. */
 
 import type { Gpu } from '../../src/gpu/device.ts';
-import type { OperationCase } from '../../src/graph/cases.ts';
 import { compile } from '../../src/graph/compile.ts';
+import type { OperationCase } from '../../src/graph/operation-case.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { Random } from '../../src/random.ts';
 

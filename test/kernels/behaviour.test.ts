@@ -5,13 +5,13 @@ import { normals } from '../../src/check/values.ts';
 import { FrostlineError } from '../../src/errors.ts';
 import { biasGradient } from '../../src/kernels/bias/bias.ts';
 import { dropoutForward, dropoutParams, replayDropout } from '../../src/kernels/dropout/dropout.ts';
-import { allKernels } from '../../src/kernels/index.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { lrnBackward, lrnForward } from '../../src/kernels/lrn/lrn.ts';
 import { Bench, type Words } from '../../src/kernels/run.ts';
 import { sgdm, sgdmMasked } from '../../src/kernels/sgdm/sgdm.ts';
 import { softmaxLoss, softmaxLossGradient } from '../../src/kernels/softmax-loss/softmax-loss.ts';
 import { packStep } from '../../src/kernels/step.ts';
+import { allKernels } from '../../src/operators/kernels.ts';
 import { Random, randomBits } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 

@@ -1,7 +1,16 @@
 /** A plain float64 interpreter of networks for inference, straight from the operations' definitions. */
 
 import * as tensors from '../../src/check/reference/tensors.ts';
-import type { Network, Node, Pads, Pair } from '../../src/models/network.ts';
+import {
+  type LegacyOp,
+  type Network,
+  type Node,
+  operatorsOf,
+  outputsOf,
+  type Pads,
+  type Pair,
+  rolesOf,
+} from '../../src/models/network.ts';
 import { inferShapes } from '../../src/models/shapes.ts';
 
 type Values = Float64Array;
@@ -13,7 +22,25 @@ export function interpret(network: Network, inputs: Record<string, ArrayLike<num
     const [x, other] = node.inputs.map((name) => values.get(name)!);
     const [from, to] = [shapes.get(node.inputs[0])!, shapes.get(node.output)!];
     const operands = node.inputs.map((name) => [values.get(name)!, shapes.get(name)!] as const);
-    values.set(node.output, severalInputs(node, operands, to) ?? run(network, node, x, other, from, to));
+    const operator = operatorsOf(network).operatorOf(node.op);
+    if (operator === undefined) {
+      values.set(node.output, severalInputs(node, operands, to) ?? run(network, node, x, other, from, to));
+      continue;
+    }
+    const roles = Object.entries(rolesOf(node)).map(([role, name]) => [role, network.parameters.get(name)!] as const);
+    const outputs = outputsOf(node);
+    const made = operator.reference({
+      attributes: node.op,
+      inputs: node.inputs.map((name) => ({ name, shape: shapes.get(name)! })),
+      parameters: Object.fromEntries(roles.map(([role, { shape }]) => [role, { name: role, shape }])),
+      values: operands.map(([one]) => one),
+      weights: Object.fromEntries(roles.map(([role, { data }]) => [role, data])),
+      batch,
+      outputs: outputs.map((name) => shapes.get(name)!),
+    });
+    outputs.forEach((name, i) => {
+      values.set(name, Float64Array.from(made[i]));
+    });
   }
   return network.outputs.map((name) => values.get(name)!);
 }
@@ -42,10 +69,9 @@ function severalInputs({ op }: Node, operands: readonly (readonly [Values, numbe
 }
 
 function run(network: Network, node: Node, x: Values, other: Values, from: number[], to: number[]): Values {
-  const { op } = node;
+  const op = node.op as LegacyOp;
   const parameter = (name: string | undefined) => (name === undefined ? undefined : network.parameters.get(name)!);
   const [batch] = from;
-  const perImage = x.length / batch;
   switch (op.kind) {
     case 'add':
     case 'subtract':
@@ -82,15 +108,8 @@ function run(network: Network, node: Node, x: Values, other: Values, from: numbe
     case 'reshape':
     case 'dropout':
       return x;
-    case 'relu':
-      return x.map((value) => Math.max(value, 0));
     case 'clip':
       return x.map((value) => Math.min(Math.max(value, op.low), op.high));
-    case 'affine': {
-      const at = (values: readonly number[], i: number) =>
-        values[Math.floor(((i % perImage) * values.length) / perImage)];
-      return x.map((value, i) => value * at(op.scale, i) + at(op.shift, i));
-    }
     case 'softmax':
     case 'logSoftmax': {
       const [first, end] = op.axes ?? [0, from.length - 1];
@@ -120,23 +139,6 @@ function run(network: Network, node: Node, x: Values, other: Values, from: numbe
         }
       }
       return y;
-    }
-    case 'conv2d': {
-      const [weight, bias] = [parameter(node.weight)!, parameter(node.bias)?.data];
-      const [out, perGroup, ...kernel] = weight.shape;
-      const { data } = weight;
-      const filtersPerGroup = out / op.groups;
-      return windows({ ...op, kernel: kernel as unknown as Pair }, from, to, (n, o, cells) => {
-        let sum = bias?.[o] ?? 0;
-        for (let c = 0; c < perGroup; c++) {
-          const channel = Math.floor(o / filtersPerGroup) * perGroup + c;
-          for (const { row, column, tap } of cells) {
-            const at = ((n * from[1] + channel) * from[2] + row) * from[3] + column;
-            sum += x[at] * data[(o * perGroup + c) * kernel[0] * kernel[1] + tap];
-          }
-        }
-        return sum;
-      });
     }
     case 'maxPool':
       return windows(op, from, to, (n, c, cells) =>

@@ -1,9 +1,9 @@
 /** Every kernel is broken in at least five ways, and its cases must notice each. FROSTLINE_MUTATION_TABLE=FILE writes the table. */
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { kernelFamilies } from '../../src/check/families.ts';
 import { Gpu } from '../../src/gpu/device.ts';
-import { allKernels } from '../../src/kernels/index.ts';
+import { kernelFamilies } from '../../src/operators/all.ts';
+import { allKernels } from '../../src/operators/kernels.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 import { type Mutation, type Outcome, tryMutation } from './mutate.ts';

@@ -3,6 +3,7 @@
  * (a window visited in vain, `<` for `<=` where the values are equal) is none and does not stand here.
  */
 import type { Kernel } from '../../src/kernels/kernel.ts';
+import { operatorMutations } from '../../src/operators/all.ts';
 import type { Mutation } from './mutate.ts';
 
 const broken = (name: string, find: string | RegExp, replace: string, ...variants: string[]): Mutation => ({
@@ -129,6 +130,7 @@ const sgdmText: Mutation[] = [
 ];
 
 export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
+  ...(operatorMutations as Record<string, readonly Mutation[]>),
   contraction: [
     broken('sign of every product', /(?<![\w.])a\[/g, '-a['),
     parameter('sign of the padding', 'y_0', '(-p.y_0)'),
@@ -277,34 +279,6 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('sign', /\+= dy/g, '-= dy'),
     broken('reduction one step short', 'half > 0u', 'half > 1u', 'workgroup'),
     broken('reduction begins one step late', /var half = \d+u/g, 'var half = 16u', 'workgroup'),
-  ],
-  'affine/forward': [
-    broken('sign of the shift', '+ shift[', '- shift['),
-    broken('scale left out', '* scale[p.scale_base + channel * p.scale_step]', ''),
-    broken('one scale for all channels', ' + channel * p.scale_step', ''),
-    broken('one shift for all channels', ' + channel * p.shift_step', ''),
-    broken('no channels', ' % p.channels', ''),
-  ],
-  'affine/backward': [
-    broken('sign', '= dy[', '= -dy['),
-    broken('scale left out', ' * scale[p.scale_base + channel * p.scale_step]', ''),
-    broken('one scale for all channels', ' + channel * p.scale_step', ''),
-    broken('divided by the scale', '* scale[', '/ scale['),
-    stale('index] = dy[', 'index] += dy['),
-  ],
-  'relu/forward': [
-    broken('sign of the comparison', 'value < 0.0', 'value > 0.0'),
-    broken('a leak', 'select(value, 0.0,', 'select(value, 0.01 * value,'),
-    broken('NaN hidden', 'select(value, 0.0, value < 0.0)', 'select(0.0, value, value > 0.0)'),
-    broken('cut off at 6', 'select(value, 0.0,', 'select(min(value, 6.0), 0.0,'),
-    broken('neighbour', 'p.x_base + index', 'p.x_base + index + 1u'),
-  ],
-  'relu/backward': [
-    broken('gradient at 0', '> 0.0', '>= 0.0'),
-    broken('sign of the comparison', '> 0.0', '< 0.0'),
-    broken('everything passes', 'y[p.y_base + index] > 0.0', 'true'),
-    broken('y for dy', 'dy[p.dy_base + index]', 'y[p.y_base + index]'),
-    broken('neighbour', 'p.y_base + index', 'p.y_base + index + 1u'),
   ],
   'clip/forward': [
     broken('no lower bound', 'value < p.low', 'false'),

@@ -111,7 +111,7 @@ function alternating(gpu: Gpu, adapter: string | undefined, limits: Partial<Limi
 
 async function kernelJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
   const [{ kernelFamilies }, { kernelRows }, { FOLDING }] = await Promise.all([
-    import('../../check/families.ts'),
+    import('../../operators/all.ts'),
     import('../../check/kernel-rows.ts'),
     import('../../check/choose.ts'),
   ]);
@@ -128,9 +128,10 @@ async function kernelJobs(gpu: Gpu, adapter: string | undefined, context: Contex
 }
 
 async function operationJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
-  const [{ gradcheck }, { operationCases, drawCase, describeCase }] = await Promise.all([
+  const [{ gradcheck }, { drawCase, describeCase }, { operationCases }] = await Promise.all([
     import('../../graph/gradcheck.ts'),
-    import('../../graph/cases.ts'),
+    import('../../graph/operation-case.ts'),
+    import('../../operators/all.ts'),
   ]);
   // 960 values a binding: windows of images, of filters, of both.
   const devices = alternating(gpu, adapter, { maxBinding: 4096, maxWorkgroups: 7 }, context);

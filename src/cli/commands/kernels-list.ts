@@ -7,7 +7,7 @@ export const command = defineCommand({
   json: true,
   async run(_, context) {
     const [{ allKernels }, { contractionUses }, { default: Table }] = await Promise.all([
-      import('../../kernels/index.ts'),
+      import('../../operators/kernels.ts'),
       import('../../kernels/contraction/uses.ts'),
       import('cli-table3'),
     ]);

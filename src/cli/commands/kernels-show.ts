@@ -16,7 +16,7 @@ export const command = defineCommand({
   ],
   async run({ name, variant: wanted }, context) {
     const [{ allKernels }, { contractionUses, describeUse }, { boundsOf }] = await Promise.all([
-      import('../../kernels/index.ts'),
+      import('../../operators/kernels.ts'),
       import('../../kernels/contraction/uses.ts'),
       import('../../kernels/contraction/contraction.ts'),
     ]);

@@ -2,6 +2,7 @@
 import { Storage, type View } from '../../gpu/storage.ts';
 import { type ContractionParams, contraction } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit, splitParts } from '../../kernels/contraction/split.ts';
+import type { Epilogue } from '../../kernels/epilogue.ts';
 import type { ForwardEmitter } from '../operation.ts';
 
 export interface ContractionViews {
@@ -11,20 +12,21 @@ export interface ContractionViews {
   readonly bias?: View;
   /** outputs of the ReLU before, where its derivative is to be applied */
   readonly gate?: View;
+  readonly epilogue?: Epilogue;
 }
 
 export function emitContraction(
   emit: ForwardEmitter,
   params: ContractionParams,
-  { a, b, c, bias, gate }: ContractionViews,
+  { a, b, c, bias, gate, epilogue }: ContractionViews,
+  parts = splitParts(emit.gpu, params),
 ): void {
-  const parts = splitParts(emit.gpu, params);
   if (parts === 1) {
-    emit.run(contraction, params, { a, b, bias: bias ?? a, gate: gate ?? a, c });
+    emit.run(contraction, params, { a, b, bias: bias ?? a, gate: gate ?? a, c }, epilogue);
     return;
   }
   const plan = planSplit(params, parts);
   const sums = new Storage(`${c.storage.label} in parts`, plan.bytes).view();
   emit.run(contraction, plan.run, { a, b, bias: a, gate: a, c: sums });
-  emit.run(contractionSum, plan.sum, { sums, bias: bias ?? sums, gate: gate ?? sums, c });
+  emit.run(contractionSum, plan.sum, { sums, bias: bias ?? sums, gate: gate ?? sums, c }, epilogue);
 }

@@ -1,44 +1,10 @@
-/** Operations on single elements: ReLU, dropout, affine maps by channel; and reshaping, which moves nothing. */
-import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
+/** Operations on single elements: clipping, dropout; and reshaping, which moves nothing. */
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
-import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import { type Shape, sizeOf, type Tensor } from '../tensor.ts';
-import { flatWindows, rows, windows } from '../windows.ts';
-
-/** y = max(x, 0) */
-export function relu(x: Tensor, name = 'relu'): Tensor {
-  return apply(
-    {
-      name: 'relu',
-      forward(emit) {
-        for (const window of flatWindows(emit.gpu, x.size)) {
-          const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
-          emit.run(reluForward, { count: window.count }, views);
-        }
-      },
-      backward(emit) {
-        const dx = emit.gradient(0);
-        if (dx === undefined) return;
-        for (const window of flatWindows(emit.gpu, x.size)) {
-          emit.run(
-            reluBackward,
-            { count: window.count },
-            {
-              y: rows(emit.value(emit.output), 4, window),
-              dy: rows(emit.outputGradient, 4, window),
-              dx: rows(dx, 4, window),
-            },
-          );
-        }
-      },
-    },
-    [x],
-    x.shape,
-    name,
-  );
-}
+import { flatWindows, rows } from '../windows.ts';
 
 /** y = min(max(x, low), high); a bound may be infinite. */
 export function clip(x: Tensor, low: number, high: number, name = 'clip'): Tensor {
@@ -88,7 +54,7 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
     {
       name: 'dropout',
       alias: 'inference',
-      appliesReluBefore: () => true,
+      fusesBefore: (_, { code }) => code === RELU.after,
       forward(emit) {
         each(emit, (params, window) => {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
@@ -101,69 +67,10 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
         each(emit, (params, window) => {
           const dy = rows(emit.outputGradient, 4, window);
           // Without a ReLU y need not be kept.
-          const y = emit.reluBefore ? rows(emit.value(emit.output), 4, window) : dy;
+          const y = emit.before === undefined ? dy : rows(emit.value(emit.output), 4, window);
           const views = { dy, y, step: emit.step.view(), dx: rows(dx, 4, window) };
-          emit.run(dropoutBackward, { ...params, relu_before: emit.reluBefore ? 1 : 0 }, views);
+          emit.run(dropoutBackward, { ...params, relu_before: emit.before === undefined ? 0 : 1 }, views);
         });
-      },
-    },
-    [x],
-    x.shape,
-    name,
-  );
-}
-
-/**
- * y = x scale + shift with constants: one value, one a channel, or one an element of an item. Element i of an item of n
- * uses constant floor(i length / n).
- */
-export function affine(x: Tensor, scale: readonly number[], shift: readonly number[], name = 'affine'): Tensor {
-  const batch = x.shape[0];
-  const item = x.size / batch;
-  const channels = Math.max(scale.length, shift.length);
-  for (const [what, values] of Object.entries({ scale, shift })) {
-    if ((values.length !== 1 && values.length !== channels) || item % channels !== 0) {
-      refuse(
-        name,
-        `${values.length} values of ${what} for ${x.name} ${shapeText(x.shape)}`,
-        'Give 1, or one a channel.',
-      );
-    }
-  }
-  const itemBytes = x.bytes / batch;
-  const plane = item / channels;
-  const scale_step = scale.length > 1 ? 1 : 0;
-  const shift_step = shift.length > 1 ? 1 : 0;
-  const scaleOf = (emit: ForwardEmitter) => emit.constant(`${name} scale`, Float32Array.from(scale)).view();
-  return apply(
-    {
-      name: 'affine',
-      forward(emit) {
-        const shiftView = emit.constant(`${name} shift`, Float32Array.from(shift)).view();
-        for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
-          emit.run(
-            affineForward,
-            { batch: window.count, channels, plane, scale_step, shift_step },
-            {
-              x: rows(emit.value(x), itemBytes, window),
-              scale: scaleOf(emit),
-              shift: shiftView,
-              y: rows(emit.value(emit.output), itemBytes, window),
-            },
-          );
-        }
-      },
-      backward(emit) {
-        const dx = emit.gradient(0);
-        if (dx === undefined) return;
-        for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
-          const views = { dy: rows(emit.outputGradient, itemBytes, window), dx: rows(dx, itemBytes, window) };
-          emit.run(
-            affineBackward,
-            { batch: window.count, channels, plane, scale_step },
-            { ...views, scale: scaleOf(emit) },
-          );
-        }
       },
     },
     [x],
@@ -184,3 +91,6 @@ export function reshape(x: Tensor, shape: Shape, name = 'reshape'): Tensor {
 export function flatten(x: Tensor, name = 'flatten'): Tensor {
   return reshape(x, [x.shape[0], x.size / x.shape[0]], name);
 }
+
+export { affine } from '../../operators/affine/graph.ts';
+export { relu } from '../../operators/relu/graph.ts';

@@ -8,10 +8,10 @@ import { broadcastsPay } from '../../kernels/linear/shape.ts';
 import { linearUpdate } from '../../kernels/linear/update.ts';
 import { WALKED_BATCH } from '../../kernels/linear/walk.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
-import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
+import { emitBiasGradient } from '../bias-gradient.ts';
+import { apply, epilogueOf, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
-import { emitBiasGradient } from './conv2d.ts';
 import { emitProduct } from './product.ts';
 
 /**
@@ -53,8 +53,8 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
   return apply(
     {
       name: 'linear',
-      fusesRelu: true,
-      appliesReluBefore: () => true,
+      fuses: () => true,
+      fusesBefore: (_, { code }) => code === RELU.after,
       forward(emit) {
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
@@ -62,6 +62,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           const image = emit.value(x).view();
           const y = part(emit.value(emit.output), first, count);
           const b = bias === undefined ? w : rows(emit.value(bias), 4, window);
+          const { relu, epilogue } = epilogueOf(emit);
           const product: GemmShape = {
             m: batch,
             n: count,
@@ -70,14 +71,14 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             b: { row: 1, column: inputs },
             cRow: outputs,
             bias: bias !== undefined,
-            relu: emit.relu ? RELU.after : RELU.none,
+            relu,
           };
           if (inVectors(emit, product)) {
-            const flags = { has_bias: bias === undefined ? 0 : 1, relu: emit.relu ? 1 : 0 };
+            const flags = { has_bias: bias === undefined ? 0 : 1, relu };
             const params = { batch, inputs, outputs: count, y_row: outputs, ...flags };
-            emit.run(linearForward, params, { x: image, w, bias: b, y });
+            emit.run(linearForward, params, { x: image, w, bias: b, y }, epilogue);
           } else {
-            emitProduct(emit, product, { a: image, b: w, bias: b, c: y }, weight);
+            emitProduct(emit, product, { a: image, b: w, bias: b, c: y, epilogue }, weight);
           }
         }
       },
@@ -96,7 +97,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           const w = rows(emit.value(weight), rowBytes, window);
           const shape = { batch, inputs, outputs: count, dy_row: outputs };
           const accumulate = first > 0 ? 1 : 0;
-          const relu_before = emit.reluBefore ? 1 : 0;
+          const relu_before = emit.before === undefined ? 0 : 1;
           const step = update && {
             params: { mask: update.mask, decay_factor: update.decayFactor },
             views: { x: image, step: emit.step.view(), w, v: rows(update.v, rowBytes, window) },
@@ -115,10 +116,10 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
               b: { row: inputs, column: 1 },
               cRow: inputs,
               accumulate: first > 0,
-              relu: emit.reluBefore ? RELU.before : RELU.none,
+              relu: emit.before === undefined ? RELU.none : RELU.before,
             };
             // Without a ReLU x need not be kept.
-            const gate = emit.reluBefore ? image : w;
+            const gate = emit.before === undefined ? w : image;
             if (inVectors(emit, product)) {
               emit.run(
                 linearInputGradient,

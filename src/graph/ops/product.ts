@@ -32,5 +32,5 @@ export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: Contr
     const { row, tile } = plan.b.params;
     b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
   }
-  emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c });
+  emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c }, views.epilogue);
 }

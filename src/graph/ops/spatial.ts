@@ -3,6 +3,7 @@ import { averagePoolBackward, averagePoolForward, averagePoolParams } from '../.
 import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference, maxPoolParams } from '../../kernels/maxpool/maxpool.ts';
 import { checkPool, type PoolShape, poolOutput } from '../../kernels/pooling.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
 import { apply, expect4d, refuse } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
@@ -38,7 +39,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   return apply(
     {
       name: 'maxPool',
-      appliesReluBefore: () => true,
+      fusesBefore: (_, { code }) => code === RELU.after,
       forward(emit) {
         for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
           const params = maxPoolParams({ ...shape, batch: window.count });
@@ -48,7 +49,11 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
           };
           if (emit.differentiated) {
             const choice = rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window);
-            emit.run(maxPoolForward, { ...params, relu_before: emit.reluBefore ? 1 : 0 }, { ...views, choice });
+            emit.run(
+              maxPoolForward,
+              { ...params, relu_before: emit.before === undefined ? 0 : 1 },
+              { ...views, choice },
+            );
           } else emit.run(maxPoolInference, params, views);
         }
       },
@@ -133,7 +138,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
   return apply(
     {
       name: 'lrn',
-      appliesReluBefore: () => true,
+      fusesBefore: (_, { code }) => code === RELU.after,
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
@@ -149,7 +154,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
             lrnBackward,
-            { ...params, batch: window.count, relu_before: emit.reluBefore ? 1 : 0 },
+            { ...params, batch: window.count, relu_before: emit.before === undefined ? 0 : 1 },
             {
               x: rows(emit.value(x), imageBytes, window),
               dy: rows(emit.outputGradient, imageBytes, window),

@@ -80,6 +80,12 @@ const LEAST_SUM = 128;
 
 const MOST_BYTES = 32 * 2 ** 20;
 
+/** Multiply-adds of a tile, in rounds of as many workgroups as keep the GPU busy; a slab takes its time however full. */
+export const splitTime = (p: ContractionParams, parts: number): number => {
+  const tiles = p.groups * Math.ceil(p.rows / TILE) * Math.ceil(p.columns / TILE);
+  return Math.max(ENOUGH, parts * tiles) * p.u * p.v * Math.ceil(p.r / parts / SLAB) * SLAB * TILE * TILE;
+};
+
 /** In how many parts the sum is best worked on; 1 where all together. */
 export function splitParts({ kind, limits }: Capabilities, p: ContractionParams): number {
   const tiles = p.groups * Math.ceil(p.rows / TILE) * Math.ceil(p.columns / TILE);

@@ -42,9 +42,14 @@ const LEAST_COLUMNS = 64;
  * hides the loads that strips avoid.
  */
 export function stripsPay(capabilities: Capabilities, shape: Conv2dShape): boolean {
+  const [height, width] = conv2dOutput(shape);
+  return stripsFit(capabilities, shape) && shape.batch * height * width >= LEAST_COLUMNS;
+}
+
+/** Whether there is a text for it, and room. */
+export function stripsFit(capabilities: Capabilities, shape: Conv2dShape): boolean {
   const { kind, subgroupWidth, limits } = capabilities;
   const { channels, filters, groups, kernel } = shape;
-  const [height, width] = conv2dOutput(shape);
   const tallest = Math.max(...STRIP_SHAPES.map(({ tile }) => tile));
   const rows = Math.max(upTo(filters / groups, tallest) * channels, upTo(channels / groups, tallest) * filters);
   const bytes = Math.max(paddedImageBytes(shape), 4 * rows * kernel[0] * kernel[1]);
@@ -53,7 +58,6 @@ export function stripsPay(capabilities: Capabilities, shape: Conv2dShape): boole
     LANES.includes(subgroupWidth) &&
     WINDOWS.some(([window, stride]) => window === shape.kernel[1] && stride === shape.strides[1]) &&
     shape.dilations.every((dilation) => dilation === 1) &&
-    shape.batch * height * width >= LEAST_COLUMNS &&
     bytes <= limits.maxBinding - limits.offsetAlignment
   );
 }

@@ -249,7 +249,11 @@ export function planTilesFilterGradient(
   };
 }
 
-const planOf = (capabilities: Capabilities, shape: Conv2dShape, direction: Direction): TilePlan | TileFilterPlan => {
+export const planOf = (
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  direction: Direction,
+): TilePlan | TileFilterPlan => {
   if (direction === 'forward') return planTilesForward(capabilities, shape, { hasBias: true, relu: RELU.none });
   if (direction === 'input gradient') return planTilesInputGradient(capabilities, shape);
   return planTilesFilterGradient(capabilities, shape, false);
@@ -274,11 +278,11 @@ export function imagesAtATime(capabilities: Capabilities, shape: Conv2dShape, di
 }
 
 /** Of what grows with the images. */
-const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
+export const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
   'gradient' in plan ? Math.max(plan.bytes.image, plan.bytes.gradient) : Math.max(plan.bytes.image, plan.bytes.sums);
 
 /** Whether these kernels compute it, of stride 1, on this adapter. */
-function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
+export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
   const { kind, subgroupWidth } = capabilities;
   return (
     kind !== 'hardware' &&
@@ -290,7 +294,7 @@ function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Dir
 }
 
 /** Instructions of all lanes together, as of strips (../strips/forward.ts). */
-function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+export function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const plan = planOf(capabilities, unstrided(shape), direction);
   const phases = hasStrides(shape) ? planPhases(shape) : undefined;
   const moved = [...Object.values(plan.bytes), ...Object.values(phases ?? {}).map((part) => 4 * phasesSize(part))];

@@ -3,28 +3,34 @@
  * at a time, so that panels and sums stay small beside activations. With strides, images and filters go to their phases
  * first, and gradients come back from them.
  */
-import { Storage, type View } from '../../gpu/storage.ts';
-import { conv2dPhases, conv2dPhasesBackward, phasesSize, planPhases } from '../../kernels/conv2d/phases/phases.ts';
-import type { Conv2dShape, Direction } from '../../kernels/conv2d/shape.ts';
-import { winogradFilter } from '../../kernels/conv2d/winograd/filter.ts';
-import { winogradFilterGradient } from '../../kernels/conv2d/winograd/filter-gradient.ts';
-import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
-import { winogradImage } from '../../kernels/conv2d/winograd/image.ts';
-import { winogradOutput } from '../../kernels/conv2d/winograd/output.ts';
+import { Storage, type View } from '../../../gpu/storage.ts';
+import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import type { Tensor } from '../../../graph/tensor.ts';
+import { rows, type Window } from '../../../graph/windows.ts';
+import { conv2dPhases, conv2dPhasesBackward, phasesSize, planPhases } from '../../../kernels/conv2d/phases/phases.ts';
+import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
+import { winogradFilter } from '../../../kernels/conv2d/winograd/filter.ts';
+import { winogradFilterGradient } from '../../../kernels/conv2d/winograd/filter-gradient.ts';
+import { winogradGradient } from '../../../kernels/conv2d/winograd/gradient.ts';
+import { winogradImage } from '../../../kernels/conv2d/winograd/image.ts';
+import { winogradOutput } from '../../../kernels/conv2d/winograd/output.ts';
 import {
   hasStrides,
   imagesAtATime,
+  planOf,
   planTilesFilterGradient,
   planTilesForward,
   planTilesInputGradient,
   type TilePlan,
+  tilesFit,
+  tilesTime,
   unstrided,
-} from '../../kernels/conv2d/winograd/plan.ts';
-import { panelBatch } from '../../kernels/gemm/panels.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
-import type { ForwardEmitter } from '../operation.ts';
-import type { Tensor } from '../tensor.ts';
-import { rows, type Window } from '../windows.ts';
+  workspaceOf,
+} from '../../../kernels/conv2d/winograd/plan.ts';
+import type { Epilogue } from '../../../kernels/epilogue.ts';
+import { panelBatch } from '../../../kernels/gemm/panels.ts';
+import { RELU } from '../../../kernels/relu/relu.ts';
+import { bytesOf, type Convolution, type ConvolutionAlgorithm, type Operands } from './convolution.ts';
 
 function* imageWindows({ gpu }: ForwardEmitter, shape: Conv2dShape, direction: Direction): Generator<Window> {
   const most = imagesAtATime(gpu, shape, direction);
@@ -61,7 +67,7 @@ function filtersOf(emit: ForwardEmitter, shape: Conv2dShape, weight: Tensor): Vi
 }
 
 /** y = x * w + bias, and the ReLU that follows. */
-export function emitTilesForward(
+function emitTilesForward(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   weight: Tensor,
@@ -70,16 +76,16 @@ export function emitTilesForward(
   const tiled = unstrided(shape);
   for (const images of imageWindows(emit, tiled, 'forward')) {
     const batch = images.count;
-    const relu = emit.relu ? RELU.after : RELU.none;
+    const { relu, epilogue } = epilogueOf(emit);
     const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu });
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
     const views = { w: filtersOf(emit, shape, weight), bias, x: image, y: rows(y.storage, y.bytes, images) };
-    emitTiles(emit, plan, weight, views);
+    emitTiles(emit, plan, weight, views, epilogue);
   }
 }
 
 /** dx from dy; with a gate, the outputs of the ReLU before, the gradient of that one's argument: then without strides. */
-export function emitTilesInputGradient(
+function emitTilesInputGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   weight: Tensor,
@@ -114,6 +120,7 @@ function emitTiles(
     gate,
     y,
   }: { readonly w: View; readonly x: View; readonly bias?: View; readonly gate?: View; readonly y: View },
+  epilogue?: Epilogue,
 ): void {
   const turned = plan.filter.flip === 1 ? ', turned' : '';
   const filters = emit.prepared(
@@ -126,11 +133,11 @@ function emitTiles(
   emit.run(winogradImage, plan.image, { x, panels });
   const sums = between(emit, 'sums', plan.bytes.sums);
   emit.run(panelBatch, plan.product, { a: panels, b: filters, c: sums });
-  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y });
+  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y }, epilogue);
 }
 
 /** dw from x and dy. */
-export function emitTilesFilterGradient(
+function emitTilesFilterGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   { x, dy, dw }: { readonly x: Images; readonly dy: Images; readonly dw: View },
@@ -152,3 +159,44 @@ export function emitTilesFilterGradient(
   }
   if (phases !== undefined) emit.run(conv2dPhasesBackward, filter, { phases, dx: dw });
 }
+
+const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D]) => void } = {
+  forward(emit, { shape }, { x, weight, bias, y }) {
+    const { image, output } = bytesOf(shape);
+    emitTilesForward(emit, shape, weight, {
+      x: { storage: x, bytes: image },
+      y: { storage: y, bytes: output },
+      bias: bias && emit.value(bias).view(),
+    });
+  },
+  'input gradient'(emit, { shape }, { dy, weight, x, dx }) {
+    const { image, output } = bytesOf(shape);
+    emitTilesInputGradient(emit, shape, weight, {
+      dy: { storage: dy, bytes: output },
+      dx: { storage: dx, bytes: image },
+      gate: x && { storage: x, bytes: image },
+    });
+  },
+  'filter gradient'(emit, { shape }, { x, dy, dw }) {
+    const { image, output } = bytesOf(shape);
+    emitTilesFilterGradient(emit, shape, {
+      x: { storage: x, bytes: image },
+      dy: { storage: dy, bytes: output },
+      dw: dw.view(),
+    });
+  },
+};
+
+export const winograd = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+  name: 'winograd',
+  // Where the gradient comes back from phases, no ReLU before can be applied to it.
+  supports: (adapter, { shape, gated }) =>
+    tilesFit(adapter, unstrided(shape), direction) && !(direction === 'input gradient' && gated && hasStrides(shape)),
+  // What it writes between its kernels is counted there, in instructions.
+  work: (adapter, { shape }) => ({ instructions: tilesTime(adapter, shape, direction), movedBytes: 0, dispatches: 4 }),
+  workspaceBytes(adapter, { shape }) {
+    const tiled = unstrided(shape);
+    return workspaceOf(planOf(adapter, { ...tiled, batch: imagesAtATime(adapter, tiled, direction) }, direction));
+  },
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
+});

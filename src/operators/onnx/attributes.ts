@@ -1,5 +1,5 @@
-import { FrostlineError } from '../errors.ts';
-import type { AttributeValues, OnnxNode } from '../onnx/model.ts';
+import { FrostlineError } from '../../errors.ts';
+import type { AttributeValues, OnnxNode } from '../../onnx/model.ts';
 
 /** An attribute's value, or undefined when it is not there. Throws FrostlineError when it has another type. */
 export function attribute<T extends keyof AttributeValues>(

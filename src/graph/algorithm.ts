@@ -1,0 +1,113 @@
+/**
+ * One way among several to compute the same problem, as dispatches. All of them say what they cost in one unit, so that
+ * they can be compared with each other, with what was measured, and with what a pass over memory costs that a fusion
+ * would save. `select` is the only place that chooses.
+ */
+import type { Capabilities } from '../kernels/kernel.ts';
+import type { ForwardEmitter } from './operation.ts';
+
+/** What is to be done, counted by the algorithm; what it takes, an adapter knows (`milliseconds`). */
+export interface Work {
+  /** of all lanes together: a vector instruction of the subgroup's width (software), a multiply-add of a tile (hardware) */
+  readonly instructions: number;
+  /** written and read once between its kernels: packed, padded, transformed */
+  readonly movedBytes: number;
+  readonly dispatches: number;
+}
+
+export interface Algorithm<Problem, Operands> {
+  readonly name: string;
+  /** Whether it computes the problem on this adapter: a question of text and limits, never of time. */
+  supports(adapter: Capabilities, problem: Problem): boolean;
+  work(adapter: Capabilities, problem: Problem): Work;
+  /** Memory that lives between its kernels, at most. */
+  workspaceBytes(adapter: Capabilities, problem: Problem): number;
+  emit(emit: ForwardEmitter, problem: Problem, operands: Operands): void;
+}
+
+/** What an adapter does in a millisecond. Measured once by hand; `frostline tune` may measure it on the adapter itself. */
+const RATES = {
+  hardware: { instructions: 4e9, bytes: 5e8, dispatch: 0.004 },
+  software: { instructions: 1.7e7, bytes: 1.6e7, dispatch: 0.02 },
+  embedded: { instructions: 1e6, bytes: 1e6, dispatch: 0.02 },
+} as const;
+
+export function milliseconds({ kind }: Capabilities, { instructions, movedBytes, dispatches }: Work): number {
+  const rate = RATES[kind];
+  return instructions / rate.instructions + movedBytes / rate.bytes + dispatches * rate.dispatch;
+}
+
+export interface Selected<A> {
+  readonly algorithm: A;
+  readonly milliseconds: number;
+  /** why the others were not taken, for `frostline kernels` and for tests */
+  readonly others: readonly { readonly name: string; readonly milliseconds?: number; readonly reason: string }[];
+}
+
+export interface SelectOptions {
+  /** bytes that the workspace may take; the last algorithm, which needs none, is always allowed */
+  readonly workspace?: number;
+  /** the name of an algorithm that goes before all estimates, where it is open: measured to be the quickest, or pinned */
+  readonly pinned?: string;
+}
+
+/**
+ * The quickest algorithm that computes the problem; of equals the first. The first of the list is the plain one: it must
+ * support everything that was not refused when the graph was built.
+ */
+export function select<P, O>(
+  adapter: Capabilities,
+  algorithms: readonly [Algorithm<P, O>, ...Algorithm<P, O>[]],
+  problem: P,
+  { workspace = Number.POSITIVE_INFINITY, pinned }: SelectOptions = {},
+): Selected<Algorithm<P, O>> {
+  const rated = algorithms.map((algorithm) => {
+    if (!algorithm.supports(adapter, problem)) return { algorithm, reason: 'does not compute it here' };
+    if (algorithm.workspaceBytes(adapter, problem) > workspace) return { algorithm, reason: 'takes too much memory' };
+    const time = milliseconds(adapter, algorithm.work(adapter, problem));
+    // Compared with anything it would never be the least, unnoticed.
+    if (!(time >= 0)) throw new Error(`${algorithm.name} takes ${time} ms`);
+    return { algorithm, time, reason: 'slower' };
+  });
+  const open = rated.filter((one): one is typeof one & { time: number } => one.time !== undefined);
+  const best =
+    open.find(({ algorithm }) => algorithm.name === pinned) ??
+    open.reduce<(typeof open)[number] | undefined>((a, b) => (a === undefined || b.time < a.time ? b : a), undefined);
+  if (best === undefined) throw new Error(`no algorithm of ${algorithms.map(({ name }) => name).join(', ')} runs`);
+  const others = rated.filter((one) => one !== best);
+  return {
+    algorithm: best.algorithm,
+    milliseconds: best.time,
+    others: others.map(({ algorithm, time, reason }) => ({ name: algorithm.name, milliseconds: time, reason })),
+  };
+}
+
+/**
+ * An algorithm of some results among several: a fully connected layer's input gradient and weight update in one pass over
+ * the weight, or each by itself. What is chosen among is sets of them.
+ */
+export interface PartialAlgorithm<Problem, Operands, Result extends string> extends Algorithm<Problem, Operands> {
+  readonly makes: readonly Result[];
+}
+
+/** The quickest algorithms that together make each wanted result once, and nothing else. */
+export function cover<P, O, R extends string>(
+  adapter: Capabilities,
+  algorithms: readonly PartialAlgorithm<P, O, R>[],
+  problem: P,
+  wanted: readonly R[],
+): { readonly algorithms: readonly PartialAlgorithm<P, O, R>[]; readonly milliseconds: number } {
+  const [next] = wanted;
+  if (next === undefined) return { algorithms: [], milliseconds: 0 };
+  const ways = algorithms
+    .filter((one) => one.makes.includes(next) && one.makes.every((result) => wanted.includes(result)))
+    .filter((one) => one.supports(adapter, problem))
+    .map((one) => {
+      const left = wanted.filter((result) => !one.makes.includes(result));
+      const rest = cover(adapter, algorithms, problem, left);
+      const time = milliseconds(adapter, one.work(adapter, problem)) + rest.milliseconds;
+      return { algorithms: [one, ...rest.algorithms], milliseconds: time };
+    });
+  if (ways.length === 0) throw new Error(`no algorithm makes ${next} alone or with ${wanted.slice(1).join(', ')}`);
+  return ways.reduce((best, way) => (way.milliseconds < best.milliseconds ? way : best));
+}

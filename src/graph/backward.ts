@@ -1,0 +1,158 @@
+/** Backward and update: gradients in the reverse order of the tape, each parameter updated as soon as its own is complete. */
+import type { Gpu } from '../gpu/device.ts';
+import { Storage } from '../gpu/storage.ts';
+import { addAccumulate } from '../kernels/add/add.ts';
+import { fillConstant } from '../kernels/fill/fill.ts';
+import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
+import type { Built } from './compiled-graph.ts';
+import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
+import { isAlias, type Parts } from './tape.ts';
+import { Parameter, type Tensor } from './tensor.ts';
+import { flatWindows, rows } from './windows.ts';
+
+export interface BackwardContext {
+  readonly loss: Tensor;
+  /** dL/d loss, and whether it is the constant 1 */
+  readonly seed: Storage;
+  readonly seedIsOne: boolean;
+  readonly operations: readonly Tensor[];
+  readonly needed: ReadonlySet<Tensor>;
+  /** how many operations still contribute to a tensor's gradient */
+  readonly pending: Map<Tensor, number>;
+  readonly passed: ReadonlySet<Tensor>;
+  readonly parts: Parts;
+  readonly asked: readonly Tensor[];
+  readonly update: boolean;
+  readonly training: boolean;
+  readonly built: Built;
+  readonly emitter: (tensor: Tensor) => ForwardEmitter;
+  readonly pin: (label: string, contents: number | Float32Array<ArrayBuffer>) => Storage;
+}
+
+export function emitBackward(gpu: Gpu, context: BackwardContext): void {
+  const { loss, seed, seedIsOne, operations, needed, pending, passed, parts, asked, update, training, built } = context;
+  const { emitter, pin } = context;
+  const { gradients } = built;
+  gradients.set(loss, seed);
+
+  /** Parameters whose update an operation wrote itself. */
+  const updated = new Set<Tensor>();
+  const room = (tensor: Tensor): Storage => {
+    const label = `gradient of ${tensor.name}`;
+    if (asked.includes(tensor)) return pin(label, tensor.bytes);
+    const storage = new Storage(label, tensor.bytes);
+    if (!(tensor instanceof Parameter)) built.activations.add(storage);
+    return storage;
+  };
+
+  for (const tensor of operations.toReversed()) {
+    const others = [...(parts.get(tensor)?.values() ?? [])].filter((part) => gradients.has(part));
+    // A gradient that comes to other outputs alone: that of the first is 0.
+    if (others.length > 0 && !gradients.has(tensor)) {
+      gradients.set(tensor, room(tensor));
+      for (const window of flatWindows(gpu, tensor.size)) {
+        const views = { y: rows(gradients.get(tensor)!, 4, window) };
+        emitter(tensor).run(fillConstant, { count: window.count, value: 0 }, views);
+      }
+    }
+    const dy = gradients.get(tensor);
+    if (dy === undefined || !tensor.source!.inputs.some((source) => needed.has(source))) continue;
+    const { operation, inputs } = tensor.source!;
+    const emit = emitter(tensor);
+    const additions: [Tensor, Storage][] = [];
+    const passOn = (source: Tensor, from: Storage) => {
+      if (!needed.has(source)) return;
+      if (gradients.has(source)) additions.push([source, from]);
+      // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
+      else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, from, room(source), gradients);
+      else gradients.set(source, from);
+    };
+    if (isAlias(tensor, training) || passed.has(tensor)) {
+      passOn(inputs[0], dy);
+    } else {
+      const backward: BackwardEmitter = {
+        ...emit,
+        outputGradient: dy,
+        outputGradientIsOne: seedIsOne && dy === seed,
+        partGradient: (k) => {
+          const part = parts.get(tensor)?.get(k);
+          return part && gradients.get(part);
+        },
+        passOn: (i, storage) => passOn(inputs[i], storage),
+        gradient(i) {
+          const source = inputs[i];
+          if (!needed.has(source)) return undefined;
+          if (!gradients.has(source)) {
+            gradients.set(source, room(source));
+            return gradients.get(source);
+          }
+          const addition = new Storage(`addition to the gradient of ${source.name}`, source.bytes);
+          additions.push([source, addition]);
+          return addition;
+        },
+        update(i) {
+          const source = inputs[i];
+          const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
+          if (!update || !own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return;
+          updated.add(source);
+          const v = momentumOf(gpu, source, built);
+          return { w: emit.value(source), v, mask: source.mask as number, decayFactor: source.decayFactor };
+        },
+      };
+      operation.backward?.(backward);
+    }
+    for (const [source, addition] of additions) {
+      for (const window of flatWindows(gpu, source.size)) {
+        const views = { a: rows(addition, 4, window), y: rows(gradients.get(source)!, 4, window) };
+        emit.run(addAccumulate, { count: window.count }, views);
+      }
+    }
+    for (const source of inputs) {
+      const left = pending.get(source)! - 1;
+      pending.set(source, left);
+      if (left > 0 || !update || updated.has(source)) continue;
+      if (source instanceof Parameter && needed.has(source) && source.trainable) {
+        emitUpdate(gpu, source, emit, context);
+      }
+    }
+  }
+}
+
+/** A pinned gradient of a reshaped tensor: the bytes are copied (as 0 + dy). */
+function copyInto(
+  emit: ForwardEmitter,
+  source: Tensor,
+  dy: Storage,
+  room: Storage,
+  gradients: Map<Tensor, Storage>,
+): void {
+  gradients.set(source, room);
+  for (const window of flatWindows(emit.gpu, source.size)) {
+    // A pinned buffer starts as zeros only for the first run, so it is cleared on the device before each sum.
+    emit.run(fillConstant, { count: window.count, value: 0 }, { y: rows(room, 4, window) });
+    emit.run(addAccumulate, { count: window.count }, { a: rows(dy, 4, window), y: rows(room, 4, window) });
+  }
+}
+
+function momentumOf(gpu: Gpu, parameter: Parameter, { momentum }: Built): Storage {
+  const storage = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
+  momentum.push(storage);
+  return storage;
+}
+
+/** v <- momentum v - rate mask (g + decay w); w <- w + v */
+function emitUpdate(gpu: Gpu, parameter: Parameter, emit: ForwardEmitter, { built, pin }: BackwardContext): void {
+  const { mask, decayFactor: decay_factor } = parameter;
+  const momentum = momentumOf(gpu, parameter, built);
+  const maskStorage = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);
+  for (const window of flatWindows(gpu, parameter.size)) {
+    const views = {
+      g: rows(built.gradients.get(parameter)!, 4, window),
+      step: built.step.view(),
+      w: rows(emit.value(parameter), 4, window),
+      v: rows(momentum, 4, window),
+    };
+    if (maskStorage === undefined) emit.run(sgdm, { count: window.count, mask: mask as number, decay_factor }, views);
+    else emit.run(sgdmMasked, { count: window.count, decay_factor }, { ...views, mask: rows(maskStorage, 4, window) });
+  }
+}

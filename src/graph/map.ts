@@ -1,0 +1,51 @@
+/** Operations that map single values: forward and backward are one kernel each, over windows of a flat array. */
+import type { Epilogue } from '../kernels/epilogue.ts';
+import type { Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
+import { apply } from './operation.ts';
+import type { Tensor } from './tensor.ts';
+import { flatWindows, rows } from './windows.ts';
+
+type Access<T extends 'read' | 'write'> = { readonly access: T };
+
+export interface ValueMap<P extends ParamSchema> {
+  readonly operation: string;
+  readonly name: string;
+  /** what both kernels take besides `count` */
+  readonly params: Omit<Params<P>, 'count'>;
+  readonly forward: Kernel<P, { x: Access<'read'>; y: Access<'write'> }>;
+  /** from y where `derivativeOf` is 'output', else from x */
+  readonly backward:
+    | Kernel<P, { y: Access<'read'>; dy: Access<'read'>; dx: Access<'write'> }>
+    | Kernel<P, { x: Access<'read'>; dy: Access<'read'>; dx: Access<'write'> }>;
+  readonly epilogue: Epilogue;
+}
+
+export function mapValues<P extends ParamSchema>(x: Tensor, map: ValueMap<P>): Tensor {
+  const { operation, name, params, forward, backward, epilogue } = map;
+  const all = (count: number) => ({ ...params, count }) as unknown as Params<P>;
+  return apply(
+    {
+      name: operation,
+      epilogue,
+      forward(emit) {
+        for (const window of flatWindows(emit.gpu, x.size)) {
+          const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
+          emit.run(forward, all(window.count), views);
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        const from = emit.value(epilogue.derivativeOf === 'output' ? emit.output : x);
+        for (const window of flatWindows(emit.gpu, x.size)) {
+          const at = rows(from, 4, window);
+          const views = { x: at, y: at, dy: rows(emit.outputGradient, 4, window), dx: rows(dx, 4, window) };
+          emit.run(backward as Kernel<P>, all(window.count), views);
+        }
+      },
+    },
+    [x],
+    x.shape,
+    name,
+  );
+}

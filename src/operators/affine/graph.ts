@@ -1,0 +1,58 @@
+/** The affine map as an operation of tensors; the mathematics stands in ../../kernels/affine/affine.ts. */
+import { apply, type ForwardEmitter } from '../../graph/operation.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { rows, windows } from '../../graph/windows.ts';
+import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
+import { asked } from '../operator.ts';
+import { shape } from './shape.ts';
+
+/**
+ * y = x scale + shift with constants: one value, one a channel, or one an element of an item. Element i of an item of n
+ * uses constant floor(i length / n).
+ */
+export function affine(x: Tensor, scale: readonly number[], shift: readonly number[], name = 'affine'): Tensor {
+  const batch = x.shape[0];
+  const item = x.size / batch;
+  const channels = Math.max(scale.length, shift.length);
+  asked(`${name}:`, () => shape({ attributes: { scale, shift }, inputs: [{ name: x.name, shape: x.shape.slice(1) }] }));
+  const itemBytes = x.bytes / batch;
+  const plane = item / channels;
+  const scale_step = scale.length > 1 ? 1 : 0;
+  const shift_step = shift.length > 1 ? 1 : 0;
+  const scaleOf = (emit: ForwardEmitter) => emit.constant(`${name} scale`, Float32Array.from(scale)).view();
+  return apply(
+    {
+      name: 'affine',
+      forward(emit) {
+        const shiftView = emit.constant(`${name} shift`, Float32Array.from(shift)).view();
+        for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
+          emit.run(
+            affineForward,
+            { batch: window.count, channels, plane, scale_step, shift_step },
+            {
+              x: rows(emit.value(x), itemBytes, window),
+              scale: scaleOf(emit),
+              shift: shiftView,
+              y: rows(emit.value(emit.output), itemBytes, window),
+            },
+          );
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
+          const views = { dy: rows(emit.outputGradient, itemBytes, window), dx: rows(dx, itemBytes, window) };
+          emit.run(
+            affineBackward,
+            { batch: window.count, channels, plane, scale_step },
+            { ...views, scale: scaleOf(emit) },
+          );
+        }
+      },
+    },
+    [x],
+    x.shape,
+    name,
+  );
+}

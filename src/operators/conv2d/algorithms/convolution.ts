@@ -1,0 +1,58 @@
+/** What the algorithms of a convolution have in common: the three problems, what they read and write, and windows. */
+import type { Storage } from '../../../gpu/storage.ts';
+import type { Algorithm } from '../../../graph/algorithm.ts';
+import { type ForwardEmitter, refuse } from '../../../graph/operation.ts';
+import type { Tensor } from '../../../graph/tensor.ts';
+import { type Window, windows } from '../../../graph/windows.ts';
+import { type Conv2dShape, conv2dOutput, type Direction } from '../../../kernels/conv2d/shape.ts';
+
+export interface Convolution {
+  readonly name: string;
+  readonly shape: Conv2dShape;
+  readonly hasBias: boolean;
+  /** the derivative of a ReLU before is to be applied to the input gradient */
+  readonly gated: boolean;
+}
+
+/** What each direction reads and writes. `x` is the gate of the input gradient where the problem is `gated`. */
+export interface Operands {
+  forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
+  'input gradient': { readonly dy: Storage; readonly weight: Tensor; readonly x?: Storage; readonly dx: Storage };
+  'filter gradient': { readonly x: Storage; readonly dy: Storage; readonly dw: Storage };
+}
+
+export type ConvolutionAlgorithm<D extends Direction = Direction> = Algorithm<Convolution, Operands[D]>;
+
+/** Bytes of one image, one output, one filter. */
+export function bytesOf({ channels, height, width, filters, kernel, groups, ...rest }: Conv2dShape) {
+  const [lines, columns] = conv2dOutput({ channels, height, width, filters, kernel, groups, ...rest });
+  const plane = lines * columns;
+  return {
+    plane,
+    image: 4 * channels * height * width,
+    output: 4 * filters * plane,
+    filter: (4 * channels * kernel[0] * kernel[1]) / groups,
+  };
+}
+
+/** Images in windows of whole ones, beside what else an image takes in a binding. */
+export function imageWindows({ gpu }: Pick<ForwardEmitter, 'gpu'>, { name, shape }: Convolution, also = 0): Window[] {
+  const { image, output } = bytesOf(shape);
+  return windows(gpu, shape.batch, [image, output, also], `${name}: one image`);
+}
+
+/** Filters in windows of whole ones, where the weight passes the limit; then without groups. */
+export function filterWindows({ gpu }: Pick<ForwardEmitter, 'gpu'>, { name, shape }: Convolution): Window[] {
+  const found = windows(gpu, shape.filters, [bytesOf(shape).filter], `${name}: one filter`);
+  if (found.length > 1 && shape.groups > 1) {
+    const bytes = shape.filters * bytesOf(shape).filter;
+    refuse(name, `the weight of ${bytes} bytes in ${shape.groups} groups passes one binding`, 'Split it.');
+  }
+  return found;
+}
+
+/** Some filters' outputs of some images: y, or dy. */
+export function outputs(storage: Storage, shape: Conv2dShape, images: Window, at: Window) {
+  const { plane, output } = bytesOf(shape);
+  return storage.view(images.first * output + 4 * at.first * plane, (images.count - 1) * output + 4 * at.count * plane);
+}

@@ -1,0 +1,116 @@
+/**
+ * Convolution as the contraction (../../../kernels/contraction): no copy of anything is made. Computes every problem, in
+ * windows of images and filters; on discrete GPUs also in parts of the sum.
+ */
+import type { Work } from '../../../graph/algorithm.ts';
+import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { emitContraction } from '../../../graph/ops/contraction.ts';
+import { rows } from '../../../graph/windows.ts';
+import { type ContractionParams, contraction } from '../../../kernels/contraction/contraction.ts';
+import { planSplit, splitParts, splitTime } from '../../../kernels/contraction/split.ts';
+import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
+import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
+import type { Capabilities } from '../../../kernels/kernel.ts';
+import { RELU } from '../../../kernels/relu/relu.ts';
+import {
+  bytesOf,
+  type Convolution,
+  type ConvolutionAlgorithm,
+  filterWindows,
+  imageWindows,
+  type Operands,
+  outputs,
+} from './convolution.ts';
+
+/** An accumulator of the contraction is touched for every product: in instructions, what its estimate counts as one. */
+const CONTRACTION_UNIT = 7.7;
+
+const paramsOf = (direction: Direction, shape: Conv2dShape): ContractionParams =>
+  direction === 'forward'
+    ? conv2dForward(shape, true)
+    : direction === 'input gradient'
+      ? conv2dInputGradient(shape)
+      : conv2dFilterGradient(shape, false);
+
+type Parts = (adapter: Capabilities, params: ContractionParams) => number;
+
+export function contractionWork(adapter: Capabilities, params: ContractionParams, parts: number): Work {
+  // On hardware what counts is how many rounds of workgroups there are: ../../../kernels/contraction/split.ts.
+  const instructions =
+    adapter.kind === 'hardware' ? splitTime(params, parts) : CONTRACTION_UNIT * contraction.time(adapter, params);
+  const sums = parts === 1 ? 0 : planSplit(params, parts).bytes;
+  return { instructions, movedBytes: sums, dispatches: parts === 1 ? 1 : 2 };
+}
+
+const emits: {
+  [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D], parts: Parts) => void;
+} = {
+  forward(emit, problem, { x, weight, bias, y }, parts) {
+    const { shape } = problem;
+    const bytes = bytesOf(shape);
+    const { relu, epilogue } = epilogueOf(emit);
+    for (const images of imageWindows(emit, problem)) {
+      for (const at of filterWindows(emit, problem)) {
+        const part = { ...shape, batch: images.count, filters: at.count };
+        const params = { ...conv2dForward(part, bias !== undefined), c_item: shape.filters * bytes.plane, relu };
+        const w = rows(emit.value(weight), bytes.filter, at);
+        const views = { a: w, b: rows(x, bytes.image, images), bias: bias && rows(emit.value(bias), 4, at) };
+        const c = outputs(y, shape, images, at);
+        emitContraction(emit, params, { ...views, c, epilogue }, parts(emit.gpu, params));
+      }
+    }
+  },
+  'input gradient'(emit, problem, { dy, weight, x, dx }, parts) {
+    const { shape } = problem;
+    const bytes = bytesOf(shape);
+    for (const images of imageWindows(emit, problem)) {
+      for (const at of filterWindows(emit, problem)) {
+        const part = { ...shape, batch: images.count, filters: at.count };
+        const params = {
+          ...conv2dInputGradient(part),
+          b_item: shape.filters * bytes.plane,
+          accumulate: at.first > 0 ? 1 : 0,
+          relu: x === undefined ? RELU.none : RELU.before,
+        };
+        const views = { a: rows(emit.value(weight), bytes.filter, at), b: outputs(dy, shape, images, at) };
+        const [c, gate] = [dx, x].map((storage) => storage && rows(storage, bytes.image, images));
+        emitContraction(emit, params, { ...views, c: c!, gate }, parts(emit.gpu, params));
+      }
+    }
+  },
+  'filter gradient'(emit, problem, { x, dy, dw }, parts) {
+    const { shape } = problem;
+    const bytes = bytesOf(shape);
+    for (const images of imageWindows(emit, problem)) {
+      for (const at of filterWindows(emit, problem)) {
+        const part = { ...shape, batch: images.count, filters: at.count };
+        const params = { ...conv2dFilterGradient(part, images.first > 0), a_r: shape.filters * bytes.plane };
+        const views = { a: outputs(dy, shape, images, at), b: rows(x, bytes.image, images) };
+        emitContraction(emit, params, { ...views, c: rows(dw, bytes.filter, at) }, parts(emit.gpu, params));
+      }
+    }
+  },
+};
+
+export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+  name: 'implicit-gemm',
+  supports: () => true,
+  work: (adapter, { shape }) => contractionWork(adapter, paramsOf(direction, shape), 1),
+  workspaceBytes: () => 0,
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, () => 1),
+});
+
+/** The same, its long sums in parts that are worked on side by side. */
+export const implicitGemmInParts = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+  name: 'implicit-gemm-in-parts',
+  supports: (adapter, { shape }) => splitParts(adapter, paramsOf(direction, shape)) > 1,
+  work(adapter, { shape }) {
+    const params = paramsOf(direction, shape);
+    return contractionWork(adapter, params, splitParts(adapter, params));
+  },
+  workspaceBytes(adapter, { shape }) {
+    const params = paramsOf(direction, shape);
+    return planSplit(params, splitParts(adapter, params)).bytes;
+  },
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, splitParts),
+});

@@ -1,0 +1,126 @@
+/** Convolution in strips of padded images, with packed weights: ../../../kernels/conv2d/strips. */
+import { Storage, type View } from '../../../gpu/storage.ts';
+import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import type { Tensor } from '../../../graph/tensor.ts';
+import { rows, windows } from '../../../graph/windows.ts';
+import type { Direction } from '../../../kernels/conv2d/shape.ts';
+import { conv2dStripsFilterGradient } from '../../../kernels/conv2d/strips/filter-gradient.ts';
+import { conv2dStrips } from '../../../kernels/conv2d/strips/forward.ts';
+import { conv2dPad } from '../../../kernels/conv2d/strips/pad.ts';
+import {
+  type Padded,
+  paddedImageBytes,
+  planFilterGradient,
+  planForward,
+  planInputGradient,
+  type StripPlan,
+  stripsFit,
+  stripsTime,
+} from '../../../kernels/conv2d/strips/plan.ts';
+import type { Epilogue } from '../../../kernels/epilogue.ts';
+import type { Capabilities } from '../../../kernels/kernel.ts';
+import { packPanels } from '../../../kernels/panels/pack.ts';
+import { RELU } from '../../../kernels/relu/relu.ts';
+import {
+  bytesOf,
+  type Convolution,
+  type ConvolutionAlgorithm,
+  imageWindows,
+  type Operands,
+  outputs,
+} from './convolution.ts';
+
+/** A count of instructions of strips, measured against tiles: AlexNet's and VGG16's convolutions on lavapipe, 2 cores. */
+const STRIPS_UNIT = 1;
+
+const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D]) => void } = {
+  forward(emit, problem, { x, weight, bias, y }) {
+    const { shape } = problem;
+    const bytes = bytesOf(shape);
+    const { relu, epilogue } = epilogueOf(emit);
+    const w = emit.value(weight).view();
+    const b = bias === undefined ? w : emit.value(bias).view();
+    for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
+      const plan = planForward(emit.gpu, { ...shape, batch: images.count }, { hasBias: bias !== undefined, relu });
+      const views = { image: rows(x, bytes.image, images), w, bias: b, gate: b, y: rows(y, bytes.output, images) };
+      emitStrips(emit, plan, weight, views, epilogue);
+    }
+  },
+  'input gradient'(emit, problem, { dy, weight, x, dx }) {
+    const { shape } = problem;
+    const bytes = bytesOf(shape);
+    const w = emit.value(weight).view();
+    for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
+      const relu = x === undefined ? RELU.none : RELU.before;
+      const plan = planInputGradient(emit.gpu, { ...shape, batch: images.count }, relu);
+      const gate = x === undefined ? w : rows(x, bytes.image, images);
+      const image = rows(dy, bytes.output, images);
+      emitStrips(emit, plan, weight, { image, w, bias: w, gate, y: rows(dx, bytes.image, images) });
+    }
+  },
+  'filter gradient'(emit, problem, { x, dy, dw }) {
+    const { shape } = problem;
+    const all = { first: 0, count: shape.filters };
+    for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
+      const strips = planFilterGradient({ ...shape, batch: images.count }, images.first > 0);
+      emit.run(conv2dStripsFilterGradient, strips.run, {
+        dy: emitPad(emit, strips.padDy, outputs(dy, shape, images, all)),
+        x: emitPad(emit, strips.padX, rows(x, bytesOf(shape).image, images)),
+        dw: dw.view(),
+      });
+    }
+  },
+};
+
+/** The view in a frame of zeros, in memory that lives until its reader has run. */
+function emitPad(emit: ForwardEmitter, { params, bytes }: Padded, x: View): View {
+  const images = new Storage(`${emit.output.name} padded`, bytes).view();
+  emit.run(conv2dPad, params, { x, y: images });
+  return images;
+}
+
+function emitStrips(
+  emit: ForwardEmitter,
+  { pad, pack, run }: StripPlan,
+  weight: Tensor,
+  { image, w, bias, gate, y }: Readonly<Record<'image' | 'w' | 'bias' | 'gate' | 'y', View>>,
+  epilogue?: Epilogue,
+): void {
+  const turned = pack.params.flip === 1 ? ', turned' : '';
+  const panels = emit.prepared(weight, `panels of ${run.tile}${turned}`, pack.bytes, (run, to) =>
+    run(packPanels, pack.params, { w, panels: to }),
+  );
+  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, gate, y }, epilogue);
+}
+
+/** Padded images and packed weights of all of the batch. */
+function moved(adapter: Capabilities, { shape }: Convolution, direction: Direction): number {
+  if (direction === 'filter gradient') {
+    const { padX, padDy } = planFilterGradient(shape, false);
+    return padX.bytes + padDy.bytes;
+  }
+  const { pad, pack } =
+    direction === 'forward'
+      ? planForward(adapter, shape, { hasBias: true, relu: RELU.none })
+      : planInputGradient(adapter, shape);
+  return pad.bytes + pack.bytes;
+}
+
+export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+  name: 'strips',
+  supports: (adapter, { shape }) =>
+    stripsFit(adapter, shape) &&
+    // All filters in one binding: packing takes them as one matrix.
+    shape.filters * bytesOf(shape).filter <= adapter.limits.maxBinding - adapter.limits.offsetAlignment &&
+    (direction !== 'input gradient' || shape.strides.every((stride) => stride === 1)),
+  work: (adapter, problem) => ({
+    instructions: STRIPS_UNIT * stripsTime(adapter, problem.shape, direction),
+    movedBytes: moved(adapter, problem, direction),
+    dispatches: 3,
+  }),
+  workspaceBytes: (adapter, { name, shape }) => {
+    const [{ count }] = windows(adapter, shape.batch, [paddedImageBytes(shape)], `${name}: one image`);
+    return moved(adapter, { name, shape: { ...shape, batch: count }, hasBias: true, gated: false }, direction);
+  },
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
+});

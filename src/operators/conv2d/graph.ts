@@ -1,0 +1,68 @@
+/** Convolution as an operation of tensors; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
+import { emitBiasGradient } from '../../graph/bias-gradient.ts';
+import { apply, expect4d } from '../../graph/operation.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
+import { asked } from '../operator.ts';
+import { bytesOf, type Convolution } from './algorithms/convolution.ts';
+import { selectConvolution } from './algorithms/index.ts';
+import { type Conv2dAttributes, geometry } from './shape.ts';
+
+export interface Conv2dOptions extends Partial<Conv2dAttributes> {
+  readonly name?: string;
+}
+
+/**
+ * y [N, F, H', W'] = x [N, C, H, W] convolved with weight [F, C / groups, kh, kw], plus bias [F] where given. ONNX Conv.
+ * @throws FrostlineError when shapes do not fit or nothing is left of the image
+ */
+export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: Conv2dOptions = {}): Tensor {
+  const { strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1, name = 'conv2d' } = options;
+  const [batch, ...item] = expect4d(name, x);
+  const found = asked(`${name}:`, () =>
+    geometry({
+      attributes: { strides, pads, dilations, groups },
+      inputs: [{ name: x.name, shape: item }],
+      parameters: { weight, bias },
+    }),
+  );
+  const shape = { ...found, batch };
+  const { plane } = bytesOf(shape);
+  const problem: Convolution = { name, shape, hasBias: bias !== undefined, gated: false };
+  return apply(
+    {
+      name: 'conv2d',
+      fuses: () => true,
+      // Only what is the quickest anyway: a slower algorithm costs more than the pass that it saves.
+      fusesBefore: (gpu, { code }) => {
+        if (code !== RELU.after) return false;
+        const { algorithm } = selectConvolution(gpu, 'input gradient', problem);
+        return algorithm.supports(gpu, { ...problem, gated: true });
+      },
+      forward(emit) {
+        const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output) };
+        selectConvolution(emit.gpu, 'forward', problem).algorithm.emit(emit, problem, operands);
+      },
+      backward(emit) {
+        const dy = emit.outputGradient;
+        const [dx, dw] = [emit.gradient(0), emit.gradient(1)];
+        const db = bias === undefined ? undefined : emit.gradient(2);
+        if (dx !== undefined) {
+          const gated = emit.before !== undefined;
+          const back = { ...problem, gated };
+          const operands = { dy, weight, x: gated ? emit.value(x) : undefined, dx };
+          selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, operands);
+        }
+        if (dw !== undefined) {
+          const operands = { x: emit.value(x), dy, dw };
+          selectConvolution(emit.gpu, 'filter gradient', problem).algorithm.emit(emit, problem, operands);
+        }
+        if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: shape.filters, plane, name });
+      },
+    },
+    bias === undefined ? [x, weight] : [x, weight, bias],
+    [batch, shape.filters, ...conv2dOutput(shape)],
+    name,
+  );
+}

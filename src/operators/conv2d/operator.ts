@@ -1,0 +1,59 @@
+import { conv2dReference } from '../../check/reference/conv2d.ts';
+import { conv2dPhases, conv2dPhasesBackward } from '../../kernels/conv2d/phases/phases.ts';
+import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
+import { conv2dStrips } from '../../kernels/conv2d/strips/forward.ts';
+import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
+import { winogradFilter } from '../../kernels/conv2d/winograd/filter.ts';
+import { winogradFilterGradient } from '../../kernels/conv2d/winograd/filter-gradient.ts';
+import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
+import { winogradImage } from '../../kernels/conv2d/winograd/image.ts';
+import { winogradOutput } from '../../kernels/conv2d/winograd/output.ts';
+import type { Pads, Pair } from '../onnx/reading.ts';
+import { count, defineOperator, number, numbers } from '../operator.ts';
+import { conv2d as build } from './graph.ts';
+import { onnx } from './onnx.ts';
+import { type Conv2dAttributes, type Conv2dRole, geometry, shape } from './shape.ts';
+
+const same = (values: readonly number[]) => (values.every((v) => v === values[0]) ? `${values[0]}` : `[${values}]`);
+
+export const conv2d = defineOperator<Conv2dAttributes>()<'conv2d', Conv2dRole>({
+  kind: 'conv2d',
+  formula: 'y[f, oy, ox] = bias[f] + sum over c, ky, kx of w[f, c, ky, kx] x[c, oy s - p + ky d, ox s - p + kx d]',
+  attributes: {
+    strides: numbers<Pair>('rows, columns', 2),
+    pads: numbers<Pads>('top, left, bottom, right', 4),
+    dilations: numbers<Pair>('rows, columns', 2),
+    groups: number('channels and filters are divided into so many', (n) => n >= 1, ' of 1 or more'),
+  },
+  parameters: {
+    weight: { kind: 'trained', decays: true },
+    bias: { kind: 'trained', decays: false, optional: true },
+  },
+  inputs: 1,
+  outputs: 1,
+  shape,
+  build: ({ inputs: [x], parameters: { weight, bias }, attributes, name }) => [
+    build(x, weight!, bias, { ...attributes, name }),
+  ],
+  reference(given) {
+    const { batch, values, weights, outputs, inputs } = given;
+    const items = inputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) }));
+    const found = { ...geometry({ ...given, inputs: items }), batch };
+    return [conv2dReference(found, values[0], weights.weight!, weights.bias, count(outputs[0]))];
+  },
+  folds: 'reference',
+  onnx,
+  kernels: [
+    ...[conv2dPad, conv2dPhases, conv2dPhasesBackward, conv2dStrips, conv2dStripsFilterGradient, winogradFilter],
+    ...[winogradFilterGradient, winogradGradient, winogradImage, winogradOutput],
+  ],
+  checks: () => import('./cases.ts'),
+  numbered: 'always',
+  detail: ({ strides, pads, dilations, groups }, { weight }) => [
+    weight!.slice(2).join(' x '),
+    `stride ${same(strides)}`,
+    ...(pads.some((pad) => pad > 0) ? [`pads ${same(pads)}`] : []),
+    ...(dilations.some((d) => d > 1) ? [`dilation ${same(dilations)}`] : []),
+    ...(groups > 1 ? [`${groups} groups`] : []),
+  ],
+});

@@ -1,0 +1,27 @@
+/** Leaky ReLU as an operation of tensors; the mathematics stands in ../../kernels/leaky-relu/leaky-relu.ts. */
+import { mapValues } from '../../graph/map.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { leakyReluBackward, leakyReluForward } from '../../kernels/leaky-relu/leaky-relu.ts';
+import { asked, refuse } from '../operator.ts';
+
+/** Of a slope of 0 or less the sign of y would not tell that of x; 0 is a ReLU. */
+export function checkSlope(slope: number): void {
+  if (!(slope > 0)) refuse(`has a slope of ${slope}`, 'A number above 0 is expected.');
+}
+
+/** y = x where x is not below 0, else slope x */
+export function leakyRelu(x: Tensor, slope = 0.01, name = 'leakyRelu'): Tensor {
+  asked(`${name}:`, () => checkSlope(slope));
+  return mapValues(x, {
+    operation: 'leakyRelu',
+    name,
+    params: { slope },
+    forward: leakyReluForward,
+    backward: leakyReluBackward,
+    epilogue: {
+      name: `leaky-relu ${slope}`,
+      wgsl: `select(value, f32(${Math.fround(slope)}) * value, value < 0.0)`,
+      derivativeOf: 'output',
+    },
+  });
+}

@@ -1,0 +1,120 @@
+/**
+ * An operator in ONNX, both directions side by side. They are no inverses: one ONNX operator may become any of several
+ * kinds (Add: add, affine, a bias), and one kind may be several ONNX operators (affine: Mul, Add). So reading is keyed by
+ * the ONNX operator, each owned by one kind; writing by the kind.
+ */
+import type { Attribute, AttributeValues, OnnxNode } from '../../onnx/model.ts';
+import type { OnnxTensor } from '../../onnx/tensor.ts';
+import type { Shape } from '../operator.ts';
+import { attribute } from './attributes.ts';
+
+/** What import knows of constants. */
+export interface KnownConstants {
+  has(value: string): boolean;
+  tensor(value: string): OnnxTensor | undefined;
+  integersOf(value: string): readonly number[] | undefined;
+  extentsOf(value: string): readonly (number | 'batch')[] | undefined;
+  /** Adds a constant that is not in the file. */
+  define(tensor: OnnxTensor): void;
+}
+
+export interface Surroundings {
+  readonly opset: number;
+  /** 1 where the batch comes first in every shape of the file, 0 where the graph is one item. */
+  readonly lead: 0 | 1;
+  readonly constants: KnownConstants;
+  /** Shape of an activation's item; refuses a value that is no activation. */
+  shapeOf(value: string, node: OnnxNode): Shape;
+  isActivation(value: string): boolean;
+  /** Whether any node or the graph's outputs read the value. */
+  isRead(value: string): boolean;
+}
+
+export interface ReadParameter {
+  /** The initialiser's name. */
+  readonly name: string;
+  readonly tensor: OnnxTensor;
+}
+
+/** What a node of the file becomes, of whatever kind. */
+export interface Reading<Op extends { readonly kind: string } = { readonly kind: string }> {
+  readonly op: Op;
+  /** Activations read. */
+  readonly inputs: readonly string[];
+  readonly weight?: ReadParameter;
+  readonly bias?: ReadParameter;
+  /** of any other role */
+  readonly roles?: Readonly<Record<string, ReadParameter>>;
+}
+
+export type Read = (node: OnnxNode, around: Surroundings) => Reading;
+
+export interface Written<A, R extends string> {
+  readonly name: string;
+  readonly attributes: A;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** shapes of the inputs without the batch */
+  readonly shapes: readonly Shape[];
+  /** names of the parameters by role, which stand among the initialisers now, and their shapes */
+  readonly parameters: { readonly [N in R]?: { readonly name: string; readonly shape: Shape } };
+}
+
+/** Where nodes are written. The exporter checks that every output was made. */
+export interface Writer {
+  readonly opset: number;
+  node(
+    opType: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    options?: { readonly name?: string; readonly domain?: string; readonly attributes?: Record<string, Attribute> },
+  ): void;
+  /** A new initialiser of float32; its name, as it could be given. */
+  constant(name: string, dims: readonly number[], values: Float32Array): string;
+}
+
+export interface OnnxForm<A, R extends string> {
+  /** by 'Name', or 'domain.Name' */
+  readonly reads: Readonly<Record<string, Read>>;
+  /** Operators whose first dimension is the batch, whatever stands around them. */
+  readonly images?: true;
+  write(node: Written<A, R>, to: Writer): void;
+}
+
+/** An attribute in both directions. */
+export interface Field<T> {
+  read(node: OnnxNode): T;
+  write(value: T): Readonly<Record<string, Attribute>>;
+}
+/** Mapped over the attributes: one that is forgotten in either direction does not compile. */
+export type Fields<A> = { readonly [N in keyof A]-?: Field<A[N]> };
+
+export const int = (value: number): Attribute => ({ type: 'int', value });
+export const ints = (value: readonly number[]): Attribute => ({ type: 'ints', value });
+export const float = (value: number): Attribute => ({ type: 'float', value });
+
+export const field = <T extends keyof AttributeValues>(
+  name: string,
+  type: T,
+  otherwise: AttributeValues[T],
+): Field<AttributeValues[T]> => ({
+  read: (node) => attribute(node, name, type) ?? otherwise,
+  write: (value) => ({ [name]: { type, value } as Attribute }),
+});
+
+/** An operator of one activation and no parameters that is the same in ONNX, up to the names of its attributes. */
+export function sameInOnnx<A extends object>(kind: string, opType: string, fields: Fields<A>): OnnxForm<A, never> {
+  const all = Object.entries(fields) as [keyof A & string, Field<A[keyof A]>][];
+  return {
+    reads: {
+      [opType]: (node) => ({
+        op: { kind, ...(Object.fromEntries(all.map(([name, { read }]) => [name, read(node)])) as A) },
+        inputs: [node.inputs[0]],
+      }),
+    },
+    write({ name, attributes, inputs, outputs }, to) {
+      const written = all.map(([key, { write }]) => write(attributes[key]));
+      to.node(opType, inputs, outputs, { name, attributes: Object.assign({}, ...written) });
+    },
+  };
+}

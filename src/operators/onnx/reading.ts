@@ -1,0 +1,123 @@
+/** What reading ONNX's operators has in common: parameters, windows, axes, constants that are the same for all images. */
+import { FrostlineError } from '../../errors.ts';
+import type { OnnxNode } from '../../onnx/model.ts';
+import type { OnnxTensor } from '../../onnx/tensor.ts';
+import { count, type Shape } from '../operator.ts';
+import { attribute, describeNode } from './attributes.ts';
+import type { Reading, ReadParameter, Surroundings } from './form.ts';
+
+export type Pair = readonly [number, number];
+/** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
+export type Pads = readonly [number, number, number, number];
+
+export function refuse(node: OnnxNode, found: string, remedy: string): FrostlineError {
+  return new FrostlineError(`${describeNode(node)} ${found}. ${remedy}`);
+}
+
+export function plain<Op extends { readonly kind: string }>(node: OnnxNode, op: Op): Reading<Op> {
+  return { op, inputs: [node.inputs[0]] };
+}
+
+export function parameter(node: OnnxNode, input: number, role: string, around: Surroundings): ReadParameter {
+  const name = node.inputs[input];
+  const tensor = name ? around.constants.tensor(name) : undefined;
+  if (tensor === undefined) {
+    throw refuse(
+      node,
+      `has no constant ${role}${name ? `: '${name}' is computed or a graph input` : ''}`,
+      'It must be an initialiser.',
+    );
+  }
+  if (!/^b?float/.test(tensor.dataType)) {
+    throw refuse(
+      node,
+      `has ${role} '${name}' of ${tensor.dataType}`,
+      'Quantised models are not supported: use the float32 one.',
+    );
+  }
+  return { name, tensor };
+}
+
+export function pair(node: OnnxNode, name: string, otherwise: Pair): Pair {
+  const values = attribute(node, name, 'ints');
+  if (values === undefined || values.length === 0) return otherwise;
+  if (values.length !== 2) throw refuse(node, `has ${name} [${values}]`, 'Two spatial dimensions are expected.');
+  return [values[0], values[1]];
+}
+
+export function padding(node: OnnxNode, around: Surroundings, kernel: Pair, strides: Pair, dilations: Pair): Pads {
+  const auto = attribute(node, 'auto_pad', 'string') || 'NOTSET';
+  if (auto === 'VALID') return [0, 0, 0, 0];
+  if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
+    const shape = around.shapeOf(node.inputs[0], node);
+    const [vertical, horizontal] = [0, 1].map((axis) => {
+      const size = shape[axis + 1];
+      const out = Math.ceil(size / strides[axis]);
+      const total = Math.max((out - 1) * strides[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - size, 0);
+      const half = Math.floor(total / 2);
+      return auto === 'SAME_UPPER' ? [half, total - half] : [total - half, half];
+    });
+    return [vertical[0], horizontal[0], vertical[1], horizontal[1]];
+  }
+  if (auto !== 'NOTSET') {
+    throw refuse(node, `has auto_pad '${auto}'`, 'NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected.');
+  }
+  const pads = attribute(node, 'pads', 'ints') ?? [0, 0, 0, 0];
+  if (pads.length !== 4)
+    throw refuse(node, `has pads [${pads}]`, 'Four numbers are expected: top, left, bottom, right.');
+  return [pads[0], pads[1], pads[2], pads[3]];
+}
+
+export function flag(node: OnnxNode, name: string): boolean {
+  return (attribute(node, name, 'int') ?? 0) !== 0;
+}
+
+export function fromFront(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** An axis as a dimension of an item; -1 is the batch. */
+export function itemAxis(axis: number, shape: Shape, { lead }: Surroundings): number {
+  return fromFront(axis, shape.length + lead) - lead;
+}
+
+/** A constant broadcast to an image: one value, one a channel, or all. */
+export function perImage(node: OnnxNode, around: Surroundings, constant: OnnxTensor, shape: Shape): number[] {
+  const rank = shape.length + around.lead;
+  // Before opset 7 the constant's first dimension stands at `axis`; since then the last ones are aligned.
+  const axis = around.opset < 7 ? attribute(node, 'axis', 'int') : undefined;
+  const before = axis === undefined ? rank - constant.dims.length : fromFront(axis, rank);
+  const after = rank - before - constant.dims.length;
+  const dims = [...Array(Math.max(before, 0)).fill(1), ...constant.dims, ...Array(Math.max(after, 0)).fill(1)];
+  const image = dims.slice(around.lead);
+  if (
+    dims.length !== rank ||
+    (around.lead === 1 && dims[0] !== 1) ||
+    image.some((dim, i) => dim !== 1 && dim !== shape[i])
+  ) {
+    throw refuse(
+      node,
+      `combines [batch, ${shape}] with a constant of shape [${constant.dims}]`,
+      'The constant must be one value, one a channel, or one an element of an image.',
+    );
+  }
+  const values = constant.toFloat32();
+  if (values.length === 1) return [values[0]];
+  const full = Float32Array.from({ length: count(shape) }, (_, i) => {
+    let place = 0;
+    let stride = 1;
+    for (let d = shape.length - 1, rest = i; d >= 0; d--) {
+      if (image[d] !== 1) place += (rest % shape[d]) * stride;
+      rest = Math.floor(rest / shape[d]);
+      stride *= image[d];
+    }
+    return values[place];
+  });
+  const area = count(shape.slice(1));
+  const byChannel = full.every((value, i) => value === full[i - (i % area)]);
+  return byChannel ? Array.from({ length: shape[0] }, (_, c) => full[c * area]) : Array.from(full);
+}
+
+export function isOne([a, b]: Pair): boolean {
+  return a === 1 && b === 1;
+}

@@ -1,0 +1,155 @@
+/**
+ * What an operator of a network is: one object, all of its parts required. Nobody else knows a kind by name: import,
+ * export, shapes, building, description, documentation and tests go through `registry.ts` and ask these parts.
+ *
+ * Nothing here or below may import node:*, nor src/models: an operator knows values and shapes, not networks or files.
+ */
+import { FrostlineError } from '../errors.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import type { Kernel } from '../kernels/kernel.ts';
+import type { Checks } from './checks.ts';
+import type { OnnxForm } from './onnx/form.ts';
+
+export type Shape = readonly number[];
+
+/** A value as a rule sees it: its name, for messages, and its shape without the batch (of a parameter: the whole). */
+export interface Value {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** One attribute: what it is, for the documentation, and whether a value is one. */
+export interface Attribute<T> {
+  readonly doc: string;
+  /** what is expected, where `value` is none; else nothing */
+  wrong(value: unknown): string | undefined;
+  readonly _type?: T;
+}
+/** Mapped over the attributes: one that is left out does not compile. */
+export type Schema<A> = { readonly [N in keyof A]-?: Attribute<A[N]> };
+
+/** `trained`: by gradients. `state`: forward itself writes it in training (running statistics); no gradient reaches it. */
+export type Role =
+  | { readonly kind: 'trained'; readonly decays: boolean; readonly optional?: true }
+  | { readonly kind: 'state' };
+
+export interface Given<A, R extends string> {
+  readonly attributes: A;
+  readonly inputs: readonly Value[];
+  readonly parameters: { readonly [N in R]?: Value };
+}
+
+export interface Building<A, R extends string> {
+  readonly name: string;
+  readonly attributes: A;
+  readonly inputs: readonly Tensor[];
+  readonly parameters: { readonly [N in R]?: Tensor };
+}
+
+export interface Referred<A, R extends string> extends Given<A, R> {
+  /** float64 or float32 values of the inputs, whose shapes have the batch here, and of the parameters */
+  readonly values: readonly ArrayLike<number>[];
+  readonly weights: { readonly [N in R]?: ArrayLike<number> };
+  readonly batch: number;
+  readonly outputs: readonly Shape[];
+}
+
+export interface Operator<K extends string = string, A = unknown, R extends string = string> {
+  /** ours: a word. An outsider's: 'package:word' */
+  readonly kind: K;
+  /** for the documentation: the formula, in a line */
+  readonly formula: string;
+  readonly attributes: Schema<A>;
+  readonly parameters: { readonly [N in R]: Role };
+  /** activations read and made; `several`: any number of one or more */
+  readonly inputs: number | 'several';
+  readonly outputs: number;
+  /** The shapes of all outputs, or a refusal (`refuse`): what no kernel computes is named here and nowhere else. */
+  shape(given: Given<A, R>): readonly Shape[];
+  /** The outputs as tensors. */
+  build(building: Building<A, R>): readonly Tensor[];
+  /** The definition in float64, of inference. What is constant is folded with it at import. */
+  reference(given: Referred<A, R>): readonly ArrayLike<number>[];
+  /** `reference`: of constant inputs a constant is made at import. `never`: it draws, or depends on the run */
+  readonly folds: 'reference' | 'never';
+  readonly onnx: OnnxForm<A, R>;
+  /** kernels that only this operator runs: for the list of all, their cases and mutations */
+  readonly kernels: readonly Kernel[];
+  /** cases, references, PyTorch, mutations: a folder's cases.ts */
+  checks(): Promise<{ readonly checks: Checks<A> }>;
+  /** counted by MATLAB's layer numbers; `unlessInput`: not where it reads the network's input */
+  readonly numbered: 'always' | 'never' | 'unlessInput';
+  /** '5 x 5, stride 1', for `weights inspect` */
+  detail(attributes: A, parameters: { readonly [N in R]?: Shape }): readonly string[];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: operators of different attributes in one list; `operatorOf` pairs them again
+export type AnyOperator = Operator<string, any, any>;
+
+/** Of an operator without attributes. */
+export type None = Readonly<Record<never, never>>;
+
+/** Keeps the literal types: K of the kind, R of the roles. */
+export const defineOperator =
+  <A>() =>
+  <const K extends string, const R extends string = never>(operator: Operator<K, A, R>): Operator<K, A, R> =>
+    operator;
+
+/** Says what was found and what is expected; who asked puts the layer's or the tensor's name before it. */
+export class Refusal extends FrostlineError {
+  readonly found: string;
+  readonly expected: string;
+  constructor(found: string, expected: string) {
+    super(`${found}. ${expected}`);
+    this.found = found;
+    this.expected = expected;
+  }
+}
+
+export function refuse(found: string, expected: string): never {
+  throw new Refusal(found, expected);
+}
+
+/** Runs a rule; its refusal is told of `who`. */
+export function asked<T>(who: string, rule: () => T): T {
+  try {
+    return rule();
+  } catch (error) {
+    if (error instanceof Refusal) throw new FrostlineError(`${who} ${error.found}. ${error.expected}`);
+    throw error;
+  }
+}
+
+export const number = (
+  doc: string,
+  test: (value: number) => boolean = () => true,
+  expected = '',
+): Attribute<number> => ({
+  doc,
+  wrong: (value) =>
+    typeof value === 'number' && !Number.isNaN(value) && test(value) ? undefined : `a number${expected} is expected`,
+});
+
+/** `length` undefined: any. */
+export const numbers = <T extends readonly number[]>(doc: string, length?: T['length']): Attribute<T> => ({
+  doc,
+  wrong: (value) =>
+    Array.isArray(value) && value.every((one) => typeof one === 'number') && value.length === (length ?? value.length)
+      ? undefined
+      : `${length ?? 'some'} numbers are expected`,
+});
+
+/** Refuses attributes that are wrong, missing, or unknown. */
+export function checkAttributes<A extends object>(schema: Schema<A>, attributes: A): void {
+  const known = schema as Readonly<Record<string, Attribute<unknown>>>;
+  for (const [name, attribute] of Object.entries(known)) {
+    const value = (attributes as Readonly<Record<string, unknown>>)[name];
+    const wrong = attribute.wrong(value);
+    if (wrong !== undefined) refuse(`has ${name} ${JSON.stringify(value)}`, `${wrong}: ${attribute.doc}`);
+  }
+  const stranger = Object.keys(attributes).find((name) => name !== 'kind' && !Object.hasOwn(known, name));
+  if (stranger !== undefined) refuse(`has an attribute '${stranger}'`, `Known are: ${Object.keys(known).join(', ')}.`);
+}
+
+export const count = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1);
+export const show = (shape: Shape): string => `[${shape.join(', ')}]`;

@@ -1,0 +1,68 @@
+/**
+ * Every operator of frostline by its kind: one line each. All else is derived: the type of a network's nodes, import and
+ * export, shapes, building, layer numbers, the list of kernels, cases, mutations, the table in the documentation.
+ *
+ * Beside the closed set stands an open one: `withOperators` adds those of other packages, whose kinds have a colon.
+ */
+import { FrostlineError } from '../errors.ts';
+import { affine } from './affine/operator.ts';
+import { conv2d } from './conv2d/operator.ts';
+import { leakyRelu } from './leaky-relu/operator.ts';
+import type { Read } from './onnx/form.ts';
+import type { AnyOperator, Operator } from './operator.ts';
+import { relu } from './relu/operator.ts';
+import { type Rewrite, rewrites } from './rewrites.ts';
+
+export const operators = { affine, conv2d, leakyRelu, relu } satisfies { readonly [kind: string]: AnyOperator };
+
+export type Kind = keyof typeof operators;
+type AttributesOf<O> = O extends Operator<string, infer A, infer _R> ? A : never;
+/** A node's operator and its attributes; the union over all kinds. */
+export type OurOp = { [K in Kind]: { readonly kind: K } & AttributesOf<(typeof operators)[K]> }[Kind];
+
+/** An outsider's: the kind is 'package:word', so that it never is one of ours, and unions of ours stay exhaustive. */
+export type ForeignKind = `${string}:${string}`;
+export type ForeignOp = { readonly kind: ForeignKind } & Readonly<Record<string, unknown>>;
+
+/** Does not compile where a key is not the kind of its operator. */
+type Misnamed = { [K in Kind]: (typeof operators)[K]['kind'] extends K ? never : K }[Kind];
+const misnamed: [Misnamed] extends [never] ? true : never = true;
+void misnamed;
+
+/** A set of operators: ours, and perhaps an outsider's. A network carries the one that it was made with. */
+export interface OperatorSet {
+  readonly all: readonly AnyOperator[];
+  /** by 'Name' or 'domain.Name' of ONNX */
+  readonly reads: ReadonlyMap<string, { readonly read: Read; readonly owner: AnyOperator }>;
+  readonly rewrites: readonly Rewrite[];
+  operatorOf(op: { readonly kind: string }): AnyOperator | undefined;
+}
+
+export interface Additions {
+  readonly operators?: readonly (AnyOperator & { readonly kind: ForeignKind })[];
+  readonly rewrites?: readonly Rewrite[];
+}
+
+function setOf(all: readonly AnyOperator[], rewrites: readonly Rewrite[]): OperatorSet {
+  const kinds = new Map(all.map((operator) => [operator.kind, operator]));
+  const reads = new Map<string, { read: Read; owner: AnyOperator }>();
+  for (const owner of all) {
+    for (const [opType, read] of Object.entries(owner.onnx.reads)) {
+      const other = reads.get(opType)?.owner;
+      // Which of the two reads a file would be left to the order of a list.
+      if (other) throw new FrostlineError(`ONNX's ${opType} is read by ${other.kind} and by ${owner.kind}. One must.`);
+      reads.set(opType, { read, owner });
+    }
+  }
+  return { all, reads, rewrites, operatorOf: ({ kind }) => kinds.get(kind) };
+}
+
+export const ours: OperatorSet = setOf(Object.values(operators), rewrites);
+
+/** Ours and these. @throws FrostlineError where a kind or an operator of ONNX is taken already */
+export function withOperators({ operators: added = [], rewrites: more = [] }: Additions): OperatorSet {
+  const twice = added.find(({ kind }, i) => !kind.includes(':') || added.findIndex((one) => one.kind === kind) !== i);
+  if (twice) throw new FrostlineError(`The kind '${twice.kind}' must be 'package:word', and be given once.`);
+  // An outsider's rewrites come first: they may be of larger patterns.
+  return setOf([...ours.all, ...added], [...more, ...ours.rewrites]);
+}

@@ -1,0 +1,17 @@
+/** ReLU as an operation of tensors; the mathematics stands in ../../kernels/relu/relu.ts. */
+import { mapValues } from '../../graph/map.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import type { Epilogue } from '../../kernels/epilogue.ts';
+import { RELU, reluBackward, reluForward } from '../../kernels/relu/relu.ts';
+
+const epilogue: Epilogue = {
+  name: 'relu',
+  wgsl: 'select(value, 0.0, value < 0.0)',
+  derivativeOf: 'output',
+  code: RELU.after,
+};
+
+/** y = max(x, 0) */
+export function relu(x: Tensor, name = 'relu'): Tensor {
+  return mapValues(x, { operation: 'relu', name, params: {}, forward: reluForward, backward: reluBackward, epilogue });
+}

@@ -1,0 +1,131 @@
+/** Every algorithm computes every convolution that it says it supports; `select` chooses in one unit. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  conv2dFilterGradientReference,
+  conv2dInputGradientReference,
+  conv2dReference,
+} from '../../src/check/reference/conv2d.ts';
+import { normals } from '../../src/check/values.ts';
+import type { Storage } from '../../src/gpu/storage.ts';
+import { cover, milliseconds, select } from '../../src/graph/algorithm.ts';
+import { compile } from '../../src/graph/compile.ts';
+import { apply, type ForwardEmitter } from '../../src/graph/operation.ts';
+import { input } from '../../src/graph/tensor.ts';
+import { type Conv2dShape, conv2dOutput, type Direction } from '../../src/kernels/conv2d/shape.ts';
+import type { Capabilities } from '../../src/kernels/kernel.ts';
+import { convolutionAlgorithms } from '../../src/operators/conv2d/algorithms/index.ts';
+import { Random } from '../../src/random.ts';
+import { choices, choicesOf } from '../support/choices.ts';
+import { expectClose } from '../support/compare.ts';
+import { testSeed, useGpu } from '../support/gpu.ts';
+
+const gpu = useGpu();
+const smallGpu = useGpu({ limits: { maxBinding: 16384, maxWorkgroups: 7 } });
+
+function shapeOf(choose: (low: number, high: number) => number): Conv2dShape {
+  const groups = choose(1, 2);
+  const pointwise = choose(0, 3) === 3;
+  const kernel = pointwise ? ([1, 1] as const) : ([choose(1, 5), choose(1, 5)] as const);
+  const strides = choose(0, 2) === 2 ? ([choose(1, 2), choose(1, 3)] as const) : ([1, 1] as const);
+  const dilation = choose(0, 3) === 3 ? 2 : 1;
+  const pads = pointwise
+    ? ([0, 0, 0, 0] as const)
+    : ([choose(0, 1), choose(0, 1), choose(0, 1), choose(0, 1)] as const);
+  const [height, width] = kernel.map((size) => dilation * (size - 1) + choose(1, 9));
+  const sizes = { batch: choose(1, 3), channels: groups * choose(1, 4), height, width, filters: groups * choose(1, 5) };
+  return { ...sizes, kernel, strides, pads, dilations: [dilation, dilation], groups };
+}
+
+describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('%s', (direction) => {
+  it.each(convolutionAlgorithms[direction].map(({ name }) => name))('%s', async (name) => {
+    const algorithm = convolutionAlgorithms[direction].find((one) => one.name === name)!;
+    let computed = 0;
+    await fc.assert(
+      fc.asyncProperty(choices, fc.nat(), fc.boolean(), async (list, seed, small) => {
+        const device = small ? smallGpu() : gpu();
+        const shape = shapeOf(choicesOf(list));
+        const problem = { name: 'c', shape, hasBias: false, gated: false };
+        if (!algorithm.supports(device, problem)) return;
+        computed++;
+        expect(milliseconds(device, algorithm.work(device, problem))).toBeGreaterThan(0);
+        expect(algorithm.workspaceBytes(device, problem)).toBeGreaterThanOrEqual(0);
+        const random = new Random(seed);
+        const [lines, columns] = conv2dOutput(shape);
+        const x = input('x', [shape.batch, shape.channels, shape.height, shape.width]);
+        const dy = input('dy', [shape.batch, shape.filters, lines, columns]);
+        const w = input('w', [shape.filters, shape.channels / shape.groups, ...shape.kernel]);
+        const emitted = (emit: ForwardEmitter) => {
+          const y = emit.value(emit.output);
+          const operands: Readonly<Record<Direction, object>> = {
+            forward: { x: emit.value(x), weight: w, y },
+            'input gradient': { dy: emit.value(dy), weight: w, dx: y },
+            'filter gradient': { x: emit.value(x), dy: emit.value(dy), dw: y },
+          };
+          (algorithm.emit as (emit: ForwardEmitter, problem: object, operands: object) => Storage)(
+            emit,
+            problem,
+            operands[direction],
+          );
+        };
+        const made = { forward: dy, 'input gradient': x, 'filter gradient': w }[direction];
+        const all = [x, dy, w];
+        const y = apply({ name: 'one', backward: null, forward: emitted }, all, made.shape);
+        const graph = await compile(device, { outputs: [y] });
+        const [xs, dys, ws] = all.map((tensor) => normals(random, tensor.size));
+        all.forEach((tensor, i) => {
+          graph.write(tensor, [xs, dys, ws][i]);
+        });
+        await graph.run();
+        const expected = {
+          forward: () => conv2dReference(shape, xs, ws, undefined, dy.size),
+          'input gradient': () => conv2dInputGradientReference(shape, dys, ws),
+          'filter gradient': () => conv2dFilterGradientReference(shape, dys, xs, w.size),
+        }[direction]();
+        expectClose(await graph.read(y), expected, { absolute: 1e-3, relative: 1e-4 });
+        graph.destroy();
+      }),
+      { seed: testSeed, numRuns: 30 },
+    );
+    // In parts is for discrete GPUs.
+    if (name !== 'implicit-gemm-in-parts') expect(computed).toBeGreaterThan(name === 'pointwise' ? 0 : 3);
+  });
+});
+
+describe('select', () => {
+  const adapter = { kind: 'software', subgroupWidth: 8, limits: {} } as unknown as Capabilities;
+  const as = (name: string, instructions: number, supported = true, bytes = 0) => ({
+    name,
+    supports: () => supported,
+    work: () => ({ instructions, movedBytes: 0, dispatches: 1 }),
+    workspaceBytes: () => bytes,
+    emit() {},
+  });
+  it('takes the quickest that computes it and fits, the first of equals, and says why not the others', () => {
+    const list = [as('plain', 9e6), as('quick', 1e6, true, 100), as('same', 1e6), as('none', 1, false)] as const;
+    expect(select(adapter, list, {}).algorithm.name).toBe('quick');
+    expect(select(adapter, list, {}, { workspace: 99 }).algorithm.name).toBe('same');
+    expect(select(adapter, list, {}, { pinned: 'plain' }).algorithm.name).toBe('plain');
+    expect(select(adapter, list, {}, { pinned: 'none' }).algorithm.name).toBe('quick');
+    expect(select(adapter, list, {}).others.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
+      'plain: slower',
+      'same: slower',
+      'none: does not compute it here',
+    ]);
+    expect(() => select(adapter, [as('x', Number.NaN)], {})).toThrow('x takes NaN ms');
+  });
+
+  it('covers what is wanted by one pass over the weight or by two, whichever is quicker', () => {
+    const list = (joint: number) => [
+      { ...as('dx', 2e6), makes: ['dx'] as const },
+      { ...as('update', 3e6), makes: ['update'] as const },
+      { ...as('both', joint), makes: ['dx', 'update'] as const },
+    ];
+    const names = (joint: number, wanted: readonly ('dx' | 'update')[]) =>
+      cover<object, object, 'dx' | 'update'>(adapter, list(joint), {}, wanted).algorithms.map(({ name }) => name);
+    expect(names(4e6, ['dx', 'update'])).toEqual(['both']);
+    expect(names(6e6, ['dx', 'update'])).toEqual(['dx', 'update']);
+    // What nobody asked for (below the frost line) must not be written.
+    expect(names(1, ['update'])).toEqual(['update']);
+  });
+});

@@ -1,0 +1,190 @@
+/**
+ * Every operator of the registry, by its own random cases, through all rooms: shapes, export, import, layer numbers,
+ * building, the reference, the device. A part that is forgotten does not compile (forgotten.ts), or fails here.
+ */
+import { readdirSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Choose } from '../../src/check/choose.ts';
+import { compile } from '../../src/graph/compile.ts';
+import { conv2d } from '../../src/graph/ops/conv2d.ts';
+import { input, type Tensor } from '../../src/graph/tensor.ts';
+import type { KernelDispatch } from '../../src/kernels/kernel.ts';
+import { describeLayers } from '../../src/models/describe.ts';
+import { exportOnnx } from '../../src/models/export-onnx.ts';
+import { importOnnx } from '../../src/models/import-onnx.ts';
+import { infer } from '../../src/models/infer.ts';
+import type { Network } from '../../src/models/network.ts';
+import { inferShapes } from '../../src/models/shapes.ts';
+import { OnnxTensor } from '../../src/onnx/tensor.ts';
+import { checkedOperators, kernelFamilies, operationCases } from '../../src/operators/all.ts';
+import type { Drawn } from '../../src/operators/checks.ts';
+import { allKernels } from '../../src/operators/kernels.ts';
+import { ours } from '../../src/operators/registry.ts';
+import { Random } from '../../src/random.ts';
+import { interpret } from '../models/interpret.ts';
+import { choices, choicesOf } from '../support/choices.ts';
+import { expectClose } from '../support/compare.ts';
+import { testSeed, useGpu } from '../support/gpu.ts';
+
+const gpu = useGpu();
+
+/** One node behind an identity, so that nothing of it is the network's input. */
+function networkOf(kind: string, { attributes, inputs, parameters = {} }: Drawn<object>): Network {
+  const values = Object.entries(inputs);
+  return {
+    name: kind,
+    inputs: values.map(([name, { shape }]) => ({ name, shape: shape.slice(1) })),
+    outputs: ['y'],
+    nodes: [
+      {
+        op: { kind, ...attributes } as never,
+        name: 'layer',
+        number: 2,
+        inputs: values.map(([name]) => name),
+        output: 'y',
+        ...Object.fromEntries(Object.keys(parameters).map((role) => [role, `layer.${role}`])),
+      },
+    ],
+    parameters: new Map(
+      Object.entries(parameters).map(([role, { shape, values }]) => [
+        `layer.${role}`,
+        { shape, data: values as Float32Array },
+      ]),
+    ),
+  };
+}
+
+describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
+  const drawn = (visit: (network: Network, one: Drawn<object>) => Promise<void> | void) =>
+    fc.assert(
+      fc.asyncProperty(choices, fc.nat(), async (list, seed) => {
+        const one = checks.draw(choicesOf(list) as Choose, new Random(seed));
+        await visit(networkOf(operator.kind, one), one);
+      }),
+      { seed: testSeed, numRuns: 12 },
+    );
+
+  it('comes back from ONNX as it was', () =>
+    drawn((network, one) => {
+      const again = importOnnx(exportOnnx(network));
+      if (again.nodes.length === 1 && again.nodes[0].op.kind === operator.kind) {
+        // Values are float32 in a file.
+        const rounded = JSON.parse(JSON.stringify(one.attributes), (_, v) =>
+          typeof v === 'number' ? Math.fround(v) : v,
+        );
+        const { kind: _, ...attributes } = again.nodes[0].op;
+        expect(JSON.parse(JSON.stringify(attributes))).toEqual(rounded);
+      }
+      const [made, expected] = [again, network].map((net) => inferShapes(net, 2).get('y'));
+      expect(made).toEqual(expected);
+    }));
+
+  it('computes on the device what its reference says, and again after export', () =>
+    drawn(async (network, { inputs }) => {
+      const batch = Object.values(inputs)[0].shape[0];
+      const values = Object.fromEntries(Object.entries(inputs).map(([name, one]) => [name, one.values]));
+      const [expected] = interpret(network, values as Record<string, Float32Array>, batch);
+      for (const net of [network, importOnnx(exportOnnx(network))]) {
+        const given = new Map(
+          Object.entries(inputs).map(([name, { shape, values: data }]) => [
+            name,
+            OnnxTensor.of(name, shape, 'float32', data as Float32Array),
+          ]),
+        );
+        const [found] = await infer(gpu(), { network: net, batch, inputs: given });
+        expect(found.shape).toEqual(inferShapes(network, batch).get('y'));
+        expectClose(found.data, expected, { absolute: 5e-5, relative: 1e-4 });
+      }
+    }));
+
+  it('is described, and its attributes are checked', () =>
+    drawn((network, { attributes }) => {
+      expect(describeLayers(network).layers[0].kind).toBe(operator.kind);
+      for (const name of Object.keys(attributes)) {
+        const [node] = network.nodes;
+        const broken = { ...network, nodes: [{ ...node, op: { ...node.op, [name]: 'x' } as never }] };
+        expect(() => inferShapes(broken, 1)).toThrow(`layer 'layer' (${operator.kind}) has ${name} "x"`);
+      }
+      const [node] = network.nodes;
+      const stranger = { ...network, nodes: [{ ...node, op: { ...node.op, stranger: 1 } as never }] };
+      expect(() => inferShapes(stranger, 1)).toThrow("has an attribute 'stranger'");
+    }));
+
+  it.skipIf(Object.keys(operator.parameters).length > 0)(
+    'is the same behind a convolution that may apply it as an epilogue',
+    () =>
+      drawn(async (_, one) => {
+        const [{ shape, values }] = Object.values(one.inputs);
+        const channels = shape[1];
+        const x = input('x', shape);
+        // Each channel by itself times a number: the argument has both signs.
+        const w = input('w', [channels, 1, 1, 1]);
+        const argument = conv2d(x, w, undefined, { groups: channels });
+        const of = operator.build({ name: 'y', attributes: one.attributes, inputs: [argument], parameters: {} });
+        const results: Float32Array[] = [];
+        for (const outputs of [[of[0]], [of[0], argument]]) {
+          const graph = await compile(gpu(), { outputs });
+          graph.write(x, values);
+          graph.write(
+            w,
+            Float32Array.from({ length: channels }, (_, c) => 1 - 2 * (c % 2)),
+          );
+          await graph.run();
+          results.push(await graph.read(of[0]));
+          const fused = of[0].source!.operation.epilogue !== undefined && outputs.length === 1;
+          expect(
+            graph.dispatches.some(({ label }) => operator.kernels.some(({ name }) => label.startsWith(name))),
+          ).toBe(!fused);
+          graph.destroy();
+        }
+        expectClose(results[0], results[1], { absolute: 1e-6, relative: 1e-6 });
+      }),
+  );
+
+  it('has cases of each of its kernels', () => {
+    const names = new Set(
+      kernelFamilies.flatMap((family) => family.examples(new Random(1)).map(({ kernel }) => kernel.name)),
+    );
+    for (const kernel of operator.kernels) expect(names).toContain(kernel.name);
+  });
+});
+
+it('every folder with an operator stands in the registry, and every kernel that runs in the list', async () => {
+  const folder = new URL('../../src/operators/', import.meta.url);
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /^[^/]+\/operator\.ts$/.test(file),
+  );
+  const found = await Promise.all(files.map((file) => import(new URL(file, folder).href)));
+  const kinds = found
+    .flatMap((module) => Object.values(module))
+    .flatMap((one) => (one as { kind?: string })?.kind ?? []);
+  expect(kinds.sort()).toEqual(ours.all.map(({ kind }) => kind).sort());
+  for (const cases of operationCases) {
+    const { inputs, build } = cases.draw((low) => low, new Random(1));
+    const tensors = Object.entries(inputs).map(([name, { shape, values }]) => [
+      name,
+      input(name, shape, values instanceof Uint32Array ? 'u32' : 'f32'),
+    ]);
+    const y = build(Object.fromEntries(tensors));
+    const gradients = tensors.map(([, tensor]) => tensor as Tensor).filter(({ type }) => type === 'f32');
+    const graph = await compile(gpu(), { loss: y, upstream: input('v', y.shape), gradients });
+    for (const { kernel } of graph.dispatches as readonly KernelDispatch[])
+      expect(allKernels.get(kernel.name)).toBe(kernel);
+    graph.destroy();
+  }
+});
+
+it('an operator of ONNX is read by one kind', () => {
+  const read = ours.all.flatMap(({ onnx }) => Object.keys(onnx.reads));
+  expect(new Set(read).size).toBe(read.length);
+});
+
+it('a layer that cannot be written is refused, not left out', async () => {
+  const { withOperators } = await import('../../src/operators/registry.ts');
+  const [{ operator, checks }] = checkedOperators;
+  const mute = { ...operator, kind: 'test:mute' as const, onnx: { reads: {}, write() {} } };
+  const drawn = checks.draw((low) => low, new Random(1));
+  const network = { ...networkOf('test:mute', drawn), operators: withOperators({ operators: [mute] }) };
+  expect(() => exportOnnx(network)).toThrow("layer 'layer' (test:mute) cannot be written: no node makes 'y'.");
+});
