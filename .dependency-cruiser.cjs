@@ -1,4 +1,4 @@
-/** The allowed direction of imports: gpu <- kernels <- check <- graph <- operators <- models <- train <- bench <- report <- cli; onnx and data are leaves. */
+/** The allowed direction of imports: gpu <- kernels <- check <- graph <- operators <- models <- train <- bench <- report <- cli; onnx, data and statistics are leaves. */
 const order = ['gpu', 'kernels', 'check', 'graph', 'operators', 'models', 'train', 'bench', 'report', 'cli'];
 
 const upward = order.slice(0, -1).map((layer, i) => ({
@@ -13,16 +13,16 @@ module.exports = {
     ...upward,
     {
       name: 'leaves-import-nothing',
-      comment: 'src/onnx and src/data stand alone, but for the shared error class and the generator',
+      comment: 'src/onnx, src/data and src/statistics stand alone, but for the shared error class and the generator',
       severity: 'error',
-      from: { path: '^src/(onnx|data)/' },
+      from: { path: '^src/(onnx|data|statistics)/' },
       to: { path: '^src/', pathNot: ['^src/(errors|random)\\.ts$', '^src/$1/'] },
     },
     {
       name: 'gpu-stands-below',
       severity: 'error',
       from: { path: '^src/(gpu|kernels|check|graph)/' },
-      to: { path: '^src/(onnx|data)/' },
+      to: { path: '^src/(onnx|data|statistics)/' },
     },
     {
       name: 'one-import-of-webgpu',

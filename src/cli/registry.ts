@@ -58,6 +58,12 @@ export const registry: readonly Registered[] = [
     'the first layer that gives other numbers than onnxruntime',
     () => import('./commands/diff.ts'),
   ),
+  entry(
+    'Results',
+    'verdict',
+    'which freeze points cannot be told from the best, of a grid or any table',
+    () => import('./commands/verdict.ts'),
+  ),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
   entry(

@@ -10,6 +10,8 @@
  * the mean of the per-class F1 instead; it is given beside it, and the two differ on unbalanced data.
  */
 import { FrostlineError } from '../errors.ts';
+import { wilsonInterval } from '../statistics/binomial.ts';
+import { confusionScores } from '../statistics/scores.ts';
 
 /** Rows are true classes, columns predicted ones; counts of images. */
 export type ConfusionMatrix = readonly (readonly number[])[];
@@ -92,17 +94,11 @@ export function computeMetrics(confusion: ConfusionMatrix): Metrics {
   });
   const total = sum(perClass.map((c) => c.support));
   const correct = sum(confusion.map((row, c) => row[c]));
-  const macroPrecision = mean(perClass.map((c) => c.precision));
-  const macroRecall = mean(perClass.map((c) => c.recall));
   return {
     total,
     correct,
-    accuracy: correct / total,
+    ...confusionScores(confusion),
     accuracyInterval: wilsonInterval(correct, total),
-    macroPrecision,
-    macroRecall,
-    f1: harmonicMean(macroPrecision, macroRecall),
-    meanClassF1: mean(perClass.map((c) => c.f1)),
     perClass,
   };
 }
@@ -131,28 +127,6 @@ function checkConfusion(confusion: ConfusionMatrix): void {
   }
 }
 
-/**
- * Wilson score interval of a proportion (E. B. Wilson, JASA 22, 1927): unlike the normal approximation it stays within
- * [0, 1] and holds for the few test images of a small data set.
- * @param z quantile of the standard normal; the default gives 95 %
- */
-export function wilsonInterval(successes: number, trials: number, z = 1.959963984540054): [number, number] {
-  const p = successes / trials;
-  const z2 = z * z;
-  const centre = (p + z2 / (2 * trials)) / (1 + z2 / trials);
-  const half = (z / (1 + z2 / trials)) * Math.sqrt((p * (1 - p)) / trials + z2 / (4 * trials * trials));
-  return [successes === 0 ? 0 : centre - half, successes === trials ? 1 : centre + half];
-}
-
-/** 0 where both are 0. */
-function harmonicMean(a: number, b: number): number {
-  return a + b === 0 ? 0 : (2 * a * b) / (a + b);
-}
-
 function sum(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0);
-}
-
-function mean(values: readonly number[]): number {
-  return sum(values) / values.length;
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
-import { computeMetrics, confusionMatrix, wilsonInterval } from '../../src/train/metrics.ts';
+import { wilsonInterval } from '../../src/statistics/binomial.ts';
+import { computeMetrics, confusionMatrix } from '../../src/train/metrics.ts';
 import { hasPython, python } from '../support/oracle.ts';
 
 describe('computeMetrics', () => {
