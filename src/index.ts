@@ -21,23 +21,7 @@ export {
   gradcheck,
 } from './graph/gradcheck.ts';
 export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from './graph/operation.ts';
-export { add, divide, multiply, subtract } from './graph/ops/arithmetic.ts';
-export { argMax, countCorrect, logSoftmax, softmax, softmaxCrossEntropy } from './graph/ops/classification.ts';
-export { concat } from './graph/ops/concat.ts';
-export { type Conv2dOptions, conv2d } from './graph/ops/conv2d.ts';
-export { affine, clip, dropout, flatten, relu, reshape } from './graph/ops/elementwise.ts';
-export { linear } from './graph/ops/linear.ts';
-export { matMul } from './graph/ops/matmul.ts';
-export { type PadOptions, pad } from './graph/ops/pad.ts';
-export {
-  averagePool,
-  globalAveragePool,
-  type LrnOptions,
-  lrn,
-  maxPool,
-  type PoolOptions,
-} from './graph/ops/spatial.ts';
-export { transpose } from './graph/ops/transpose.ts';
+export { argMax, countCorrect, softmaxCrossEntropy } from './graph/ops/classification.ts';
 export { type WarpOptions, warp } from './graph/ops/warp.ts';
 export { input, type Mask, Parameter, type ParameterOptions, type Shape, Tensor } from './graph/tensor.ts';
 export { defineKernel, type Kernel, type KernelSpec, type Variant } from './kernels/kernel.ts';
@@ -51,8 +35,23 @@ export type { Network, Node, Op, Preprocessing } from './models/network.ts';
 export { alexnet, alexnetSmall, vgg16 } from './models/tables.ts';
 export { readModel } from './onnx/read.ts';
 export { writeModelFile } from './onnx/write.ts';
+export { affine } from './operators/affine/graph.ts';
+export { add, divide, multiply, subtract } from './operators/arithmetic/graph.ts';
+export { clip } from './operators/clip/graph.ts';
+export { concat } from './operators/concat/graph.ts';
+export { type Conv2dOptions, conv2d } from './operators/conv2d/graph.ts';
+export { dropout } from './operators/dropout/graph.ts';
 export { allKernels } from './operators/kernels.ts';
 export { leakyRelu } from './operators/leaky-relu/graph.ts';
+export { linear } from './operators/linear/graph.ts';
+export { type LrnOptions, lrn } from './operators/lrn/graph.ts';
+export { matMul } from './operators/mat-mul/graph.ts';
+export { type PadOptions, pad } from './operators/pad/graph.ts';
+export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './operators/pooling/graph.ts';
+export { relu } from './operators/relu/graph.ts';
+export { flatten, reshape } from './operators/reshape/graph.ts';
+export { logSoftmax, softmax } from './operators/softmax/graph.ts';
+export { transpose } from './operators/transpose/graph.ts';
 export { Random } from './random.ts';
 export type { TrainingData } from './train/data.ts';
 export { DivergedError } from './train/diverged.ts';

@@ -13,11 +13,12 @@ export interface ValueMap<P extends ParamSchema> {
   /** what both kernels take besides `count` */
   readonly params: Omit<Params<P>, 'count'>;
   readonly forward: Kernel<P, { x: Access<'read'>; y: Access<'write'> }>;
-  /** from y where `derivativeOf` is 'output', else from x */
+  /** from y where the epilogue's `derivativeOf` is 'output', else from x */
   readonly backward:
     | Kernel<P, { y: Access<'read'>; dy: Access<'read'>; dx: Access<'write'> }>
     | Kernel<P, { x: Access<'read'>; dy: Access<'read'>; dx: Access<'write'> }>;
-  readonly epilogue: Epilogue;
+  /** Where the same map can be applied by whoever writes its argument; not of what reads x back. */
+  readonly epilogue?: Epilogue;
 }
 
 export function mapValues<P extends ParamSchema>(x: Tensor, map: ValueMap<P>): Tensor {
@@ -26,7 +27,7 @@ export function mapValues<P extends ParamSchema>(x: Tensor, map: ValueMap<P>): T
   return apply(
     {
       name: operation,
-      epilogue,
+      ...(epilogue && { epilogue }),
       forward(emit) {
         for (const window of flatWindows(emit.gpu, x.size)) {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
@@ -36,7 +37,7 @@ export function mapValues<P extends ParamSchema>(x: Tensor, map: ValueMap<P>): T
       backward(emit) {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
-        const from = emit.value(epilogue.derivativeOf === 'output' ? emit.output : x);
+        const from = emit.value(epilogue?.derivativeOf === 'output' ? emit.output : x);
         for (const window of flatWindows(emit.gpu, x.size)) {
           const at = rows(from, 4, window);
           const views = { x: at, y: at, dy: rows(emit.outputGradient, 4, window), dx: rows(dx, 4, window) };

@@ -1,5 +1,4 @@
-/** The shape of a two-dimensional pooling, its output size, what is refused, and the parameters that its kernels share. */
-import { FrostlineError } from '../errors.ts';
+/** The shape of a two-dimensional pooling, its output size, and the parameters that its kernels share. */
 import type { Params } from './kernel.ts';
 
 /** x [batch, channels, height, width] */
@@ -35,47 +34,6 @@ function extent(shape: PoolShape, axis: 0 | 1): number {
   if (!ceilMode) return Math.floor(steps) + 1;
   const count = Math.ceil(steps) + 1;
   return (count - 1) * strides[axis] >= size + pads[axis] ? count - 1 : count;
-}
-
-/**
- * Refuses, when the graph is built, what no kernel could compute; among it a window that sees only padding, which has
- * no maximum and no mean.
- * @param name what the message calls the operation
- */
-export function checkPool(name: string, shape: PoolShape): void {
-  const refuse = (what: string, remedy: string) => {
-    throw new FrostlineError(`${name}: ${what}. ${remedy}`);
-  };
-  const { kernel, strides, pads, dilations = [1, 1] } = shape;
-  for (const [what, values] of Object.entries({ kernel, strides, dilations })) {
-    if (!values.every((value) => Number.isInteger(value) && value >= 1)) {
-      refuse(`${what} ${values.join(' x ')}`, 'Use whole numbers of 1 or more.');
-    }
-  }
-  if (!pads.every((value) => Number.isInteger(value) && value >= 0)) {
-    refuse(`pads ${pads.join(', ')}`, 'Use whole numbers of 0 or more.');
-  }
-  const windows = `a kernel of ${kernel.join(' x ')} (strides ${strides.join(' x ')}, dilations ${dilations.join(' x ')}, pads ${pads.join(', ')})`;
-  const outputs = poolOutput(shape);
-  for (const axis of [0, 1] as const) {
-    const size = axis === 0 ? shape.height : shape.width;
-    if (outputs[axis] < 1) {
-      refuse(
-        `${windows} over ${shape.height} x ${shape.width} leaves no output`,
-        'Use a larger input, more padding or a smaller kernel.',
-      );
-    }
-    for (let window = 0; window < outputs[axis]; window++) {
-      const start = window * strides[axis] - pads[axis];
-      const taps = Array.from({ length: kernel[axis] }, (_, k) => start + k * dilations[axis]);
-      if (!taps.some((tap) => tap >= 0 && tap < size)) {
-        refuse(
-          `${windows} over ${shape.height} x ${shape.width} has a window that sees only padding`,
-          'Use less padding or a smaller stride.',
-        );
-      }
-    }
-  }
 }
 
 export const poolSchema = {

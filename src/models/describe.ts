@@ -3,15 +3,7 @@ import { readModel } from '../onnx/read.ts';
 import { modelInputs } from './inputs.ts';
 import { freezePoints } from './layers.ts';
 import { loadNetwork } from './load.ts';
-import {
-  type LegacyOp,
-  type Network,
-  type Node,
-  operatorsOf,
-  type Pair,
-  type Preprocessing,
-  rolesOf,
-} from './network.ts';
+import { type Network, type Node, operatorOf, type Pair, type Preprocessing, rolesOf } from './network.ts';
 import { count, inferShapes } from './shapes.ts';
 
 export interface ModelDescription {
@@ -101,30 +93,6 @@ export function describeLayers(network: Network): Pick<ModelDescription, 'layers
 }
 
 function detailOf(network: Network, node: Node): string {
-  const operator = operatorsOf(network).operatorOf(node.op);
-  if (operator !== undefined) {
-    const shapes = Object.entries(rolesOf(node)).map(([role, name]) => [role, network.parameters.get(name)!.shape]);
-    return operator.detail(node.op, Object.fromEntries(shapes)).join(', ');
-  }
-  const op = node.op as LegacyOp;
-  const same = (values: readonly number[]) => (values.every((v) => v === values[0]) ? `${values[0]}` : `[${values}]`);
-  const window = (kernel: Pair, strides: Pair, pads: readonly number[]) => [
-    kernel.join(' x '),
-    `stride ${same(strides)}`,
-    ...(pads.some((pad) => pad > 0) ? [`pads ${same(pads)}`] : []),
-  ];
-  const parts = (): string[] => {
-    switch (op.kind) {
-      case 'maxPool':
-      case 'averagePool':
-        return [...window(op.kernel, op.strides, op.pads), ...(op.ceilMode ? ['rounded up'] : [])];
-      case 'lrn':
-        return [`size ${op.size}`, `alpha ${op.alpha}`, `beta ${op.beta}`, `bias ${op.bias}`];
-      case 'dropout':
-        return [`ratio ${op.ratio}`];
-      default:
-        return [];
-    }
-  };
-  return parts().join(', ');
+  const shapes = Object.entries(rolesOf(node)).map(([role, name]) => [role, network.parameters.get(name)!.shape]);
+  return operatorOf(network, node).detail(node.op, Object.fromEntries(shapes)).join(', ');
 }

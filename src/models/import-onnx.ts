@@ -2,6 +2,9 @@
 import { FrostlineError } from '../errors.ts';
 import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
+import type { ReadParameter, Surroundings } from '../operators/onnx/form.ts';
+import { refuse } from '../operators/onnx/reading.ts';
+import { reshaped } from '../operators/onnx/tensors.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
 import { rewritten } from '../operators/rewrites.ts';
 import { restoreDropout } from './dropout-heads.ts';
@@ -10,7 +13,7 @@ import { parseMetadata } from './metadata.ts';
 import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
 import { Constants, type Extent } from './onnx-constants.ts';
 import { expandGemm, expandSum } from './onnx-expand.ts';
-import { type Parameter, refuse, type Surroundings, translate } from './onnx-operators.ts';
+import { translate } from './onnx-operators.ts';
 import { outputShapes, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
@@ -233,7 +236,7 @@ class Importer {
   }
 
   /** Registers a parameter under its initialiser's name; one that two layers read in different layouts gets a second name. */
-  private parameter({ name, tensor }: Parameter, node: Node): string {
+  private parameter({ name, tensor }: ReadParameter, node: Node): string {
     const taken = this.origins.get(name);
     if (taken === tensor) return name;
     const key = taken === undefined ? name : `${name}@${node.name}`;
@@ -298,7 +301,7 @@ const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|\/kernel(:0)?)$/;
  * The node's own name; but torch numbers its nodes ('Conv_0', '/features/features.0/Conv') and Caffe2 gives none: then
  * the weight tells ('features.0', 'conv1'), and layers without weights are called after the value they make.
  */
-function layerName(node: OnnxNode, weight: Parameter | undefined): string {
+function layerName(node: OnnxNode, weight: ReadParameter | undefined): string {
   if (node.name && !node.name.includes('/') && node.name !== `${node.opType}_${node.name.split('_').at(-1)}`)
     return node.name;
   if (weight && weightSuffix.test(weight.name)) return weight.name.replace(weightSuffix, '');
@@ -323,10 +326,6 @@ function asParameter(tensor: OnnxTensor): ParameterValue {
       return float32.toFloat32();
     },
   };
-}
-
-function reshaped(tensor: OnnxTensor, dims: readonly number[]): OnnxTensor {
-  return new OnnxTensor(tensor.name, dims, 'float32', () => tensor.toFloat32());
 }
 
 function collapse(values: readonly number[]): readonly number[] {

@@ -31,7 +31,7 @@ export function numberLayers(
       fromInput.add(node.output);
       return rest;
     }
-    if (numbered === 'never' || ['flatten', 'reshape', 'identity'].includes(node.op.kind)) return rest;
+    if (numbered === 'never') return rest;
     last = known.get(node.name) ?? last + 1;
     return { ...rest, number: last };
   });

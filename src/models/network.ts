@@ -1,55 +1,20 @@
 /**
  * What a network is, before any adapter is chosen: a list of nodes in execution order over named values, the values of
  * its parameters, and how an image becomes its input. Layer tables and ONNX files both become a `Network`; `build.ts`
- * turns one into a graph of tensors, `export.ts` writes one back to ONNX.
+ * turns one into a graph of tensors, `export-onnx.ts` writes one back to ONNX.
  *
  * Shapes are N,C,H,W. The batch is always the first dimension of every activation and never stands in a node.
  */
 
+import { FrostlineError } from '../errors.ts';
+import type { AnyOperator } from '../operators/operator.ts';
 import { type ForeignOp, type OperatorSet, type OurOp, ours } from '../operators/registry.ts';
 
 export type Pair = readonly [number, number];
 /** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
 export type Pads = readonly [number, number, number, number];
 
-/** What has moved to src/operators, what has not yet, and what other packages add. */
-export type Op = OurOp | LegacyOp | ForeignOp;
-
-export type LegacyOp =
-  /** input flattened to [N, in]; parameters: weight [out, in], bias [out]? */
-  | { kind: 'linear' }
-  /** y = min(max(x, low), high); a bound may be infinite */
-  | { kind: 'clip'; low: number; high: number }
-  /** y = x / (bias + alpha / size * sum of squares over `size` channels)^beta, ONNX LRN */
-  | { kind: 'lrn'; size: number; alpha: number; beta: number; bias: number }
-  | { kind: 'maxPool'; kernel: Pair; strides: Pair; pads: Pads; dilations: Pair; ceilMode: boolean }
-  | { kind: 'averagePool'; kernel: Pair; strides: Pair; pads: Pads; ceilMode: boolean; countIncludePad: boolean }
-  | { kind: 'globalAveragePool' }
-  /** over dimensions first .. end - 1 of an item, taken as one; over all of it where left out */
-  | { kind: 'softmax'; axes?: readonly [first: number, end: number] }
-  | { kind: 'logSoftmax'; axes?: readonly [first: number, end: number] }
-  | { kind: 'dropout'; ratio: number }
-  /** to [N, rest]; not counted as a layer */
-  | { kind: 'flatten' }
-  /** per-image shape after the batch; not counted as a layer */
-  | { kind: 'reshape'; shape: readonly number[] }
-  /** of two activations; a dimension of 1 is repeated to that of the other */
-  | { kind: 'add' | 'subtract' | 'multiply' | 'divide' }
-  /** [..., M, K] times [..., K, P]: two activations, or one and a weight [P, K] (as linear's), with bias [P]? */
-  | { kind: 'matMul' }
-  /** activations joined along a dimension of an item, by default the first: channels */
-  | { kind: 'concat'; axis?: number }
-  /** dimension i of an item becomes what dimension perm[i] was */
-  | { kind: 'transpose'; perm: readonly number[] }
-  /** numbers before and behind each dimension of an item; negative ones are cut off */
-  | {
-      kind: 'pad';
-      before: readonly number[];
-      after: readonly number[];
-      mode: 'constant' | 'edge' | 'reflect';
-      value: number;
-    }
-  | { kind: 'identity' };
+export type Op = OurOp | ForeignOp;
 
 export interface Node {
   readonly op: Op;
@@ -115,3 +80,14 @@ export const rolesOf = ({ weight, bias, roles }: Node): Readonly<Record<string, 
 });
 
 export const operatorsOf = ({ operators = ours }: Network): OperatorSet => operators;
+
+/** The operator of a node. @throws FrostlineError where the network's set has none of its kind */
+export function operatorOf(network: Pick<Network, 'operators'>, { op, name }: Pick<Node, 'op' | 'name'>): AnyOperator {
+  const { operators = ours } = network;
+  const found = operators.operatorOf(op);
+  if (found === undefined) {
+    const known = operators.all.map(({ kind }) => kind).join(', ');
+    throw new FrostlineError(`layer '${name}' is of the unknown kind '${op.kind}'. Known are ${known}.`);
+  }
+  return found;
+}

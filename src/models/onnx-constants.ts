@@ -6,6 +6,7 @@ import { FrostlineError } from '../errors.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { elementCount, OnnxTensor } from '../onnx/tensor.ts';
 import { attribute } from '../operators/onnx/attributes.ts';
+import { transposed } from '../operators/onnx/tensors.ts';
 
 /** One number of a computed shape; the batch is not known at import. */
 export type Extent = number | 'batch';
@@ -192,17 +193,4 @@ function constantNode(node: OnnxNode, output: string): OnnxTensor | undefined {
     return OnnxTensor.of(output, int === undefined ? [ints.length] : [], 'int64', BigInt64Array.from(ints.map(BigInt)));
   }
   return undefined;
-}
-
-/** A matrix with rows and columns exchanged, as float32. */
-export function transposed(matrix: OnnxTensor, name: string): OnnxTensor {
-  const [rows, columns] = matrix.dims;
-  return new OnnxTensor(name, [columns, rows], 'float32', () => {
-    const from = matrix.toFloat32();
-    const to = new Float32Array(from.length);
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column];
-    }
-    return to;
-  });
 }

@@ -2,7 +2,9 @@
 import type { OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import { attribute } from '../operators/onnx/attributes.ts';
-import { flag, type Surroundings, scaled } from './onnx-operators.ts';
+import type { Surroundings } from '../operators/onnx/form.ts';
+import { flag } from '../operators/onnx/reading.ts';
+import { scaled } from '../operators/onnx/tensors.ts';
 
 /** A sum of any number of values as sums of two. */
 export function expandSum(node: OnnxNode): OnnxNode[] {

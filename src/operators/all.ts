@@ -1,9 +1,10 @@
 /** What is made of all operators for those who check: cases, families of kernels, mutations. */
+import type { Broken } from '../check/broken.ts';
 import type { KernelFamily } from '../check/case.ts';
-import { legacyFamilies } from '../check/families.ts';
-import { legacyCases } from '../graph/cases.ts';
+import { graphFamilies } from '../check/families.ts';
+import { graphCases } from '../graph/cases.ts';
 import { define, type OperationCases } from '../graph/operation-case.ts';
-import type { Broken, Checks } from './checks.ts';
+import type { Checks } from './checks.ts';
 import { ours } from './registry.ts';
 
 /** Each operator with what checks it. */
@@ -13,23 +14,25 @@ export const checkedOperators = await Promise.all(
 
 /** Every operation that has a derivative. */
 export const operationCases: readonly OperationCases[] = [
-  ...checkedOperators.map(({ operator, checks }) =>
-    define(operator.kind, (choose, random) => {
-      const { attributes, inputs, parameters } = checks.draw(choose, random);
-      return {
-        options: attributes as Readonly<Record<string, unknown>>,
-        inputs: { ...inputs, ...parameters },
-        build: (tensors) =>
-          operator.build({
-            name: operator.kind,
-            attributes,
-            inputs: Object.keys(inputs).map((name) => tensors[name]),
-            parameters: Object.fromEntries(Object.keys(parameters ?? {}).map((role) => [role, tensors[role]])),
-          })[0],
-      };
-    }),
-  ),
-  ...legacyCases,
+  ...checkedOperators
+    .filter(({ checks }) => !checks.handsOn)
+    .map(({ operator, checks }) =>
+      define(operator.kind, (choose, random) => {
+        const { attributes, inputs, parameters } = checks.draw(choose, random);
+        return {
+          options: attributes as Readonly<Record<string, unknown>>,
+          inputs: { ...inputs, ...parameters },
+          build: (tensors) =>
+            operator.build({
+              name: operator.kind,
+              attributes,
+              inputs: Object.keys(inputs).map((name) => tensors[name]),
+              parameters: Object.fromEntries(Object.keys(parameters ?? {}).map((role) => [role, tensors[role]])),
+            })[0],
+        };
+      }),
+    ),
+  ...graphCases,
 ];
 
 /** The operations in PyTorch, by name: a lambda of the options and the inputs. */
@@ -39,8 +42,7 @@ export const torchOperations: Readonly<Record<string, string>> = Object.fromEntr
 
 /** Every family of kernel cases: what tests, `frostline gradcheck kernels` and the mutation check go through. */
 export const kernelFamilies: readonly KernelFamily[] = [
-  ...checkedOperators.flatMap(({ checks }) => checks.families),
-  ...legacyFamilies,
+  ...new Set([...checkedOperators.flatMap(({ checks }) => checks.families), ...graphFamilies]),
 ];
 
 export const operatorMutations: Readonly<Record<string, readonly Broken[]>> = Object.assign(

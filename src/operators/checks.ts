@@ -1,15 +1,9 @@
 /** What shows that an operator is right: loaded by those who check, never by those who run. */
+import type { Broken } from '../check/broken.ts';
 import type { KernelFamily } from '../check/case.ts';
 import type { Choose } from '../check/choose.ts';
 import type { GradcheckInput } from '../graph/gradcheck.ts';
 import type { Random } from '../random.ts';
-
-/** A phrase of the final WGSL, and what breaks it. */
-export interface Broken {
-  readonly name: string;
-  readonly find: string | RegExp;
-  readonly replace: string;
-}
 
 /** A random case of the operator: with it everything is checked, from import to the gradient. */
 export interface Drawn<A> {
@@ -23,6 +17,8 @@ export interface Drawn<A> {
 export interface Checks<A> {
   /** A case with shapes by `choose` and values by `random`; one image of it stays below 900 values. */
   draw(choose: Choose, random: Random): Drawn<A>;
+  /** It hands on its input: there is no operation of tensors whose derivative could be wrong. */
+  readonly handsOn?: true;
   /** the operator in PyTorch: a lambda of the attributes `o`, the inputs and the parameters by their names */
   readonly torch: string;
   /** of the operator's own kernels: float64 references and derivatives */

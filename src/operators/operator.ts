@@ -83,6 +83,9 @@ export interface Operator<K extends string = string, A = unknown, R extends stri
   detail(attributes: A, parameters: { readonly [N in R]?: Shape }): readonly string[];
 }
 
+/** What an operator makes of which shapes, and all that it refuses: for networks, files and tensors alike. */
+export type Rule<A, R extends string = never> = Pick<Operator<string, A, R>, 'attributes' | 'shape'>;
+
 // biome-ignore lint/suspicious/noExplicitAny: operators of different attributes in one list; `operatorOf` pairs them again
 export type AnyOperator = Operator<string, any, any>;
 
@@ -127,7 +130,27 @@ export const number = (
 ): Attribute<number> => ({
   doc,
   wrong: (value) =>
-    typeof value === 'number' && !Number.isNaN(value) && test(value) ? undefined : `a number${expected} is expected`,
+    typeof value === 'number' && !Number.isNaN(value) && test(value) ? undefined : `A number${expected} is expected`,
+});
+
+/** A whole number of at least `least`. */
+export const whole = (doc: string, least: number): Attribute<number> =>
+  number(doc, (value) => Number.isInteger(value) && value >= least, `, whole and at least ${least},`);
+
+export const flag = (doc: string): Attribute<boolean> => ({
+  doc,
+  wrong: (value) => (typeof value === 'boolean' ? undefined : 'True or false is expected'),
+});
+
+export const oneOf = <T extends string>(doc: string, values: readonly T[]): Attribute<T> => ({
+  doc,
+  wrong: (value) => (values.includes(value as T) ? undefined : `One of ${values.join(', ')} is expected`),
+});
+
+/** May be left out. */
+export const optional = <T>({ doc, wrong }: Attribute<T>): Attribute<T | undefined> => ({
+  doc,
+  wrong: (value) => (value === undefined ? undefined : wrong(value)),
 });
 
 /** `length` undefined: any. */
@@ -136,7 +159,7 @@ export const numbers = <T extends readonly number[]>(doc: string, length?: T['le
   wrong: (value) =>
     Array.isArray(value) && value.every((one) => typeof one === 'number') && value.length === (length ?? value.length)
       ? undefined
-      : `${length ?? 'some'} numbers are expected`,
+      : `${length ?? 'Some'} numbers are expected`,
 });
 
 /** Refuses attributes that are wrong, missing, or unknown. */
@@ -145,11 +168,39 @@ export function checkAttributes<A extends object>(schema: Schema<A>, attributes:
   for (const [name, attribute] of Object.entries(known)) {
     const value = (attributes as Readonly<Record<string, unknown>>)[name];
     const wrong = attribute.wrong(value);
-    if (wrong !== undefined) refuse(`has ${name} ${JSON.stringify(value)}`, `${wrong}: ${attribute.doc}`);
+    const shown = typeof value === 'number' ? String(value) : JSON.stringify(value);
+    if (wrong !== undefined) refuse(`has ${name} ${shown}`, `${wrong}: ${attribute.doc}`);
   }
   const stranger = Object.keys(attributes).find((name) => name !== 'kind' && !Object.hasOwn(known, name));
   if (stranger !== undefined) refuse(`has an attribute '${stranger}'`, `Known are: ${Object.keys(known).join(', ')}.`);
 }
 
+/** The rule of an operator of tensors: the shapes of its outputs with the batch, or a refusal that begins with `name`. */
+export function shapesOf<A extends object, R extends string = never>(
+  name: string,
+  rule: Rule<A, R>,
+  attributes: A,
+  inputs: readonly Tensor[],
+  parameters: { readonly [N in R]?: Tensor } = {},
+): Shape[] {
+  return asked(`${name}:`, () => {
+    checkAttributes(rule.attributes, attributes);
+    if (inputs.length === 0) refuse('has no inputs', 'At least one is expected.');
+    const [batch] = inputs[0].shape;
+    const other = inputs.find(({ shape }) => shape[0] !== batch);
+    if (other !== undefined) {
+      refuse(
+        `reads '${inputs[0].name}' of ${batch} items and '${other.name}' of ${other.shape[0]}`,
+        'All must have the same batch.',
+      );
+    }
+    const values = inputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) }));
+    return rule.shape({ attributes, inputs: values, parameters }).map((shape) => [batch, ...shape]);
+  });
+}
+
 export const count = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1);
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`;
+/** One number where all are the same: for `detail`. */
+export const sameNumber = (values: readonly number[]): string =>
+  values.every((v) => v === values[0]) ? `${values[0]}` : `[${values}]`;

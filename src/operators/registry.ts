@@ -6,14 +6,52 @@
  */
 import { FrostlineError } from '../errors.ts';
 import { affine } from './affine/operator.ts';
+import { add, divide, multiply, subtract } from './arithmetic/operator.ts';
+import { clip } from './clip/operator.ts';
+import { concat } from './concat/operator.ts';
 import { conv2d } from './conv2d/operator.ts';
+import { dropout } from './dropout/operator.ts';
+import { identity } from './identity/operator.ts';
 import { leakyRelu } from './leaky-relu/operator.ts';
+import { linear } from './linear/operator.ts';
+import { lrn } from './lrn/operator.ts';
+import { matMul } from './mat-mul/operator.ts';
 import type { Read } from './onnx/form.ts';
 import type { AnyOperator, Operator } from './operator.ts';
+import { pad } from './pad/operator.ts';
+import { averagePool, globalAveragePool, maxPool } from './pooling/operator.ts';
 import { relu } from './relu/operator.ts';
+import { flatten, reshape } from './reshape/operator.ts';
 import { type Rewrite, rewrites } from './rewrites.ts';
+import { logSoftmax, softmax } from './softmax/operator.ts';
+import { transpose } from './transpose/operator.ts';
 
-export const operators = { affine, conv2d, leakyRelu, relu } satisfies { readonly [kind: string]: AnyOperator };
+export const operators = {
+  add,
+  affine,
+  averagePool,
+  clip,
+  concat,
+  conv2d,
+  divide,
+  dropout,
+  flatten,
+  globalAveragePool,
+  identity,
+  leakyRelu,
+  linear,
+  logSoftmax,
+  lrn,
+  matMul,
+  maxPool,
+  multiply,
+  pad,
+  relu,
+  reshape,
+  softmax,
+  subtract,
+  transpose,
+} satisfies { readonly [kind: string]: AnyOperator };
 
 export type Kind = keyof typeof operators;
 type AttributesOf<O> = O extends Operator<string, infer A, infer _R> ? A : never;

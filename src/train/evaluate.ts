@@ -1,9 +1,9 @@
 /** Inference over a data set with the parameters as they are on the device. */
 import type { Gpu } from '../gpu/device.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
-import { softmax } from '../graph/ops/classification.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
+import { softmax } from '../operators/softmax/graph.ts';
 import type { TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
 import { createFeed, type Feed } from './feed.ts';

@@ -7,12 +7,12 @@ import { measuredBefore, tuneCase, tuneCases, tuneName } from '../../src/bench/t
 import { Gpu } from '../../src/gpu/device.ts';
 import { Storage } from '../../src/gpu/storage.ts';
 import { compile } from '../../src/graph/compile.ts';
-import { relu } from '../../src/graph/ops/elementwise.ts';
-import { linear } from '../../src/graph/ops/linear.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import { contraction } from '../../src/kernels/contraction/contraction.ts';
 import { gemm } from '../../src/kernels/gemm/gemm.ts';
 import { defineKernel, perElement, type Variant } from '../../src/kernels/kernel.ts';
+import { linear } from '../../src/operators/linear/graph.ts';
+import { relu } from '../../src/operators/relu/graph.ts';
 
 const params = { count: 'u32', factor: 'f32' } as const;
 

@@ -4,9 +4,9 @@
  */
 import { expect, it } from 'vitest';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
-import { relu } from '../../src/graph/ops/elementwise.ts';
 import { gradcheckNetwork } from '../../src/models/gradcheck.ts';
 import { alexnet, vgg16 } from '../../src/models/tables.ts';
+import { relu } from '../../src/operators/relu/graph.ts';
 import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();

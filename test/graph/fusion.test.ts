@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/graph/compile.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
-import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { flatten, relu } from '../../src/graph/ops/elementwise.ts';
-import { linear } from '../../src/graph/ops/linear.ts';
 import { input, Parameter, type Tensor } from '../../src/graph/tensor.ts';
+import { conv2d } from '../../src/operators/conv2d/graph.ts';
+import { linear } from '../../src/operators/linear/graph.ts';
+import { relu } from '../../src/operators/relu/graph.ts';
+import { flatten } from '../../src/operators/reshape/graph.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';

@@ -2,11 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { GradcheckError, type GradcheckInput, gradcheck } from '../../src/graph/gradcheck.ts';
 import { apply } from '../../src/graph/operation.ts';
-import { add } from '../../src/graph/ops/arithmetic.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
-import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { relu } from '../../src/graph/ops/elementwise.ts';
-import { maxPool } from '../../src/graph/ops/spatial.ts';
 import { Parameter, type Shape, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
 import * as frostline from '../../src/index.ts';
 import { addAccumulate } from '../../src/kernels/add/add.ts';
@@ -15,6 +11,10 @@ import { binaryKernels, binaryParams } from '../../src/kernels/binary/binary.ts'
 import { sixExtents } from '../../src/kernels/strided.ts';
 import { buildNetwork } from '../../src/models/build.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
+import { add } from '../../src/operators/arithmetic/graph.ts';
+import { conv2d } from '../../src/operators/conv2d/graph.ts';
+import { maxPool } from '../../src/operators/pooling/graph.ts';
+import { relu } from '../../src/operators/relu/graph.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 

@@ -1,9 +1,9 @@
 /** Fully connected layers large enough that their products are worked on in panels, on the adapters where that pays. */
 import { expect, it } from 'vitest';
 import { compile } from '../../src/graph/compile.ts';
-import { linear } from '../../src/graph/ops/linear.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import { planPanels } from '../../src/kernels/gemm/plan.ts';
+import { linear } from '../../src/operators/linear/graph.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';

@@ -2,12 +2,16 @@
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
-import { add } from '../../src/graph/ops/arithmetic.ts';
-import { conv2d } from '../../src/graph/ops/conv2d.ts';
-import { affine, dropout, flatten, relu, reshape } from '../../src/graph/ops/elementwise.ts';
-import { linear } from '../../src/graph/ops/linear.ts';
-import { averagePool, lrn, maxPool } from '../../src/graph/ops/spatial.ts';
 import { input, Parameter, type Shape, type Tensor } from '../../src/graph/tensor.ts';
+import { affine } from '../../src/operators/affine/graph.ts';
+import { add } from '../../src/operators/arithmetic/graph.ts';
+import { conv2d } from '../../src/operators/conv2d/graph.ts';
+import { dropout } from '../../src/operators/dropout/graph.ts';
+import { linear } from '../../src/operators/linear/graph.ts';
+import { lrn } from '../../src/operators/lrn/graph.ts';
+import { averagePool, maxPool } from '../../src/operators/pooling/graph.ts';
+import { relu } from '../../src/operators/relu/graph.ts';
+import { flatten, reshape } from '../../src/operators/reshape/graph.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 

@@ -356,7 +356,7 @@ describe('refusals name the node, what was found and the way out', () => {
     [
       'padding as large as the kernel',
       one('MaxPool', ['x'], { kernel_shape: ints(2, 2), pads: ints(2, 0, 0, 0) }),
-      /smaller than the kernel/,
+      /a window sees only padding/,
     ],
     ['a softmax over the batch', one('Softmax', ['x'], { axis: int(0) }), /'here'.*normalises over the batch/],
     ['batches joined', one('Concat', ['x', 'x'], { axis: int(0) }), /'here'.*joins batches/],

@@ -2,6 +2,7 @@
  * The mutation check: a kernel is broken on purpose in its final WGSL, and the same case objects that check the whole
  * one must notice, in every variant. What they do not notice they do not check.
  */
+import type { Broken } from '../../src/check/broken.ts';
 import type { KernelCase, KernelFamily } from '../../src/check/case.ts';
 import { describeKernelCase, drawKernelCases } from '../../src/check/case.ts';
 import { checkKernelCases, choiceText } from '../../src/check/check-kernels.ts';
@@ -9,17 +10,7 @@ import type { Gpu } from '../../src/gpu/device.ts';
 import type { Choice, Kernel } from '../../src/kernels/kernel.ts';
 import { Random } from '../../src/random.ts';
 
-export interface Mutation {
-  /** what is broken */
-  readonly name: string;
-  /** a phrase that stands exactly once in the text; a pattern (flag g) may stand several times, all are replaced */
-  readonly find: string | RegExp;
-  readonly replace: string;
-  /** the variants that have the phrase; all where left out. Each must have it in at least one of its texts */
-  readonly variants?: readonly string[];
-  /** the adapter on which it changes a result, where others do right without the phrase */
-  readonly adapter?: string;
-}
+export type { Broken as Mutation };
 
 export interface Outcome {
   readonly variant: string;
@@ -36,7 +27,7 @@ const DRAWS_AT_ONCE = 12;
 const CASES_AT_ONCE = 6;
 
 /** The text with the phrase replaced; undefined where it does not occur. */
-function mutateText(text: string, { name, find, replace }: Mutation): string | undefined {
+function mutateText(text: string, { name, find, replace }: Broken): string | undefined {
   if (typeof find === 'string') {
     const parts = text.split(find);
     if (parts.length > 2) throw new Error(`${name}: '${find}' stands ${parts.length - 1} times in\n${text}`);
@@ -47,7 +38,7 @@ function mutateText(text: string, { name, find, replace }: Mutation): string | u
 }
 
 /** The kernel with the mutation in every text that has its phrase. */
-export function mutateKernel(kernel: Kernel, mutation: Mutation): Kernel {
+export function mutateKernel(kernel: Kernel, mutation: Broken): Kernel {
   return {
     ...kernel,
     dispatch(...given) {
@@ -67,7 +58,7 @@ export async function tryMutation(
   gpu: Gpu,
   family: KernelFamily,
   kernel: Kernel,
-  mutation: Mutation,
+  mutation: Broken,
   seed: number,
 ): Promise<Outcome[]> {
   const mutated = mutateKernel(kernel, mutation);

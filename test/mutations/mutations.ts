@@ -2,20 +2,10 @@
  * What is broken in each kernel. Beside these, `generalMutations` apply to every one. A mutation that changes no result
  * (a window visited in vain, `<` for `<=` where the values are equal) is none and does not stand here.
  */
+import { broken, parameter, stale } from '../../src/check/broken.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { operatorMutations } from '../../src/operators/all.ts';
 import type { Mutation } from './mutate.ts';
-
-const broken = (name: string, find: string | RegExp, replace: string, ...variants: string[]): Mutation => ({
-  name,
-  find,
-  replace,
-  ...(variants.length > 0 ? { variants } : {}),
-});
-
-/** Every reading of a parameter, in any text: independent of how a variant is written. */
-const parameter = (name: string, field: string, replace: string, ...variants: string[]) =>
-  broken(name, new RegExp(`\\bp\\.${field}\\b`, 'g'), replace, ...variants);
 
 /** Each view's offset left out, and the last thread of a plain text left idle. */
 export function generalMutations(kernel: Kernel): Mutation[] {
@@ -27,33 +17,8 @@ export function generalMutations(kernel: Kernel): Mutation[] {
   return [...offsets, broken('the last thread idle', guarded, 'if (index + 1u >= $1) { return; }', first.name)];
 }
 
-const stale = (find: string | RegExp, replace: string, ...variants: string[]) =>
-  broken('stale accumulator', find, replace, ...variants);
-
 /** SwiftShader's exp makes a number of NaN; elsewhere infinity less infinity is NaN enough. */
 const whereExpLosesNan = { adapter: 'embedded' };
-
-/** The texts that loop over a window; `inside` has none. */
-const SCANNING = ['plain', 'several'];
-
-const maxPoolScan: Mutation[] = [
-  broken('padding one less at the top', '- p.pad_top', '- p.pad_top + 1u', ...SCANNING),
-  broken("the other axis' stride", 'oy * p.stride_height', 'oy * p.stride_width', ...SCANNING),
-  broken('dilation left out', 'kx * p.dilation_width', 'kx', ...SCANNING),
-  broken("the window's last column left out", 'kx < p.kernel_width', 'kx + 1u < p.kernel_width', ...SCANNING),
-  broken('padding may win', 'if (!found || (', 'if ((', ...SCANNING),
-  broken('smallest for largest', /value > best/g, 'value < best', ...SCANNING, 'inside'),
-  broken('NaN loses', /\|\| is_nan\(value\)/g, '', ...SCANNING, 'inside'),
-  broken("the output's plane for the input's", '* p.height * p.width;', '* p.out_height * p.out_width;', ...SCANNING),
-  parameter('vertical stride left out', 'stride_height', '1u', 'inside', 'lines'),
-  broken('the last tap left out', /let better = (?![\s\S]*let better = )/g, 'let better = false && ', 'inside'),
-  broken("the output's width for the input's", 'p.stride_height * p.width', 'p.stride_height * p.out_width', 'inside'),
-  broken('smallest for largest, by lines', /b(\.value)? > a/g, 'b$1 < a', 'lines'),
-  broken('NaN loses, by lines', /b_nan \|\||\|\| is_nan\(b\)/g, '', 'lines'),
-  broken('a column not kept', 'kept0 = c2;', '', 'lines'),
-  broken('a column too near', 'at += 2u;', 'at += 1u;', 'lines'),
-  broken('a row left out', 'x[plane + at + 1u * p.width]', 'x[plane + at]', 'lines'),
-];
 
 const softmaxLoss: Mutation[] = [
   broken('maximum not subtracted', /exp\(logits\[start \+ i\] - largest\)/g, 'exp(logits[start + i])'),
@@ -73,48 +38,12 @@ const softmaxLoss: Mutation[] = [
   stale('loss += weighted', 'loss = weighted', 'plain'),
 ];
 
-/** Of a fully connected layer, from the sum over its items. */
-const weightUpdate: Mutation[] = [
-  parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
-  broken('sign of the step', /- (learning_rate\(\) \* p\.mask \* gradient|rate \*)/g, '+ $1'),
-  parameter('mask left out', 'mask', '1.0'),
-  broken('momentum left out', /(inertia|momentum\(\)) \* v/g, '0.0 * v'),
-  parameter('decay of what has none', 'decay_factor', '0.0'),
-  broken('velocity not kept', '] = velocity;', '] = vec4f();'),
-  broken('gradient for velocity', 'weight + velocity', 'weight - velocity'),
-  broken("the last vector's neighbour for it", 'min(at, length - 1u)', 'min(at, max(length, 2u) - 2u)', 'walk'),
-  broken('another item', /, 0u\);/g, ', 1u);', 'walk'),
-];
-
-const binaryText = (symbol: string, wrong: string): Mutation[] => [
-  broken('another operator', `left ${symbol} right`, `left ${wrong} right`),
-  broken('a for b', 'let right = b[p.b_base', 'let right = left + 0.0 * b[p.b_base'),
-  broken('operands exchanged in their strides', 'at.i5 * p.b_5', 'at.i5 * p.a_5'),
-  broken('the first axis left out', 'at.i0 * p.a_0', '0u'),
-  broken("an inner axis' coordinate for another's", 'at.i3 * p.b_3', 'at.i2 * p.b_3'),
-  broken('a broadcast axis read along', 'q4 - q3 * p.y_3', 'q4'),
-];
-
-const rowText: Mutation[] = [
-  broken('the rows of another axis', 'outer * p.columns * p.stride', 'outer * p.stride'),
-  broken('stride left out within the row', '+ (row - outer * p.stride)', ''),
-];
-
 /** Where the derivative of a ReLU is applied by the place; `variants` that have texts of their own for it ask nothing. */
 const gateText = (...asking: string[]): Mutation[] => [
   broken("the ReLU's derivative left out", 'p.relu == 2u', 'false', ...asking),
   broken("a ReLU's derivative unasked", 'p.relu == 2u', 'true', ...asking),
   broken('what the ReLU cut off passes', '[p.gate_base + place] > 0.0', '[p.gate_base + place] >= 0.0'),
   broken('the gate of the place before', '[p.gate_base + place]', '[p.gate_base + max(place, 1u) - 1u]'),
-];
-
-const dropoutText: Mutation[] = [
-  broken('kept and dropped exchanged', /( |= )keep\(index\)/g, '$1!keep(index)'),
-  broken('scale left out', ' * p.scale', ''),
-  broken("the window's place in the batch left out", 'p.first + index', 'index'),
-  broken("the layer's stream left out", ', p.stream)', ', 0u)'),
-  broken('the step left out of the draw', 'seed(), step_number()', 'seed(), 0u'),
-  broken('another constant in the generator', '2891336453u', '2891336455u'),
 ];
 
 const sgdmText: Mutation[] = [
@@ -280,89 +209,6 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('reduction one step short', 'half > 0u', 'half > 1u', 'workgroup'),
     broken('reduction begins one step late', /var half = \d+u/g, 'var half = 16u', 'workgroup'),
   ],
-  'clip/forward': [
-    broken('no lower bound', 'value < p.low', 'false'),
-    broken('no upper bound', 'raised > p.high', 'false'),
-    broken('crossing bounds: the lower one wins', 'raised > p.high', 'value > p.high'),
-    broken('NaN hidden', 'select(value, p.low, value < p.low)', 'select(p.low, value, value >= p.low)'),
-    broken('sign of the lower bound', 'select(value, p.low,', 'select(value, -p.low,'),
-  ],
-  'clip/backward': [
-    broken('nothing at the lower bound', '>= p.low', '> p.low'),
-    broken('nothing at the upper bound', '<= p.high', '< p.high'),
-    broken('everything passes', '&& value <= p.high', '|| value <= p.high'),
-    broken('one outside', 'select(0.0,', 'select(1.0,'),
-    broken('x for dy', 'dy[p.dy_base + index]', 'value'),
-  ],
-  'concat/copy': [
-    parameter("the source's offset left out", 'x_offset', '0u'),
-    parameter("the target's offset left out", 'y_offset', '0u'),
-    parameter('rows of the target for those of the source', 'x_stride', 'p.y_stride'),
-    broken('remainder by the stride', 'index % p.length', 'index % p.x_stride'),
-    stale('+ i] = x[', '+ i] += x['),
-  ],
-  'avgpool/forward': [
-    broken(
-      'divisor: always the whole kernel',
-      '(divisor_y(oy) * divisor_x(ox))',
-      'f32(p.kernel_height * p.kernel_width)',
-    ),
-    broken('padding one less at the top', 'ky - p.pad_top', 'ky - p.pad_top + 1u'),
-    broken('padding counted the other way', '== 1u', '!= 1u'),
-    broken('what hangs over counts', 'before + size + after', 'before + size + after + 1u'),
-    broken('padding before counts', 'max(start, before)', 'start'),
-    broken("the window's last column left out", 'kx < p.kernel_width', 'kx + 1u < p.kernel_width'),
-    broken("the other axis' stride", 'let iy = oy * p.stride_height', 'let iy = oy * p.stride_width'),
-    stale('{ sum += x', '{ sum = x'),
-  ],
-  'avgpool/backward': [
-    broken(
-      'divisor: always the whole kernel',
-      '(divisor_y(oy) * divisor_x(ox))',
-      'f32(p.kernel_height * p.kernel_width)',
-    ),
-    broken('padding counted the other way', '== 1u', '!= 1u'),
-    broken('a window too many before', 'max(iy + p.pad_top + 1u, p', 'max(iy + p.pad_top, p'),
-    broken('a window too few behind', '/ p.stride_width + 1u, p.out_width', '/ p.stride_width, p.out_width'),
-    broken('padding left out', 'min((iy + p.pad_top)', 'min((iy)'),
-    broken("the input's plane for the output's", '* p.out_height * p.out_width;', '* p.height * p.width;'),
-    stale('sum += dy', 'sum = dy'),
-    broken('sign', 'sum += dy', 'sum -= dy'),
-  ],
-  'maxpool/forward': [
-    ...maxPoolScan,
-    parameter("the ReLU's derivative left out", 'relu_before', '0u'),
-    parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
-    broken('a winner of 0', 'best > 0.0', 'best >= 0.0'),
-    broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'inside'),
-    broken('the last of equal values wins, by lines', 'b.offset < a.offset', 'b.offset > a.offset', 'lines'),
-  ],
-  'maxpool/inference': maxPoolScan,
-  'maxpool/backward': [
-    broken(
-      'a window too few behind',
-      '/ p.stride_height + 1u, p.out_height',
-      '/ p.stride_height, p.out_height',
-      ...SCANNING,
-    ),
-    broken('padding left out', 'min((iy + p.pad_top)', 'min((iy)', ...SCANNING),
-    broken('dilation left out', '(p.kernel_width - 1u) * p.dilation_width', '(p.kernel_width - 1u)', ...SCANNING),
-    broken('whoever won', 'choice[p.choice_base + o] == offset', 'true', ...SCANNING),
-    broken("the input's plane for the output's", '* p.out_height * p.out_width;', '* p.height * p.width;', ...SCANNING),
-    stale('sum += dy', 'sum = dy', ...SCANNING),
-    broken('sign', 'sum += dy', 'sum -= dy', ...SCANNING),
-    broken('stale start', 'dx[start + i] = 0.0;', '', 'planes'),
-    broken('the last of several windows alone', 'dx[place] += select', 'dx[place] = select', 'planes'),
-    broken(
-      'a window without a winner passes its gradient on',
-      'select(dy[p.dy_base + o], 0.0, none)',
-      'dy[p.dy_base + o]',
-      'planes',
-    ),
-    broken('the last window left out', 'o < first + count', 'o + 1u < first + count', 'planes'),
-    broken("the input's plane for the output's", 'index * count', 'index * p.height * p.width', 'planes'),
-    broken('whoever won', 'select(winner, 0u, none)', '0u', 'planes'),
-  ],
   'conv2d/pad': [
     broken('padding above left out', ' - u32(p.top)', ''),
     broken('one column too far left', '- u32(p.left)', '- u32(p.left) + 1u'),
@@ -423,150 +269,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale accumulator', /(c0_0_0) \+=/g, '$1 =', 'strips'),
     broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'strips'),
   ],
-  'linear/forward': [
-    parameter('ReLU left out', 'relu', '0u'),
-    parameter('ReLU unasked', 'relu', '1u'),
-    broken('bias left out', 'p.has_bias == 1u', 'false'),
-    broken("the first output's bias", 'p.bias_base + o', 'p.bias_base'),
-    broken('last inputs left out', 'i < length', 'i + 1u < length'),
-    parameter('rows of y one too near', 'y_row', 'p.outputs'),
-    broken('stale accumulator', /(sum|c0) \+=/g, '$1 ='),
-    broken('sign', /c0 \+=/g, 'c0 -=', 'broadcast'),
-    broken('another item', /, 0u\)\[?/g, ', 1u)', 'broadcast'),
-  ],
-  'linear/input-gradient': [
-    broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
-    broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
-    broken('what the ReLU cut off passes', '+ place] > vec4f()', '+ place] >= vec4f()'),
-    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
-    broken('stale start', 'p.accumulate == 1u', 'true'),
-    broken('last output left out', 'o < p.outputs', 'o + 1u < p.outputs'),
-    parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
-    broken('stale accumulator', /(sum|c0_0) \+=/g, '$1 ='),
-    broken('sign', /c0_0 \+=/g, 'c0_0 -=', 'broadcast'),
-    broken('another item', /, 0u\);/g, ', 1u);', 'broadcast'),
-  ],
-  'linear/update': [
-    broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
-    ...weightUpdate,
-    broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
-  ],
-  'linear/backward': [
-    broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
-    broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
-    broken('what the ReLU cut off passes', /(place\]|x\d+) > vec4f\(\)/g, '$1 >= vec4f()'),
-    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
-    broken('stale start', 'p.accumulate == 1u', 'true'),
-    broken('last output left out', /o < p\.outputs/g, 'o + 1u < p.outputs'),
-    ...weightUpdate,
-    broken('stale sum', /(sum|c0) \+= d(?!x)/g, '$1 = d'),
-    broken('stale accumulator', /gradient \+= d/g, 'gradient = d'),
-    broken('sign of the input gradient', /(sum|c0) \+= d(?!x)/g, '$1 -= d'),
-    broken('the velocity for the weight', /d \* weight/g, 'd * before', 'walk'),
-  ],
-  'lrn/forward': [
-    broken('window one short', 'channel + ahead + 1u', 'channel + ahead', 'plain'),
-    broken('window one late', 'max(channel, behind) - behind', 'max(channel, behind) - behind + 1u', 'plain'),
-    broken('even sizes mirrored', 'let ahead = p.size / 2u', 'let ahead = (p.size - 1u) / 2u', 'plain'),
-    broken("another channel's value", /= x\d+ \* power/g, '= x0 * power', 'sliding'),
-    broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
-    broken('alpha not divided by the size', /p\.alpha \/ (f32\(p\.size\)|\d+\.0)/g, 'p.alpha'),
-    broken('bias left out', 'p.bias + ', ''),
-    broken('sum of values, not of squares', /(value|x\d+) \* \1/g, '$1'),
-    broken('another power', '-p.beta', '-p.beta - 0.01'),
-    broken('three quarters wrong', 'root * sqrt(root)', 'root * root', 'sliding'),
-  ],
-  'lrn/backward': [
-    broken('window one short', 'channel + behind + 1u', 'channel + behind', 'plain'),
-    broken('even sizes not mirrored', 'max(channel, ahead) - ahead', 'max(channel, behind) - behind', 'plain'),
-    broken('stale accumulator', /\n {4}t\d+ = 0\.0;/g, '', 'sliding'),
-    broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
-    broken('factor 2 left out', '2.0 * p.alpha * p.beta', 'p.alpha * p.beta'),
-    parameter("the ReLU's derivative left out", 'relu_before', '0u'),
-    parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
-    broken('sign of what goes through the neighbours', /- (2\.0 \* p\.alpha|factor)/g, '+ $1'),
-    broken('one power of s missing', /(power\(s\)|x\d+) \/ s;/g, '$1;'),
-    broken('bias left out', 'p.bias + ', ''),
-    broken('another power', '-p.beta)', '-p.beta - 0.01)'),
-  ],
-  'dropout/forward': dropoutText,
-  'dropout/backward': [
-    ...dropoutText,
-    parameter("the ReLU's derivative left out", 'relu_before', '0u'),
-    parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
-    broken('what the ReLU cut off passes', 'y[p.y_base + index] > 0.0', 'y[p.y_base + index] >= 0.0'),
-  ],
   'sgdm/update': sgdmText,
   'sgdm/masked': sgdmText,
-  'softmax/forward': [
-    ...rowText,
-    broken('maximum not subtracted', 'exp(x[from_x + j * p.stride] - largest)', 'exp(x[from_x + j * p.stride])'),
-    broken('last column not in the sum', '    sum += power;', '    if (j + 1u < p.columns) { sum += power; }'),
-    { ...broken('infinite maximum hidden', ' + poison(largest)', ''), ...whereExpLosesNan },
-    broken('last column not normalised', 'y[k] = y[k] / sum', 'if (j + 1u < p.columns) { y[k] /= sum; } y[k] += 0.0'),
-    stale('sum += power', 'sum = power'),
-  ],
-  'softmax/backward': [
-    ...rowText,
-    broken('sign of the mean', '- dot)', '+ dot)'),
-    broken('mean left out', ' - dot)', ')'),
-    broken('y left out', '= y[p.y_base + k] * (', '= ('),
-    broken('stride left out', /row \+ j \* p\.stride/g, 'row + j'),
-    stale('dot += dy', 'dot = dy'),
-  ],
-  'log-softmax/forward': [
-    ...rowText,
-    broken('maximum not subtracted', 'exp(x[from_x + j * p.stride] - largest)', 'exp(x[from_x + j * p.stride])'),
-    broken('maximum subtracted twice', '- largest) - shift', '- 2.0 * largest) - shift'),
-    broken('sign of the logarithm', '- shift', '+ shift'),
-    { ...broken('infinite maximum hidden', ' + poison(largest)', ''), ...whereExpLosesNan },
-    stale('sum += exp', 'sum = exp'),
-  ],
-  'log-softmax/backward': [
-    ...rowText,
-    broken('sign', '- exp(', '+ exp('),
-    broken('logarithm taken for the probability', 'exp(y[p.y_base + k])', 'y[p.y_base + k]'),
-    broken('last column not in the sum', 'j < p.columns; j++) { sum', 'j + 1u < p.columns; j++) { sum'),
-    stale('sum += dy', 'sum = dy'),
-  ],
-  'binary/add': binaryText('+', '-'),
-  'binary/subtract': binaryText('-', '+'),
-  'binary/multiply': binaryText('*', '+'),
-  'binary/divide': binaryText('/', '*'),
-  'binary/broadcast-gradient': [
-    broken('last repetition left out', 'r < p.repeats', 'r + 1u < p.repeats'),
-    parameter('scale left out', 'scale', '1.0'),
-    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
-    broken('stale start', 'p.accumulate == 1u', 'true'),
-    broken('the same element again', 'first + again.i0', 'first + 0u * again.i0'),
-    stale('sum += g', 'sum = g'),
-  ],
-  'transpose/forward': [
-    broken('an axis left out', 'at.i5 * p.x_5', '0u'),
-    broken('two axes exchanged', 'at.i4 * p.x_4', 'at.i3 * p.x_4'),
-    parameter('strides exchanged', 'x_3', 'p.x_2'),
-    broken('not transposed', 'x[p.x_base + at.i0', 'x[p.x_base + index + 0u * at.i0'),
-    broken('an extent left out', 'q2 - q1 * p.y_1', 'q2'),
-  ],
-  'pad/forward': [
-    broken('padding before left out', ' - p.before', ''),
-    broken('one too far', '- p.before', '- p.before + 1'),
-    broken('edge taken for a constant', 'p.mode == 1u', 'false'),
-    broken('reflection repeats the edge', 'k = 2 * last - k', 'k = 2 * last + 1 - k'),
-    broken('last of the line padded', 'k <= last)', 'k < last)'),
-    broken("the output's lines for the input's", '* p.size + u32(k)', '* p.padded + u32(k)'),
-    parameter('value left out', 'value', '0.0'),
-  ],
-  'pad/backward': [
-    broken('padding before left out', 'k + p.before', 'k'),
-    broken('repetitions before left out', 'j < min(own, end)', 'j < 0'),
-    broken('repetitions behind left out', 'var j = max(own + 1, 0)', 'var j = end'),
-    broken('reflection before left out', 'left >= 0 &&', 'false &&'),
-    broken('the edge reflected', 'k < last && right', 'right'),
-    broken('reflection one short', 'p.before + 2 * last - k', 'p.before + 2 * last - k - 1'),
-    broken("the input's lines for the output's", '* p.padded * p.inner', '* p.size * p.inner'),
-    broken('stale accumulator', 'sum = dy[', 'sum += dx[p.dx_base + index] + dy['),
-  ],
   'softmax-loss/weights': [
     broken('last row left out', 'n < p.batch', 'n + 1u < p.batch'),
     stale(/(own|weights) \+= weight_of/, '$1 = weight_of'),

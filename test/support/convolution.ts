@@ -7,9 +7,9 @@ import {
 import { normals } from '../../src/check/values.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type CompiledGraph, compile } from '../../src/graph/compile.ts';
-import { conv2d } from '../../src/graph/ops/conv2d.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
+import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import type { Random } from '../../src/random.ts';
 
 export interface DirectionResult {

@@ -1,4 +1,6 @@
 /** Softmax, cross-entropy and arg max in float64. */
+import { reads } from './tensors.ts';
+
 export function rowsOf(values: ArrayLike<number>, columns: number): number[][] {
   return Array.from({ length: values.length / columns }, (_, n) =>
     Array.from({ length: columns }, (_, i) => values[n * columns + i]),
@@ -31,6 +33,26 @@ export function softmax(x: ArrayLike<number>, columns: number): number[] {
 export function logSoftmax(x: ArrayLike<number>, columns: number): number[] {
   return rowsOf(x, columns).flatMap((row) => row.map((value) => value - logSumExp(row)));
 }
+
+/** Over axes first .. end - 1 of a tensor, taken as one. */
+export function logSoftmaxAlong(
+  x: ArrayLike<number>,
+  shape: readonly number[],
+  [first, end]: readonly [number, number],
+): number[] {
+  const rowShape = shape.map((size, axis) => (axis >= first && axis < end ? 1 : size));
+  const row = reads(shape, rowShape);
+  const members = new Map<number, number[]>();
+  for (let i = 0; i < x.length; i++) members.set(row[i], [...(members.get(row[i]) ?? []), x[i]]);
+  const totals = new Map([...members].map(([at, values]) => [at, logSumExp(values)]));
+  return Array.from(x, (value, i) => value - totals.get(row[i])!);
+}
+
+export const softmaxAlong = (
+  x: ArrayLike<number>,
+  shape: readonly number[],
+  axes: readonly [number, number],
+): number[] => logSoftmaxAlong(x, shape, axes).map(Math.exp);
 
 /** By the Jacobian dy[j]/dx[i] = [i = j] - exp(y[i]). */
 export function logSoftmaxBackward(y: ArrayLike<number>, dy: ArrayLike<number>, columns: number): number[] {

@@ -46,6 +46,22 @@ export function unbroadcast(y: Shape, x: Shape, g: ArrayLike<number>): number[] 
   return dx;
 }
 
+/** Several tensors behind each other along an axis. */
+export function concat(axis: number, parts: readonly (readonly [ArrayLike<number>, Shape])[]): number[] {
+  const [[, first]] = parts;
+  const to = first.with(
+    axis,
+    parts.reduce((sum, [, shape]) => sum + shape[axis], 0),
+  );
+  return Array.from({ length: sizeOf(to) }, (_, i) => {
+    const at = coordinates(to, i);
+    let part = 0;
+    while (at[axis] >= parts[part][1][axis]) at[axis] -= parts[part++][1][axis];
+    const [values, shape] = parts[part];
+    return values[at.reduce((index, k, d) => index * shape[d] + k, 0)];
+  });
+}
+
 export function transpose(shape: Shape, perm: readonly number[], x: ArrayLike<number>): number[] {
   const to = perm.map((axis) => shape[axis]);
   const y = new Array<number>(x.length);
@@ -71,4 +87,30 @@ export function paddedLine(size: number, before: number, after: number, mode: Mo
   const head = fill(before, (d) => (mode === 'edge' ? 0 : d)).reverse();
   const tail = fill(after, (d) => (mode === 'edge' ? size - 1 : size - 1 - d));
   return [...head, ...line, ...tail].slice(Math.max(-before, 0), after < 0 ? after : undefined);
+}
+
+/** Padded along every axis but the first by `before` and `after`; a constant pad is `value`. */
+export function pad(
+  x: ArrayLike<number>,
+  from: Shape,
+  { before, after, mode, value }: { before: Shape; after: Shape; mode: Mode; value: number },
+): number[] {
+  const lines = before.map((count, i) => paddedLine(from[i + 1], count, after[i], mode));
+  const to = [from[0], ...lines.map(({ length }) => length)];
+  return Array.from({ length: sizeOf(to) }, (_, i) => {
+    const at = coordinates(to, i).map((k, axis) => (axis === 0 ? k : lines[axis - 1][k]));
+    return at.includes(-1) ? value : x[at.reduce((index, k, axis) => index * from[axis] + k, 0)];
+  });
+}
+
+/** a [..., M, K] times b [..., K, P]. */
+export function product(a: ArrayLike<number>, aShape: Shape, b: ArrayLike<number>, bShape: Shape): number[] {
+  const [rows, inner] = aShape.slice(-2);
+  const columns = bShape.at(-1)!;
+  return Array.from({ length: (sizeOf(aShape) / inner) * columns }, (_, i) => {
+    const [matrix, row, column] = [Math.floor(i / columns / rows), Math.floor(i / columns), i % columns];
+    let sum = 0;
+    for (let k = 0; k < inner; k++) sum += a[row * inner + k] * b[(matrix * inner + k) * columns + column];
+    return sum;
+  });
 }

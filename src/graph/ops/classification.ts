@@ -1,10 +1,8 @@
-/** The end of a classifier: softmax, the loss, the predicted class, the count of correct predictions. */
+/** The end of a classifier: the loss, the predicted class, the count of correct predictions. */
 import { Storage } from '../../gpu/storage.ts';
 import { affineBackward } from '../../kernels/affine/affine.ts';
 import { biasGradient } from '../../kernels/bias/bias.ts';
 import { correctCount, predict } from '../../kernels/correct-count/correct-count.ts';
-import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
-import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
 import {
   lossParts,
   softmaxLoss,
@@ -12,7 +10,7 @@ import {
   softmaxLossWeights,
 } from '../../kernels/softmax-loss/softmax-loss.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 
 /** Rows and columns of [N, C], also of [N, C, 1, 1]. */
@@ -22,68 +20,6 @@ function matrix(name: string, x: Tensor): { items: number; columns: number } {
     refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, 'Give [N, classes]: flatten it before.');
   }
   return { items, columns };
-}
-
-/** Dimensions first .. end - 1 of a tensor, taken as one. The batch, 0, cannot be among them. */
-export type AxisRange = readonly [first: number, end: number];
-
-/** Probabilities of each row, [N, C]; of more dimensions over those in `axes`. ONNX Softmax. */
-export function softmax(x: Tensor, name = 'softmax', axes?: AxisRange): Tensor {
-  return normalised('softmax', softmaxForward, softmaxBackward, x, name, axes);
-}
-
-/** Logarithms of `softmax`, precise where the probability vanishes. ONNX LogSoftmax. */
-export function logSoftmax(x: Tensor, name = 'logSoftmax', axes?: AxisRange): Tensor {
-  return normalised('logSoftmax', logSoftmaxForward, logSoftmaxBackward, x, name, axes);
-}
-
-function normalised(
-  operation: string,
-  forward: typeof softmaxForward | typeof logSoftmaxForward,
-  backward: typeof softmaxBackward | typeof logSoftmaxBackward,
-  x: Tensor,
-  name: string,
-  axes: AxisRange | undefined,
-): Tensor {
-  if (axes === undefined) matrix(name, x);
-  const [first, end] = axes ?? [1, x.shape.length];
-  if (!(first >= 1 && first <= end && end <= x.shape.length)) {
-    refuse(name, `axes ${first} to ${end - 1} of ${x.name} ${shapeText(x.shape)}`, 'Give some behind the batch.');
-  }
-  const items = x.shape[0];
-  const columns = sizeOf(x.shape.slice(first, end));
-  const stride = sizeOf(x.shape.slice(end));
-  const itemBytes = x.bytes / items;
-  const rowsOf = (count: number) => (count * x.size) / (items * columns);
-  return apply(
-    {
-      name: operation,
-      forward(emit) {
-        for (const window of windows(emit.gpu, items, [itemBytes], `${name}: one item`)) {
-          const views = {
-            x: rows(emit.value(x), itemBytes, window),
-            y: rows(emit.value(emit.output), itemBytes, window),
-          };
-          emit.run(forward, { rows: rowsOf(window.count), columns, stride }, views);
-        }
-      },
-      backward(emit) {
-        const dx = emit.gradient(0);
-        if (dx === undefined) return;
-        for (const window of windows(emit.gpu, items, [itemBytes], `${name}: one item`)) {
-          const views = {
-            y: rows(emit.value(emit.output), itemBytes, window),
-            dy: rows(emit.outputGradient, itemBytes, window),
-            dx: rows(dx, itemBytes, window),
-          };
-          emit.run(backward, { rows: rowsOf(window.count), columns, stride }, views);
-        }
-      },
-    },
-    [x],
-    x.shape,
-    name,
-  );
 }
 
 /**

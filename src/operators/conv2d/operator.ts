@@ -9,12 +9,10 @@ import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
 import { winogradImage } from '../../kernels/conv2d/winograd/image.ts';
 import { winogradOutput } from '../../kernels/conv2d/winograd/output.ts';
 import type { Pads, Pair } from '../onnx/reading.ts';
-import { count, defineOperator, number, numbers } from '../operator.ts';
+import { count, defineOperator, number, numbers, sameNumber } from '../operator.ts';
 import { conv2d as build } from './graph.ts';
 import { onnx } from './onnx.ts';
 import { type Conv2dAttributes, type Conv2dRole, geometry, shape } from './shape.ts';
-
-const same = (values: readonly number[]) => (values.every((v) => v === values[0]) ? `${values[0]}` : `[${values}]`);
 
 export const conv2d = defineOperator<Conv2dAttributes>()<'conv2d', Conv2dRole>({
   kind: 'conv2d',
@@ -51,9 +49,9 @@ export const conv2d = defineOperator<Conv2dAttributes>()<'conv2d', Conv2dRole>({
   numbered: 'always',
   detail: ({ strides, pads, dilations, groups }, { weight }) => [
     weight!.slice(2).join(' x '),
-    `stride ${same(strides)}`,
-    ...(pads.some((pad) => pad > 0) ? [`pads ${same(pads)}`] : []),
-    ...(dilations.some((d) => d > 1) ? [`dilation ${same(dilations)}`] : []),
+    `stride ${sameNumber(strides)}`,
+    ...(pads.some((pad) => pad > 0) ? [`pads ${sameNumber(pads)}`] : []),
+    ...(dilations.some((d) => d > 1) ? [`dilation ${sameNumber(dilations)}`] : []),
     ...(groups > 1 ? [`${groups} groups`] : []),
   ],
 });

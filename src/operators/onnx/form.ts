@@ -71,6 +71,10 @@ export interface Writer {
   ): void;
   /** A new initialiser of float32; its name, as it could be given. */
   constant(name: string, dims: readonly number[], values: Float32Array): string;
+  /** Turns a parameter that is a matrix, which stands among the initialisers; its name. */
+  transposed(parameter: string): string;
+  /** A new initialiser of int64, a list. */
+  integers(name: string, values: readonly number[]): string;
 }
 
 export interface OnnxForm<A, R extends string> {

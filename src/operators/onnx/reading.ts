@@ -76,6 +76,15 @@ export function fromFront(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
 }
 
+/** The axes of Squeeze and the like: an attribute before operator set 13, an input since; none where they are left out. */
+export function constantAxes(node: OnnxNode, around: Surroundings): readonly number[] | undefined {
+  if (around.opset < 13) return attribute(node, 'axes', 'ints');
+  if (!node.inputs[1]) return undefined;
+  const axes = around.constants.integersOf(node.inputs[1]);
+  if (axes === undefined) throw refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
+  return axes;
+}
+
 /** An axis as a dimension of an item; -1 is the batch. */
 export function itemAxis(axis: number, shape: Shape, { lead }: Surroundings): number {
   return fromFront(axis, shape.length + lead) - lead;

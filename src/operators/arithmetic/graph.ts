@@ -1,5 +1,8 @@
 /** Sum, difference, product and quotient of two tensors; the mathematics stands in ../../kernels/binary/binary.ts. */
 import type { Storage } from '../../gpu/storage.ts';
+import { apply, type BackwardEmitter, type ForwardEmitter } from '../../graph/operation.ts';
+import { type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { rows, type Window, windows } from '../../graph/windows.ts';
 import {
   type BinaryOperator,
   binaryKernels,
@@ -8,9 +11,8 @@ import {
   broadcastGradientParams,
 } from '../../kernels/binary/binary.ts';
 import { sixExtents } from '../../kernels/strided.ts';
-import { apply, type BackwardEmitter, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import { type Shape, sizeOf, type Tensor } from '../tensor.ts';
-import { rows, type Window, windows } from '../windows.ts';
+import { shapesOf } from '../operator.ts';
+import { rule } from './rule.ts';
 
 /** y = a + b; a dimension of 1 (but not the batch) is repeated to that of the other. So are the three below. */
 export const add = (a: Tensor, b: Tensor, name = 'add'): Tensor => binary('add', a, b, name);
@@ -25,7 +27,7 @@ interface Operand {
 }
 
 function binary(operator: BinaryOperator, a: Tensor, b: Tensor, name: string): Tensor {
-  const shape = broadcastShape(name, a.shape, b.shape);
+  const [shape] = shapesOf(name, rule, {}, [a, b]);
   const items = shape[0];
   const itemBytes = (of: Shape) => (4 * sizeOf(of)) / items;
   const itemWindows = (emit: ForwardEmitter) => windows(emit.gpu, items, [itemBytes(shape)], `${name}: one item`);
@@ -96,16 +98,4 @@ function binary(operator: BinaryOperator, a: Tensor, b: Tensor, name: string): T
     shape,
     name,
   );
-}
-
-function broadcastShape(name: string, a: Shape, b: Shape): Shape {
-  const fits = a.length === b.length && a[0] === b[0] && a.every((n, i) => n === b[i] || n === 1 || b[i] === 1);
-  if (!fits) {
-    refuse(
-      name,
-      `shapes ${shapeText(a)} and ${shapeText(b)}`,
-      'Both must have the same number of dimensions and items; other dimensions are equal, or 1 in one of them.',
-    );
-  }
-  return a.map((n, i) => Math.max(n, b[i]));
 }

@@ -1,4 +1,10 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts. */
+
+import { emitBiasGradient } from '../../graph/bias-gradient.ts';
+import { apply, epilogueOf, type ForwardEmitter } from '../../graph/operation.ts';
+import { emitProduct } from '../../graph/ops/product.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { rows, windows } from '../../graph/windows.ts';
 import type { GemmShape } from '../../kernels/gemm/gemm.ts';
 import { planPanels } from '../../kernels/gemm/plan.ts';
 import { linearBackward } from '../../kernels/linear/backward.ts';
@@ -8,11 +14,8 @@ import { broadcastsPay } from '../../kernels/linear/shape.ts';
 import { linearUpdate } from '../../kernels/linear/update.ts';
 import { WALKED_BATCH } from '../../kernels/linear/walk.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
-import { emitBiasGradient } from '../bias-gradient.ts';
-import { apply, epilogueOf, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import type { Tensor } from '../tensor.ts';
-import { rows, windows } from '../windows.ts';
-import { emitProduct } from './product.ts';
+import { type None, shapesOf } from '../operator.ts';
+import { type LinearRole, rule } from './rule.ts';
 
 /**
  * Up to this batch a weight's gradient is made where its update uses it, and never stored. Beyond, a hardware adapter's
@@ -28,17 +31,8 @@ const FUSED_BATCH = { hardware: 64, software: 256, embedded: 256 } as const;
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'): Tensor {
   const batch = x.shape[0];
   const inputs = x.size / batch;
-  const [outputs, columns] = weight.shape;
-  if (weight.shape.length !== 2 || columns !== inputs) {
-    refuse(
-      name,
-      `weight ${weight.name} ${shapeText(weight.shape)} does not fit ${x.name} ${shapeText(x.shape)}, ${inputs} values an item`,
-      `The weight must be [outputs, ${inputs}].`,
-    );
-  }
-  if (bias !== undefined && bias.size !== outputs) {
-    refuse(name, `bias ${bias.name} has ${bias.size} values for ${outputs} outputs`, 'Give one value an output.');
-  }
+  const [shape] = shapesOf<None, LinearRole>(name, rule, {}, [x], { weight, bias });
+  const [outputs] = weight.shape;
   const rowBytes = 4 * inputs;
   const weightWindows = (emit: ForwardEmitter) =>
     windows(emit.gpu, outputs, [rowBytes], `${name}: one row of the weight`);
@@ -95,7 +89,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           const { first, count } = window;
           const dyView = part(dy, first, count);
           const w = rows(emit.value(weight), rowBytes, window);
-          const shape = { batch, inputs, outputs: count, dy_row: outputs };
+          const sizes = { batch, inputs, outputs: count, dy_row: outputs };
           const accumulate = first > 0 ? 1 : 0;
           const relu_before = emit.before === undefined ? 0 : 1;
           const step = update && {
@@ -104,7 +98,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           };
           if (dx !== undefined && step !== undefined && onePass) {
             const views = { dy: dyView, ...step.views, dx: dx.view() };
-            emit.run(linearBackward, { ...shape, accumulate, relu_before, ...step.params }, views);
+            emit.run(linearBackward, { ...sizes, accumulate, relu_before, ...step.params }, views);
             continue;
           }
           if (dx !== undefined) {
@@ -123,7 +117,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             if (inVectors(emit, product)) {
               emit.run(
                 linearInputGradient,
-                { ...shape, accumulate, relu_before },
+                { ...sizes, accumulate, relu_before },
                 { dy: dyView, w, x: gate, dx: dx.view() },
               );
             } else {
@@ -141,13 +135,13 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             };
             emitProduct(emit, product, { a: dyView, b: image, c: rows(dw, rowBytes, window) });
           }
-          if (step !== undefined) emit.run(linearUpdate, { ...shape, ...step.params }, { dy: dyView, ...step.views });
+          if (step !== undefined) emit.run(linearUpdate, { ...sizes, ...step.params }, { dy: dyView, ...step.views });
         }
         if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: outputs, plane: 1, name });
       },
     },
     bias === undefined ? [x, weight] : [x, weight, bias],
-    [batch, outputs],
+    shape,
     name,
   );
 }

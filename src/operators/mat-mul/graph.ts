@@ -1,9 +1,15 @@
 /** Products of matrices that are both computed; a matrix of weights is `linear`'s. */
+
+import { apply } from '../../graph/operation.ts';
+import { emitContraction } from '../../graph/ops/contraction.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { rows, type Window, windows } from '../../graph/windows.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
-import { apply, refuse, shapeText } from '../operation.ts';
-import type { Tensor } from '../tensor.ts';
-import { rows, type Window, windows } from '../windows.ts';
-import { emitContraction } from './contraction.ts';
+import { linear } from '../linear/graph.ts';
+import type { LinearRole } from '../linear/rule.ts';
+import { type None, shapesOf } from '../operator.ts';
+import { reshape } from '../reshape/graph.ts';
+import { rule } from './rule.ts';
 
 /**
  * y [..., M, P] = a [..., M, K] b [..., K, P], one product for each of the leading indices, which both share. ONNX MatMul.
@@ -13,16 +19,10 @@ import { emitContraction } from './contraction.ts';
  * @throws FrostlineError when shapes do not fit
  */
 export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
+  const [shape] = shapesOf<None, LinearRole>(name, rule, {}, [a, b]);
   const [m, k] = a.shape.slice(-2);
-  const [inner, p] = b.shape.slice(-2);
+  const p = b.shape.at(-1)!;
   const leading = a.shape.slice(0, -2);
-  if (a.shape.length < 3 || inner !== k || shapeText(leading) !== shapeText(b.shape.slice(0, -2))) {
-    refuse(
-      name,
-      `shapes ${shapeText(a.shape)} and ${shapeText(b.shape)}`,
-      'Give [..., M, K] and [..., K, P] with the same leading dimensions, at least the batch.',
-    );
-  }
   const products = leading.reduce((x, y) => x * y, 1);
   const [aBytes, bBytes, yBytes] = [4 * m * k, 4 * k * p, 4 * m * p];
   const groups = ({ count }: Window, a_group: number, b_group: number, c_group: number) => ({
@@ -71,7 +71,14 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
       },
     },
     [a, b],
-    [...leading, m, p],
+    shape,
     name,
   );
+}
+
+/** y [..., P] = x [..., K] weight^T + bias, weight [P, K]: a fully connected layer for each row. */
+export function matMulWeight(x: Tensor, weight: Tensor, bias: Tensor | undefined, name: string): Tensor {
+  const [shape] = shapesOf<None, LinearRole>(name, rule, {}, [x], { weight, bias });
+  const width = x.shape.at(-1)!;
+  return reshape(linear(reshape(x, [x.size / width, width], name), weight, bias, name), shape, name);
 }

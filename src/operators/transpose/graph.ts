@@ -1,19 +1,19 @@
 /** Reordering the dimensions of an item; the mathematics stands in ../../kernels/transpose/transpose.ts. */
 import type { Storage } from '../../gpu/storage.ts';
+import { apply, type ForwardEmitter, refuse, shapeText } from '../../graph/operation.ts';
+import type { Shape, Tensor } from '../../graph/tensor.ts';
+import { rows, windows } from '../../graph/windows.ts';
 import { AXES, sixExtents } from '../../kernels/strided.ts';
 import { transposeForward, transposeParams } from '../../kernels/transpose/transpose.ts';
-import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import type { Shape, Tensor } from '../tensor.ts';
-import { rows, windows } from '../windows.ts';
+import { shapesOf } from '../operator.ts';
+import { rule } from './rule.ts';
 
 /** Axis i of the result is axis perm[i] of x. The batch stays first: perm[0] is 0. ONNX Transpose. */
 export function transpose(x: Tensor, perm: readonly number[], name = 'transpose'): Tensor {
   const rank = x.shape.length;
-  if (perm.length !== rank || perm[0] !== 0 || perm.toSorted((a, b) => a - b).some((axis, i) => axis !== i)) {
-    refuse(name, `order ${shapeText(perm)} for ${x.name} ${shapeText(x.shape)}`, 'Give every axis once, 0 first.');
-  }
+  if (perm[0] !== 0) refuse(name, `order ${shapeText(perm)}`, 'The batch, 0, must stay first.');
+  const [shape] = shapesOf(name, rule, { perm: perm.slice(1).map((axis) => axis - 1) }, [x]);
   sixExtents(name, x.shape);
-  const shape = perm.map((axis) => x.shape[axis]);
   const inverse = perm.map((_, axis) => perm.indexOf(axis));
   const itemBytes = x.bytes / x.shape[0];
 

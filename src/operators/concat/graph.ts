@@ -1,28 +1,19 @@
 /** Joining activations channel by channel, as DenseNet, SqueezeNet and GoogLeNet do. */
+
+import { apply, type ForwardEmitter } from '../../graph/operation.ts';
+import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { rows, windows } from '../../graph/windows.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
-import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
-import { rows, windows } from '../windows.ts';
+import { shapesOf } from '../operator.ts';
+import { rule } from './rule.ts';
 
 /**
  * Joins along an axis behind the batch, by default the channels: [N, C1, ...], [N, C2, ...], ... to
  * [N, C1 + C2 + ..., ...]. All other extents are the same. ONNX Concat.
  */
 export function concat(parts: readonly Tensor[], name = 'concat', axis = 1): Tensor {
-  if (parts.length === 0) refuse(name, 'no inputs', 'Give at least one.');
+  const [shape] = shapesOf(name, rule, { axis: axis - 1 }, parts);
   const [{ shape: first }] = parts;
-  if (!(axis >= 1 && axis < first.length)) {
-    refuse(name, `axis ${axis} of ${shapeText(first)}`, 'Give one behind the batch.');
-  }
-  const rest = shapeText(first.with(axis, 0));
-  if (parts.some(({ shape }) => shape.length !== first.length || shapeText(shape.with(axis, 0)) !== rest)) {
-    const shapes = parts.map(({ shape }) => shapeText(shape)).join(', ');
-    refuse(name, `shapes ${shapes}`, `They may differ in axis ${axis} alone.`);
-  }
-  const shape = first.with(
-    axis,
-    parts.reduce((sum, part) => sum + part.shape[axis], 0),
-  );
   const items = first[0];
   // An item is some rows; each row of y is one row of every part.
   const perItem = sizeOf(first.slice(1, axis));

@@ -1,8 +1,11 @@
 /** Padding the dimensions of an item; the mathematics stands in ../../kernels/pad/pad.ts. */
+
+import { apply, type ForwardEmitter, refuse } from '../../graph/operation.ts';
+import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { rows, type Window, windows } from '../../graph/windows.ts';
 import { type PadMode, padBackward, padForward, padModes } from '../../kernels/pad/pad.ts';
-import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
-import { rows, type Window, windows } from '../windows.ts';
+import { shapesOf } from '../operator.ts';
+import { rule } from './rule.ts';
 
 export interface PadOptions {
   /** elements before and behind, one number a dimension, 0 for the batch; negative ones are cut off */
@@ -18,14 +21,8 @@ export interface PadOptions {
 /** ONNX Pad: a constant, the edge's value, or the image reflected in its edge. One operation for each padded axis. */
 export function pad(x: Tensor, { before, after, mode = 'constant', value = 0, name = 'pad' }: PadOptions): Tensor {
   const rank = x.shape.length;
-  const whole = [...before, ...after].every(Number.isInteger);
-  if (before.length !== rank || after.length !== rank || !whole || before[0] !== 0 || after[0] !== 0) {
-    refuse(
-      name,
-      `padding of ${shapeText(before)} before and ${shapeText(after)} behind for ${x.name} ${shapeText(x.shape)}`,
-      'Give a whole number for each dimension, 0 for the batch.',
-    );
-  }
+  if (before[0] !== 0 || after[0] !== 0) refuse(name, 'the batch is padded', 'Only items can be: begin with 0.');
+  shapesOf(name, rule, { before: before.slice(1), after: after.slice(1), mode, value }, [x]);
   let padded = x;
   for (let axis = 1; axis < rank; axis++) {
     if (before[axis] !== 0 || after[axis] !== 0) {
@@ -46,14 +43,6 @@ function padAxis(
 ): Tensor {
   const size = x.shape[axis];
   const padded = size + before + after;
-  const most = mode === 'reflect' ? size - 1 : Number.POSITIVE_INFINITY;
-  if (padded < 1 || before > most || after > most) {
-    refuse(
-      name,
-      `${before} before and ${after} behind axis ${axis} of ${x.name} ${shapeText(x.shape)} by ${mode}`,
-      'Something must be left, and a reflection is shorter than what it reflects.',
-    );
-  }
   const shape = x.shape.with(axis, padded);
   const items = x.shape[0];
   const inner = sizeOf(x.shape.slice(axis + 1));

@@ -1,1 +1,0 @@
-export { type Conv2dOptions, conv2d } from '../../operators/conv2d/graph.ts';

@@ -1,0 +1,14 @@
+import { number, type Rule } from '../operator.ts';
+
+export interface ClipAttributes {
+  readonly low: number;
+  readonly high: number;
+}
+
+export const rule: Rule<ClipAttributes> = {
+  attributes: {
+    low: number('the lower bound; -Infinity: none'),
+    high: number('the upper bound, which wins where both cross; Infinity: none'),
+  },
+  shape: ({ inputs: [x] }) => [x.shape],
+};

@@ -1,0 +1,75 @@
+import { type Broken, broken, parameter } from '../../check/broken.ts';
+import { linearFamily } from '../../check/cases/linear.ts';
+import { normal } from '../../graph/operation-case.ts';
+import type { Checks } from '../checks.ts';
+import { count, type None } from '../operator.ts';
+
+/** Of a fully connected layer, from the sum over its items. */
+const weightUpdate: Broken[] = [
+  parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
+  broken('sign of the step', /- (learning_rate\(\) \* p\.mask \* gradient|rate \*)/g, '+ $1'),
+  parameter('mask left out', 'mask', '1.0'),
+  broken('momentum left out', /(inertia|momentum\(\)) \* v/g, '0.0 * v'),
+  parameter('decay of what has none', 'decay_factor', '0.0'),
+  broken('velocity not kept', '] = velocity;', '] = vec4f();'),
+  broken('gradient for velocity', 'weight + velocity', 'weight - velocity'),
+  broken("the last vector's neighbour for it", 'min(at, length - 1u)', 'min(at, max(length, 2u) - 2u)', 'walk'),
+  broken('another item', /, 0u\);/g, ', 1u);', 'walk'),
+];
+
+export const checks: Checks<None> = {
+  families: [linearFamily],
+  draw(choose, random) {
+    const batch = choose(1, 17);
+    const shape = choose(0, 1) === 1 ? [batch, choose(1, 4), choose(1, 3), choose(1, 3)] : [batch, choose(1, 50)];
+    const outputs = choose(1, 53);
+    const inputs = { x: normal(random, shape) };
+    const weight = normal(random, [outputs, count(shape) / batch]);
+    const bias = choose(0, 1) === 1 ? { bias: normal(random, [outputs]) } : undefined;
+    return { attributes: {}, inputs, parameters: { weight, ...bias } };
+  },
+  torch: 'lambda o, x, weight, bias=None: F.linear(x.flatten(1), weight, bias)',
+  mutations: {
+    'linear/forward': [
+      parameter('ReLU left out', 'relu', '0u'),
+      parameter('ReLU unasked', 'relu', '1u'),
+      broken('bias left out', 'p.has_bias == 1u', 'false'),
+      broken("the first output's bias", 'p.bias_base + o', 'p.bias_base'),
+      broken('last inputs left out', 'i < length', 'i + 1u < length'),
+      parameter('rows of y one too near', 'y_row', 'p.outputs'),
+      broken('stale accumulator', /(sum|c0) \+=/g, '$1 ='),
+      broken('sign', /c0 \+=/g, 'c0 -=', 'broadcast'),
+      broken('another item', /, 0u\)\[?/g, ', 1u)', 'broadcast'),
+    ],
+    'linear/input-gradient': [
+      broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
+      broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
+      broken('what the ReLU cut off passes', '+ place] > vec4f()', '+ place] >= vec4f()'),
+      broken('accumulation lost', 'p.accumulate == 1u', 'false'),
+      broken('stale start', 'p.accumulate == 1u', 'true'),
+      broken('last output left out', 'o < p.outputs', 'o + 1u < p.outputs'),
+      parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
+      broken('stale accumulator', /(sum|c0_0) \+=/g, '$1 ='),
+      broken('sign', /c0_0 \+=/g, 'c0_0 -=', 'broadcast'),
+      broken('another item', /, 0u\);/g, ', 1u);', 'broadcast'),
+    ],
+    'linear/update': [
+      broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
+      ...weightUpdate,
+      broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
+    ],
+    'linear/backward': [
+      broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
+      broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
+      broken('what the ReLU cut off passes', /(place\]|x\d+) > vec4f\(\)/g, '$1 >= vec4f()'),
+      broken('accumulation lost', 'p.accumulate == 1u', 'false'),
+      broken('stale start', 'p.accumulate == 1u', 'true'),
+      broken('last output left out', /o < p\.outputs/g, 'o + 1u < p.outputs'),
+      ...weightUpdate,
+      broken('stale sum', /(sum|c0) \+= d(?!x)/g, '$1 = d'),
+      broken('stale accumulator', /gradient \+= d/g, 'gradient = d'),
+      broken('sign of the input gradient', /(sum|c0) \+= d(?!x)/g, '$1 -= d'),
+      broken('the velocity for the weight', /d \* weight/g, 'd * before', 'walk'),
+    ],
+  },
+};

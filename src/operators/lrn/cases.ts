@@ -1,0 +1,41 @@
+import { broken, parameter } from '../../check/broken.ts';
+import { lrnFamily } from '../../check/cases/lrn.ts';
+import { image, normal } from '../../graph/operation-case.ts';
+import type { Checks } from '../checks.ts';
+import type { LrnAttributes } from './rule.ts';
+
+export const checks: Checks<LrnAttributes> = {
+  families: [lrnFamily],
+  draw: (choose, random) => ({
+    attributes: { size: choose(1, 7), alpha: choose(0, 20) / 10, beta: choose(1, 6) / 4, bias: choose(1, 8) / 4 },
+    inputs: { x: normal(random, image(choose)) },
+  }),
+  torch: 'lambda o, x: lrn(x, o)',
+  mutations: {
+    'lrn/forward': [
+      broken('window one short', 'channel + ahead + 1u', 'channel + ahead', 'plain'),
+      broken('window one late', 'max(channel, behind) - behind', 'max(channel, behind) - behind + 1u', 'plain'),
+      broken('even sizes mirrored', 'let ahead = p.size / 2u', 'let ahead = (p.size - 1u) / 2u', 'plain'),
+      broken("another channel's value", /= x\d+ \* power/g, '= x0 * power', 'sliding'),
+      broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
+      broken('alpha not divided by the size', /p\.alpha \/ (f32\(p\.size\)|\d+\.0)/g, 'p.alpha'),
+      broken('bias left out', 'p.bias + ', ''),
+      broken('sum of values, not of squares', /(value|x\d+) \* \1/g, '$1'),
+      broken('another power', '-p.beta', '-p.beta - 0.01'),
+      broken('three quarters wrong', 'root * sqrt(root)', 'root * root', 'sliding'),
+    ],
+    'lrn/backward': [
+      broken('window one short', 'channel + behind + 1u', 'channel + behind', 'plain'),
+      broken('even sizes not mirrored', 'max(channel, ahead) - ahead', 'max(channel, behind) - behind', 'plain'),
+      broken('stale accumulator', /\n {4}t\d+ = 0\.0;/g, '', 'sliding'),
+      broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
+      broken('factor 2 left out', '2.0 * p.alpha * p.beta', 'p.alpha * p.beta'),
+      parameter("the ReLU's derivative left out", 'relu_before', '0u'),
+      parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
+      broken('sign of what goes through the neighbours', /- (2\.0 \* p\.alpha|factor)/g, '+ $1'),
+      broken('one power of s missing', /(power\(s\)|x\d+) \/ s;/g, '$1;'),
+      broken('bias left out', 'p.bias + ', ''),
+      broken('another power', '-p.beta)', '-p.beta - 0.01)'),
+    ],
+  },
+};

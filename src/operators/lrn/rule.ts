@@ -1,0 +1,19 @@
+import { number, type Rule, whole } from '../operator.ts';
+import { imageOf } from '../pooling/rule.ts';
+
+export interface LrnAttributes {
+  readonly size: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly bias: number;
+}
+
+export const rule: Rule<LrnAttributes> = {
+  attributes: {
+    size: whole('channels in the window', 1),
+    alpha: number('factor of the mean of squares'),
+    beta: number('power of the denominator'),
+    bias: number('added to the mean of squares: with 0 a window of zeros divides by zero', (v) => v > 0, ' above 0'),
+  },
+  shape: ({ inputs: [x] }) => [imageOf(x)],
+};

@@ -1,0 +1,124 @@
+/** Pooling as operations of tensors; the mathematics stands in ../../kernels/maxpool and ../../kernels/avgpool. */
+import { apply, refuse } from '../../graph/operation.ts';
+import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { rows, windows } from '../../graph/windows.ts';
+import { averagePoolBackward, averagePoolForward, averagePoolParams } from '../../kernels/avgpool/avgpool.ts';
+import { maxPoolBackward, maxPoolForward, maxPoolInference, maxPoolParams } from '../../kernels/maxpool/maxpool.ts';
+import { RELU } from '../../kernels/relu/relu.ts';
+import { shapesOf } from '../operator.ts';
+import { averageRule, globalRule, maxRule, type PoolAttributes } from './rule.ts';
+
+/** By default strides of 1, no padding, rounded down, as in ONNX. */
+export interface PoolOptions extends Partial<PoolAttributes> {
+  readonly kernel: readonly [number, number];
+  /** max pooling only */
+  readonly dilations?: readonly [number, number];
+  readonly name?: string;
+}
+
+const windowOf = ({
+  kernel,
+  strides = [1, 1],
+  pads = [0, 0, 0, 0],
+  ceilMode = false,
+}: PoolOptions): PoolAttributes => ({
+  kernel,
+  strides,
+  pads,
+  ceilMode,
+});
+
+function extents({ shape: [batch, channels, height, width] }: Tensor) {
+  return { batch, channels, height, width };
+}
+
+/** The largest value of each window; padding never wins, ties go to the first. ONNX MaxPool. */
+export function maxPool(x: Tensor, options: PoolOptions): Tensor {
+  const { name = 'maxPool' } = options;
+  const attributes = { ...windowOf(options), dilations: options.dilations ?? [1, 1] } as const;
+  const [output] = shapesOf(name, maxRule, attributes, [x]);
+  const shape = { ...attributes, ...extents(x) };
+  const inputBytes = x.bytes / shape.batch;
+  const outputBytes = (4 * sizeOf(output)) / shape.batch;
+  return apply(
+    {
+      name: 'maxPool',
+      fusesBefore: (_, { code }) => code === RELU.after,
+      forward(emit) {
+        for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
+          const params = maxPoolParams({ ...shape, batch: window.count });
+          const views = {
+            x: rows(emit.value(x), inputBytes, window),
+            y: rows(emit.value(emit.output), outputBytes, window),
+          };
+          if (emit.differentiated) {
+            const choice = rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window);
+            emit.run(
+              maxPoolForward,
+              { ...params, relu_before: emit.before === undefined ? 0 : 1 },
+              { ...views, choice },
+            );
+          } else emit.run(maxPoolInference, params, views);
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
+          emit.run(maxPoolBackward, maxPoolParams({ ...shape, batch: window.count }), {
+            dy: rows(emit.outputGradient, outputBytes, window),
+            choice: rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window),
+            dx: rows(dx, inputBytes, window),
+          });
+        }
+      },
+    },
+    [x],
+    output,
+    name,
+  );
+}
+
+/** The mean of each window. ONNX AveragePool; `countIncludePad` counts padding as zeros. */
+export function averagePool(x: Tensor, options: PoolOptions & { readonly countIncludePad?: boolean }): Tensor {
+  const { name = 'averagePool', countIncludePad = false, dilations = [1, 1] } = options;
+  if (dilations.some((d) => d !== 1)) refuse(name, `dilations ${dilations.join(' x ')}`, 'Use 1 x 1.');
+  const attributes = { ...windowOf(options), countIncludePad };
+  const [output] = shapesOf(name, averageRule, attributes, [x]);
+  const shape = { ...attributes, ...extents(x) };
+  const inputBytes = x.bytes / shape.batch;
+  const outputBytes = (4 * sizeOf(output)) / shape.batch;
+  return apply(
+    {
+      name: 'averagePool',
+      forward(emit) {
+        for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
+          emit.run(averagePoolForward, averagePoolParams({ ...shape, batch: window.count }), {
+            x: rows(emit.value(x), inputBytes, window),
+            y: rows(emit.value(emit.output), outputBytes, window),
+          });
+        }
+      },
+      backward(emit) {
+        const dx = emit.gradient(0);
+        if (dx === undefined) return;
+        for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
+          emit.run(averagePoolBackward, averagePoolParams({ ...shape, batch: window.count }), {
+            dy: rows(emit.outputGradient, outputBytes, window),
+            dx: rows(dx, inputBytes, window),
+          });
+        }
+      },
+    },
+    [x],
+    output,
+    name,
+  );
+}
+
+/** The mean of each plane, [N, C, 1, 1]. ONNX GlobalAveragePool. */
+export function globalAveragePool(x: Tensor, name = 'globalAveragePool'): Tensor {
+  shapesOf(name, globalRule, {}, [x]);
+  const [, , height, width] = x.shape;
+  return averagePool(x, { kernel: [height, width], name });
+}
