@@ -27,9 +27,8 @@ export function install() {
   const installed = join(root, 'node_modules', '.package-lock.json');
   if (modified(installed) >= modified(join(root, 'package-lock.json'))) return;
   console.error('Installing dependencies ...');
-  // Not `npm ci`: it refuses a lock file without the optional packages of other platforms, which mirrors may lack.
   // No dependency needs its install script. Not in .npmrc: npm pack would then run no prepack either, and pack no build.
-  npm(['install', '--ignore-scripts', '--no-save', '--no-audit', '--no-fund', '--include=dev', '--include=optional']);
+  npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--include=dev', '--include=optional']);
 }
 
 function newest(folder) {
