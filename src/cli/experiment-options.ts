@@ -35,6 +35,18 @@ export const dataOptions = {
     .optional()
     .meta({ valueName: 'FILE' })
     .describe('a split.json saved before, in place of a drawn split'),
+  validationFraction: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('share of each class of the training part that is not trained on but chosen on'),
+};
+
+/** Of a grid alone. */
+export const divisionOptions = {
+  splits: z.number().int().min(1).optional().describe('how many splits are drawn, from seeds counting up from --seed'),
+  folds: z.number().int().min(2).optional().describe('cross-validation: every image is tested in one of so many folds'),
 };
 
 export const fitOptions = {
@@ -58,8 +70,13 @@ export function modelSource(model: string, values: Values<typeof modelOptions>, 
 export function dataSource(
   values: Values<typeof dataOptions>,
   tensors?: { images?: string; labels?: string },
+  { splits, folds }: Values<typeof divisionOptions> = {},
 ): DataSource {
-  const { data, trainFraction, splitFile } = values;
+  const { data, trainFraction, splitFile, validationFraction } = values;
+  if (splits !== undefined && folds !== undefined) {
+    throw new FrostlineError(`--splits ${splits} and --folds ${folds}: give one of them.`);
+  }
+  const divisions = { splits, folds, validationFraction };
   if ((tensors?.images === undefined) !== (tensors?.labels === undefined)) {
     throw new FrostlineError('--images and --labels go together: the inputs and their classes.');
   }
@@ -70,14 +87,14 @@ export function dataSource(
     if (given !== undefined) {
       throw new FrostlineError(`--${kebabCase(given)} does not apply to --images and --labels. Leave it out.`);
     }
-    return { tensors: { images: tensors.images, labels: tensors.labels! }, trainFraction };
+    return { tensors: { images: tensors.images, labels: tensors.labels! }, trainFraction, ...divisions };
   }
   if (data === undefined) {
     throw new FrostlineError('No data: give --data DIR (for example --data samples/fashion-two).');
   }
   const given = Object.keys(readOptions) as (keyof typeof readOptions)[];
   const dataset: DatasetOptions = { path: data, ...Object.fromEntries(given.map((key) => [key, values[key]])) };
-  return { dataset, trainFraction, splitFile };
+  return { dataset, trainFraction, splitFile, ...divisions };
 }
 
 export async function fitSettings(

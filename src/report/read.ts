@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
+import type { Verdict } from '../statistics/verdict.ts';
 import { computeMetrics } from '../train/metrics.ts';
+import type { Protocol } from '../train/protocol.ts';
 import type { GridResult } from '../train/results.ts';
 
 /** null in the file stands for NaN or infinity. */
@@ -20,10 +22,14 @@ const cell = z
     freeze: freezePoint,
     learningRate: z.number().positive(),
     newLayerRate: z.number().min(0),
+    split: z.string().default('1'),
     seed: z.int(),
+    folder: z.string().optional(),
     status: z.enum(['done', 'failed']),
     error: z.string().optional(),
     confusion: z.array(z.array(count)).optional(),
+    validation: z.object({ confusion: z.array(z.array(count)) }).optional(),
+    constant: z.string().optional(),
     trainAccuracy: z.number().optional(),
     finalLoss: lossy.optional(),
     adapter,
@@ -52,11 +58,16 @@ const gridResult = z.object({
     classes: z.array(z.string()),
     train: count,
     test: z.int().positive(),
-    counts: z.object({ train: z.array(count), test: z.array(count) }),
+    counts: z.object({ train: z.array(count), validation: z.array(count).optional(), test: z.array(count) }),
     note: z.string().optional(),
   }),
   adapters: z.array(adapter),
   settings: z.record(z.string(), z.unknown()),
+  // Written by frostline alone, and only shown: taken as they are.
+  protocol: z.custom<Protocol>((value) => typeof value === 'object').optional(),
+  select: z.enum(['validation', 'test']).optional(),
+  verdict: z.custom<Verdict>((value) => typeof value === 'object').optional(),
+  leftOut: z.array(z.object({ point: z.string(), why: z.string() })).optional(),
   freezePoints: z.array(freezePoint),
   learningRates: z.array(z.number().positive()),
   cells: z.array(cell),
@@ -89,6 +100,7 @@ export async function readResults(folder: string): Promise<GridResult> {
   const cells = parsed.data.cells.map((c) => ({
     ...c,
     metrics: c.confusion === undefined ? undefined : computeMetrics(c.confusion),
+    validation: c.validation && { ...c.validation, metrics: computeMetrics(c.validation.confusion) },
   }));
   return { ...parsed.data, cells };
 }

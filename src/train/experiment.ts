@@ -8,7 +8,7 @@ import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
 import { type DatasetOptions, loadDataset } from '../data/load.ts';
-import { loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
+import { kFold, loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable } from '../files.ts';
 import { cacheFolder } from '../gpu/embedded.ts';
@@ -42,9 +42,38 @@ export interface DataSource {
   readonly trainFraction: number | 'given';
   /** a split that was saved before, in place of a drawn one */
   readonly splitFile?: string;
+  /** how many splits are drawn, each from a seed of its own; 1 unless given */
+  readonly splits?: number;
+  /** in place of splits: every sample is tested in one of so many folds */
+  readonly folds?: number;
+  /** share of each class of the training part that is not trained on but chosen on; 0 unless given */
+  readonly validationFraction?: number;
 }
 
-export interface Experiment {
+/** One division of the data: what is trained on, what choices are made on, and what is looked at once, at the end. */
+export interface Division {
+  /** '1' for the first split or fold */
+  readonly splitName: string;
+  readonly train: TrainingData;
+  /** part of what was set aside for training: rates, epochs and best cells are chosen on it */
+  readonly validation?: TrainingData;
+  readonly test: TrainingData | undefined;
+  /** names of the test samples */
+  readonly testIds: readonly string[];
+  /** their groups, where samples have any */
+  readonly testGroups?: readonly (string | undefined)[];
+  /** the data set and the split as drawn, to be saved; none for tensors and given splits */
+  readonly split: { readonly dataset: ImageDataset; readonly split: Split } | undefined;
+  /** counts by class */
+  readonly counts: {
+    readonly train: readonly number[];
+    readonly validation?: readonly number[];
+    readonly test: readonly number[];
+  };
+}
+
+/** With the parts of its first division; `at` has the others. */
+export interface Experiment extends Division {
   readonly network: Network;
   /** parameters of the new classifier; none with `keepHead` */
   readonly newParameters: readonly string[];
@@ -52,17 +81,13 @@ export interface Experiment {
   withSeed(seed: number): Network;
   readonly source: { readonly name: string; readonly source: string; readonly sha256?: string };
   readonly classes: readonly string[];
-  readonly train: TrainingData;
-  readonly test: TrainingData | undefined;
-  /** names of the test samples */
-  readonly testIds: readonly string[];
   readonly dataset: { readonly name: string; readonly notes: readonly string[] };
-  /** the data set and the split as drawn, to be saved; none for tensors and given splits */
-  readonly split: { readonly dataset: ImageDataset; readonly split: Split } | undefined;
-  /** counts by class */
-  readonly counts: { readonly train: readonly number[]; readonly test: readonly number[] };
-  /** changes when the model's or the data's content does */
-  readonly fingerprint: string;
+  /** how many splits or folds there are */
+  readonly divisions: number;
+  /** the same experiment on another division, from 0; its data are gathered anew with each call */
+  at(division: number): Experiment;
+  /** sha256 of each of what a run's result hangs on beside its settings: a change of one is told by name */
+  readonly fingerprints: Readonly<Record<string, string>>;
 }
 
 /** @throws FrostlineError for a model or data that cannot be had, or do not go together */
@@ -78,35 +103,57 @@ export async function openExperiment(
       ? await openImages(pretrained, data, seed, onProgress)
       : await openTensors(data.tensors, data, seed);
   const { classes } = opened;
-  if (model.keepHead) checkHead(pretrained, opened, data);
+  const first = opened.divide(0);
+  if (model.keepHead) checkHead(pretrained, { classes, test: first.test }, data);
   const place = (withSeed: number) =>
     model.keepHead ? { network: pretrained, newParameters: [] } : replaceClassifier(pretrained, classes, withSeed);
   const { network, newParameters } = place(seed);
   const count = (labels = new Uint32Array()) =>
     classes.map((_, c) => labels.reduce((sum, label) => sum + (label === c ? 1 : 0), 0));
-  const counts = { train: count(opened.train.labels), test: count(opened.test?.labels) };
-  if (opened.test !== undefined) refuseEmptyClasses(classes, counts);
-  return {
+  const dividedBy = (parts: Parts, division: number): Division => {
+    const { train, validation, test } = parts;
+    const counts = {
+      train: count(train.labels),
+      ...(validation && { validation: count(validation.labels) }),
+      test: count(test?.labels),
+    };
+    if (test !== undefined) refuseEmptyClasses(classes, counts);
+    return { ...parts, counts, splitName: String(division + 1) };
+  };
+  const common = {
     network,
     newParameters,
-    withSeed: (other) => place(other).network,
+    withSeed: (other: number) => place(other).network,
     source,
-    ...opened,
-    counts,
-    fingerprint: createHash('sha256')
-      .update(JSON.stringify([source, network.preprocessing, network.inputs, classes]))
-      .update(opened.train.labels)
-      .update(opened.test?.labels ?? '')
-      .update(contentOf(opened.train))
-      .update(opened.test ? contentOf(opened.test) : '')
-      .digest('hex'),
+    classes,
+    dataset: opened.dataset,
+    divisions: opened.divisions,
+    fingerprints: {
+      model: sha256(JSON.stringify(source.sha256 ?? source.source)),
+      preprocessing: sha256(JSON.stringify([network.preprocessing ?? null, network.inputs])),
+      classes: sha256(JSON.stringify(classes)),
+      'training images': sha256(first.train.labels, contentOf(first.train)),
+      'test images': sha256(...(first.test ? [first.test.labels, contentOf(first.test)] : [])),
+    },
+    at: (division: number): Experiment => ({ ...common, ...dividedBy(opened.divide(division), division) }),
   };
+  return { ...common, ...dividedBy(first, 0) };
+}
+
+function sha256(...parts: readonly (string | NodeJS.ArrayBufferView)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
 }
 
 const contentOf = (data: TrainingData) => (data.kind === 'images' ? data.pixels : data.values);
 
 /** @throws FrostlineError when the file's own classifier is not one for these classes, in this order */
-function checkHead(network: Network, { classes, test }: OpenedData, { tensors }: DataSource): void {
+function checkHead(
+  network: Network,
+  { classes, test }: Pick<Experiment, 'classes' | 'test'>,
+  { tensors }: DataSource,
+): void {
   const width = count(inferShapes(network, 1).get(network.outputs[0])!);
   const remedy = 'Leave out --keep-head: a new classifier is made for the data';
   // Numbers alone may leave some of the head's classes out, as long as nothing is scored.
@@ -157,11 +204,63 @@ async function openNetwork(options: ModelSource, seed: number) {
   return { network, source: { name: basename(file, '.onnx'), source: model, sha256 } };
 }
 
-type OpenedData = Pick<Experiment, 'classes' | 'train' | 'test' | 'testIds' | 'dataset' | 'split'>;
+type Parts = Omit<Division, 'counts' | 'splitName'>;
+
+interface OpenedData extends Pick<Experiment, 'classes' | 'dataset' | 'divisions'> {
+  divide(division: number): Parts;
+}
+
+/**
+ * The divisions of a data set: split s is drawn with `seed` + s, the validation part of its training part likewise.
+ * @param all the samples, in the data set's order; @param save whether the split is one to be saved
+ */
+async function divided(
+  dataset: ImageDataset,
+  all: TrainingData,
+  data: DataSource,
+  seed: number,
+  save: boolean,
+): Promise<Pick<OpenedData, 'divisions' | 'divide'>> {
+  const { splitFile, splits = 1, folds, validationFraction = 0 } = data;
+  const trainFraction = data.trainFraction as number;
+  const whole = Array.from(dataset.samples, (_, i) => i);
+  const drawn =
+    trainFraction === 1
+      ? [{ train: whole, test: [] }]
+      : folds !== undefined
+        ? kFold(dataset, { folds, seed })
+        : splitFile !== undefined
+          ? [await loadSplit(splitFile, dataset)]
+          : Array.from({ length: splits }, (_, s) => stratifiedSplit(dataset, { trainFraction, seed: seed + s }));
+  return {
+    divisions: drawn.length,
+    divide(division) {
+      const split = drawn[division];
+      const { train, validation } = withValidation(dataset, split.train, validationFraction, seed + division);
+      const samples = split.test.map((i) => dataset.samples[i]);
+      return {
+        train: selectSamples(all, train),
+        ...(validation.length > 0 && { validation: selectSamples(all, validation) }),
+        test: trainFraction === 1 ? undefined : selectSamples(all, split.test),
+        testIds: samples.map(({ id }) => id),
+        ...(samples.some(({ group }) => group !== undefined) && { testGroups: samples.map(({ group }) => group) }),
+        split: save && trainFraction !== 1 ? { dataset, split } : undefined,
+      };
+    },
+  };
+}
+
+/** Takes the validation part out of the training part: stratified, and by group, as the test part is taken out of all. */
+function withValidation(dataset: ImageDataset, train: readonly number[], fraction: number, seed: number) {
+  if (fraction === 0) return { train, validation: [] };
+  const part = { ...dataset, samples: train.map((i) => dataset.samples[i]) };
+  const { train: kept, test: validation } = stratifiedSplit(part, { trainFraction: 1 - fraction, seed });
+  return { train: kept.map((i) => train[i]), validation: validation.map((i) => train[i]) };
+}
 
 async function openTensors(
   files: { images: string; labels: string },
-  { trainFraction }: DataSource,
+  source: DataSource,
   seed: number,
 ): Promise<OpenedData> {
   const {
@@ -182,25 +281,22 @@ async function openTensors(
   if (count < 2) throw new FrostlineError(`${files.labels} holds one class, 0; a classifier needs 2 or more.`);
   const classes = Array.from({ length: count }, (_, c) => String(c));
   const dataset = { name: basename(files.images), notes: ['tensors used as they are'] };
-  if (trainFraction === 'given') {
+  if (source.trainFraction === 'given') {
     throw new FrostlineError(
       'Tensors have no parts train and test. Give a number as the share to train on; 1 for all.',
     );
   }
-  if (trainFraction === 1) return { classes, train: all, test: undefined, testIds: [], dataset, split: undefined };
   const samples = Array.from(labels, (label, i) => ({ id: String(i), label, source: { file: files.images } }));
-  const split = stratifiedSplit(
-    { name: dataset.name, path: resolve(files.images), format: 'npy', classes, samples, ignored: [], notes: [] },
-    { trainFraction, seed },
-  );
-  return {
+  const described: ImageDataset = {
+    name: dataset.name,
+    path: resolve(files.images),
+    format: 'npy',
     classes,
-    train: selectSamples(all, split.train),
-    test: selectSamples(all, split.test),
-    testIds: split.test.map(String),
-    dataset,
-    split: undefined,
+    samples,
+    ignored: [],
+    notes: [],
   };
+  return { classes, dataset, ...(await divided(described, all, source, seed, false)) };
 }
 
 /** Where decoded images are kept; undefined where nothing can be written there, as without a home: they are decoded each time. */
@@ -214,11 +310,15 @@ async function imageCache(): Promise<string | undefined> {
 
 async function openImages(
   network: Network,
-  { dataset: options, trainFraction, splitFile }: DataSource,
+  source: DataSource,
   seed: number,
   onProgress?: (done: number, total: number) => void,
 ): Promise<OpenedData> {
+  const { dataset: options, trainFraction, splitFile, validationFraction = 0 } = source;
   if (options === undefined) throw new FrostlineError('No data: give a data set (--data), or --images and --labels.');
+  if (splitFile !== undefined && ((source.splits ?? 1) > 1 || source.folds !== undefined)) {
+    throw new FrostlineError(`--split-file ${splitFile} is one division; leave out --splits and --folds.`);
+  }
   if (splitFile !== undefined && (trainFraction === 'given' || trainFraction === 1)) {
     throw new FrostlineError(`--split-file ${splitFile} and --train-fraction ${trainFraction}: give one of them.`);
   }
@@ -245,36 +345,37 @@ async function openImages(
           `${testSet.classes.join(', ')}. Use a drawn split.`,
       );
     }
+    if ((source.splits ?? 1) > 1 || source.folds !== undefined) {
+      throw new FrostlineError('--train-fraction given is one division; leave out --splits and --folds.');
+    }
+    const [trained, test] = [await decode(trainSet), await decode(testSet)];
+    const whole = trainSet.samples.map((_, i) => i);
+    const { train, validation } = withValidation(trainSet, whole, validationFraction, seed);
     return {
       classes: trainSet.classes,
-      train: await decode(trainSet),
-      test: await decode(testSet),
-      testIds: testSet.samples.map(({ id }) => id),
       dataset: { name: trainSet.name, notes: trainSet.notes },
-      split: undefined,
+      divisions: 1,
+      divide: () => ({
+        train: validation.length === 0 ? trained : selectSamples(trained, train),
+        ...(validation.length > 0 && { validation: selectSamples(trained, validation) }),
+        test,
+        testIds: testSet.samples.map(({ id }) => id),
+        split: undefined,
+      }),
     };
   }
   const dataset = await loadDataset(options);
   if (dataset.classes.length < 2) {
     throw new FrostlineError(`${options.path} has one class, ${dataset.classes.join()}; a classifier needs 2 or more.`);
   }
-  const common = { classes: dataset.classes, dataset: { name: dataset.name, notes: dataset.notes } };
-  if (trainFraction === 1) {
-    return { ...common, train: await decode(dataset), test: undefined, testIds: [], split: undefined };
-  }
-  const split =
-    splitFile === undefined ? stratifiedSplit(dataset, { trainFraction, seed }) : await loadSplit(splitFile, dataset);
-  const all = await decode(dataset);
   return {
-    ...common,
-    train: selectSamples(all, split.train),
-    test: selectSamples(all, split.test),
-    testIds: split.test.map((i) => dataset.samples[i].id),
-    split: { dataset, split },
+    classes: dataset.classes,
+    dataset: { name: dataset.name, notes: dataset.notes },
+    ...(await divided(dataset, await decode(dataset), source, seed, true)),
   };
 }
 
-function refuseEmptyClasses(classes: readonly string[], counts: Experiment['counts']): void {
+function refuseEmptyClasses(classes: readonly string[], counts: Division['counts']): void {
   for (const [part, each] of Object.entries(counts)) {
     const empty = classes.filter((_, c) => each[c] === 0);
     if (empty.length > 0) {

@@ -1,6 +1,6 @@
 /**
- * The freezing experiment: a grid of runs over freeze points and learning rates, all from the same weights, the same
- * split and the same seed. Each cell's result is a file; a grid that was interrupted goes on where it stopped.
+ * The freezing experiment: a grid of runs over splits, seeds, freeze points and learning rates, all from the same
+ * weights; the points of one split and seed see the same images, new layer and order. Each cell's result is a file; a grid that was interrupted goes on where it stopped.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -12,14 +12,18 @@ import { freezePoints, freezeThrough } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import { inferShapes } from '../models/shapes.ts';
 import { frostlineVersion } from '../version.ts';
+import type { TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
 import { type FitSettings, type StepRecord, TrainingStep } from './fit.ts';
+import { judge } from './judge.ts';
 import { computeMetrics, confusionMatrix } from './metrics.ts';
 import { createModel, describeFreeze, type Model, releaseModel, setMasks } from './model.ts';
+import type { Protocol } from './protocol.ts';
 import type { CellResult, FreezePoint, GridAdapter, GridResult } from './results.ts';
 import { checkRunFolder, historyLines, parseRunFile, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
+import type { Select } from './select.ts';
 
 export interface GridPlan {
   readonly title: string;
@@ -31,6 +35,9 @@ export interface GridPlan {
   /** further rates of the new layer, tried with all other layers frozen */
   readonly allFrozenRates: readonly number[];
   readonly seeds: readonly number[];
+  /** where rates and the best cell are chosen; 'test' unless given, as the paper did */
+  readonly select?: Select;
+  readonly protocol?: Protocol;
   readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
   readonly notes: { readonly model?: string; readonly dataset?: string };
 }
@@ -43,6 +50,8 @@ export interface PlannedCell {
   readonly freeze: FreezePoint;
   readonly learningRate: number;
   readonly newLayerRate: number;
+  /** from 0 */
+  readonly division: number;
   readonly seed: number;
   /** proportional to the arithmetic of its steps */
   readonly cost: number;
@@ -84,28 +93,54 @@ export function trainingCost(network: Network, freeze: number | string): number 
   return cost;
 }
 
-export function planCells(network: Network, plan: GridPlan): PlannedCell[] {
-  const cell = (freezeAt: number | string, learningRate: number, seed: number): PlannedCell => {
+/** @param divisions how many splits or folds; every one has all seeds */
+export function planCells(network: Network, plan: GridPlan, divisions = 1): PlannedCell[] {
+  const cell = (freezeAt: number | string, rate: number, division: number, seed: number): PlannedCell => {
+    const learningRate = Number(rate.toPrecision(12));
     const freeze = describeFreeze(network, freezeAt);
     const where = freeze.number === null ? 'none' : `${freeze.number}-${freeze.name.replaceAll(/[^\w.-]/g, '_')}`;
     const label = freeze.number === null ? 'nothing frozen' : `frozen to ${freeze.number} ${freeze.name}`;
+    const split = divisions > 1 ? `, split ${division + 1}` : '';
     return {
-      folder: join('cells', `${where}_rate-${learningRate}_seed-${seed}`),
-      label: `${label}, rate ${learningRate}${plan.seeds.length > 1 ? `, seed ${seed}` : ''}`,
+      folder: `cells/${where}_rate-${decimal(learningRate)}_split-${division + 1}_seed-${seed}`,
+      label: `${label}, rate ${learningRate}${split}${plan.seeds.length > 1 ? `, seed ${seed}` : ''}`,
       freezeAt,
       freeze,
       learningRate,
       newLayerRate: Number((learningRate * plan.newLayerFactor).toPrecision(12)),
+      division,
       seed,
       cost: trainingCost(network, freezeAt),
     };
   };
-  const cells = plan.seeds.flatMap((seed) => [
-    ...plan.freeze.flatMap((freeze) => plan.learningRates.map((rate) => cell(freeze, rate, seed))),
-    ...plan.allFrozenRates.map((rate) => cell('all', Number((rate / plan.newLayerFactor).toPrecision(12)), seed)),
-  ]);
-  return [...new Map(cells.map((planned) => [planned.folder, planned])).values()];
+  const cells = Array.from({ length: divisions }, (_, division) => division).flatMap((division) =>
+    plan.seeds.flatMap((seed) => [
+      ...plan.freeze.flatMap((freeze) => plan.learningRates.map((rate) => cell(freeze, rate, division, seed))),
+      ...plan.allFrozenRates.map((rate) => cell('all', rate / plan.newLayerFactor, division, seed)),
+    ]),
+  );
+  // A step is compiled for a split and a freeze point: what shares it runs together.
+  const order = new Map(cells.map(({ freeze }) => freeze.number).map((number, i) => [number, i]));
+  return [...new Map(cells.map((planned) => [planned.folder, planned])).values()].sort(
+    (a, b) => a.division - b.division || order.get(a.freeze.number)! - order.get(b.freeze.number)!,
+  );
 }
+
+/** Without an exponent, in which languages differ: 0.000025. */
+const decimal = (value: number) => (value < 1e-6 ? value.toFixed(12).replace(/0+$/, '') : String(value));
+
+/** Settings of which a grid may get more, or that do not touch its cells: those that are finished hold. */
+export const GROWS = [
+  'data',
+  'freeze',
+  'learningRates',
+  'allFrozenRates',
+  'repeats',
+  'splits',
+  'select',
+  'keep',
+  'title',
+] as const;
 
 /**
  * Runs the grid into a folder. A cell whose loss is not finite is marked as failed, and the grid goes on.
@@ -119,10 +154,14 @@ export async function runGrid(
   folder: string,
   hooks: GridHooks = {},
 ): Promise<GridResult> {
-  const { network, test } = experiment;
-  if (test === undefined) throw new FrostlineError('A grid needs test images: give a share to train on below 1.');
-  const cells = planCells(network, plan);
-  let opened = await checkRunFolder(folder, settings, experiment);
+  const { network } = experiment;
+  if (experiment.test === undefined) {
+    throw new FrostlineError('A grid needs test images: give a share to train on below 1.');
+  }
+  const select = plan.select ?? 'test';
+  refuseBlindChoice(plan, experiment);
+  const cells = planCells(network, plan, experiment.divisions);
+  await checkRunFolder(folder, settings, experiment, GROWS);
   hooks.onPlan?.(cells);
   const startedAt = new Date().toISOString();
   const results = new Map<PlannedCell, CellResult>();
@@ -134,35 +173,46 @@ export async function runGrid(
   }
 
   const model = createModel(network);
-  const evaluator = await Evaluator.compile(gpu, model, test, plan.fit.batchSize);
   let step: TrainingStep | undefined;
-  let compiledFor: number | string | undefined;
+  let compiledFor: PlannedCell | undefined;
+  let at: OpenedDivision | undefined;
+  let opened = false;
   try {
     for (const [index, cell] of cells.entries()) {
       if (results.has(cell)) continue;
       hooks.signal?.throwIfAborted();
       hooks.onBegin?.(index);
-      if (step === undefined || compiledFor !== cell.freezeAt) {
+      if (at?.division !== cell.division) {
+        at?.destroy();
+        at = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan.fit.batchSize);
+      }
+      if (step === undefined || compiledFor!.freezeAt !== cell.freezeAt || compiledFor!.division !== cell.division) {
         step?.destroy();
         setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
         // What stands still from here on may have been trained by the cells before.
         for (const parameter of model.parameters.values()) parameter.reset(gpu);
-        step = await TrainingStep.compile(gpu, model, experiment.train, plan.fit);
-        compiledFor = cell.freezeAt;
+        step = await TrainingStep.compile(gpu, model, at.experiment.train, plan.fit);
+        compiledFor = cell;
       }
       // Not before the first cell is ready to run: what is wrong with the plan shows until then.
-      if (!opened) await writeFilesAtomically(folder, runFiles(settings, experiment, gpu));
+      if (!opened) {
+        const written = { grows: GROWS, protocol: plan.protocol };
+        await writeFilesAtomically(folder, runFiles(settings, experiment, gpu, written));
+      }
       opened = true;
-      const result = await runCell(gpu, { experiment, plan, model, step, evaluator, cell, folder, hooks });
+      const result = await runCell(gpu, { at, plan, model, step, cell, folder, hooks });
       results.set(cell, result);
       hooks.onEnd?.(index, result);
     }
   } finally {
     step?.destroy();
-    evaluator.destroy();
+    at?.destroy();
     releaseModel(gpu, model);
   }
   const list = cells.map((cell) => results.get(cell)!);
+  const { verdict, leftOut, table } = await judge(folder, experiment, list, select);
+  const files = { 'predictions.csv': table, ...(verdict && { 'verdict.json': json({ ...verdict, leftOut }) }) };
+  await writeFilesAtomically(folder, files);
   return {
     title: plan.title,
     startedAt,
@@ -179,16 +229,61 @@ export async function runGrid(
       name: experiment.dataset.name,
       classes: experiment.classes,
       train: experiment.train.labels.length,
-      test: test.labels.length,
+      test: experiment.test.labels.length,
       counts: experiment.counts,
       note: plan.notes.dataset,
     },
     adapters: uniqueAdapters(list),
     settings,
+    protocol: plan.protocol,
+    select,
+    verdict,
+    leftOut,
     freezePoints: uniqueFreezePoints(cells),
     learningRates: plan.learningRates,
     cells: list,
     frostlineVersion,
+  };
+}
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Several rates, nothing to choose between them on, and no word that the test part may be used for it. */
+function refuseBlindChoice({ select, learningRates, allFrozenRates }: GridPlan, { validation }: Experiment): void {
+  if (select !== 'validation' || validation !== undefined || learningRates.length + allFrozenRates.length < 2) return;
+  throw new FrostlineError(
+    'There are several rates and no validation part to choose among them on. Give --validation-fraction 0.2, or, as ' +
+      'the paper did, --select test: the scores of what is chosen are then too good.',
+  );
+}
+
+/** What the cells of one split share: its data, and the network compiled for its parts. */
+interface OpenedDivision {
+  readonly division: number;
+  readonly experiment: Experiment;
+  readonly test: Evaluator;
+  readonly validation?: Evaluator;
+  destroy(): void;
+}
+
+async function openDivision(
+  gpu: Gpu,
+  model: Model,
+  experiment: Experiment,
+  division: number,
+  batchSize: number,
+): Promise<OpenedDivision> {
+  const test = await Evaluator.compile(gpu, model, experiment.test!, batchSize);
+  const validation = experiment.validation && (await Evaluator.compile(gpu, model, experiment.validation, batchSize));
+  return {
+    division,
+    experiment,
+    test,
+    validation,
+    destroy() {
+      test.destroy();
+      validation?.destroy();
+    },
   };
 }
 
@@ -213,24 +308,25 @@ async function readFinished(folder: string, cell: PlannedCell, adapter: GridAdap
   }
   return {
     ...result,
+    folder: cell.folder,
     adapter: result.adapter ?? adapter,
     lossHistory: result.lossHistory?.map((loss) => loss ?? Number.NaN),
   };
 }
 
 interface CellContext {
-  readonly experiment: Experiment;
+  readonly at: OpenedDivision;
   readonly plan: GridPlan;
   readonly model: Model;
   readonly step: TrainingStep;
-  readonly evaluator: Evaluator;
   readonly cell: PlannedCell;
   readonly folder: string;
   readonly hooks: GridHooks;
 }
 
 async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
-  const { experiment, plan, model, step, evaluator, cell, folder, hooks } = context;
+  const { at, plan, model, step, cell, folder, hooks } = context;
+  const { experiment } = at;
   const { freeze, learningRate, newLayerRate, seed } = cell;
   const began = performance.now();
   const records: StepRecord[] = [];
@@ -238,7 +334,9 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
     freeze,
     learningRate,
     newLayerRate,
+    split: experiment.splitName,
     seed,
+    folder: cell.folder,
     adapter: adapterOf(gpu),
     seconds: (performance.now() - began) / 1000,
     steps: records.length,
@@ -258,14 +356,17 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
         },
       },
     );
-    const evaluation = await evaluator.run(hooks.signal);
-    const confusion = confusionMatrix(experiment.test!.labels, evaluation.predictions, experiment.classes.length);
+    const validation = at.validation && (await score(at.validation, experiment.validation!, hooks.signal));
+    const { evaluation, metrics, confusion } = await score(at.test, experiment.test!, hooks.signal);
+    const [only, another] = new Set(evaluation.predictions);
     const lastEpoch = records.filter(({ epoch }) => epoch === plan.fit.epochs - 1);
     result = {
       ...common(),
       status: 'done',
-      metrics: computeMetrics(confusion),
+      metrics,
       confusion,
+      ...(validation && { validation: { metrics: validation.metrics, confusion: validation.confusion } }),
+      ...(another === undefined && { constant: experiment.classes[only] }),
       trainAccuracy: lastEpoch.reduce((sum, { accuracy }) => sum + accuracy, 0) / lastEpoch.length,
       finalLoss: records.at(-1)!.loss,
     };
@@ -278,6 +379,12 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
   files['result.json'] = `${JSON.stringify(result)}\n`;
   await writeFilesAtomically(join(folder, cell.folder), files);
   return result;
+}
+
+async function score(evaluator: Evaluator, data: TrainingData, signal?: AbortSignal) {
+  const evaluation = await evaluator.run(signal);
+  const confusion = confusionMatrix(data.labels, evaluation.predictions, evaluation.classes);
+  return { evaluation, confusion, metrics: computeMetrics(confusion) };
 }
 
 /** Sets all parameters to a network's values. */

@@ -20,6 +20,11 @@ export interface Preset {
   readonly epochs?: number;
   /** the paper's where left out */
   readonly augment?: AugmentName;
+  /** 1 where left out, the paper's */
+  readonly splits?: number;
+  readonly repeats?: number;
+  /** what the paper leaves open, and what is taken */
+  readonly assumptions?: readonly string[];
   readonly notes: { readonly model?: string; readonly dataset?: string };
 }
 

@@ -2,7 +2,10 @@
  * What a grid of fine-tuning runs yields: plain data that is written as JSON and read by the report. One cell is one
  * run: a freeze point, a learning rate, the new layer's rate and a seed.
  */
+import type { Verdict } from '../statistics/verdict.ts';
 import type { ConfusionMatrix, Metrics } from './metrics.ts';
+import type { Protocol } from './protocol.ts';
+import type { Select } from './select.ts';
 
 /** The frost line of a run: this layer and every one before it keep their pretrained weights. */
 export interface FreezePoint {
@@ -27,13 +30,21 @@ export interface CellResult {
   readonly learningRate: number;
   /** Rate of the new layer: the global rate times its mask, 10 in the paper. */
   readonly newLayerRate: number;
+  /** '1' for the first split or fold. */
+  readonly split: string;
   readonly seed: number;
+  /** Where its files lie, below the grid's folder, with forward slashes. */
+  readonly folder?: string;
   readonly status: 'done' | 'failed';
   /** Why it failed, as shown to the user. */
   readonly error?: string;
   /** Of the test set; both there when done. */
   readonly metrics?: Metrics;
   readonly confusion?: ConfusionMatrix;
+  /** Of the validation part, where there is one: what rates and best cells are chosen on. */
+  readonly validation?: { readonly metrics: Metrics; readonly confusion: ConfusionMatrix };
+  /** Every test image was predicted as this one class: a threshold's fault as often as the features'. */
+  readonly constant?: string;
   /** Share of the training images classified rightly during the last epoch, augmented and with dropout as trained. */
   readonly trainAccuracy?: number;
   readonly finalLoss?: number;
@@ -70,7 +81,11 @@ export interface GridResult {
     readonly train: number;
     readonly test: number;
     /** Images of each class in the two parts, in the order of `classes`. */
-    readonly counts: { readonly train: readonly number[]; readonly test: readonly number[] };
+    readonly counts: {
+      readonly train: readonly number[];
+      readonly validation?: readonly number[];
+      readonly test: readonly number[];
+    };
     /** A plain statement of what the images are. */
     readonly note?: string;
   };
@@ -78,6 +93,14 @@ export interface GridResult {
   readonly adapters: readonly GridAdapter[];
   /** The configuration as used: nested plain data. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** How the cells came about. */
+  readonly protocol?: Protocol;
+  /** Where rates and the best cell were chosen; 'test' as the paper did, which flatters what is chosen. */
+  readonly select?: Select;
+  /** Which freeze points cannot be told from the best; none where fewer than two are complete. */
+  readonly verdict?: Verdict;
+  /** Freeze points that the verdict leaves out, and why. */
+  readonly leftOut?: readonly { readonly point: string; readonly why: string }[];
   /** In order of depth, none first. */
   readonly freezePoints: readonly FreezePoint[];
   readonly learningRates: readonly number[];

@@ -15,15 +15,17 @@ import { frostlineVersion } from '../version.ts';
 import type { Evaluation } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
 import type { StepRecord } from './fit.ts';
+import type { Protocol } from './protocol.ts';
 
 export type Settings = Readonly<Record<string, unknown>>;
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
-/** What makes two runs the same run. */
-export function configurationHash(settings: Settings, experiment: Experiment): string {
+/** What makes two runs the same run; `grows` names the settings that may change while finished cells still hold. */
+export function configurationHash(settings: Settings, experiment: Experiment, grows: readonly string[] = []): string {
+  const fixed = Object.fromEntries(Object.entries(settings).filter(([key]) => !grows.includes(key)));
   return createHash('sha256')
-    .update(JSON.stringify([settings, experiment.fingerprint]))
+    .update(JSON.stringify([fixed, experiment.fingerprints]))
     .digest('hex')
     .slice(0, 16);
 }
@@ -31,29 +33,51 @@ export function configurationHash(settings: Settings, experiment: Experiment): s
 /**
  * Asks whether a folder may take this run, and changes nothing.
  * @returns whether it holds the same configuration already
- * @throws FrostlineError when it holds another configuration, or cannot be written to
+ * @throws FrostlineError when it holds another configuration, naming what differs, or cannot be written to
  */
-export async function checkRunFolder(folder: string, settings: Settings, experiment: Experiment): Promise<boolean> {
+export async function checkRunFolder(
+  folder: string,
+  settings: Settings,
+  experiment: Experiment,
+  grows: readonly string[] = [],
+): Promise<boolean> {
   await checkWritable(folder);
   const file = join(folder, 'config.json');
   if (!existsSync(file)) return false;
-  const there = parseRunFile<{ hash?: string; settings?: Settings }>(file, await readFile(file, 'utf8'));
-  if (there.hash === configurationHash(settings, experiment)) return true;
-  const differences = Object.keys({ ...there.settings, ...settings }).filter(
-    (key) => JSON.stringify(there.settings?.[key]) !== JSON.stringify(settings[key]),
+  const there = parseRunFile<{ hash?: string; settings?: Settings; fingerprints?: Record<string, string> }>(
+    file,
+    await readFile(file, 'utf8'),
   );
+  if (there.hash === configurationHash(settings, experiment, grows)) return true;
+  const differing = (before: Settings = {}, now: Settings = {}) =>
+    Object.keys({ ...before, ...now }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
+  const differences = [
+    ...differing(there.settings, settings).filter((key) => !grows.includes(key)),
+    ...(there.fingerprints === undefined
+      ? ['written by an earlier version']
+      : differing(there.fingerprints, experiment.fingerprints)),
+  ];
   throw new FrostlineError(
-    `${folder} holds a run of another configuration (${
-      differences.length > 0 ? `different: ${differences.join(', ')}` : 'the model or the data have changed'
-    }). Give another --out, or delete the folder.`,
+    `${folder} holds a run of another configuration (different: ${differences.join(', ') || 'the order of settings'}). ` +
+      'Give another --out, or delete the folder.',
   );
 }
 
 /** What a run's folder says of how the run came about: configuration, environment, split. Contents by file name. */
-export function runFiles(settings: Settings, experiment: Experiment, gpu: Gpu): Record<string, string> {
+export function runFiles(
+  settings: Settings,
+  experiment: Experiment,
+  gpu: Gpu,
+  { grows = [], protocol }: { grows?: readonly string[]; protocol?: Protocol } = {},
+): Record<string, string> {
   const { split } = experiment;
   return {
-    'config.json': json({ hash: configurationHash(settings, experiment), settings }),
+    'config.json': json({
+      hash: configurationHash(settings, experiment, grows),
+      settings,
+      protocol,
+      fingerprints: experiment.fingerprints,
+    }),
     'environment.json': json({
       frostline: frostlineVersion,
       node: process.version,

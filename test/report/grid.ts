@@ -23,7 +23,7 @@ export function cell(
   more: Partial<CellResult> = {},
 ): CellResult {
   const rates = { learningRate, newLayerRate: learningRate * 10 };
-  const common = { freeze, ...rates, seed: 1, adapter: lavapipe, seconds: 3.2, steps: 90 };
+  const common = { freeze, ...rates, split: '1', seed: 1, adapter: lavapipe, seconds: 3.2, steps: 90 };
   return confusion === undefined
     ? { ...common, status: 'failed', error: 'loss is NaN at step 17', steps: 17, ...more }
     : { ...common, status: 'done', confusion, metrics: computeMetrics(confusion), ...more };

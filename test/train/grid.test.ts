@@ -7,9 +7,13 @@ import { augmentPresets } from '../../src/data/augment.ts';
 import { replaceClassifier } from '../../src/models/classifier.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
 import { Random } from '../../src/random.ts';
+import { gatherRuns } from '../../src/statistics/runs.ts';
+import { parsePredictions } from '../../src/statistics/table.ts';
+import { verdictOf } from '../../src/statistics/verdict.ts';
 import type { ImageData } from '../../src/train/data.ts';
 import type { Experiment } from '../../src/train/experiment.ts';
 import { type GridPlan, runGrid } from '../../src/train/grid.ts';
+import { chooseRates } from '../../src/train/select.ts';
 import { useGpu } from '../support/gpu.ts';
 
 const pretrained = alexnetSmall({ filters: [4, 4, 4, 4, 4], hidden: 8, classes: 5, seed: 3 });
@@ -38,7 +42,23 @@ const experiment: Experiment = {
   dataset: { name: 'random', notes: [] },
   split: undefined,
   counts: { train: [10, 10], test: [6, 6] },
-  fingerprint: 'a test',
+  fingerprints: { data: 'a test' },
+  splitName: '1',
+  divisions: 1,
+  at: () => experiment,
+};
+
+/** Two splits, and a validation part. */
+const divided: Experiment = {
+  ...experiment,
+  validation: images(8, 3),
+  divisions: 2,
+  at: (division) => ({
+    ...divided,
+    splitName: String(division + 1),
+    train: images(20, 10 + division),
+    test: division === 0 ? test : images(12, 12),
+  }),
 };
 
 const plan: GridPlan = {
@@ -101,7 +121,7 @@ describe('the grid', () => {
 
   it('names the adapter that a finished cell ran on, not the present one', async () => {
     const out = join(folder, 'a');
-    const file = join(out, 'cells', 'none_rate-0.002_seed-1', 'result.json');
+    const file = join(out, 'cells', 'none_rate-0.002_split-1_seed-1', 'result.json');
     const saved = await readFile(file, 'utf8');
     const other = { name: 'another', driver: '', kind: 'hardware' };
     await writeFile(file, JSON.stringify({ ...JSON.parse(saved), adapter: other }));
@@ -138,8 +158,60 @@ describe('the grid', () => {
       /another configuration \(different: a\)/,
     );
     await expect(
-      runGrid(gpu(), { ...experiment, fingerprint: 'other data' }, plan, { a: 1 }, join(folder, 'a')),
-    ).rejects.toThrow(/the data have changed/);
+      runGrid(gpu(), { ...experiment, fingerprints: { data: 'other' } }, plan, { a: 1 }, join(folder, 'a')),
+    ).rejects.toThrow(/another configuration \(different: data\)/);
+  });
+
+  it('grows: further rates, points and repeats run alone', async () => {
+    const begun: string[] = [];
+    const larger = { ...plan, learningRates: [0.002, 0.004], freeze: ['none', 10, 'all', 2], seeds: [1, 2] };
+    const { cells } = await runGrid(gpu(), experiment, larger, { a: 1, repeats: 2, data: 'moved' }, join(folder, 'b'), {
+      onBegin: () => begun.push('cell'),
+    });
+    expect([cells.length, begun.length]).toEqual([16, 13]);
+    const { settings } = JSON.parse(await readFile(join(folder, 'b', 'config.json'), 'utf8'));
+    expect(settings).toEqual({ a: 1, repeats: 2, data: 'moved' });
+  });
+
+  it('runs every split, chooses rates on the validation part, and judges all in one table', async () => {
+    const out = join(folder, 'e');
+    const several = { ...plan, learningRates: [0.002, 0.004], select: 'validation' as const };
+    const { cells, verdict, leftOut } = await runGrid(gpu(), divided, several, { e: 1 }, out);
+    expect(cells.map(({ split }) => split).join('')).toBe('111111222222');
+    for (const { validation, folder: at } of cells) {
+      expect(validation!.metrics.total).toBe(8);
+      expect(at).toMatch(/^cells\/(none|10-conv3|20-fc7)_rate-0\.00[24]_split-[12]_seed-1$/);
+    }
+    expect(leftOut).toEqual([]);
+    expect(verdict!.counts).toMatchObject({ splits: 2, runs: 2 });
+    expect(verdict!.points.map(({ point }) => point)).toEqual(['none', 'conv3', 'fc7']);
+
+    const { rows } = parsePredictions(await readFile(join(out, 'predictions.csv'), 'utf8'), 'predictions.csv');
+    expect(rows.length).toBe(3 * 2 * 12);
+    expect(verdictOf(gatherRuns(rows))).toEqual(verdict);
+    expect(JSON.parse(await readFile(join(out, 'verdict.json'), 'utf8'))).toMatchObject({ best: verdict!.best });
+
+    // Each chosen cell has the highest F1 of its point and split on the validation part, whatever the test part says.
+    const chosen = chooseRates(cells, 'validation').cells;
+    expect(chosen.length).toBe(6);
+    for (const cell of chosen) {
+      const rivals = cells.filter(({ freeze, split }) => freeze.number === cell.freeze.number && split === cell.split);
+      expect(cell.validation!.metrics.f1).toBe(Math.max(...rivals.map(({ validation }) => validation!.metrics.f1)));
+    }
+  });
+
+  it('refuses to choose among rates with nothing to choose on', async () => {
+    const blind = { ...plan, learningRates: [0.002, 0.004], select: 'validation' as const };
+    await expect(runGrid(gpu(), experiment, blind, { f: 1 }, join(folder, 'f'))).rejects.toThrow(
+      /--validation-fraction 0.2, or, as the paper did, --select test/,
+    );
+  });
+
+  it('leaves a point out of the verdict that failed at every rate, and says why', async () => {
+    const broken = { ...plan, freeze: ['none', 'all'], learningRates: [1e30] };
+    const { verdict, leftOut } = await runGrid(gpu(), experiment, broken, { g: 1 }, join(folder, 'g'));
+    expect(verdict).toBeUndefined();
+    expect(leftOut).toContainEqual({ point: 'none', why: '1 of 1 runs failed, at least one at each rate' });
   });
 
   it('marks a cell whose loss is not finite with its step and layer, and goes on', async () => {

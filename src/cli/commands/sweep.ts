@@ -3,7 +3,15 @@ import { FrostlineError } from '../../errors.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
-import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
+import {
+  dataOptions,
+  dataSource,
+  divisionOptions,
+  fitOptions,
+  fitSettings,
+  modelOptions,
+  modelSource,
+} from '../experiment-options.ts';
 
 export const command = defineCommand({
   description:
@@ -29,7 +37,19 @@ export const command = defineCommand({
     ...fitOptions,
     epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6, quickstart 12'),
     augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quickstart none'),
-    repeats: z.number().int().min(1).default(1).describe('runs of each cell, with seeds counting up from --seed'),
+    ...divisionOptions,
+    select: z
+      .enum(['validation', 'test'])
+      .optional()
+      .describe(
+        'where rates and the best cell are chosen: on the validation part, or as the paper did on the test part, whose scores are then too good; test, unless --validation-fraction is given',
+      ),
+    repeats: z
+      .number()
+      .int()
+      .min(1)
+      .optional()
+      .describe('runs of each cell on each split, with seeds counting up from --seed'),
     out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
     title: z.string().optional().describe('heading of the report'),
     adapter: adapterOption,
@@ -44,15 +64,25 @@ export const command = defineCommand({
     },
   ],
   async run(values, context) {
-    const [{ presets }, { openExperiment }, grid, { writeReport }, { terminalTable }, { gridProgress }] =
-      await Promise.all([
-        import('../../train/presets.ts'),
-        import('../../train/experiment.ts'),
-        import('../../train/grid.ts'),
-        import('../../report/write.ts'),
-        import('../../report/terminal.ts'),
-        import('../progress.ts'),
-      ]);
+    const [
+      { presets },
+      { openExperiment },
+      grid,
+      { writeReport },
+      { terminalTable },
+      { gridProgress },
+      { protocolOf },
+      { verdictText },
+    ] = await Promise.all([
+      import('../../train/presets.ts'),
+      import('../../train/experiment.ts'),
+      import('../../train/grid.ts'),
+      import('../../report/write.ts'),
+      import('../../report/terminal.ts'),
+      import('../progress.ts'),
+      import('../../train/protocol.ts'),
+      import('../../report/verdict-text.ts'),
+    ]);
     const preset: import('../../train/presets.ts').Preset | undefined = values.preset && presets[values.preset];
     const model = values.model ?? preset?.model;
     if (model === undefined) throw new FrostlineError('No model: give a preset, or --model FILE|NAME.');
@@ -64,9 +94,12 @@ export const command = defineCommand({
     const augment = values.augment ?? preset?.augment ?? 'paper';
     const allFrozenRates = values.allFrozenRates ?? preset?.allFrozenRates ?? [];
     const out = values.out ?? `runs/${values.preset ?? 'sweep'}`;
-    const { seed, repeats, newLayerFactor } = values;
+    const { seed, newLayerFactor } = values;
+    const repeats = values.repeats ?? preset?.repeats ?? 1;
+    const splits = values.folds === undefined ? (values.splits ?? preset?.splits ?? 1) : undefined;
+    const select = values.select ?? (values.validationFraction > 0 ? 'validation' : 'test');
 
-    const source = dataSource({ ...values, data });
+    const source = dataSource({ ...values, data }, undefined, { splits, folds: values.folds });
     const gpu = await openAdapter(values.adapter, context);
     const decoding = countProgress(context, 'images decoded');
     const experiment = await openExperiment(modelSource(model, values), source, seed, decoding.update);
@@ -76,6 +109,7 @@ export const command = defineCommand({
       point === 'all-points' ? grid.allFreezePoints(experiment.network) : [point],
     );
     const ownData = values.data !== undefined;
+    const fit = await fitSettings({ ...values, momentum, epochs, augment });
     const plan = {
       title:
         values.title ?? preset?.title ?? `How deep to freeze ${experiment.source.name} on ${experiment.dataset.name}`,
@@ -84,7 +118,9 @@ export const command = defineCommand({
       newLayerFactor,
       allFrozenRates,
       seeds: Array.from({ length: repeats }, (_, i) => seed + i),
-      fit: await fitSettings({ ...values, momentum, epochs, augment }),
+      select,
+      fit,
+      protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions),
       notes: {
         model: values.model === undefined ? preset?.notes.model : undefined,
         dataset: ownData ? undefined : preset?.notes.dataset,
@@ -92,15 +128,18 @@ export const command = defineCommand({
     };
     const settings = {
       model,
+      ...recorded(values),
       data: source.dataset?.path,
-      trainFraction: source.trainFraction,
+      splits,
+      select,
       freeze,
       learningRates,
       allFrozenRates,
       newLayerFactor,
       repeats,
       seed,
-      ...plan.fit,
+      momentum,
+      epochs,
       augment,
     };
     let progress: import('../progress.ts').GridProgress | undefined;
@@ -136,7 +175,17 @@ export const command = defineCommand({
     const paths = await writeReport(out, result);
     if (context.json) return context.printJson(result);
     context.print(terminalTable(result, { columns: context.stdout.columns }));
+    if (result.verdict !== undefined) context.print(verdictText(result.verdict));
+    for (const { point, why } of result.leftOut ?? []) context.print(`${point} is left out of the verdict: ${why}`);
     context.print(`${paths.html}\n${paths.csv}\n${paths.json}`);
     if (result.cells.every(({ status }) => status === 'failed')) context.checkFailed('Every cell failed.');
   },
 });
+
+/** The options that tell how cells are run: all but where, under which name and on what. */
+function recorded<Values extends { preset?: unknown; out?: unknown; title?: unknown; adapter?: unknown }>(
+  values: Values,
+) {
+  const { preset: _, out: __, title: ___, adapter: ____, ...rest } = values;
+  return rest;
+}

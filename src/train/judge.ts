@@ -1,0 +1,97 @@
+/** From a grid's finished cells to its table of predictions, a row for each image of each run, and the verdict on it. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import { stringify } from 'csv-stringify/sync';
+import { gatherRuns, type PredictionRow } from '../statistics/runs.ts';
+import { PROBABILITY } from '../statistics/table.ts';
+import { type Verdict, verdictOf } from '../statistics/verdict.ts';
+import type { Experiment } from './experiment.ts';
+import type { CellResult, FreezePoint, GridResult } from './results.ts';
+import { parseRunFile } from './run-folder.ts';
+import { chooseRates, type Select } from './select.ts';
+
+export interface Judged {
+  /** The text of predictions.csv: all cells, those at the chosen rates with 1 under `chosen`. */
+  readonly table: string;
+  readonly verdict?: Verdict;
+  readonly leftOut: NonNullable<GridResult['leftOut']>;
+}
+
+/** What a freeze point is called in the table: the layer's name. */
+export const pointName = ({ name }: FreezePoint): string => name;
+
+/** Reads each finished cell's own predictions. @param cells in the order of the plan, with their folders */
+export async function judge(
+  folder: string,
+  experiment: Experiment,
+  cells: readonly CellResult[],
+  select: Select,
+): Promise<Judged> {
+  const selection = chooseRates(cells, select);
+  const chosen = new Set(selection.cells);
+  const byDepth = [...cells].sort((a, b) => (a.freeze.number ?? 0) - (b.freeze.number ?? 0));
+  const rows: PredictionRow[] = [];
+  const lines: (string | number | undefined)[][] = [];
+  const groups = groupsOf(experiment);
+  for (const cell of byDepth) {
+    if (cell.status !== 'done') continue;
+    for (const row of await cellRows(join(folder, cell.folder!, 'predictions.csv'), experiment.classes)) {
+      const { image, label, predicted, probabilities } = row;
+      const group = groups?.get(image);
+      const point = pointName(cell.freeze);
+      const { split, learningRate, newLayerRate } = cell;
+      const seed = String(cell.seed);
+      if (chosen.has(cell)) rows.push({ point, split, seed, image, label, predicted, group, probabilities });
+      lines.push([
+        point,
+        split,
+        seed,
+        image,
+        label,
+        predicted,
+        ...(groups ? [group] : []),
+        learningRate,
+        newLayerRate,
+        chosen.has(cell) ? 1 : 0,
+        ...experiment.classes.map((name) => probabilities[name]),
+      ]);
+    }
+  }
+  const columns = [
+    ...['point', 'split', 'seed', 'image', 'label', 'predicted', ...(groups ? ['group'] : [])],
+    ...['rate', 'new_layer_rate', 'chosen'],
+    ...experiment.classes.map((name) => `${PROBABILITY}${name}`),
+  ];
+  return {
+    table: stringify([columns, ...lines]),
+    verdict: new Set(rows.map(({ point }) => point)).size < 2 ? undefined : verdictOf(gatherRuns(rows)),
+    leftOut: selection.leftOut.map(({ freeze, why }) => ({ point: pointName(freeze), why })),
+  };
+}
+
+/** Groups of the images that any split tests; nothing where there are none. */
+function groupsOf({ split }: Experiment): Map<string, string> | undefined {
+  const grouped = split?.dataset.samples.flatMap(({ id, group }) =>
+    group === undefined ? [] : [[id, group] as const],
+  );
+  return grouped === undefined || grouped.length === 0 ? undefined : new Map(grouped);
+}
+
+type CellRow = Pick<PredictionRow, 'image' | 'label' | 'predicted'> & { probabilities: Record<string, number> };
+
+/** Read by place, not by name: a class may be called as a column is. */
+async function cellRows(file: string, classes: readonly string[]): Promise<CellRow[]> {
+  const text = await readFile(file, 'utf8');
+  const records = parse(text, { from_line: 2 }) as string[][];
+  return records.map((record) => {
+    if (record.length !== 3 + classes.length) return parseRunFile<never>(file, text);
+    const [image, label, predicted, ...rest] = record;
+    return {
+      image,
+      label,
+      predicted,
+      probabilities: Object.fromEntries(classes.map((name, c) => [name, Number(rest[c])])),
+    };
+  });
+}

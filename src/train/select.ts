@@ -1,0 +1,51 @@
+/**
+ * Which rate each freeze point is judged by. On the validation part it is chosen within each split, by the mean over
+ * that split's seeds, so that no split's choice sees what another one tests; the test part is then looked at once. The
+ * paper chose on the test part: there one rate serves all splits, and the best of several draws is taken for its score.
+ */
+import type { CellResult, FreezePoint } from './results.ts';
+
+export type Select = 'validation' | 'test';
+
+export interface Selection {
+  readonly cells: readonly CellResult[];
+  /** Freeze points that no rate of some split has all seeds of, with the reason. */
+  readonly leftOut: readonly { readonly freeze: FreezePoint; readonly why: string }[];
+}
+
+/** The part of a cell that its rate is judged by. */
+export const selectionScore = (cell: CellResult, select: Select): number | undefined =>
+  (select === 'validation' ? cell.validation?.metrics : cell.metrics)?.f1;
+
+/** The cells at the chosen rates: for each freeze point, every split and seed once. The first of equal rates is taken. */
+export function chooseRates(cells: readonly CellResult[], select: Select): Selection {
+  const chosen: CellResult[] = [];
+  const leftOut: Selection['leftOut'][number][] = [];
+  const groups = <K>(of: readonly CellResult[], key: (cell: CellResult) => K) => {
+    const map = new Map<K, CellResult[]>();
+    for (const cell of of) map.set(key(cell), [...(map.get(key(cell)) ?? []), cell]);
+    return [...map.values()];
+  };
+  const rateOf = (cell: CellResult) => `${cell.learningRate} ${cell.newLayerRate}`;
+  for (const point of groups(cells, ({ freeze }) => freeze.number)) {
+    const { freeze } = point[0];
+    const own: CellResult[] = [];
+    let why: string | undefined;
+    for (const split of select === 'validation' ? groups(point, (cell) => cell.split) : [point]) {
+      const rates = groups(split, rateOf).filter((rate) => rate.every(({ status }) => status === 'done'));
+      if (rates.length === 0) {
+        const failed = split.filter(({ status }) => status === 'failed');
+        why ??= `${failed.length} of ${split.length} runs failed${select === 'validation' ? ` on split ${split[0].split}` : ''}, at least one at each rate`;
+        continue;
+      }
+      // A grid of one rate has nothing to choose, and needs no validation part.
+      const scored = rates.map((rate) =>
+        rates.length === 1 ? 0 : rate.reduce((sum, cell) => sum + (selectionScore(cell, select) ?? 0), 0) / rate.length,
+      );
+      own.push(...rates[scored.indexOf(Math.max(...scored))]);
+    }
+    if (why === undefined) chosen.push(...own);
+    else leftOut.push({ freeze, why });
+  }
+  return { cells: chosen, leftOut };
+}
