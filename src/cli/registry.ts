@@ -61,7 +61,7 @@ export const registry: readonly Registered[] = [
   entry(
     'Results',
     'verdict',
-    'which freeze points cannot be told from the best, of a grid or any table',
+    'the freeze points that cannot be told from the best',
     () => import('./commands/verdict.ts'),
   ),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
