@@ -1,4 +1,7 @@
-/** `npm start`: installs what is missing, builds, and runs the quick-start grid. Further flags go to the sweep. */
+/**
+ * `npm start`: installs what is missing, builds, and runs both quick-start grids. Further flags go to both; `--out DIR`
+ * makes DIR and DIR-textures.
+ */
 import { join } from 'node:path';
 import { build, install, root, run } from './prepare.mjs';
 
@@ -9,4 +12,14 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 install();
 build();
-run(process.execPath, [join(root, 'dist', 'cli', 'main.js'), 'sweep', 'quickstart', ...process.argv.slice(2)]);
+
+const flags = process.argv.slice(2);
+const at = flags.indexOf('--out');
+const out = at < 0 ? undefined : flags.splice(at, 2)[1];
+for (const [preset, folder] of [
+  ['quickstart', out],
+  ['textures', out && `${out}-textures`],
+]) {
+  const place = folder === undefined ? [] : ['--out', folder];
+  run(process.execPath, [join(root, 'dist', 'cli', 'main.js'), 'sweep', preset, ...place, ...flags]);
+}

@@ -17,7 +17,10 @@ export const command = defineCommand({
   description:
     'Runs the freezing experiment: fine-tunes a pretrained network once for every freeze point and learning rate, and compares. A grid that was interrupted goes on where it stopped; a finished cell is never run again.',
   arguments: z.object({
-    preset: z.enum(['quickstart', 'paper-alexnet', 'paper-vgg16']).optional().describe('a named experiment'),
+    preset: z
+      .enum(['quickstart', 'textures', 'paper-alexnet', 'paper-vgg16'])
+      .optional()
+      .describe('a named experiment'),
   }),
   options: z.object({
     model: z.string().optional().meta({ valueName: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
@@ -35,8 +38,8 @@ export const command = defineCommand({
       .describe('further rates of the new layer, tried with all others frozen'),
     momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
     ...fitOptions,
-    epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6, quickstart 12'),
-    augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quickstart none'),
+    epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6'),
+    augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quick starts none'),
     ...divisionOptions,
     select: z
       .enum(['validation', 'test'])
@@ -56,7 +59,8 @@ export const command = defineCommand({
   }),
   json: true,
   examples: [
-    { what: 'the shipped experiment, under two minutes', line: 'quickstart' },
+    { what: 'the shipped experiment, a minute', line: 'quickstart' },
+    { what: 'the same on images far from the pretraining', line: 'textures' },
     { what: 'the paper on PH2', line: 'paper-alexnet --data PH2Dataset' },
     {
       what: 'your own images',
