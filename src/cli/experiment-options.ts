@@ -43,6 +43,16 @@ export const dataOptions = {
     .describe('share of each class of the training part that is not trained on but chosen on'),
 };
 
+/** Which class is looked for, where a score has one. */
+export const scoreOptions = {
+  positive: z
+    .string()
+    .optional()
+    .meta({ valueName: 'CLASS' })
+    .describe('class that is looked for, for the operating point; of two classes the rarer one unless given'),
+  sensitivity: z.number().gt(0).max(1).default(0.95).describe('share of it that the operating point must find'),
+};
+
 /** Of a grid alone. */
 export const divisionOptions = {
   splits: z.number().int().min(1).optional().describe('how many splits are drawn, from seeds counting up from --seed'),

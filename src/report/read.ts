@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
+import type { DetailedScores } from '../statistics/detail.ts';
 import type { Verdict } from '../statistics/verdict.ts';
 import { computeMetrics } from '../train/metrics.ts';
 import type { Protocol } from '../train/protocol.ts';
@@ -29,6 +30,7 @@ const cell = z
     error: z.string().optional(),
     confusion: z.array(z.array(count)).optional(),
     validation: z.object({ confusion: z.array(z.array(count)) }).optional(),
+    detail: z.custom<DetailedScores>((value) => typeof value === 'object').optional(),
     constant: z.string().optional(),
     trainAccuracy: z.number().optional(),
     finalLoss: lossy.optional(),

@@ -13,6 +13,7 @@ import type { Network } from '../models/network.ts';
 import { inferShapes } from '../models/shapes.ts';
 import { frostlineVersion } from '../version.ts';
 import type { TrainingData } from './data.ts';
+import { checkPositive, detailOf } from './detail.ts';
 import { DivergedError } from './diverged.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
@@ -37,6 +38,9 @@ export interface GridPlan {
   readonly seeds: readonly number[];
   /** where rates and the best cell are chosen; 'test' unless given, as the paper did */
   readonly select?: Select;
+  /** the class that is looked for, and the share of it that is to be found */
+  readonly positive?: string;
+  readonly sensitivity?: number;
   readonly protocol?: Protocol;
   readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
   readonly notes: { readonly model?: string; readonly dataset?: string };
@@ -160,6 +164,7 @@ export async function runGrid(
   }
   const select = plan.select ?? 'test';
   refuseBlindChoice(plan, experiment);
+  checkPositive(plan.positive, experiment.classes);
   const cells = planCells(network, plan, experiment.divisions);
   await checkRunFolder(folder, settings, experiment, GROWS);
   hooks.onPlan?.(cells);
@@ -358,6 +363,7 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
     );
     const validation = at.validation && (await score(at.validation, experiment.validation!, hooks.signal));
     const { evaluation, metrics, confusion } = await score(at.test, experiment.test!, hooks.signal);
+    const detail = detailOf(experiment, evaluation, validation?.evaluation, plan);
     const [only, another] = new Set(evaluation.predictions);
     const lastEpoch = records.filter(({ epoch }) => epoch === plan.fit.epochs - 1);
     result = {
@@ -365,6 +371,7 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
       status: 'done',
       metrics,
       confusion,
+      detail,
       ...(validation && { validation: { metrics: validation.metrics, confusion: validation.confusion } }),
       ...(another === undefined && { constant: experiment.classes[only] }),
       trainAccuracy: lastEpoch.reduce((sum, { accuracy }) => sum + accuracy, 0) / lastEpoch.length,

@@ -2,6 +2,7 @@
  * What a grid of fine-tuning runs yields: plain data that is written as JSON and read by the report. One cell is one
  * run: a freeze point, a learning rate, the new layer's rate and a seed.
  */
+import type { DetailedScores } from '../statistics/detail.ts';
 import type { Verdict } from '../statistics/verdict.ts';
 import type { ConfusionMatrix, Metrics } from './metrics.ts';
 import type { Protocol } from './protocol.ts';
@@ -41,6 +42,8 @@ export interface CellResult {
   /** Of the test set; both there when done. */
   readonly metrics?: Metrics;
   readonly confusion?: ConfusionMatrix;
+  /** Scores with intervals, areas, calibration, per class; from the test part's probabilities. */
+  readonly detail?: DetailedScores;
   /** Of the validation part, where there is one: what rates and best cells are chosen on. */
   readonly validation?: { readonly metrics: Metrics; readonly confusion: ConfusionMatrix };
   /** Every test image was predicted as this one class: a threshold's fault as often as the features'. */

@@ -4,7 +4,9 @@ import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
+import type { DetailedScores } from '../statistics/detail.ts';
 import type { TrainingData } from './data.ts';
+import { checkPositive, detailOf } from './detail.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
 import { type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
@@ -21,6 +23,9 @@ export interface RunOptions {
   readonly fit: FitSettings;
   /** the configuration as it is saved, and as it identifies the run */
   readonly settings: Settings;
+  /** the class that is looked for, and the share of it that is to be found */
+  readonly positive?: string;
+  readonly sensitivity?: number;
   readonly out: string;
   /** a further place for the trained model */
   readonly export?: string;
@@ -34,6 +39,7 @@ export interface RunResult {
   /** of the test part, where there is one */
   readonly metrics?: Metrics;
   readonly confusion?: readonly (readonly number[])[];
+  readonly detail?: DetailedScores;
   /** bytes on the device at most, and of what they consist */
   readonly memory: {
     readonly peak: number;
@@ -58,6 +64,7 @@ export async function trainOnce(
   const { freeze, newLayerFactor, mask, fit, settings, out } = options;
   const { newParameters, network, test } = experiment;
   const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];
+  checkPositive(options.positive, experiment.classes);
   await checkRunFolder(out, settings, experiment);
   for (const path of models) await checkWritable(dirname(path));
   if (options.export !== undefined && (await isFolder(options.export))) {
@@ -92,11 +99,17 @@ export async function trainOnce(
       step.destroy();
     }
     const files: Record<string, string> = {};
-    let scores: Pick<RunResult, 'metrics' | 'confusion'> = {};
+    let scores: Pick<RunResult, 'metrics' | 'confusion' | 'detail'> = {};
     if (test !== undefined) {
       const evaluation = await evaluateModel(gpu, model, test, fit.batchSize, hooks.signal);
       const confusion = confusionMatrix(test.labels, evaluation.predictions, evaluation.classes);
-      scores = { metrics: computeMetrics(confusion), confusion };
+      const onValidation =
+        experiment.validation && (await evaluateModel(gpu, model, experiment.validation, fit.batchSize, hooks.signal));
+      scores = {
+        metrics: computeMetrics(confusion),
+        confusion,
+        detail: detailOf(experiment, evaluation, onValidation, options),
+      };
       files['predictions.csv'] = predictionsCsv(experiment, evaluation);
     }
     const result = {

@@ -11,6 +11,7 @@ import {
   fitSettings,
   modelOptions,
   modelSource,
+  scoreOptions,
 } from '../experiment-options.ts';
 
 export const command = defineCommand({
@@ -38,6 +39,7 @@ export const command = defineCommand({
       .describe('further rates of the new layer, tried with all others frozen'),
     momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
     ...fitOptions,
+    ...scoreOptions,
     epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6'),
     augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quick starts none'),
     ...divisionOptions,
@@ -123,6 +125,8 @@ export const command = defineCommand({
       allFrozenRates,
       seeds: Array.from({ length: repeats }, (_, i) => seed + i),
       select,
+      positive: values.positive,
+      sensitivity: values.sensitivity,
       fit,
       protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions),
       notes: {

@@ -3,7 +3,15 @@ import { z } from 'zod';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
-import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
+import {
+  dataOptions,
+  dataSource,
+  fitOptions,
+  fitSettings,
+  modelOptions,
+  modelSource,
+  scoreOptions,
+} from '../experiment-options.ts';
 
 export const command = defineCommand({
   description:
@@ -24,6 +32,7 @@ export const command = defineCommand({
     learningRate: z.number().positive().default(1e-4).describe('global learning rate'),
     momentum: z.number().min(0).lt(1).default(0.9).describe('of SGD; the paper has 0.99'),
     ...fitOptions,
+    ...scoreOptions,
     mask: z
       .array(z.string())
       .default([])
@@ -51,7 +60,7 @@ export const command = defineCommand({
     ]);
     const source = dataSource(values, values);
     const gpu = await openAdapter(values.adapter, context);
-    const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out } = values;
+    const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out, positive, sensitivity } = values;
     const decoding = countProgress(context, 'images decoded');
     const experiment = await openExperiment(
       modelSource(values.model, values, values.keepHead),
@@ -81,7 +90,7 @@ export const command = defineCommand({
     const result = await trainOnce(
       gpu,
       experiment,
-      { freeze, newLayerFactor, mask, fit, settings, out, export: values.export },
+      { freeze, newLayerFactor, mask, fit, settings, out, export: values.export, positive, sensitivity },
       {
         signal: context.signal,
         onStep({ step, epoch, loss, imagesPerSecond }, of) {
@@ -109,6 +118,28 @@ export const command = defineCommand({
           `${metrics.macroPrecision.toFixed(4)}, macro recall ${metrics.macroRecall.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`,
       );
     }
+    for (const line of detailLines(result.detail)) context.print(line);
     context.print(result.files.join('\n'));
   },
 });
+
+/** Areas, calibration and the operating point, each with its 95 % interval. */
+function detailLines(detail: import('../../statistics/detail.ts').DetailedScores | undefined): string[] {
+  if (detail === undefined) return [];
+  const shown = ({ value, interval }: import('../../statistics/detail.ts').Estimate) =>
+    `${value.toFixed(3)} (${interval.map((x) => x.toFixed(3)).join(' to ')})`;
+  const { operatingPoint: point } = detail;
+  return [
+    `with 95 % intervals: F1 ${shown(detail.f1)}, AUC ${shown(detail.auc)}, calibration error ${shown(detail.calibrationError)}`,
+    ...detail.perClass.map(
+      ({ name, sensitivity, specificity }) =>
+        `${name}: sensitivity ${shown(sensitivity)}, specificity ${shown(specificity)}`,
+    ),
+    ...(point === undefined
+      ? []
+      : [
+          `to find ${100 * point.asked} % of ${point.positive}: threshold ${point.threshold.toPrecision(3)}, chosen on the ${point.chosenOn} part; ` +
+            `sensitivity ${shown(point.sensitivity)}, specificity ${shown(point.specificity)}`,
+        ]),
+  ];
+}
