@@ -6,7 +6,7 @@
 import { input, Parameter, type Tensor } from '../graph/tensor.ts';
 import type { Role } from '../operators/operator.ts';
 import type { OurOp } from '../operators/registry.ts';
-import { type Network, operatorOf, operatorsOf, outputsOf, rolesOf } from './network.ts';
+import { type Network, operatorOf, operatorsOf, rolesOf } from './network.ts';
 
 /** A network's parameters by name, in its order. What decays and what forward itself writes, the operators' roles say. */
 export function parametersOf(network: Network): Map<string, Parameter> {
@@ -78,7 +78,7 @@ export function buildNetwork(network: Network, options: BuildOptions): BuiltNetw
               Object.entries(rolesOf(node)).map(([role, name]) => [role, parameters.get(name)]),
             ),
           });
-    for (const [i, output] of outputsOf(node).entries()) if (output !== '') values.set(output, made[i]);
+    for (const [i, output] of node.outputs.entries()) if (output !== '') values.set(output, made[i]);
   }
   const outputs = network.outputs.map((name) => values.get(name)!);
   return { inputs, values, outputs, logits: beforeSoftmax(network, values) };
@@ -88,11 +88,11 @@ export function buildNetwork(network: Network, options: BuildOptions): BuiltNetw
 function beforeSoftmax(network: Network, values: ReadonlyMap<string, Tensor>): Tensor {
   let name = network.outputs[0];
   for (;;) {
-    const node = network.nodes.find((candidate) => candidate.output === name);
+    const node = network.nodes.find((candidate) => candidate.outputs.includes(name));
     if (node === undefined) break;
     const { op } = node as { readonly op: OurOp };
     const isSoftmax = op.kind === 'softmax' || op.kind === 'logSoftmax';
-    if (isSoftmax && coversItem(op.axes, values.get(node.output)!)) return values.get(node.inputs[0])!;
+    if (isSoftmax && coversItem(op.axes, values.get(name)!)) return values.get(node.inputs[0])!;
     if (!['flatten', 'reshape', 'identity'].includes(op.kind)) break;
     name = node.inputs[0];
   }

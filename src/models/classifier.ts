@@ -1,6 +1,6 @@
 import { FrostlineError } from '../errors.ts';
 import { glorotUniform, zeros } from './initialise.ts';
-import type { Network, Node } from './network.ts';
+import { type Network, type Node, rolesOf } from './network.ts';
 import { count, inferShapes } from './shapes.ts';
 
 /**
@@ -18,12 +18,13 @@ export function replaceClassifier(
   seed: number,
 ): { network: Network; newParameters: string[] } {
   if (classes.length < 2) throw new FrostlineError(`${classes.length} classes are given, at least 2 are expected.`);
-  const at = network.nodes.findLastIndex((node) => node.weight !== undefined);
+  const at = network.nodes.findLastIndex((node) => node.parameters['weight'] !== undefined);
   if (at < 0) throw new FrostlineError(`${network.name} has no learnable layer that could be replaced.`);
   const old = network.nodes[at];
-  const weight = old.weight!;
-  const bias = old.bias ?? `${old.name}.bias`;
-  if (network.nodes.some((node) => node !== old && (node.weight === weight || node.bias === bias))) {
+  const weight = old.parameters['weight']!;
+  const bias = old.parameters['bias'] ?? `${old.name}.bias`;
+  const shared = (node: Node) => Object.values(rolesOf(node)).some((name) => name === weight || name === bias);
+  if (network.nodes.some((node) => node !== old && shared(node))) {
     throw new FrostlineError(`layer '${old.name}' shares its parameters with another one and cannot be replaced.`);
   }
   const shape = network.parameters.get(weight)!.shape;
@@ -35,7 +36,7 @@ export function replaceClassifier(
   parameters.set(weight, glorotUniform(newShape, seed, weight));
   parameters.set(bias, zeros([classes.length]));
   const nodes = network.nodes.map((node, i): Node => {
-    if (i === at) return { ...node, bias };
+    if (i === at) return { ...node, parameters: { ...node.parameters, bias } };
     if (i > at && node.op.kind === 'reshape') {
       // The old number of classes is baked in, once: [1000, 1, 1] -> [2, 1, 1].
       const place = node.op.shape.indexOf(shape[0]);

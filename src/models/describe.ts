@@ -75,15 +75,16 @@ export async function describeModel(file: string, options: { inputSize?: Pair } 
 export function describeLayers(network: Network): Pick<ModelDescription, 'layers' | 'parameterCount'> {
   const shapes = inferShapes(network, 1);
   const layers = network.nodes.map((node): DescribedLayer => {
-    const parameters = [node.weight, node.bias]
-      .filter((name) => name !== undefined)
-      .map((name) => ({ name, shape: network.parameters.get(name)!.shape }));
+    const parameters = Object.values(rolesOf(node)).map((name) => ({
+      name,
+      shape: network.parameters.get(name)!.shape,
+    }));
     return {
       number: node.number,
       name: node.name,
       kind: node.op.kind,
       detail: detailOf(network, node),
-      shape: shapes.get(node.output)!.slice(1),
+      shape: shapes.get(node.outputs[0])!.slice(1),
       parameters,
       parameterCount: parameters.reduce((sum, { shape }) => sum + count(shape), 0),
     };

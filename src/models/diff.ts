@@ -64,18 +64,18 @@ export async function diffLayers(
 ): Promise<ModelDifference> {
   const bound = bindInputs(model, given);
   const made = new Set(referenceModel.graph.nodes.flatMap(({ outputs }) => outputs));
-  const nodes = bound.network.nodes.filter(({ output }) => made.has(output));
-  const leftOut = bound.network.nodes.filter(({ output }) => !made.has(output)).map(({ name }) => name);
+  const nodes = bound.network.nodes.filter(({ outputs: [output] }) => made.has(output));
+  const leftOut = bound.network.nodes.filter(({ outputs: [output] }) => !made.has(output)).map(({ name }) => name);
   if (nodes.length === 0)
     throw new FrostlineError('The two models have no value of one name: there is nothing to compare.');
   const tapped = withOutputs(
     referenceModel,
-    nodes.map(({ output }) => output),
+    nodes.map(({ outputs: [output] }) => output),
   );
   const loaded = await reference(tapped);
   const theirs = await runInBatches(loaded, tapped, given, bound).finally(() => loaded.release());
   const differences: LayerDifference[] = [];
-  await eachValue(gpu, bound, nodes, ({ name, number, op, output }, shape, here) => {
+  await eachValue(gpu, bound, nodes, ({ name, number, op, outputs: [output] }, shape, here) => {
     const there = theirs.get(output)!;
     if (String(there.dims) !== String(shape)) {
       throw new FrostlineError(`'${output}' (layer ${name}) has shape [${shape}] here and [${there.dims}] there.`);
@@ -173,7 +173,7 @@ async function eachValue(
   const parameters = parametersOf(network);
   try {
     const built = buildNetwork(network, { batch, parameters });
-    const tensors = nodes.map(({ output }) => built.values.get(output)!);
+    const tensors = nodes.map(({ outputs: [output] }) => built.values.get(output)!);
     // An identity's value is its input's; an input's is on the host.
     const computed = tensors.filter((tensor) => tensor.source !== undefined);
     const graph = await compile(gpu, { outputs: [...new Set(computed)] });

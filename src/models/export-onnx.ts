@@ -5,7 +5,7 @@ import { OnnxTensor } from '../onnx/tensor.ts';
 import type { Writer } from '../operators/onnx/form.ts';
 import { transposed } from '../operators/onnx/tensors.ts';
 import { formatMetadata } from './metadata.ts';
-import { type Network, type Node, operatorOf, outputsOf, rolesOf } from './network.ts';
+import { type Network, type Node, operatorOf, rolesOf } from './network.ts';
 import { inferShapes } from './shapes.ts';
 
 const opset = 13;
@@ -46,7 +46,7 @@ class Exporter implements Writer {
       this.add(node);
       // A layer that is left out would be noticed by nobody: the file has its numbers, and another network.
       const made = new Set(this.nodes.flatMap(({ outputs }) => outputs));
-      const lost = outputsOf(node).find((output) => output !== '' && !made.has(output));
+      const lost = node.outputs.find((output) => output !== '' && !made.has(output));
       if (lost !== undefined) {
         throw new FrostlineError(`layer '${node.name}' (${node.op.kind}) cannot be written: no node makes '${lost}'.`);
       }
@@ -81,7 +81,7 @@ class Exporter implements Writer {
     ]);
     const { name, inputs } = node;
     const shapes = inputs.map((value) => this.shapes.get(value)!.slice(1));
-    const written = { name, attributes: node.op, inputs, outputs: outputsOf(node), shapes };
+    const written = { name, attributes: node.op, inputs, outputs: node.outputs, shapes };
     operatorOf(this.network, node).onnx.write({ ...written, parameters: Object.fromEntries(parameters) }, this);
   }
 

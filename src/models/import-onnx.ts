@@ -165,29 +165,22 @@ class Importer {
   }
 
   private add(source: OnnxNode, around: Surroundings): void {
-    const { op, inputs, weight, bias, roles } = translate(source, around, this.operators);
+    const { op, inputs, parameters = {} } = translate(source, around, this.operators);
     const shapes = inputs.map((value) => this.shapeOf(value, source));
-    const [output] = source.outputs;
+    const [output, ...further] = source.outputs;
     const known = this.operators.operatorOf(op)?.outputs ?? 1;
-    const furtherOutputs = source.outputs.slice(1, known).map((value) => (around.isRead(value) ? value : ''));
-    const twice = [output, ...furtherOutputs].find((value) => this.shapes.has(value) || this.constants.has(value));
+    const rest = further.slice(0, known - 1).map((value) => (around.isRead(value) ? value : ''));
+    // What nobody reads is not named.
+    const last = rest.findLastIndex((value) => value !== '');
+    const outputs: Node['outputs'] = [output, ...rest.slice(0, last + 1)];
+    const twice = outputs.find((value) => this.shapes.has(value) || this.constants.has(value));
     if (twice !== undefined) throw refuse(source, `makes '${twice}' a second time`, 'Each value is made once.');
-    const node: Node = {
-      op,
-      name: layerName(source, weight),
-      inputs,
-      output,
-      ...(furtherOutputs.some((value) => value !== '') && { furtherOutputs }),
-    };
+    const node: Node = { op, name: layerName(source, parameters['weight']), inputs, outputs, parameters: {} };
     if (this.mergeIntoLast(source, node)) return;
-    const complete: Node = {
-      ...node,
-      ...(weight && { weight: this.parameter(weight, node) }),
-      ...(bias && { bias: this.parameter(bias, node) }),
-      ...(roles && {
-        roles: Object.fromEntries(Object.entries(roles).map(([role, one]) => [role, this.parameter(one, node)])),
-      }),
-    };
+    const named = Object.entries(parameters).flatMap(([role, one]) =>
+      one === undefined ? [] : [[role, this.parameter(one, node)] as const],
+    );
+    const complete: Node = { ...node, parameters: Object.fromEntries(named) };
     for (const [value, shape] of outputShapes(complete, shapes, this.parameters, this.operators))
       this.shapes.set(value, shape);
     this.nodes.push(complete);
@@ -199,7 +192,7 @@ class Importer {
    */
   private mergeIntoLast(source: OnnxNode, node: Node): boolean {
     const [input] = node.inputs;
-    const at = this.nodes.findLastIndex(({ output }) => output === input);
+    const at = this.nodes.findLastIndex(({ outputs }) => outputs.length === 1 && outputs[0] === input);
     if (node.op.kind !== 'affine' || at < 0 || this.readers.get(input) !== 1) return false;
     const before = this.nodes[at];
     const shape = this.shapes.get(input)!;
@@ -216,10 +209,11 @@ class Importer {
         scale: indices.map((i) => s1(i) * s2(i)),
         shift: indices.map((i) => b1(i) * s2(i) + b2(i)),
       };
-      merged = { ...before, op: { ...op, scale: collapse(op.scale), shift: collapse(op.shift) }, output: node.output };
+      const collapsed = { ...op, scale: collapse(op.scale), shift: collapse(op.shift) };
+      merged = { ...before, op: collapsed, outputs: node.outputs };
     } else if (
-      before.weight !== undefined &&
-      before.bias === undefined &&
+      before.parameters['weight'] !== undefined &&
+      before.parameters['bias'] === undefined &&
       source.opType === 'Add' &&
       shift.length === shape[0]
     ) {
@@ -227,11 +221,11 @@ class Importer {
       const tensor = this.constants.tensor(name)!;
       if (tensor.size !== shape[0]) return false;
       const bias = this.parameter({ name, tensor: reshaped(tensor, [shape[0]]) }, before);
-      merged = { ...before, bias, output: node.output };
+      merged = { ...before, parameters: { ...before.parameters, bias }, outputs: node.outputs };
     } else return false;
     this.nodes[at] = merged;
     this.shapes.delete(input);
-    this.shapes.set(node.output, shape);
+    this.shapes.set(node.outputs[0], shape);
     return true;
   }
 

@@ -1,13 +1,13 @@
 /** Layer numbers, and what is frozen when one says "freeze up to layer 10". */
 import { FrostlineError } from '../errors.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
-import type { Network, Node } from './network.ts';
+import { type Network, type Node, trainedOf } from './network.ts';
 
 /** A layer with parameters: where the frost line may lie. */
 export interface FreezePoint {
   readonly number: number;
   readonly name: string;
-  /** Names of its weight and bias. */
+  /** Names of its trained parameters. */
   readonly parameters: readonly string[];
 }
 
@@ -28,7 +28,7 @@ export function numberLayers(
     const { number: _, ...rest } = node;
     const numbered = operators.operatorOf(node.op)?.numbered;
     if (numbered === 'unlessInput' && fromInput.has(node.inputs[0])) {
-      fromInput.add(node.output);
+      fromInput.add(node.outputs[0]);
       return rest;
     }
     if (numbered === 'never') return rest;
@@ -40,12 +40,8 @@ export function numberLayers(
 /** The learnable layers in order. The last is the classifier. */
 export function freezePoints(network: Network): FreezePoint[] {
   return network.nodes
-    .filter((node) => node.weight !== undefined)
-    .map((node) => ({
-      number: node.number!,
-      name: node.name,
-      parameters: [node.weight, node.bias].filter((name) => name !== undefined),
-    }));
+    .map((node) => ({ number: node.number!, name: node.name, parameters: trainedOf(network, node) }))
+    .filter(({ parameters }) => parameters.length > 0);
 }
 
 /**

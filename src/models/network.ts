@@ -7,7 +7,7 @@
  */
 
 import { FrostlineError } from '../errors.ts';
-import type { AnyOperator } from '../operators/operator.ts';
+import type { AnyOperator, Role } from '../operators/operator.ts';
 import { type ForeignOp, type OperatorSet, type OurOp, ours } from '../operators/registry.ts';
 
 export type Pair = readonly [number, number];
@@ -28,15 +28,10 @@ export interface Node {
   readonly number?: number;
   /** Names of the activations read. */
   readonly inputs: readonly string[];
-  /** Name of the activation made. */
-  readonly output: string;
-  /** Names of its second and further outputs, where it has any; each may be left empty where nobody reads it. */
-  readonly furtherOutputs?: readonly string[];
-  /** Names of parameters, keys of `Network.parameters`: the file's initialiser names. */
-  readonly weight?: string;
-  readonly bias?: string;
-  /** of any other role */
-  readonly roles?: Readonly<Record<string, string>>;
+  /** Names of the activations made; all but the first may be left empty where nobody reads them. */
+  readonly outputs: readonly [string, ...string[]];
+  /** By role (`weight`, `bias`, what the operator names): keys of `Network.parameters`, the file's initialiser names. */
+  readonly parameters: { readonly [role: string]: string | undefined };
 }
 
 export interface ParameterValue {
@@ -69,15 +64,9 @@ export interface Network {
   readonly operators?: OperatorSet;
 }
 
-/** Names of all outputs of a node. */
-export const outputsOf = ({ output, furtherOutputs = [] }: Node): readonly string[] => [output, ...furtherOutputs];
-
-/** A node's parameters by role. */
-export const rolesOf = ({ weight, bias, roles }: Node): Readonly<Record<string, string>> => ({
-  ...roles,
-  ...(weight !== undefined && { weight }),
-  ...(bias !== undefined && { bias }),
-});
+/** A node's parameters that are there, by role. */
+export const rolesOf = ({ parameters }: Pick<Node, 'parameters'>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 export const operatorsOf = ({ operators = ours }: Network): OperatorSet => operators;
 
@@ -90,4 +79,13 @@ export function operatorOf(network: Pick<Network, 'operators'>, { op, name }: Pi
     throw new FrostlineError(`layer '${name}' is of the unknown kind '${op.kind}'. Known are ${known}.`);
   }
   return found;
+}
+
+/** Names of a node's parameters that are trained by gradients, in the order of the operator's roles. */
+export function trainedOf(network: Pick<Network, 'operators'>, node: Node): string[] {
+  const roles: Readonly<Record<string, Role>> = operatorOf(network, node).parameters;
+  return Object.entries(roles).flatMap(([role, { kind }]) => {
+    const name = node.parameters[role];
+    return kind === 'trained' && name !== undefined ? [name] : [];
+  });
 }

@@ -2,15 +2,7 @@
 import { FrostlineError } from '../errors.ts';
 import { asked, checkAttributes, count, type Role, refuse } from '../operators/operator.ts';
 import type { OperatorSet } from '../operators/registry.ts';
-import {
-  type Network,
-  type Node,
-  operatorOf,
-  operatorsOf,
-  outputsOf,
-  type ParameterValue,
-  rolesOf,
-} from './network.ts';
+import { type Network, type Node, operatorOf, operatorsOf, type ParameterValue, rolesOf } from './network.ts';
 
 export type Shape = readonly number[];
 export { count };
@@ -52,7 +44,7 @@ export function outputShapes(
   operators: OperatorSet,
 ): ReadonlyMap<string, Shape> {
   const operator = operatorOf({ operators }, node);
-  const outputs = outputsOf(node);
+  const outputs = node.outputs;
   const shapes = asked(`layer '${node.name}' (${node.op.kind})`, () => {
     const { kind: _, ...attributes } = node.op;
     checkAttributes(operator.attributes, attributes);

@@ -19,18 +19,18 @@ export function lastFixedValue(network: Network, changes: (node: Node) => boolea
     if (changes(node)) break;
     const before = new Set([
       ...network.inputs.map(({ name }) => name),
-      ...network.nodes.slice(0, i).map((n) => n.output),
+      ...network.nodes.slice(0, i).flatMap((n) => n.outputs),
     ]);
     const later = network.nodes.slice(i + 1);
     const bypassed = later.some(({ inputs }) => inputs.some((name) => before.has(name)));
-    if (later.length > 0 && !bypassed && !network.outputs.some((name) => before.has(name))) last = node.output;
+    if (later.length > 0 && !bypassed && !network.outputs.some((name) => before.has(name))) last = node.outputs[0];
   }
   return last;
 }
 
 /** Cuts at `value`, the output of a node through which alone later nodes see the input. Parameters stay shared. */
 export function splitNetwork(network: Network, value: string): Split {
-  const at = network.nodes.findIndex(({ output }) => output === value);
+  const at = network.nodes.findIndex(({ outputs }) => outputs.includes(value));
   const [, ...shape] = inferShapes(network, 1).get(value)!;
   return {
     head: { ...network, nodes: network.nodes.slice(0, at + 1), outputs: [value] },

@@ -106,9 +106,9 @@ class Table {
   }
 
   layer(name: string, op: Op, parameters: { weight?: string; bias?: string } = {}): void {
-    const inputs = [this.nodes.at(-1)?.output ?? this.input.name];
-    const node: Node = { op, name, inputs, output: name, ...parameters };
-    this.shape = outputShapes(node, [this.shape], this.parameters, ours).get(node.output)!;
+    const inputs = [this.nodes.at(-1)?.outputs[0] ?? this.input.name];
+    const node: Node = { op, name, inputs, outputs: [name], parameters };
+    this.shape = outputShapes(node, [this.shape], this.parameters, ours).get(name)!;
     this.nodes.push(node);
   }
 

@@ -6,6 +6,7 @@ import type { AugmentPreset } from '../data/augment.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { buildNetwork } from '../models/build.ts';
+import { trainedOf } from '../models/network.ts';
 import { lastFixedValue, splitNetwork } from '../models/split.ts';
 import type { TensorData, TrainingData } from './data.ts';
 import { createFeed } from './feed.ts';
@@ -34,7 +35,7 @@ export async function reuseFeatures(
   const trained = (name: string | undefined) => name !== undefined && parameters.get(name)!.trainable;
   const cut = lastFixedValue(
     network,
-    ({ op, weight, bias }) => trained(weight) || trained(bias) || (op.kind === 'dropout' && dropout),
+    (node) => trainedOf(network, node).some(trained) || (node.op.kind === 'dropout' && dropout),
   );
   if (cut === undefined) return undefined;
   const { head, tail } = splitNetwork(network, cut);

@@ -220,7 +220,7 @@ export class TrainingStep {
       );
       await graph.run();
       for (const node of network.nodes) {
-        const tensor = built.values.get(node.output)!;
+        const tensor = built.values.get(node.outputs[0])!;
         if (tensor.source === undefined) continue;
         if (!(await graph.read(tensor)).every(Number.isFinite)) {
           where = `the first layer that is not finite is ${node.name}`;

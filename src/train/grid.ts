@@ -87,12 +87,13 @@ export function trainingCost(network: Network, freeze: number | string): number 
   let cost = 0;
   let above = false;
   for (const node of network.nodes) {
-    if (node.weight === undefined) continue;
-    const weight = network.parameters.get(node.weight)!.shape.reduce((product, extent) => product * extent, 1);
-    const places = (shapes.get(node.output) ?? []).slice(2).reduce((product, extent) => product * extent, 1);
-    const products = 1 + (frozen.has(node.weight) ? 0 : 1) + (above ? 1 : 0);
+    const name = node.parameters['weight'];
+    if (name === undefined) continue;
+    const weight = network.parameters.get(name)!.shape.reduce((product, extent) => product * extent, 1);
+    const places = (shapes.get(node.outputs[0]) ?? []).slice(2).reduce((product, extent) => product * extent, 1);
+    const products = 1 + (frozen.has(name) ? 0 : 1) + (above ? 1 : 0);
     cost += products * weight * places;
-    above ||= !frozen.has(node.weight);
+    above ||= !frozen.has(name);
   }
   return cost;
 }

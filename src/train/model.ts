@@ -5,7 +5,7 @@ import type { Mask, Parameter } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';
-import type { Network } from '../models/network.ts';
+import { type Network, rolesOf } from '../models/network.ts';
 import { DivergedError } from './diverged.ts';
 
 export interface Model {
@@ -53,8 +53,7 @@ export function setMasks(model: Model, options: MaskOptions): void {
   const frozen = freezeThrough(model.network, freeze);
   const layerNames = new Map<string, string[]>();
   for (const node of model.network.nodes) {
-    if (node.weight !== undefined) layerNames.set(node.weight, [node.weight, `${node.name}.weight`]);
-    if (node.bias !== undefined) layerNames.set(node.bias, [node.bias, `${node.name}.bias`]);
+    for (const [role, name] of Object.entries(rolesOf(node))) layerNames.set(name, [name, `${node.name}.${role}`]);
   }
   const masks = new Map<string, Mask>();
   for (const name of model.parameters.keys()) {

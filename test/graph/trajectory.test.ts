@@ -146,7 +146,7 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
 
   // The stream of a layer's draws is its number among the dropouts of the tape.
   const dropouts = tapeOf([loss]).filter(({ source }) => source?.operation.name === 'dropout');
-  const drawn = network.nodes.flatMap(({ op, name, output }) => {
+  const drawn = network.nodes.flatMap(({ op, name, outputs: [output] }) => {
     const tensor = built.values.get(output)!;
     if (!dropout || op.kind !== 'dropout') return [];
     const draw = (step: number) =>

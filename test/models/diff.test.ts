@@ -48,7 +48,7 @@ function perturbed(name: string): OnnxModel {
   return { ...model, graph: { ...model.graph, initializers } };
 }
 
-const learnable = network.nodes.filter(({ weight }) => weight !== undefined);
+const learnable = network.nodes.filter(({ parameters }) => parameters['weight'] !== undefined);
 
 describe(`diffLayers (seed ${testSeed})`, () => {
   it('finds every layer equal to the float64 interpreter', async () => {
@@ -59,18 +59,18 @@ describe(`diffLayers (seed ${testSeed})`, () => {
     );
     expect(layers.filter(({ departs }) => departs)).toEqual([]);
     const shapes = inferShapes(network, 2);
-    expect(layers.map(({ shape }) => shape)).toEqual(network.nodes.map(({ output }) => shapes.get(output)));
+    expect(layers.map(({ shape }) => shape)).toEqual(network.nodes.map(({ outputs: [output] }) => shapes.get(output)));
   });
 
   it('says where a single value departs, and by how much', async () => {
     const pool = network.nodes.find(({ op }) => op.kind === 'maxPool')!;
-    const [, channels, height, width] = inferShapes(network, 2).get(pool.output)!;
+    const [, channels, height, width] = inferShapes(network, 2).get(pool.outputs[0])!;
     const at = ((1 * channels + 2) * height + 3) * width + 1;
     let there = 0;
     const { layers } = await diffLayers(
       ...[gpu(), model, inputs],
       interpreted((name, data) => {
-        if (name !== pool.output) return;
+        if (name !== pool.outputs[0]) return;
         data[at] += 0.5;
         there = data[at];
       }),
@@ -87,7 +87,7 @@ describe(`diffLayers (seed ${testSeed})`, () => {
     const { layers } = await diffLayers(
       ...[gpu(), model, inputs],
       interpreted((name, data) => {
-        if (name === last.output) data[3] = Number.NaN;
+        if (name === last.outputs[0]) data[3] = Number.NaN;
       }),
     );
     expect(layers.filter(({ departs }) => departs).map(({ layer, index }) => [layer, index])).toEqual([
@@ -95,7 +95,7 @@ describe(`diffLayers (seed ${testSeed})`, () => {
     ]);
   });
 
-  it.each(learnable.map(({ name, weight }) => [name, weight!]))(
+  it.each(learnable.map(({ name, parameters }) => [name, parameters['weight']!]))(
     'names %s where its weight was changed',
     async (name, weight) => {
       const { layers } = await diffLayers(gpu(), model, inputs, interpreted(), { referenceModel: perturbed(weight) });
@@ -104,7 +104,7 @@ describe(`diffLayers (seed ${testSeed})`, () => {
   );
 
   it('says which layers have no counterpart', async () => {
-    const renamed = network.nodes.slice(3, 5).map(({ output }) => output);
+    const renamed = network.nodes.slice(3, 5).map(({ outputs: [output] }) => output);
     const of = (value: string) => (renamed.includes(value) ? `${value}'` : value);
     const nodes = model.graph.nodes.map((node) => ({
       ...node,
@@ -131,7 +131,7 @@ describe(`diffLayers (seed ${testSeed})`, () => {
 });
 
 describe.skipIf(!hasOnnxruntime)('diffLayers against onnxruntime (needs onnxruntime-node)', () => {
-  it.each(learnable.map(({ name, weight }) => [name, weight!]))(
+  it.each(learnable.map(({ name, parameters }) => [name, parameters['weight']!]))(
     'names %s where its weight was changed',
     async (name, weight) => {
       const { layers } = await diffLayers(gpu(), model, inputs, openOnnxruntime, { referenceModel: perturbed(weight) });

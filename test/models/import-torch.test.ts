@@ -88,7 +88,7 @@ describe.skipIf(!python)('networks exported by torch (needs python3 with torch, 
     const { nodes } = load('mixed-13-0.onnx');
     expect(nodes.map(({ op }) => op.kind).slice(0, 3)).toEqual(['affine', 'conv2d', 'relu']);
     expect(nodes.filter(({ op }) => op.kind === 'affine')).toHaveLength(1);
-    expect(nodes.find(({ weight }) => weight === 'matrix')?.bias).toBe('offset');
+    expect(nodes.find(({ parameters }) => parameters['weight'] === 'matrix')?.parameters['bias']).toBe('offset');
   });
 
   it("exported files pass onnx's checker and shape inference", async () => {

@@ -303,7 +303,7 @@ describe('fully connected layers', () => {
     g.node('Gemm', ['x', g.weight('w', 6, 6)], 'h', { transB: int(1) }, 'one');
     g.node('Gemm', ['h', 'w'], 'y', {}, 'two');
     const { nodes, parameters } = importOnnx(g.model(11, { name: 'x', dims: [1, 6] }, 'y'));
-    expect(nodes.map(({ weight }) => weight)).toEqual(['w', 'w@two']);
+    expect(nodes.map(({ parameters }) => parameters['weight'])).toEqual(['w', 'w@two']);
     expect(parameters.get('w@two')!.data[1]).toBe(parameters.get('w')!.data[6]);
   });
 });

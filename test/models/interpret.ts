@@ -1,5 +1,5 @@
 /** A plain float64 interpreter of networks for inference, by the operators' references. */
-import { type Network, operatorOf, outputsOf, rolesOf } from '../../src/models/network.ts';
+import { type Network, operatorOf, rolesOf } from '../../src/models/network.ts';
 import { inferShapes } from '../../src/models/shapes.ts';
 
 export function interpret(network: Network, inputs: Record<string, ArrayLike<number>>, batch: number): Float64Array[] {
@@ -7,7 +7,7 @@ export function interpret(network: Network, inputs: Record<string, ArrayLike<num
   const values = new Map<string, Float64Array>(Object.entries(inputs).map(([name, x]) => [name, Float64Array.from(x)]));
   for (const node of network.nodes) {
     const roles = Object.entries(rolesOf(node)).map(([role, name]) => [role, network.parameters.get(name)!] as const);
-    const outputs = outputsOf(node);
+    const { outputs } = node;
     const made = operatorOf(network, node).reference({
       attributes: node.op,
       inputs: node.inputs.map((name) => ({ name, shape: shapes.get(name)! })),

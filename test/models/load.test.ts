@@ -55,7 +55,7 @@ describe('shapes', () => {
       name: 'n',
       inputs: [{ name: 'x', shape }],
       outputs: ['y'],
-      nodes: [{ op, name: 'layer', inputs: ['x'], output: 'y' }],
+      nodes: [{ op, name: 'layer', inputs: ['x'], outputs: ['y'], parameters: {} }],
       parameters: new Map(),
     };
     return inferShapes(network, 5).get('y')!;

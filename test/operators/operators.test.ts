@@ -42,8 +42,8 @@ function networkOf(kind: string, { attributes, inputs, parameters = {} }: Drawn<
         name: 'layer',
         number: 2,
         inputs: values.map(([name]) => name),
-        output: 'y',
-        ...Object.fromEntries(Object.keys(parameters).map((role) => [role, `layer.${role}`])),
+        outputs: ['y'],
+        parameters: Object.fromEntries(Object.keys(parameters).map((role) => [role, `layer.${role}`])),
       },
     ],
     parameters: new Map(

@@ -67,9 +67,9 @@ describe('features of frozen layers', () => {
 describe('a cut network', () => {
   it('is cut behind the last layer that stands still, before a dropout that does not', () => {
     const at = (names: string[]) => lastFixedValue(network, ({ name }) => names.includes(name));
-    const output = (name: string) => network.nodes.find((node) => node.name === name)!.output;
+    const output = (name: string) => network.nodes.find((node) => node.name === name)!.outputs[0];
     const last = network.nodes.findIndex(({ name }) => name === 'fc6');
-    expect(at(['fc6'])).toBe(network.nodes[last - 1].output);
+    expect(at(['fc6'])).toBe(network.nodes[last - 1].outputs[0]);
     expect(at(['conv3'])).toBe(output('pool2'));
     expect(at(['conv1'])).toBeUndefined();
     const { head, tail } = splitNetwork(network, output('pool2'));
@@ -82,10 +82,11 @@ describe('a cut network', () => {
     const skip = {
       op: { kind: 'concat' },
       name: 'skip',
-      inputs: [first.output, rest[0].output],
-      output: 'skip',
+      inputs: [first.outputs[0], rest[0].outputs[0]],
+      outputs: ['skip'],
+      parameters: {},
     } as const;
     const residual = { ...network, nodes: [first, rest[0], skip], outputs: ['skip'] };
-    expect(lastFixedValue(residual, ({ name }) => name === 'skip')).toBe(first.output);
+    expect(lastFixedValue(residual, ({ name }) => name === 'skip')).toBe(first.outputs[0]);
   });
 });

@@ -56,7 +56,8 @@ async function prepareForward(gpu: Gpu, work: Work): Promise<Prepared> {
  */
 async function prepareGradient(gpu: Gpu, work: Work): Promise<Prepared> {
   const { parameters, image, output } = build(work);
-  const wanted = work.direction === 'gradient of input' ? image : parameters.get(work.network.nodes[0].weight ?? '')!;
+  const wanted =
+    work.direction === 'gradient of input' ? image : parameters.get(work.network.nodes[0].parameters['weight'] ?? '')!;
   const upstream = input('dy', output.shape);
   const graph = await compile(gpu, { loss: output, upstream, gradients: [wanted], keepPacked: false });
   graph.write(image, work.x());

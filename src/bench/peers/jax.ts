@@ -112,8 +112,9 @@ function forward(jax: Jax, nodes: readonly Node[], x: JaxArray, parameters: Para
 
 function layer(jax: Jax, node: Node, x: JaxArray, parameters: Parameters): JaxArray {
   const { op } = node;
-  const weights = node.weight === undefined ? [] : parameters[node.weight];
-  const [bias] = node.bias === undefined ? [] : parameters[node.bias];
+  const named = (name: string | undefined) => (name === undefined ? [] : parameters[name]);
+  const weights = named(node.parameters['weight']);
+  const [bias] = named(node.parameters['bias']);
   switch (op.kind) {
     case 'conv2d': {
       const [top, left, bottom, right] = op.pads;
@@ -178,7 +179,7 @@ async function prepareGradient(runner: Runner, work: Work): Promise<Prepared> {
   const parameters = parametersOf(runner, work);
   const x = jax.numpy.array(work.x(), { shape: work.inputShape });
   const dy = jax.numpy.array(work.dy(), { shape: work.outputShape });
-  const { weight = '' } = nodes[0];
+  const { weight = '' } = nodes[0].parameters;
   const ofInput = work.direction === 'gradient of input';
   const compiled = jax.jit((given: Parameters, image: JaxArray, upstream: JaxArray) => {
     const [y, pullback] = ofInput
@@ -209,7 +210,7 @@ async function prepareTraining(runner: Runner, work: Work): Promise<Prepared> {
   for (const [i, label] of work.labels().entries()) oneHot[i * classes + label] = 1;
   const x = jax.numpy.array(work.x(), { shape: work.inputShape });
   const targets = jax.numpy.array(oneHot, { shape: work.outputShape });
-  const decayed = new Set(nodes.map(({ weight }) => weight));
+  const decayed = new Set(nodes.map(({ parameters }) => parameters['weight']));
   const { learningRate, momentum, weightDecay } = training;
 
   const lossOf = (given: Parameters, image: JaxArray, wanted: JaxArray) => {

@@ -79,7 +79,8 @@ type Parameters = ReadonlyMap<string, readonly Tensor[]>;
 
 function parametersOf({ tf, limit }: Runner, { network }: Work): Parameters {
   const parts = new Map<string, Tensor[]>();
-  for (const { op, weight, bias } of network.nodes) {
+  for (const { op, parameters } of network.nodes) {
+    const { weight, bias } = parameters;
     if (bias !== undefined) {
       const { data, shape } = network.parameters.get(bias)!;
       parts.set(bias, [tf.tensor(data, shape)]);
@@ -104,7 +105,7 @@ function parametersOf({ tf, limit }: Runner, { network }: Work): Parameters {
   return parts;
 }
 
-function layer(tf: Tf, { op, weight, bias }: Node, x: Tensor, parameters: Parameters): Tensor {
+function layer(tf: Tf, { op, parameters: { weight, bias } }: Node, x: Tensor, parameters: Parameters): Tensor {
   const weights = weight === undefined ? [] : parameters.get(weight)!;
   const withBias = (y: Tensor) => (bias === undefined ? y : tf.add(y, parameters.get(bias)![0]));
   switch (op.kind) {
@@ -176,7 +177,12 @@ async function prepareForward(runner: Runner, work: Work): Promise<Prepared> {
 async function prepareGradient(runner: Runner, work: Work): Promise<Prepared> {
   const { tf } = runner;
   const { direction } = work;
-  const [{ op, weight = '' }] = work.network.nodes;
+  const [
+    {
+      op,
+      parameters: { weight = '' },
+    },
+  ] = work.network.nodes;
   const parameters = parametersOf(runner, work);
   const weights = parameters.get(weight) ?? [];
   const x = channelsLast(tf, work.x(), work.inputShape);

@@ -22,7 +22,7 @@ def save(tensor, file):
 def forward(nodes, x, P):
     for node in nodes:
         op, kind = node['op'], node['op']['kind']
-        w, b = P.get(node.get('weight')), P.get(node.get('bias'))
+        w, b = P.get(node['parameters'].get('weight')), P.get(node['parameters'].get('bias'))
         if kind == 'conv2d':
             top, left, bottom, right = op['pads']
             if (top, left) == (bottom, right): pads = (top, left)
@@ -48,10 +48,10 @@ class Case:
             self.compared = {n: self.P[n].clone() for n in request['compared']}
             self.velocity = {n: torch.zeros_like(p) for n, p in self.P.items()}
             for p in self.P.values(): p.requires_grad_()
-            self.decayed = {node.get('weight') for node in self.nodes}
+            self.decayed = {node['parameters'].get('weight') for node in self.nodes}
         elif self.direction != 'forward':
             self.dy = load(request['dy'], request['outputShape'])
-            self.wanted = self.x if self.direction == 'gradient of input' else self.P[self.nodes[0]['weight']]
+            self.wanted = self.x if self.direction == 'gradient of input' else self.P[self.nodes[0]['parameters']['weight']]
             self.wanted.requires_grad_()
             self.y = forward(self.nodes, self.x, self.P)
 

@@ -4,7 +4,7 @@
  */
 import { FrostlineError } from '../../errors.ts';
 import { heUniform } from '../../models/initialise.ts';
-import type { Network, Node } from '../../models/network.ts';
+import { type Network, type Node, rolesOf } from '../../models/network.ts';
 import { inferShapes } from '../../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../../models/tables.ts';
 import { noise } from '../noise.ts';
@@ -94,7 +94,7 @@ export function layerCases(name: string, batch: number): WorkCase[] {
   const cases: WorkCase[] = [];
   for (const node of network.nodes) {
     if (!['conv2d', 'linear', 'lrn', 'maxPool', 'relu'].includes(node.op.kind)) continue;
-    const weight = node.weight === undefined ? undefined : network.parameters.get(node.weight)!.shape;
+    const weight = network.parameters.get(node.parameters['weight'] ?? '')?.shape;
     const key = JSON.stringify([node.op, shapes.get(node.inputs[0]), weight]);
     if (seen.has(key)) continue;
     seen.add(key);
@@ -118,7 +118,8 @@ function tableOf(name: string): () => Network {
 }
 
 function matrixProduct(size: number): Network {
-  const node: Node = { op: { kind: 'linear' }, name: 'gemm', inputs: ['x'], output: 'gemm', weight: 'weight' };
+  const parameters = { weight: 'weight' };
+  const node: Node = { op: { kind: 'linear' }, name: 'gemm', inputs: ['x'], outputs: ['gemm'], parameters };
   return {
     name: 'gemm',
     inputs: [{ name: 'x', shape: [size] }],
@@ -133,7 +134,7 @@ function without(kinds: readonly string[], network: Network): Network {
   const nodes: Node[] = [];
   for (const node of network.nodes) {
     const inputs = node.inputs.map((name) => renamed.get(name) ?? name);
-    if (kinds.includes(node.op.kind)) renamed.set(node.output, inputs[0]);
+    if (kinds.includes(node.op.kind)) renamed.set(node.outputs[0], inputs[0]);
     else nodes.push({ ...node, inputs });
   }
   return { ...network, nodes, outputs: network.outputs.map((name) => renamed.get(name) ?? name) };
@@ -144,11 +145,11 @@ function oneLayer(network: Network, name: string): Network {
   if (node === undefined) throw new FrostlineError(`${network.name} has no layer '${name}'.`);
   const [input] = node.inputs;
   const shape = inferShapes(network, 1).get(input)!.slice(1);
-  const used = [node.weight, node.bias].filter((parameter) => parameter !== undefined);
+  const used = Object.values(rolesOf(node));
   return {
     name: `${network.name} ${name}`,
     inputs: [{ name: input, shape }],
-    outputs: [node.output],
+    outputs: node.outputs,
     nodes: [node],
     parameters: new Map(used.map((parameter) => [parameter, network.parameters.get(parameter)!])),
   };
@@ -156,7 +157,7 @@ function oneLayer(network: Network, name: string): Network {
 
 /** The weights whose change is compared: an error anywhere on the way back shows in one of them. */
 export function firstAndLastWeight({ network }: Work): string[] {
-  const weights = network.nodes.flatMap(({ weight }) => weight ?? []);
+  const weights = network.nodes.flatMap(({ parameters }) => parameters['weight'] ?? []);
   return [weights[0], weights.at(-1)!];
 }
 

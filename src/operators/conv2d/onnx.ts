@@ -24,8 +24,12 @@ function convolution(node: OnnxNode, around: Surroundings): Reading<{ readonly k
   const dilations = pair(node, 'dilations', [1, 1]);
   const pads = padding(node, around, kernel, strides, dilations);
   const groups = attribute(node, 'group', 'int') ?? 1;
-  const bias = node.inputs[2] ? { bias: parameter(node, 2, 'bias', around) } : {};
-  return { op: { kind: 'conv2d', strides, pads, dilations, groups }, inputs: [node.inputs[0]], weight, ...bias };
+  const bias = node.inputs[2] ? parameter(node, 2, 'bias', around) : undefined;
+  return {
+    op: { kind: 'conv2d', strides, pads, dilations, groups },
+    inputs: [node.inputs[0]],
+    parameters: { weight, bias },
+  };
 }
 
 /** Written; mapped over the attributes, so that none can be left out. */

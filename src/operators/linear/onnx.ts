@@ -20,10 +20,15 @@ function gemm(node: OnnxNode, around: Surroundings): Reading {
   }
   const outFirst = flag(node, 'transB') ? given.tensor : transposed(given.tensor, given.name);
   const weight = { name: given.name, tensor: scaled(outFirst, alpha) };
-  if (!node.inputs[2] || beta === 0) return { op: { kind: 'linear' }, inputs: [node.inputs[0]], weight };
+  if (!node.inputs[2] || beta === 0)
+    return { op: { kind: 'linear' }, inputs: [node.inputs[0]], parameters: { weight } };
   const bias = parameter(node, 2, 'bias', around);
   const tensor = scaled(asBias(node, bias, outFirst.dims[0]), beta);
-  return { op: { kind: 'linear' }, inputs: [node.inputs[0]], weight, bias: { name: bias.name, tensor } };
+  return {
+    op: { kind: 'linear' },
+    inputs: [node.inputs[0]],
+    parameters: { weight, bias: { name: bias.name, tensor } },
+  };
 }
 
 /** Gemm broadcasts C to [batch, out]: [out], [1, out], [1] and a scalar are the same for all images. */

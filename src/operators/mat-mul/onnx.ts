@@ -28,7 +28,7 @@ function read(node: OnnxNode, around: Surroundings): Reading {
   }
   const weight = { name: given.name, tensor: transposed(given.tensor, given.name) };
   const kind = shape.length === 1 && around.lead === 1 ? 'linear' : 'matMul';
-  return { op: { kind }, inputs: [node.inputs[0]], weight };
+  return { op: { kind }, inputs: [node.inputs[0]], parameters: { weight } };
 }
 
 export const onnx: OnnxForm<None, LinearRole> = {

@@ -41,10 +41,8 @@ export interface Reading<Op extends { readonly kind: string } = { readonly kind:
   readonly op: Op;
   /** Activations read. */
   readonly inputs: readonly string[];
-  readonly weight?: ReadParameter;
-  readonly bias?: ReadParameter;
-  /** of any other role */
-  readonly roles?: Readonly<Record<string, ReadParameter>>;
+  /** by role */
+  readonly parameters?: { readonly [role: string]: ReadParameter | undefined };
 }
 
 export type Read = (node: OnnxNode, around: Surroundings) => Reading;
