@@ -1,13 +1,14 @@
 /** An ONNX model as a network: what the file computes, in frostline's operations, with its layers named and numbered. */
 import { FrostlineError } from '../errors.ts';
 import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
-import { OnnxTensor } from '../onnx/tensor.ts';
+import type { OnnxTensor } from '../onnx/tensor.ts';
 import type { ReadParameter, Surroundings } from '../operators/onnx/form.ts';
 import { refuse } from '../operators/onnx/reading.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
 import { rewritten } from '../operators/rewrites.ts';
 import { restoreDropout } from './dropout-heads.ts';
+import { foldedBy } from './fold-constants.ts';
 import { numberLayers } from './layers.ts';
 import { parseMetadata } from './metadata.ts';
 import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
@@ -144,24 +145,13 @@ class Importer {
     };
   }
 
-  /** An operator of one constant, by its reference: what the graph computes without looking at an image. */
+  /** An operator of constants alone, by its reference: what the graph computes without looking at an image. */
   private fold(source: OnnxNode, around: Surroundings): boolean {
-    const operand = this.constants.tensor(source.inputs[0] ?? '');
-    const owner = this.operators.reads.get(source.opType)?.owner;
-    if (operand === undefined || owner?.folds !== 'reference' || Object.keys(owner.parameters).length > 0) return false;
-    // Read as if it were an activation of one item: its attributes need no more.
-    const shapeOf = () => operand.dims;
-    const { op } = translate(source, { ...around, lead: 0, shapeOf, isActivation: () => true }, this.operators);
-    const operator = this.operators.operatorOf(op);
-    if (operator === undefined) return false;
-    const given = { attributes: op, inputs: [{ name: operand.name, shape: operand.dims }], parameters: {} };
-    const outputs = operator.shape(given);
-    const values = () =>
-      operator.reference({ ...given, values: [operand.toFloat32()], weights: {}, batch: 1, outputs });
-    this.constants.define(
-      new OnnxTensor(source.outputs[0], outputs[0], 'float32', () => Float32Array.from(values()[0])),
-    );
-    return true;
+    const given = source.inputs.filter((value) => value !== '');
+    if (given.length === 0 || !given.every((value) => this.constants.has(value))) return false;
+    const folded = foldedBy(source, around, this.operators);
+    for (const tensor of folded ?? []) this.constants.define(tensor);
+    return folded !== undefined;
   }
 
   private add(source: OnnxNode, around: Surroundings): void {

@@ -11,6 +11,7 @@ import { clip } from './clip/operator.ts';
 import { concat } from './concat/operator.ts';
 import { conv2d } from './conv2d/operator.ts';
 import { dropout } from './dropout/operator.ts';
+import { hardSwish } from './hard-swish/operator.ts';
 import { identity } from './identity/operator.ts';
 import { leakyRelu } from './leaky-relu/operator.ts';
 import { linear } from './linear/operator.ts';
@@ -23,6 +24,8 @@ import { averagePool, globalAveragePool, maxPool } from './pooling/operator.ts';
 import { relu } from './relu/operator.ts';
 import { flatten, reshape } from './reshape/operator.ts';
 import { type Rewrite, rewrites } from './rewrites.ts';
+import { sigmoid } from './sigmoid/operator.ts';
+import { silu } from './silu/operator.ts';
 import { logSoftmax, softmax } from './softmax/operator.ts';
 import { transpose } from './transpose/operator.ts';
 
@@ -37,6 +40,7 @@ export const operators = {
   dropout,
   flatten,
   globalAveragePool,
+  hardSwish,
   identity,
   leakyRelu,
   linear,
@@ -48,6 +52,8 @@ export const operators = {
   pad,
   relu,
   reshape,
+  sigmoid,
+  silu,
   softmax,
   subtract,
   transpose,

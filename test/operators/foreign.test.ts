@@ -295,6 +295,50 @@ describe('patterns and constants', () => {
     const network = importOnnx(model(nodes, [2, 1, 1], [floats('c', [2, 1, 1], -4, 3)]));
     expect(network.nodes.map(({ op }) => op)).toEqual([{ kind: 'affine', scale: [1], shift: [-2, 3] }]);
   });
+
+  it('folds whatever depends on constants alone: several of them, broadcast, weights, images', () => {
+    const last = (nodes: OnnxNode[], constants: OnnxTensor[], shape = [2, 1, 1]) =>
+      importOnnx(model([...nodes, node('Add', ['x', 'c'], 'y')], shape, constants)).nodes.map(({ op }) => op);
+    const shifted = (...shift: number[]) => [{ kind: 'affine', scale: [1], shift }];
+    const pair = [floats('a', [2, 1, 1], 1, 2), floats('b', [1], 10)];
+    expect(last([node('Mul', ['a', 'b'], 'c')], pair)).toEqual(shifted(10, 20));
+    expect(last([node('Sub', ['b', 'a'], 'c')], pair)).toEqual(shifted(9, 8));
+    const axis = new Map([['axis', { type: 'int', value: 0 } as const]]);
+    const parts = [floats('a', [1, 1, 1], 3), floats('b', [1, 1, 1], 4)];
+    expect(last([node('Concat', ['a', 'b'], 'c', axis)], parts)).toEqual(shifted(3, 4));
+    const product = [floats('a', [1, 2], 1, 2), floats('b', [2, 2], 1, 2, 3, 4)];
+    expect(last([node('MatMul', ['a', 'b'], 'c')], product, [2])).toEqual(shifted(7, 10));
+    expect(last([node('Gemm', ['a', 'b'], 'c')], product, [2])).toEqual(shifted(7, 10));
+    expect(last([node('Sigmoid', ['a'], 's'), node('Mul', ['a', 's'], 'c')], [floats('a', [1], 0)])).toEqual([
+      { kind: 'affine', scale: [1], shift: [0] },
+    ]);
+    const image = [floats('a', [1, 2, 1, 2], 1, 3, 5, 9)];
+    expect(last([node('GlobalAveragePool', ['a'], 'c')], image)).toEqual(shifted(2, 7));
+    const long = floats('a', [1, 1, 2], 1, 2);
+    const turned = new Map([['perm', { type: 'ints', value: [2, 0, 1] } as const]]);
+    expect(last([node('Transpose', ['a'], 'c', turned)], [long])).toEqual(shifted(1, 2));
+  });
+
+  it('reads x Sigmoid(x) as SiLU, and hard swish in each of its spellings', () => {
+    const kinds = (...nodes: OnnxNode[]) =>
+      importOnnx(
+        model(nodes, [2, 1, 1], [floats('three', [], 3), floats('zero', [], 0), floats('six', [], 6)]),
+      ).nodes.map(({ op }) => op.kind);
+    const gate = (alpha: number) =>
+      node('HardSigmoid', ['x'], 'g', new Map([['alpha', { type: 'float', value: Math.fround(alpha) }]]));
+    const shifted = [node('Add', ['x', 'three'], 'a'), node('Clip', ['a', 'zero', 'six'], 'c')];
+    expect(kinds(node('Sigmoid', ['x'], 's'), node('Mul', ['s', 'x'], 'y'))).toEqual(['silu']);
+    expect(kinds(gate(1 / 6), node('Mul', ['x', 'g'], 'y'))).toEqual(['hardSwish']);
+    expect(kinds(...shifted, node('Div', ['c', 'six'], 'd'), node('Mul', ['d', 'x'], 'y'))).toEqual(['hardSwish']);
+    expect(kinds(...shifted, node('Mul', ['x', 'c'], 'm'), node('Div', ['m', 'six'], 'y'))).toEqual(['hardSwish']);
+    // What others read between stays; another slope is another function.
+    expect(kinds(node('Sigmoid', ['x'], 's'), node('Mul', ['x', 's'], 'm'), node('Add', ['m', 's'], 'y'))).toEqual([
+      'sigmoid',
+      'multiply',
+      'add',
+    ]);
+    expect(() => kinds(gate(0.2), node('Mul', ['x', 'g'], 'y'))).toThrow(/unsupported operator HardSigmoid/);
+  });
 });
 
 it('an epilogue that no kernel knows by code goes into the text of the convolution', async () => {

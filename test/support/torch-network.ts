@@ -11,7 +11,7 @@ def tensors(parameters): return {n: tensor(v).requires_grad_() for n, v in param
 def forward(nodes, x, P, masks={}):
     for node in nodes:
         op, kind = node['op'], node['op']['kind']
-        w, b = P.get(node.get('weight')), P.get(node.get('bias'))
+        w, b = P.get(node['parameters'].get('weight')), P.get(node['parameters'].get('bias'))
         if kind == 'conv2d':
             top, left, bottom, right = op['pads']
             x = F.conv2d(F.pad(x, (left, right, top, bottom)), w, b, op['strides'], 0, op['dilations'], op['groups'])

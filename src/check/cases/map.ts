@@ -1,0 +1,79 @@
+/** Cases of a map of single values that `defineMap` made: forward, backward and the derivative, from float64 functions. */
+import type { Kernel } from '../../kernels/kernel.ts';
+import { defineFamily, type KernelCase, type KernelFamily } from '../case.ts';
+import type { Expected } from '../expected.ts';
+import { valuesOf } from '../values.ts';
+
+export interface MapReference {
+  readonly name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: kernels of maps with any constants
+  readonly kernels: { readonly forward: Kernel<any, any>; readonly backward: Kernel<any, any> };
+  readonly derivativeOf: 'input' | 'output';
+  value(x: number): number;
+  /** of x where `derivativeOf` is 'input', else of y */
+  slope(at: number): number;
+  /** units of rounding of y, and of dx, where x (and y) are what they are: of what WGSL grants to exp and division */
+  readonly units: { value(x: number): number; slope(at: number): number };
+  /** the sum of the absolute values of the terms of the slope, where they may cancel */
+  slopeSize?(at: number): number;
+}
+
+export function mapFamily(map: MapReference): KernelFamily {
+  const { name, kernels, derivativeOf, value, slope, units, slopeSize = (at) => Math.abs(slope(at)) } = map;
+  const expected = (values: number[], sizes: number[], factors: number[]): Expected => ({
+    values,
+    units: 1,
+    magnitudes: sizes.map((size, i) => size * factors[i]),
+  });
+  return defineFamily<number>({
+    names: [`${name}/forward`, `${name}/backward`],
+    examples: [1, 7, 64, 67, 1009],
+    shape: (choose) => (choose(0, 3) === 3 ? choose(60, 1100) : choose(1, 70)),
+    cases(count, kind, random): KernelCase[] {
+      // Powers of numbers beyond some hundred are 0 or 1; sizes over all decades tell nothing more.
+      const x = valuesOf(random, kind, count, { decades: 2 }).map((one) => (kind === 'normal' ? 3 * one : one));
+      const dy = valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
+      const smooth = kind === 'infinite' ? valuesOf(random, 'normal', count) : x;
+      const at = derivativeOf === 'output' ? Float32Array.from(smooth, value) : smooth;
+      const ys = Array.from(x, value);
+      const gradient = () => Array.from(dy, (one, i) => one * slope(at[i]));
+      const description = `n=${count}`;
+      return [
+        {
+          name: `${name}/forward`,
+          description,
+          kernel: kernels.forward,
+          params: { count },
+          inputs: { x },
+          outputs: { y: count },
+          reference: () => ({ y: expected(ys, ys.map(Math.abs), Array.from(x, units.value)) }),
+        },
+        {
+          name: `${name}/backward`,
+          description,
+          kernel: kernels.backward,
+          params: { count },
+          inputs: derivativeOf === 'output' ? { y: at, dy } : { x: at, dy },
+          outputs: { dx: count },
+          reference: () => ({
+            dx: expected(
+              gradient(),
+              Array.from(dy, (one, i) => Math.abs(one) * slopeSize(at[i])),
+              Array.from(at, units.slope),
+            ),
+          }),
+          derivative:
+            kind === 'normal'
+              ? {
+                  at: x,
+                  upstream: dy,
+                  forward: (points: ArrayLike<number>) => Array.from(points, value),
+                  gradient: () =>
+                    Array.from(dy, (one, i) => one * slope(derivativeOf === 'output' ? value(x[i]) : x[i])),
+                }
+              : undefined,
+        },
+      ];
+    },
+  });
+}

@@ -1,0 +1,80 @@
+/**
+ * A map of single values, from two expressions of WGSL: its forward kernel, its backward kernel, and the epilogue by which
+ * others apply it to what they write. The rule stands once; what follows from it is made here.
+ */
+import type { Epilogue } from './epilogue.ts';
+import { defineKernel, elementwise, type Params } from './kernel.ts';
+
+type Constants = Readonly<Record<string, 'f32'>>;
+/** How the text names each constant: `p.slope` in the map's own kernels, its value in an epilogue. */
+type Named<C extends Constants> = { readonly [N in keyof C]: string };
+
+export interface MapSpec<C extends Constants> {
+  /** of the folder: the kernels are NAME/forward and NAME/backward */
+  readonly name: string;
+  readonly constants: C;
+  /** y, an expression of `value`. A comparison that NaN fails would hide it: NaN must reach the loss */
+  value(constants: Named<C>): string;
+  /** dL/dx, an expression of `gradient` and of `value`: y or x, as `derivativeOf` says */
+  derivative(constants: Named<C>): string;
+  /** `output` where y tells it, so that x need not be kept and others may fuse the map although it is differentiated */
+  readonly derivativeOf: 'input' | 'output';
+  /** floating-point operations of a value */
+  readonly flops: number;
+}
+
+/** Whether `value` is NaN, by its bits: an expression. */
+export const VALUE_IS_NAN = '(bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u';
+
+export function defineMap<const C extends Constants>(spec: MapSpec<C>) {
+  const { name, constants, derivativeOf, flops } = spec;
+  const params = { count: 'u32', ...constants } as { readonly count: 'u32' } & C;
+  type P = typeof params;
+  const inParams = Object.fromEntries(Object.keys(constants).map((key) => [key, `p.${key}`])) as Named<C>;
+  const count = (p: Params<P>) => (p as { readonly count: number }).count;
+  const kept = derivativeOf === 'output' ? 'y' : 'x';
+  const forward = defineKernel({
+    name: `${name}/forward`,
+    params,
+    bindings: { x: { access: 'read' }, y: { access: 'write' } },
+    cost: (p) => ({ flops: flops * count(p), bytes: 8 * count(p) }),
+    variants: elementwise<P>(
+      count,
+      'p.count',
+      /* wgsl */ `
+  let value = x[p.x_base + index];
+  y[p.y_base + index] = ${spec.value(inParams)};`,
+    ),
+  });
+  const backwardText = /* wgsl */ `
+  let gradient = dy[p.dy_base + index];
+  let value = ${kept}[p.${kept}_base + index];
+  dx[p.dx_base + index] = ${spec.derivative(inParams)};`;
+  const cost = (p: Params<P>) => ({ flops: (flops + 1) * count(p), bytes: 12 * count(p) });
+  const rest = { dy: { access: 'read' }, dx: { access: 'write' } } as const;
+  const backward =
+    derivativeOf === 'output'
+      ? defineKernel({
+          name: `${name}/backward`,
+          params,
+          bindings: { y: { access: 'read' }, ...rest },
+          cost,
+          variants: elementwise<P>(count, 'p.count', backwardText),
+        })
+      : defineKernel({
+          name: `${name}/backward`,
+          params,
+          bindings: { x: { access: 'read' }, ...rest },
+          cost,
+          variants: elementwise<P>(count, 'p.count', backwardText),
+        });
+  const epilogue = (values: { readonly [N in keyof C]: number }): Epilogue => {
+    const literals = Object.entries(values).map(([key, one]) => [key, `f32(${Math.fround(one as number)})`]);
+    return {
+      name: [name, ...Object.values(values)].join(' '),
+      wgsl: spec.value(Object.fromEntries(literals)),
+      derivativeOf,
+    };
+  };
+  return { forward, backward, epilogue };
+}
