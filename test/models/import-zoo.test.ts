@@ -329,8 +329,8 @@ describe('refusals name the node, what was found and the way out', () => {
   it.each([
     [
       'an operator',
-      one('Sigmoid', ['x']),
-      /'here' \(Sigmoid\) is of the unsupported operator Sigmoid. Supported are Add, /,
+      one('Tanh', ['x']),
+      /'here' \(Tanh\) is of the unsupported operator Tanh. Supported are Add, /,
     ],
     ['a channel mismatch', one('Conv', ['x', 'w']), /'here'.*4 channels.*'w' \[8, 2, 3, 3\] with 1 groups needs 2/],
     ['groups that do not divide', one('Conv', ['x', 'w'], { group: int(3) }), /3 groups for 4 channels in and 8 out/],
@@ -382,7 +382,7 @@ describe('refusals name the node, what was found and the way out', () => {
 
   it('nodes nobody reads may be anything', () => {
     const g = new GraphBuilder(1);
-    g.node('Sigmoid', ['x'], 'unused');
+    g.node('Tanh', ['x'], 'unused');
     g.node('Relu', ['x'], 'y');
     expect(kinds(importOnnx(g.model(13, { name: 'x', dims: [1, 4] }, 'y')))).toEqual(['relu']);
   });
