@@ -1,5 +1,6 @@
 /** The option --adapter, and opening the adapter it names: every command that uses a device says which one it is. */
 import { z } from 'zod';
+import { parseAlgorithms } from '../gpu/algorithms.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Context } from './command.ts';
 
@@ -11,10 +12,20 @@ export const adapterOption = z
   )
   .meta({ valueName: 'NAME' });
 
+export const algorithmOption = z
+  .string()
+  .optional()
+  .describe(
+    'algorithms to use in place of the quickest by estimate, wherever they compute the case: conv2d=winograd, or of one result, "conv2d input gradient=strips"; several with commas; FROSTLINE_ALGORITHM if left out',
+  )
+  .meta({ valueName: 'OPERATOR=NAME' });
+
 /** Opens the adapter, names it on standard error, and closes it when the command ends. */
-export async function openAdapter(wish: string | undefined, context: Context): Promise<Gpu> {
+export async function openAdapter(wish: string | undefined, context: Context, algorithm?: string): Promise<Gpu> {
   const { Gpu } = await import('../gpu/device.ts');
-  const gpu = await Gpu.open({ adapter: wish, warn: (text) => context.note(`warning: ${text}`) });
+  const algorithms =
+    algorithm === undefined ? undefined : Object.fromEntries(parseAlgorithms(algorithm, '--algorithm'));
+  const gpu = await Gpu.open({ adapter: wish, algorithms, warn: (text) => context.note(`warning: ${text}`) });
   context.defer(() => gpu.destroy());
   context.note(`adapter: ${gpu.describe()}`);
   return gpu;

@@ -8,7 +8,7 @@ import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Network } from '../models/network.ts';
 import { frostlineVersion } from '../version.ts';
-import { adapterOption } from './adapter.ts';
+import { adapterOption, algorithmOption } from './adapter.ts';
 import type { Context } from './command.ts';
 
 export const benchOptions = {
@@ -32,6 +32,7 @@ export const benchOptions = {
     .meta({ valueName: 'FILE' })
     .describe('write the results with plots as an HTML page too, one file that needs nothing else'),
   adapter: adapterOption,
+  algorithm: algorithmOption,
 };
 
 /**

@@ -4,6 +4,7 @@
  */
 import { FrostlineError } from '../errors.ts';
 import { type AdapterKind, adapterName, chooseAdapter, requestAdapter } from './adapter.ts';
+import { parseAlgorithms } from './algorithms.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
 import { Storage } from './storage.ts';
@@ -33,6 +34,11 @@ export interface OpenOptions {
   readonly limits?: Partial<Limits>;
   /** whether earlier results of `frostline tune` choose the kernels' variants; else FROSTLINE_TUNE (off), else true */
   readonly tuning?: boolean;
+  /**
+   * algorithms by operator ('conv2d') or result ('conv2d forward'), in place of the quickest by estimate, wherever they
+   * compute the case; else FROSTLINE_ALGORITHM ('conv2d=winograd,...')
+   */
+  readonly algorithms?: Readonly<Record<string, string>>;
   /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
   readonly warn?: (text: string) => void;
 }
@@ -67,6 +73,10 @@ export class Gpu {
   readonly device: GPUDevice;
   /** Measured choices of kernels' variants; nothing where they are not to count. */
   readonly tuning: TuningTable | undefined;
+  /** Forced by operator or result; what is compiled from now on uses them. */
+  readonly algorithms: Map<string, string>;
+  private readonly noticed = new Set<string>();
+  private readonly warn: (text: string) => void;
   /** Keeps Dawn's instance referenced for as long as the device is used. */
   private readonly instance: Instance;
   private readonly waiter = new Waiter();
@@ -80,7 +90,7 @@ export class Gpu {
     adapter: GPUAdapter,
     device: GPUDevice,
     kind: AdapterKind,
-    { limits, tuning = tuningWanted(), warn = emitWarning }: OpenOptions,
+    { limits, tuning = tuningWanted(), warn = emitWarning, algorithms }: OpenOptions,
   ) {
     this.instance = instance;
     this.device = device;
@@ -104,6 +114,10 @@ export class Gpu {
     this.hasTimestamps = device.features.has('timestamp-query');
     this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
     this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
+    this.algorithms = algorithms
+      ? new Map(Object.entries(algorithms))
+      : parseAlgorithms(process.env['FROSTLINE_ALGORITHM'] ?? '');
+    this.warn = warn;
     device.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       // Dawn's classes are no globals of Node.
@@ -131,6 +145,12 @@ export class Gpu {
   /** One line: the adapter's name and what kind it is. */
   describe(): string {
     return `${this.name} (${this.kind})`;
+  }
+
+  /** Tells, once for each text, what is done otherwise than asked. */
+  notice(text: string): void {
+    if (!this.noticed.has(text)) this.warn(text);
+    this.noticed.add(text);
   }
 
   /** A zeroed buffer of at least `bytes`, counted until it is released. */

@@ -17,8 +17,8 @@ export interface Work {
 
 export interface Algorithm<Problem, Operands> {
   readonly name: string;
-  /** Whether it computes the problem on this adapter: a question of text and limits, never of time. */
-  supports(adapter: Capabilities, problem: Problem): boolean;
+  /** Why it does not compute the problem on this adapter, of text and limits, never of time; nothing where it does. */
+  obstacle(adapter: Capabilities, problem: Problem): string | undefined;
   work(adapter: Capabilities, problem: Problem): Work;
   /** Memory that lives between its kernels, at most. */
   workspaceBytes(adapter: Capabilities, problem: Problem): number;
@@ -49,7 +49,11 @@ export interface SelectOptions {
   readonly workspace?: number;
   /** the name of an algorithm that goes before all estimates, where it is open: measured to be the quickest, or pinned */
   readonly pinned?: string;
+  /** what is chosen for, as 'conv2d forward': an algorithm that the adapter is told to use for it goes before all */
+  readonly purpose?: string;
 }
+
+const SLOWER = 'it is slower';
 
 /**
  * The quickest algorithm that computes the problem; of equals the first. The first of the list is the plain one: it must
@@ -59,18 +63,26 @@ export function select<P, O>(
   adapter: Capabilities,
   algorithms: readonly [Algorithm<P, O>, ...Algorithm<P, O>[]],
   problem: P,
-  { workspace = Number.POSITIVE_INFINITY, pinned }: SelectOptions = {},
+  { workspace = Number.POSITIVE_INFINITY, pinned, purpose = '' }: SelectOptions = {},
 ): Selected<Algorithm<P, O>> {
+  const forced = adapter.algorithms?.get(purpose) ?? adapter.algorithms?.get(purpose.split(' ')[0]);
   const rated = algorithms.map((algorithm) => {
-    if (!algorithm.supports(adapter, problem)) return { algorithm, reason: 'does not compute it here' };
-    if (algorithm.workspaceBytes(adapter, problem) > workspace) return { algorithm, reason: 'takes too much memory' };
+    const obstacle = algorithm.obstacle(adapter, problem);
+    if (obstacle !== undefined) return { algorithm, reason: obstacle };
+    if (algorithm.workspaceBytes(adapter, problem) > workspace)
+      return { algorithm, reason: 'it takes too much memory' };
     const time = milliseconds(adapter, algorithm.work(adapter, problem));
     // Compared with anything it would never be the least, unnoticed.
     if (!(time >= 0)) throw new Error(`${algorithm.name} takes ${time} ms`);
-    return { algorithm, time, reason: 'slower' };
+    return { algorithm, time, reason: SLOWER };
   });
   const open = rated.filter((one): one is typeof one & { time: number } => one.time !== undefined);
+  const left = rated.find(({ algorithm, reason }) => algorithm.name === forced && reason !== SLOWER);
+  if (left !== undefined) {
+    adapter.notice?.(`${purpose}: ${forced} is asked for, but ${left.reason}. The quickest other one is used there.`);
+  }
   const best =
+    open.find(({ algorithm }) => algorithm.name === forced) ??
     open.find(({ algorithm }) => algorithm.name === pinned) ??
     open.reduce<(typeof open)[number] | undefined>((a, b) => (a === undefined || b.time < a.time ? b : a), undefined);
   if (best === undefined) throw new Error(`no algorithm of ${algorithms.map(({ name }) => name).join(', ')} runs`);
@@ -101,7 +113,7 @@ export function cover<P, O, R extends string>(
   if (next === undefined) return { algorithms: [], milliseconds: 0 };
   const ways = algorithms
     .filter((one) => one.makes.includes(next) && one.makes.every((result) => wanted.includes(result)))
-    .filter((one) => one.supports(adapter, problem))
+    .filter((one) => one.obstacle(adapter, problem) === undefined)
     .map((one) => {
       const left = wanted.filter((result) => !one.makes.includes(result));
       const rest = cover(adapter, algorithms, problem, left);

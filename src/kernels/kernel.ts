@@ -37,6 +37,10 @@ export interface Capabilities {
   };
   /** Choices measured on this adapter, by kernel, the hash of its text, and shape: gpu/tuning.ts. */
   readonly tuning?: { find(kernel: string, text: () => string, shape: string): Choice | undefined };
+  /** Algorithms that are forced, by operator ('conv2d') or result ('conv2d forward'): gpu/algorithms.ts. */
+  readonly algorithms?: ReadonlyMap<string, string>;
+  /** Tells, once, what is done otherwise than asked. */
+  notice?(text: string): void;
 }
 
 /** Constants in the text: tile sizes, unrolling. */

@@ -93,11 +93,7 @@ describe('frostline infer', () => {
       ['a truncated model', ['cut.onnx', 'x.npy'], /cut\.onnx.*(damaged|ends|truncated|file holds)/],
       ['a web page', ['page.onnx', 'x.npy'], /page\.onnx is no ONNX model: it is a web page/],
       ['an empty file', ['empty.onnx', 'x.npy'], /empty\.onnx is empty/],
-      [
-        'an unsupported operator',
-        ['sigmoid.onnx', 'x.npy'],
-        /sigmoid\.onnx: node 'relu3' .*unsupported operator Tanh/,
-      ],
+      ['an unsupported operator', ['sigmoid.onnx', 'x.npy'], /sigmoid\.onnx: node 'relu3' .*unsupported operator Tanh/],
       ['weights that do not fit', ['narrow.onnx', 'x.npy'], /narrow\.onnx: .*fc6.*needs 15/],
       ['a model that is not there', ['alexnet-smal', 'x.npy'], /no model called '.*alexnet-smal'/],
       [

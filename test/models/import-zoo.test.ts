@@ -327,11 +327,7 @@ describe('refusals name the node, what was found and the way out', () => {
   }
 
   it.each([
-    [
-      'an operator',
-      one('Tanh', ['x']),
-      /'here' \(Tanh\) is of the unsupported operator Tanh. Supported are Add, /,
-    ],
+    ['an operator', one('Tanh', ['x']), /'here' \(Tanh\) is of the unsupported operator Tanh. Supported are Add, /],
     ['a channel mismatch', one('Conv', ['x', 'w']), /'here'.*4 channels.*'w' \[8, 2, 3, 3\] with 1 groups needs 2/],
     ['groups that do not divide', one('Conv', ['x', 'w'], { group: int(3) }), /3 groups for 4 channels in and 8 out/],
     ['one spatial dimension', one('Conv', ['x', 'w1']), /'w1' of shape \[8,4,3\].*one and three spatial/],

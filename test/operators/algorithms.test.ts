@@ -1,12 +1,13 @@
 /** Every algorithm computes every convolution that it says it supports; `select` chooses in one unit. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   conv2dFilterGradientReference,
   conv2dInputGradientReference,
   conv2dReference,
 } from '../../src/check/reference/conv2d.ts';
 import { normals } from '../../src/check/values.ts';
+import { parseAlgorithms } from '../../src/gpu/algorithms.ts';
 import type { Storage } from '../../src/gpu/storage.ts';
 import { cover, milliseconds, select } from '../../src/graph/algorithm.ts';
 import { compile } from '../../src/graph/compile.ts';
@@ -15,6 +16,7 @@ import { input } from '../../src/graph/tensor.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../src/kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../src/kernels/kernel.ts';
 import { convolutionAlgorithms } from '../../src/operators/conv2d/algorithms/index.ts';
+import { type Conv2dOptions, conv2d } from '../../src/operators/conv2d/graph.ts';
 import { Random } from '../../src/random.ts';
 import { choices, choicesOf } from '../support/choices.ts';
 import { expectClose } from '../support/compare.ts';
@@ -46,7 +48,7 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
         const device = small ? smallGpu() : gpu();
         const shape = shapeOf(choicesOf(list));
         const problem = { name: 'c', shape, hasBias: false, gated: false };
-        if (!algorithm.supports(device, problem)) return;
+        if (algorithm.obstacle(device, problem) !== undefined) return;
         computed++;
         expect(milliseconds(device, algorithm.work(device, problem))).toBeGreaterThan(0);
         expect(algorithm.workspaceBytes(device, problem)).toBeGreaterThanOrEqual(0);
@@ -96,7 +98,7 @@ describe('select', () => {
   const adapter = { kind: 'software', subgroupWidth: 8, limits: {} } as unknown as Capabilities;
   const as = (name: string, instructions: number, supported = true, bytes = 0) => ({
     name,
-    supports: () => supported,
+    obstacle: () => (supported ? undefined : 'it does not compute it'),
     work: () => ({ instructions, movedBytes: 0, dispatches: 1 }),
     workspaceBytes: () => bytes,
     emit() {},
@@ -108,11 +110,29 @@ describe('select', () => {
     expect(select(adapter, list, {}, { pinned: 'plain' }).algorithm.name).toBe('plain');
     expect(select(adapter, list, {}, { pinned: 'none' }).algorithm.name).toBe('quick');
     expect(select(adapter, list, {}).others.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
-      'plain: slower',
-      'same: slower',
-      'none: does not compute it here',
+      'plain: it is slower',
+      'same: it is slower',
+      'none: it does not compute it',
     ]);
     expect(() => select(adapter, [as('x', Number.NaN)], {})).toThrow('x takes NaN ms');
+  });
+
+  it('takes the one that is forced before all, and says why where it cannot', () => {
+    const list = [as('plain', 9e6), as('quick', 1e6), as('none', 1, false)] as const;
+    const chosen = (forced: Record<string, string>) => {
+      const told: string[] = [];
+      const algorithms = new Map(Object.entries(forced));
+      const device = { ...adapter, algorithms, notice: (text: string) => told.push(text) };
+      const { algorithm } = select(device, list, {}, { purpose: 'conv2d forward', pinned: 'quick' });
+      return [algorithm.name, ...told];
+    };
+    expect(chosen({ conv2d: 'plain' })).toEqual(['plain']);
+    expect(chosen({ conv2d: 'plain', 'conv2d forward': 'quick' })).toEqual(['quick']);
+    expect(chosen({ linear: 'plain' })).toEqual(['quick']);
+    expect(chosen({ conv2d: 'none' })).toEqual([
+      'quick',
+      'conv2d forward: none is asked for, but it does not compute it. The quickest other one is used there.',
+    ]);
   });
 
   it('covers what is wanted by one pass over the weight or by two, whichever is quicker', () => {
@@ -127,5 +147,55 @@ describe('select', () => {
     expect(names(6e6, ['dx', 'update'])).toEqual(['dx', 'update']);
     // What nobody asked for (below the frost line) must not be written.
     expect(names(1, ['update'])).toEqual(['update']);
+  });
+});
+
+describe('an algorithm that is forced', () => {
+  it('runs, gives the same values, and an unknown one is refused by name', async () => {
+    const told: string[] = [];
+    const device = gpu();
+    const x = input('x', [2, 3, 12, 12]);
+    const w = input('w', [4, 3, 3, 3]);
+    const random = new Random(testSeed);
+    const [xs, ws] = [normals(random, x.size), normals(random, w.size)];
+    const run = async (options: Conv2dOptions = {}) => {
+      const y = conv2d(x, w, undefined, options);
+      const graph = await compile(device, { outputs: [y] });
+      graph.write(x, xs);
+      graph.write(w, ws);
+      await graph.run();
+      const found = { values: await graph.read(y), labels: graph.dispatches.map(({ label }) => label).join(' ') };
+      graph.destroy();
+      return found;
+    };
+    const notice = vi.spyOn(device, 'notice').mockImplementation((text) => told.push(text));
+    try {
+      device.algorithms.set('conv2d', 'implicit-gemm');
+      const plain = await run();
+      expect(plain.labels).toMatch(/contraction/);
+      device.algorithms.set('conv2d', 'winograd');
+      const tiled = await run();
+      expect(tiled.labels).toMatch(/winograd/);
+      expectClose(tiled.values, plain.values, { absolute: 1e-4, relative: 1e-4 });
+      expect(told).toEqual([]);
+      expect((await run({ dilations: [2, 2] })).labels).not.toMatch(/winograd/);
+      expect(told).toEqual([expect.stringMatching(/^conv2d forward: winograd is asked for, but no tile fits/)]);
+      device.algorithms.set('conv2d forward', 'fft');
+      await expect(run()).rejects.toThrow(/conv2d forward has no algorithm 'fft'\. It has implicit-gemm, .*winograd/);
+    } finally {
+      device.algorithms.clear();
+      notice.mockRestore();
+    }
+  });
+
+  it('is read from the variable and the option', () => {
+    expect([...parseAlgorithms('conv2d=winograd, conv2d input gradient = strips')]).toEqual([
+      ['conv2d', 'winograd'],
+      ['conv2d input gradient', 'strips'],
+    ]);
+    expect([...parseAlgorithms('')]).toEqual([]);
+    for (const text of ['winograd', 'conv2d=', '=x', 'a=b=c']) {
+      expect(() => parseAlgorithms(text, '--algorithm')).toThrow(`--algorithm: '${text}' is no OPERATOR=ALGORITHM`);
+    }
   });
 });

@@ -40,14 +40,17 @@ export const command = defineCommand({
     { what: 'before a change', line: '--quick --json > before.json' },
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
-  async run({ filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, ...rest }, context) {
+  async run(
+    { filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, algorithm, ...rest },
+    context,
+  ) {
     const [{ layerCases, caseName }, { benchCase, choiceText, rowName, slowerThanPlain }, { measureRoofline }] =
       await Promise.all([
         import('../../bench/layer-cases.ts'),
         import('../../bench/kernels.ts'),
         import('../../bench/roofline.ts'),
       ]);
-    const gpu = await openAdapter(adapter, context);
+    const gpu = await openAdapter(adapter, context, algorithm);
     const sampling = samplingOf({ quick, ...rest });
     const makers = await Promise.all(
       (networks ?? (quick ? (['alexnet-small'] as const) : (['alexnet', 'vgg16'] as const))).map(networkMaker),

@@ -38,7 +38,10 @@ export const command = defineCommand({
     { what: 'every freeze point of AlexNet', line: '--networks alexnet' },
     { what: 'a forward pass of VGG16', line: '--networks vgg16 --batch 2 --filter forward' },
   ],
-  async run({ filter, batch, quick, networks, compare, html, adapter, firstStep, timeout, ...rest }, context) {
+  async run(
+    { filter, batch, quick, networks, compare, html, adapter, algorithm, firstStep, timeout, ...rest },
+    context,
+  ) {
     const [{ stepJobs, stepName, benchStep }, { measureFirstStep }, { stepTargets }, { PeerFailure }] =
       await Promise.all([
         import('../../bench/steps.ts'),
@@ -46,7 +49,7 @@ export const command = defineCommand({
         import('../../bench/step-targets.ts'),
         import('../../bench/peers/process.ts'),
       ]);
-    const gpu = await openAdapter(adapter, context);
+    const gpu = await openAdapter(adapter, context, algorithm);
     const sampling = samplingOf({ quick, ...rest });
     const names = networks ?? (quick ? (['alexnet-small'] as const) : networkNames);
     const makers = await Promise.all(names.map(networkMaker));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { LayerDifference, Reference } from '../../models/diff.ts';
-import { adapterOption, openAdapter } from '../adapter.ts';
+import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { readInputs, withFileName } from '../model-inputs.ts';
 
@@ -28,6 +28,7 @@ export const command = defineCommand({
     seed: z.int().min(0).default(1).describe('of the random inputs'),
     rtol: z.number().positive().default(1e-4).describe('the largest relative difference that is no departure'),
     adapter: adapterOption,
+    algorithm: algorithmOption,
   }),
   json: true,
   examples: [
@@ -35,7 +36,7 @@ export const command = defineCommand({
     { what: 'a given input', line: 'model.onnx --input x.npy' },
     { what: 'where a file departs from an earlier version', line: 'new.onnx --reference old.onnx' },
   ],
-  async run({ model: nameOrPath, against, reference, input, batch, seed, rtol, adapter }, context) {
+  async run({ model: nameOrPath, against, reference, input, batch, seed, rtol, adapter, algorithm }, context) {
     const [zoo, { readModel }, diff, onnxruntime] = await Promise.all([
       import('../../models/zoo.ts'),
       import('../../onnx/read.ts'),
@@ -50,7 +51,7 @@ export const command = defineCommand({
       ? await readInputs(input, model)
       : withFileName(path, () => diff.randomInputs(model, seed, batch));
 
-    const gpu = await openAdapter(adapter, context);
+    const gpu = await openAdapter(adapter, context, algorithm);
     const version = `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common}`;
     context.note(`against: ${version}, CPU provider`);
     const there: Reference = (tapped) => onnxruntime.openOnnxruntime(ort, tapped);

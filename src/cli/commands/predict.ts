@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { presets } from '../../models/preprocessing.ts';
-import { adapterOption, openAdapter } from '../adapter.ts';
+import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import { inputSizeOption } from '../model-options.ts';
@@ -23,13 +23,14 @@ export const command = defineCommand({
     inputSize: inputSizeOption,
     batchSize: z.int().positive().default(16).describe('images at a time on the device'),
     adapter: adapterOption,
+    algorithm: algorithmOption,
   }),
   json: true,
   examples: [
     { what: 'a fine-tuned network, a folder', line: 'tuned.onnx photos/ --top 2 --output classes.csv' },
     { what: 'a network that does not say how it wants its images', line: 'net.onnx a.jpg --preprocessing torchvision' },
   ],
-  async run({ model, images, top, output, preprocessing, inputSize, batchSize, adapter }, context) {
+  async run({ model, images, top, output, preprocessing, inputSize, batchSize, adapter, algorithm }, context) {
     const [
       zoo,
       { loadNetwork },
@@ -55,7 +56,7 @@ export const command = defineCommand({
       preprocessing: preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, size),
     });
     if (output !== undefined) await checkWritable(dirname(output));
-    const gpu = await openAdapter(adapter, context);
+    const gpu = await openAdapter(adapter, context, algorithm);
     const progress = countProgress(context, 'images decoded');
     const { signal } = context;
     const options = { top, batch: batchSize, signal, onProgress: progress.update };

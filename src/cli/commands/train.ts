@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { adapterOption, openAdapter } from '../adapter.ts';
+import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import {
@@ -42,6 +42,7 @@ export const command = defineCommand({
     out: z.string().default('runs/train').meta({ valueName: 'DIR' }).describe('folder of the run'),
     export: z.string().optional().meta({ valueName: 'FILE' }).describe('also write the trained network here as ONNX'),
     adapter: adapterOption,
+    algorithm: algorithmOption,
   }),
   json: true,
   examples: [
@@ -59,7 +60,7 @@ export const command = defineCommand({
       import('cli-progress'),
     ]);
     const source = dataSource(values, values);
-    const gpu = await openAdapter(values.adapter, context);
+    const gpu = await openAdapter(values.adapter, context, values.algorithm);
     const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out, positive, sensitivity } = values;
     const decoding = countProgress(context, 'images decoded');
     const experiment = await openExperiment(
@@ -71,7 +72,7 @@ export const command = defineCommand({
     decoding.stop();
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };
-    const { adapter: _, out: __, export: ___, ...settings } = values;
+    const { adapter: _, algorithm: ____, out: __, export: ___, ...settings } = values;
     const bar = context.stderr.isTTY
       ? new SingleBar({
           stream: context.stderr,

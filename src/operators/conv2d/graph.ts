@@ -38,7 +38,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       fusesBefore: (gpu, { code }) => {
         if (code !== RELU.after) return false;
         const { algorithm } = selectConvolution(gpu, 'input gradient', problem);
-        return algorithm.supports(gpu, { ...problem, gated: true });
+        return algorithm.obstacle(gpu, { ...problem, gated: true }) === undefined;
       },
       forward(emit) {
         const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output) };

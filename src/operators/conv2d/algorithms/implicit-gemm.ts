@@ -94,7 +94,7 @@ const emits: {
 
 export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'implicit-gemm',
-  supports: () => true,
+  obstacle: () => undefined,
   work: (adapter, { shape }) => contractionWork(adapter, paramsOf(direction, shape), 1),
   workspaceBytes: () => 0,
   emit: (emit, problem, operands) => emits[direction](emit, problem, operands, () => 1),
@@ -103,7 +103,8 @@ export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgo
 /** The same, its long sums in parts that are worked on side by side. */
 export const implicitGemmInParts = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'implicit-gemm-in-parts',
-  supports: (adapter, { shape }) => splitParts(adapter, paramsOf(direction, shape)) > 1,
+  obstacle: (adapter, { shape }) =>
+    splitParts(adapter, paramsOf(direction, shape)) > 1 ? undefined : 'its sums are not worth parts',
   work(adapter, { shape }) {
     const params = paramsOf(direction, shape);
     return contractionWork(adapter, params, splitParts(adapter, params));

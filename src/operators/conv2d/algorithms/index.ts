@@ -1,4 +1,5 @@
 /** The algorithms of a convolution, the plain one first. To add one: its file, and a line for each direction it serves. */
+import { FrostlineError } from '../../../errors.ts';
 import { type Selected, select } from '../../../graph/algorithm.ts';
 import type { Direction } from '../../../kernels/conv2d/shape.ts';
 import { stripsPay } from '../../../kernels/conv2d/strips/plan.ts';
@@ -28,13 +29,23 @@ export const convolutionAlgorithms: {
   'filter gradient': algorithmsFor('filter gradient'),
 };
 
+const names = [...new Set(Object.values(convolutionAlgorithms).flatMap((all) => all.map(({ name }) => name)))];
+
 export function selectConvolution<D extends Direction>(
   adapter: Capabilities,
   direction: D,
   problem: Convolution,
 ): Selected<ConvolutionAlgorithm<D>> {
+  const purpose = `conv2d ${direction}`;
+  for (const key of ['conv2d', purpose]) {
+    const name = adapter.algorithms?.get(key);
+    if (name !== undefined && !names.includes(name)) {
+      throw new FrostlineError(`${key} has no algorithm '${name}'. It has ${names.join(', ')}.`);
+    }
+  }
   return select(adapter, convolutionAlgorithms[direction], problem, {
     pinned: presentChoice(adapter, direction, problem),
+    purpose,
   });
 }
 

@@ -22,13 +22,17 @@ function productOf({ channels, height, width, filters }: Conv2dShape): GemmShape
 
 export const pointwise: ConvolutionAlgorithm<'forward'> = {
   name: 'pointwise',
-  supports: ({ limits }, { shape, hasBias }) =>
-    !hasBias &&
-    shape.groups === 1 &&
-    [...shape.kernel, ...shape.strides].every((one) => one === 1) &&
-    shape.pads.every((pad) => pad === 0) &&
-    Math.max(bytesOf(shape).image, bytesOf(shape).output, shape.filters * bytesOf(shape).filter) <=
-      limits.maxBinding - limits.offsetAlignment,
+  obstacle({ limits }, { shape, hasBias }) {
+    if (hasBias) return 'it adds no bias';
+    if (shape.groups !== 1) return 'it has no groups';
+    if ([...shape.kernel, ...shape.strides].some((one) => one !== 1) || shape.pads.some((pad) => pad !== 0)) {
+      return 'it takes 1 x 1 taps, strides of 1 and no padding alone';
+    }
+    const largest = Math.max(bytesOf(shape).image, bytesOf(shape).output, shape.filters * bytesOf(shape).filter);
+    return largest <= limits.maxBinding - limits.offsetAlignment
+      ? undefined
+      : `an image, or the weight, has ${largest} bytes, more than a binding holds`;
+  },
   work(adapter, { shape }) {
     const product = productOf(shape);
     const plan = planPanels(adapter, product);

@@ -108,11 +108,16 @@ function moved(adapter: Capabilities, { shape }: Convolution, direction: Directi
 
 export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'strips',
-  supports: (adapter, { shape }) =>
-    stripsFit(adapter, shape) &&
-    // All filters in one binding: packing takes them as one matrix.
-    shape.filters * bytesOf(shape).filter <= adapter.limits.maxBinding - adapter.limits.offsetAlignment &&
-    (direction !== 'input gradient' || shape.strides.every((stride) => stride === 1)),
+  obstacle(adapter, { shape }) {
+    if (!stripsFit(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
+    // Packing takes all filters as one matrix.
+    if (shape.filters * bytesOf(shape).filter > adapter.limits.maxBinding - adapter.limits.offsetAlignment) {
+      return 'the weight is larger than a binding';
+    }
+    return direction === 'input gradient' && shape.strides.some((stride) => stride !== 1)
+      ? 'its input gradient has strides of 1 alone'
+      : undefined;
+  },
   work: (adapter, problem) => ({
     instructions: STRIPS_UNIT * stripsTime(adapter, problem.shape, direction),
     movedBytes: moved(adapter, problem, direction),

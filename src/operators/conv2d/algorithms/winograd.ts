@@ -190,8 +190,12 @@ const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, op
 export const winograd = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'winograd',
   // Where the gradient comes back from phases, no ReLU before can be applied to it.
-  supports: (adapter, { shape, gated }) =>
-    tilesFit(adapter, unstrided(shape), direction) && !(direction === 'input gradient' && gated && hasStrides(shape)),
+  obstacle(adapter, { shape, gated }) {
+    if (!tilesFit(adapter, unstrided(shape), direction)) return 'no tile fits the kernel, its dilations or the limits';
+    return direction === 'input gradient' && gated && hasStrides(shape)
+      ? 'it applies no derivative before an input gradient with strides'
+      : undefined;
+  },
   // What it writes between its kernels is counted there, in instructions.
   work: (adapter, { shape }) => ({ instructions: tilesTime(adapter, shape, direction), movedBytes: 0, dispatches: 4 }),
   workspaceBytes(adapter, { shape }) {
