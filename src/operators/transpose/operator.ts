@@ -29,7 +29,7 @@ const withBatch = (perm: readonly number[]) => [0, ...perm.map((axis) => axis + 
 
 export const transpose = defineOperator<TransposeAttributes>()({
   kind: 'transpose',
-  formula: 'dimension i of y is dimension perm[i] of x',
+  formula: 'y = x with dimension perm[i] as dimension i',
   ...rule,
   parameters: {},
   inputs: 1,

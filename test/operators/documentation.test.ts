@@ -1,0 +1,70 @@
+/** Every operator, kernel and algorithm has what a newcomer looks for; what is missing is named. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { checkedOperators, kernelFamilies } from '../../src/operators/all.ts';
+import { convolutionAlgorithms } from '../../src/operators/conv2d/algorithms/index.ts';
+import { allKernels } from '../../src/operators/kernels.ts';
+import { type Attribute, count } from '../../src/operators/operator.ts';
+import { operatorTable } from '../../src/operators/table.ts';
+import { Random } from '../../src/random.ts';
+import { generalMutations, mutations } from '../mutations/mutations.ts';
+
+const at = (path: string) => new URL(`../../${path}`, import.meta.url);
+
+it('docs/operators.md has a row for every operator, as it is', () => {
+  const file = at('docs/operators.md');
+  if (process.env['FROSTLINE_WRITE_DOCS'] !== undefined) writeFileSync(file, operatorTable());
+  const rows = new Set(readFileSync(file, 'utf8').split('\n'));
+  const missing = operatorTable()
+    .split('\n')
+    .filter((row) => !rows.has(row));
+  expect(missing, 'not in docs/operators.md: FROSTLINE_WRITE_DOCS=1 writes it').toEqual([]);
+});
+
+it.each(checkedOperators)('$operator.kind says what it computes, in words and in PyTorch', ({ operator, checks }) => {
+  expect(operator.formula, `${operator.kind}: formula`).toMatch(/=/);
+  for (const [name, { doc }] of Object.entries(operator.attributes as Record<string, Attribute<unknown>>)) {
+    expect(doc.trim(), `${operator.kind}: what ${name} is`).not.toBe('');
+  }
+  expect(checks.torch.trim(), `${operator.kind}: torch`).not.toBe('');
+  expect(Object.keys(operator.onnx.reads), `${operator.kind}: read from no operator of ONNX`).not.toEqual([]);
+  const { attributes, inputs, parameters = {} } = checks.draw((low) => low, new Random(1));
+  for (const { shape } of Object.values(inputs)) expect(count(shape.slice(1))).toBeLessThan(900);
+  for (const role of Object.keys(operator.parameters)) {
+    const optional = (operator.parameters as Record<string, { optional?: boolean }>)[role].optional === true;
+    expect(role in parameters || optional, `${operator.kind}: no case has the parameter ${role}`).toBe(true);
+  }
+  const drawn = Object.keys(attributes);
+  const known = Object.keys(operator.attributes);
+  expect(
+    drawn.filter((name) => !known.includes(name)),
+    `${operator.kind}: unknown attributes are drawn`,
+  ).toEqual([]);
+});
+
+const withCases = new Set(
+  kernelFamilies.flatMap((family) => family.examples(new Random(1)).map(({ kernel }) => kernel.name)),
+);
+
+it.each([...allKernels.values()])('$name has cases, and five ways to break it', (kernel) => {
+  const { name } = kernel;
+  expect(withCases.has(name), `${name}: no case object runs it`).toBe(true);
+  expect(mutations[name] ?? [], `${name}: mutations beside its cases`).not.toEqual([]);
+  const all = [...mutations[name], ...generalMutations(kernel)];
+  expect(all.length, `${name}: ways to break it`).toBeGreaterThanOrEqual(5);
+});
+
+it('every algorithm of a convolution has a file of its own, and a row in docs/glossary.md', () => {
+  const names = new Set(Object.values(convolutionAlgorithms).flatMap((all) => all.map(({ name }) => name)));
+  const glossary = readFileSync(at('docs/glossary.md'), 'utf8');
+  for (const name of names) expect(glossary, `docs/glossary.md: ${name}`).toContain(`\`${name}\``);
+});
+
+it('every folder of an operator has its parts', () => {
+  const folders = readdirSync(at('src/operators'), { withFileTypes: true }).filter((one) => one.isDirectory());
+  for (const { name } of folders.filter(({ name }) => name !== 'onnx')) {
+    for (const part of ['operator.ts', 'cases.ts']) {
+      expect(existsSync(at(`src/operators/${name}/${part}`)), `src/operators/${name} has no ${part}`).toBe(true);
+    }
+  }
+});
