@@ -3,7 +3,7 @@
  * weights; the points of one split and seed see the same images, new layer and order. Each cell's result is a file; a grid that was interrupted goes on where it stopped.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';
@@ -11,6 +11,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import { inferShapes } from '../models/shapes.ts';
+import { writeModelFile } from '../onnx/write.ts';
 import { frostlineVersion } from '../version.ts';
 import type { TrainingData } from './data.ts';
 import { checkPositive, detailOf } from './detail.ts';
@@ -20,11 +21,11 @@ import type { Experiment } from './experiment.ts';
 import { type FitSettings, type StepRecord, TrainingStep } from './fit.ts';
 import { judge } from './judge.ts';
 import { computeMetrics, confusionMatrix } from './metrics.ts';
-import { createModel, describeFreeze, type Model, releaseModel, setMasks } from './model.ts';
+import { createModel, describeFreeze, exportModel, type Model, releaseModel, setMasks } from './model.ts';
 import type { Protocol } from './protocol.ts';
 import type { CellResult, FreezePoint, GridAdapter, GridResult } from './results.ts';
 import { checkRunFolder, historyLines, parseRunFile, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
-import type { Select } from './select.ts';
+import { bestCell, type Select } from './select.ts';
 
 export interface GridPlan {
   readonly title: string;
@@ -41,6 +42,8 @@ export interface GridPlan {
   /** the class that is looked for, and the share of it that is to be found */
   readonly positive?: string;
   readonly sensitivity?: number;
+  /** trained networks to keep: that of the best cell so far, or every cell's, as model.onnx in the cell's folder */
+  readonly keep?: 'best' | 'all';
   readonly protocol?: Protocol;
   readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
   readonly notes: { readonly model?: string; readonly dataset?: string };
@@ -207,7 +210,17 @@ export async function runGrid(
       }
       opened = true;
       const result = await runCell(gpu, { at, plan, model, step, cell, folder, hooks });
+      const before = [...results.values()];
       results.set(cell, result);
+      if (result.status === 'done' && plan.keep !== undefined) {
+        const best = bestCell([...before, result], select);
+        if (plan.keep === 'all' || best === result) {
+          await writeModelFile(join(folder, cell.folder, 'model.onnx'), await exportModel(gpu, model));
+        }
+        if (plan.keep === 'best' && best === result) {
+          for (const { folder: other } of before) await rm(join(folder, other!, 'model.onnx'), { force: true });
+        }
+      }
       hooks.onEnd?.(index, result);
     }
   } finally {

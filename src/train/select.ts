@@ -17,6 +17,18 @@ export interface Selection {
 export const selectionScore = (cell: CellResult, select: Select): number | undefined =>
   (select === 'validation' ? cell.validation?.metrics : cell.metrics)?.f1;
 
+/** The finished cell with the highest score of the part that is chosen on; the first of equals. */
+export function bestCell(cells: readonly CellResult[], select: Select): CellResult | undefined {
+  let best: CellResult | undefined;
+  for (const cell of cells) {
+    if (cell.status !== 'done') continue;
+    const score = selectionScore(cell, select) ?? cell.metrics!.f1;
+    const before = best && (selectionScore(best, select) ?? best.metrics!.f1);
+    if (before === undefined || score > before) best = cell;
+  }
+  return best;
+}
+
 /** The cells at the chosen rates: for each freeze point, every split and seed once. The first of equal rates is taken. */
 export function chooseRates(cells: readonly CellResult[], select: Select): Selection {
   const chosen: CellResult[] = [];

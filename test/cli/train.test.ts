@@ -155,7 +155,7 @@ describe('frostline train', () => {
     expect(existsSync(at('no-run'))).toBe(false);
     const long = await train('kept', '--data', at('shoes'), '--export', at(`${'x'.repeat(300)}.onnx`));
     expect(long).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot be written: the name is too long') });
-    for (const name of ['model.onnx', 'metrics.json']) expect(existsSync(at(`kept/${name}`))).toBe(true);
+    for (const name of ['model.onnx', 'metrics.json']) expect(existsSync(at(`all-kept/${name}`))).toBe(true);
   });
 
   it("refuses a kept head whose classes are the data's in another order", async () => {
@@ -254,6 +254,44 @@ describe('frostline sweep', () => {
     writeFileSync(at(`grid/cells/${damaged}/result.json`), '{}');
     const refused = await sweep('grid', ...flags, '--momentum', '0.9');
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('is no result of a cell. Delete it') });
+  });
+
+  it('keeps networks, and train --from makes any cell again to the bit', async () => {
+    const flags = ['--learning-rates', '0.01', '--freeze', 'none,all', '--batch-size', '4', '--epochs', '2'];
+    const more = ['--splits', '2', '--repeats', '2', '--validation-fraction', '0.25', '--momentum', '0.8'];
+    const { code, stdout, stderr } = await sweep('all-kept', ...flags, ...more, '--keep', 'all');
+    expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(
+      /The best cell, to the bit: frostline train --from .*all-kept\/cells\/\S+ --export best\.onnx/,
+    );
+    const cells = readdirSync(at('all-kept/cells'));
+    expect(cells.length).toBe(8);
+    const cell = cells.find((name) => /none.*split-2_seed-2/.test(name))!;
+    const again = await run(registry, 'train', '--from', at(`all-kept/cells/${cell}`), '--out', at('again'));
+    expect([again.code, again.code === 0 ? '' : again.stderr]).toEqual([0, '']);
+    for (const file of ['model.onnx', 'predictions.csv']) {
+      expect(readFileSync(at(`again/${file}`)).equals(readFileSync(at(`all-kept/cells/${cell}/${file}`)))).toBe(true);
+    }
+    const config = JSON.parse(readFileSync(at('all-kept/config.json'), 'utf8'));
+    expect(config.protocol).toMatchObject({
+      division: { trainFraction: 0.75, validationFraction: 0.25, splits: 2, seed: 1 },
+      input: { shape: [3, 64, 64] },
+      training: { momentum: 0.8, augment: { rotation: [-15, 15] } },
+    });
+
+    await writeImage(at('shoes/boot/0.png'), 77);
+    const changed = await run(registry, 'train', '--from', at(`all-kept/cells/${cell}`), '--out', at('changed'));
+    await writeImage(at('shoes/boot/0.png'), 0);
+    expect(changed.code).toBe(2);
+    expect(changed.stderr).toMatch(/(training|test) images changed since the grid ran/);
+  });
+
+  it('keeps the network of the best cell alone', async () => {
+    const flags = ['--learning-rates', '0.01,0.02', '--freeze', 'none,all', '--batch-size', '4', '--epochs', '1'];
+    const { stdout } = await sweep('best', ...flags, '--keep', 'best');
+    const kept = readdirSync(at('best/cells')).filter((name) => existsSync(at(`best/cells/${name}/model.onnx`)));
+    expect(kept.length).toBe(1);
+    expect(stdout).toContain(`best/cells/${kept[0]} --export`);
   });
 
   it('says how far it came when it is interrupted', async () => {

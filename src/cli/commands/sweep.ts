@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
@@ -55,6 +56,10 @@ export const command = defineCommand({
       .min(1)
       .optional()
       .describe('runs of each cell on each split, with seeds counting up from --seed'),
+    keep: z
+      .enum(['best', 'all'])
+      .optional()
+      .describe("keep trained networks, as model.onnx in the cell's folder: of the best cell, or of every one"),
     out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
     title: z.string().optional().describe('heading of the report'),
     adapter: adapterOption,
@@ -79,6 +84,7 @@ export const command = defineCommand({
       { gridProgress },
       { protocolOf },
       { verdictText },
+      { bestCell },
     ] = await Promise.all([
       import('../../train/presets.ts'),
       import('../../train/experiment.ts'),
@@ -88,6 +94,7 @@ export const command = defineCommand({
       import('../progress.ts'),
       import('../../train/protocol.ts'),
       import('../../report/verdict-text.ts'),
+      import('../../train/select.ts'),
     ]);
     const preset: import('../../train/presets.ts').Preset | undefined = values.preset && presets[values.preset];
     const model = values.model ?? preset?.model;
@@ -127,6 +134,7 @@ export const command = defineCommand({
       select,
       positive: values.positive,
       sensitivity: values.sensitivity,
+      keep: values.keep,
       fit,
       protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions),
       notes: {
@@ -135,8 +143,8 @@ export const command = defineCommand({
       },
     };
     const settings = {
-      model,
       ...recorded(values),
+      model,
       data: source.dataset?.path,
       splits,
       select,
@@ -185,6 +193,10 @@ export const command = defineCommand({
     context.print(terminalTable(result, { columns: context.stdout.columns }));
     if (result.verdict !== undefined) context.print(verdictText(result.verdict));
     for (const { point, why } of result.leftOut ?? []) context.print(`${point} is left out of the verdict: ${why}`);
+    const best = bestCell(result.cells, select);
+    if (best !== undefined) {
+      context.print(`The best cell, to the bit: frostline train --from ${join(out, best.folder!)} --export best.onnx`);
+    }
     context.print(`${paths.html}\n${paths.csv}\n${paths.json}`);
     if (result.cells.every(({ status }) => status === 'failed')) context.checkFailed('Every cell failed.');
   },

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
@@ -17,8 +18,14 @@ export const command = defineCommand({
   description:
     'Fine-tunes a network once and tests it. The folder then holds the configuration, environment, split, history, predictions, metrics and the trained model.',
   options: z.object({
+    from: z
+      .string()
+      .optional()
+      .meta({ valueName: 'GRID/cells/CELL' })
+      .describe('train a cell of a grid again, to the bit: all but where files lie is taken from the grid'),
     model: z
       .string()
+      .optional()
       .meta({ valueName: 'FILE|NAME' })
       .describe('ONNX file, a name from weights list, or random/alexnet-small, random/alexnet, random/vgg16'),
     ...modelOptions,
@@ -50,26 +57,37 @@ export const command = defineCommand({
       what: 'the shipped model and sample',
       line: '--model alexnet-small --data samples/fashion-two --freeze 10 --learning-rate 0.002',
     },
+    {
+      what: 'the winner of a grid, to keep',
+      line: '--from runs/quickstart/cells/none_rate-0.002_split-1_seed-1 --export best.onnx',
+    },
     { what: 'raw tensors', line: '--model net.onnx --images X.npy --labels Y.npy --keep-head --train-fraction 1' },
   ],
-  async run(values, context) {
+  async run(given, context) {
+    const { readCell, checkSame } = await import('../from-cell.ts');
+    const cell = given.from === undefined ? undefined : await readCell(given.from);
+    const values = cell === undefined ? given : ofCell(given, cell);
+    if (values.model === undefined)
+      throw new FrostlineError('No model: give --model FILE|NAME, or --from GRID/cells/CELL.');
     const [{ openExperiment }, { trainOnce }, { imageRate }, { SingleBar }] = await Promise.all([
       import('../../train/experiment.ts'),
       import('../../train/run.ts'),
       import('../../report/format.ts'),
       import('cli-progress'),
     ]);
-    const source = dataSource(values, values);
+    const source = dataSource(values, values, cell?.settings);
     const gpu = await openAdapter(values.adapter, context, values.algorithm);
     const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out, positive, sensitivity } = values;
     const decoding = countProgress(context, 'images decoded');
-    const experiment = await openExperiment(
+    const opened = await openExperiment(
       modelSource(values.model, values, values.keepHead),
       source,
-      seed,
+      (cell?.settings.seed as number | undefined) ?? seed,
       decoding.update,
     );
     decoding.stop();
+    if (cell !== undefined) checkSame(given.from!, cell, opened);
+    const experiment = cell === undefined ? opened : { ...opened.at(cell.division), network: opened.withSeed(seed) };
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };
     const { adapter: _, algorithm: ____, out: __, export: ___, ...settings } = values;
@@ -123,6 +141,15 @@ export const command = defineCommand({
     context.print(result.files.join('\n'));
   },
 });
+
+/** The grid's options in place of those given, but for where model, data and results lie. */
+function ofCell<Values extends { model?: string; data?: string }>(
+  given: Values,
+  { settings, freeze, learningRate, seed }: import('../from-cell.ts').GridCell,
+): Values {
+  const { model = settings.model, data = settings.data } = given;
+  return { ...given, ...settings, freeze, learningRate, seed, model, data } as Values;
+}
 
 /** Areas, calibration and the operating point, each with its 95 % interval. */
 function detailLines(detail: import('../../statistics/detail.ts').DetailedScores | undefined): string[] {

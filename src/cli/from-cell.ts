@@ -1,0 +1,57 @@
+/** A cell of a grid as the options of one run: what `train --from` trains again, to the bit. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { FrostlineError } from '../errors.ts';
+import type { Experiment } from '../train/experiment.ts';
+import type { CellResult } from '../train/results.ts';
+import { parseRunFile, type Settings } from '../train/run-folder.ts';
+
+export interface GridCell {
+  /** as the grid's config.json has them, the names of options */
+  readonly settings: Settings;
+  readonly fingerprints: Readonly<Record<string, string>>;
+  readonly freeze: number | string;
+  readonly learningRate: number;
+  /** of the cell: new layer, order, augmentation, dropout; the grid's own is that of the splits */
+  readonly seed: number;
+  /** from 0 */
+  readonly division: number;
+}
+
+/** @throws FrostlineError where the folder is no cell of a grid */
+export async function readCell(folder: string): Promise<GridCell> {
+  const read = async <T>(file: string): Promise<T> => {
+    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      throw new FrostlineError(
+        `--from ${folder}: ${file} cannot be read (${error.code}). Give the folder of a finished cell, GRID/cells/CELL.`,
+      );
+    });
+    return parseRunFile<T>(file, text);
+  };
+  const { freeze, learningRate, seed, split } = await read<CellResult>(join(folder, 'result.json'));
+  const file = join(dirname(dirname(resolve(folder))), 'config.json');
+  const { settings, fingerprints } = await read<Partial<Pick<GridCell, 'settings' | 'fingerprints'>>>(file);
+  if (settings === undefined || fingerprints === undefined || split === undefined) {
+    throw new FrostlineError(
+      `--from ${folder}: the grid was written by an earlier version, which did not keep what is needed. Run it again.`,
+    );
+  }
+  return {
+    settings,
+    fingerprints,
+    freeze: freeze.number ?? 'none',
+    learningRate,
+    seed,
+    division: Number(split) - 1,
+  };
+}
+
+/** @throws FrostlineError naming what is no longer what the grid ran on */
+export function checkSame(folder: string, { fingerprints }: GridCell, experiment: Experiment): void {
+  const differing = Object.keys(fingerprints).filter((key) => fingerprints[key] !== experiment.fingerprints[key]);
+  if (differing.length === 0) return;
+  throw new FrostlineError(
+    `--from ${folder}: ${differing.join(', ')} changed since the grid ran, so the cell cannot be repeated. ` +
+      'Give the model and data of that time (--model, --data), or run the grid anew.',
+  );
+}
