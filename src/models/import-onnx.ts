@@ -6,14 +6,15 @@ import type { ReadParameter, Surroundings } from '../operators/onnx/form.ts';
 import { refuse } from '../operators/onnx/reading.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
-import { rewritten } from '../operators/rewrites.ts';
+import { expanded } from '../operators/rewrites/index.ts';
+import { rewritten } from '../operators/rewrites/match.ts';
 import { restoreDropout } from './dropout-heads.ts';
 import { foldedBy } from './fold-constants.ts';
 import { numberLayers } from './layers.ts';
+import { mergedConstants } from './merge-constants.ts';
 import { parseMetadata } from './metadata.ts';
 import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
 import { Constants, type Extent } from './onnx-constants.ts';
-import { expandGemm, expandSum } from './onnx-expand.ts';
 import { translate } from './onnx-operators.ts';
 import { outputShapes, type Shape } from './shapes.ts';
 
@@ -85,7 +86,8 @@ class Importer {
       );
     }
     const outputNames = graph.outputs.map(({ name }) => name);
-    const alive = liveNodes(graph.nodes, outputNames).flatMap(expandSum);
+    const known = { lead: this.lead, constants: this.constants };
+    const alive = liveNodes(graph.nodes, outputNames).flatMap((node) => expanded(node, 'first', known));
     for (const node of alive) if (node.opType === 'Constant') this.constants.fold(node, opset, () => undefined);
     const { rewrites } = this.operators;
     const live = liveNodes(
@@ -111,7 +113,7 @@ class Importer {
       isRead: (value) => this.readers.has(value),
     };
     for (const node of live) {
-      for (const part of expandGemm(node, around)) {
+      for (const part of expanded(node, 'read', around)) {
         if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
         if (this.fold(part, around)) continue;
         this.add(part, around);
@@ -122,7 +124,7 @@ class Importer {
     if (missing !== undefined)
       throw new FrostlineError(`the model's output '${missing}' does not depend on any image.`);
 
-    const known = parseMetadata(metadata);
+    const told = parseMetadata(metadata);
     const restored = restoreDropout(this.nodes, this.parameters, this.shapes);
     const nodes = uniqueNames(restored).map((node): Node => {
       const off = node.op.kind === 'dropout' && this.options.dropout === 'off';
@@ -135,12 +137,12 @@ class Importer {
       nodes: numberLayers(
         nodes,
         inputs.map(({ name }) => name),
-        known.layers,
+        told.layers,
         this.operators,
       ),
       parameters: this.parameters,
-      preprocessing: this.options.preprocessing ?? known.preprocessing,
-      labels: this.options.labels ?? known.labels,
+      preprocessing: this.options.preprocessing ?? told.preprocessing,
+      labels: this.options.labels ?? told.labels,
       ...(this.operators !== ours && { operators: this.operators }),
     };
   }
@@ -176,44 +178,21 @@ class Importer {
     this.nodes.push(complete);
   }
 
-  /**
-   * Constants added straight to a layer without bias are its bias (MatMul and Add, as Keras exports them), and constant
-   * arithmetic upon constant arithmetic is one. Both only where nobody else reads the value between.
-   */
+  /** What `mergeConstants` makes one with the node before, where nobody else reads the value between. */
   private mergeIntoLast(source: OnnxNode, node: Node): boolean {
     const [input] = node.inputs;
     const at = this.nodes.findLastIndex(({ outputs }) => outputs.length === 1 && outputs[0] === input);
-    if (node.op.kind !== 'affine' || at < 0 || this.readers.get(input) !== 1) return false;
+    if (at < 0 || this.readers.get(input) !== 1) return false;
     const before = this.nodes[at];
     const shape = this.shapes.get(input)!;
-    const { scale, shift } = node.op;
-    let merged: Node;
-    if (before.op.kind === 'affine') {
-      const length = Math.max(...[before.op.scale, before.op.shift, scale, shift].map((values) => values.length));
-      const all = [before.op.scale, before.op.shift, scale, shift];
-      if (all.some((values) => values.length !== 1 && values.length !== length)) return false;
-      const [s1, b1, s2, b2] = all.map((values) => (i: number) => values[values.length === 1 ? 0 : i]);
-      const indices = [...Array(all.every((values) => values.length === 1) ? 1 : length).keys()];
-      const op = {
-        kind: 'affine' as const,
-        scale: indices.map((i) => s1(i) * s2(i)),
-        shift: indices.map((i) => b1(i) * s2(i) + b2(i)),
-      };
-      const collapsed = { ...op, scale: collapse(op.scale), shift: collapse(op.shift) };
-      merged = { ...before, op: collapsed, outputs: node.outputs };
-    } else if (
-      before.parameters['weight'] !== undefined &&
-      before.parameters['bias'] === undefined &&
-      source.opType === 'Add' &&
-      shift.length === shape[0]
-    ) {
-      const name = source.inputs.find((value) => this.constants.has(value))!;
-      const tensor = this.constants.tensor(name)!;
-      if (tensor.size !== shape[0]) return false;
-      const bias = this.parameter({ name, tensor: reshaped(tensor, [shape[0]]) }, before);
-      merged = { ...before, parameters: { ...before.parameters, bias }, outputs: node.outputs };
-    } else return false;
-    this.nodes[at] = merged;
+    const name = source.inputs.find((value) => this.constants.has(value)) ?? '';
+    const addend = source.opType === 'Add' ? this.constants.tensor(name) : undefined;
+    const roles = this.operators.operatorOf(before.op)?.parameters ?? {};
+    const change = mergedConstants({ before, op: node.op, shape, roles, addend });
+    if (change === undefined) return false;
+    const bias = change.bias && this.parameter({ name, tensor: change.bias }, before);
+    const parameters = bias === undefined ? before.parameters : { ...before.parameters, bias };
+    this.nodes[at] = { ...before, op: change.op, parameters, outputs: node.outputs };
     this.shapes.delete(input);
     this.shapes.set(node.outputs[0], shape);
     return true;
@@ -310,8 +289,4 @@ function asParameter(tensor: OnnxTensor): ParameterValue {
       return float32.toFloat32();
     },
   };
-}
-
-function collapse(values: readonly number[]): readonly number[] {
-  return values.every((value) => value === values[0]) ? [values[0]] : values;
 }

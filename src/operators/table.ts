@@ -1,7 +1,7 @@
 /** The operators for the documentation, a row each: docs/operators.md. */
 import type { AnyOperator, Attribute, Role } from './operator.ts';
 import { ours } from './registry.ts';
-import { rewrites } from './rewrites.ts';
+import { rewrites } from './rewrites/index.ts';
 
 const cell = (text: string) => text.replaceAll('|', '\\|');
 

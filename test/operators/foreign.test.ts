@@ -19,7 +19,7 @@ import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { leakyRelu } from '../../src/operators/leaky-relu/graph.ts';
 import { type AnyOperator, defineOperator, type None, number } from '../../src/operators/operator.ts';
 import { type ForeignKind, type OurOp, operators, withOperators } from '../../src/operators/registry.ts';
-import { node, type Rewrite } from '../../src/operators/rewrites.ts';
+import { node, type Rewrite } from '../../src/operators/rewrites/match.ts';
 import { expectClose } from '../support/compare.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -317,6 +317,24 @@ describe('patterns and constants', () => {
     const long = floats('a', [1, 1, 2], 1, 2);
     const turned = new Map([['perm', { type: 'ints', value: [2, 0, 1] } as const]]);
     expect(last([node('Transpose', ['a'], 'c', turned)], [long])).toEqual(shifted(1, 2));
+  });
+
+  it('takes what is added to a product for its bias along the columns alone', () => {
+    const read = (...dims: number[]) =>
+      importOnnx(
+        model(
+          [node('MatMul', ['x', 'w'], 'p'), node('Add', ['p', 'b'], 'y')],
+          [2, 2],
+          [floats('w', [2, 2], 1, 2, 3, 4), floats('b', dims, 10, 20)],
+        ),
+      ).nodes;
+    const [product, ...none] = read(2);
+    expect([product.op.kind, product.parameters, none]).toEqual(['matMul', { weight: 'w', bias: 'b' }, []]);
+    // One a row: as a bias it would be added to the columns.
+    expect(read(2, 1).map(({ op, parameters }) => [op.kind, parameters['bias']])).toEqual([
+      ['matMul', undefined],
+      ['affine', undefined],
+    ]);
   });
 
   it('reads x Sigmoid(x) as SiLU, and hard swish in each of its spellings', () => {

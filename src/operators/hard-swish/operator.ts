@@ -17,7 +17,7 @@ export const hardSwish = defineOperator<None>()({
   folds: 'reference',
   onnx: {
     reads: { HardSwish: (node) => plain(node, { kind: 'hardSwish' }) },
-    /** HardSwish came with operator set 14; as PyTorch writes it before. ../rewrites.ts makes one of both again. */
+    /** HardSwish came with operator set 14; as PyTorch writes it before. ../rewrites makes one of both again. */
     write({ name, inputs: [x], outputs: [y] }, to) {
       const attributes = { alpha: float(1 / 6), beta: float(0.5) };
       to.node('HardSigmoid', [x], [`${y}/gate`], { name: `${name}/gate`, attributes });

@@ -5,7 +5,7 @@ import { plain, refuse } from '../onnx/reading.ts';
 import { defineOperator, type None } from '../operator.ts';
 import { silu as build } from './graph.ts';
 
-/** Swish came with operator set 24; before, files have Mul and Sigmoid, which ../rewrites.ts makes one. */
+/** Swish came with operator set 24; before, files have Mul and Sigmoid, which ../rewrites makes one. */
 function swish(node: OnnxNode) {
   const alpha = attribute(node, 'alpha', 'float') ?? 1;
   if (alpha !== 1) throw refuse(node, `has alpha ${alpha}`, 'Only x Sigmoid(x), alpha 1, is supported.');

@@ -1,10 +1,9 @@
 /**
- * Patterns of ONNX nodes that are one operator, as exporters write them; and operators that are several. They rewrite
- * nodes into nodes, before any is read, so that reading knows one node at a time.
+ * Rewriting of ONNX nodes into ONNX nodes, before any is read, so that reading knows one node at a time: the shapes of
+ * patterns, and how they are found. The rewrites themselves: index.ts.
  */
-import type { OnnxNode } from '../onnx/model.ts';
-import { attribute } from './onnx/attributes.ts';
-import type { KnownConstants } from './onnx/form.ts';
+import type { OnnxNode } from '../../onnx/model.ts';
+import type { KnownConstants, Surroundings } from '../onnx/form.ts';
 
 export interface Pattern {
   readonly opType: string;
@@ -37,11 +36,21 @@ export interface Match {
   readonly nodes: readonly OnnxNode[];
 }
 
+/** Several nodes that are one operation. */
 export interface Rewrite {
   readonly name: string;
   readonly pattern: Pattern;
   /** the nodes in place of those matched, or nothing where it is none after all */
   replace(match: Match, opset: number): readonly OnnxNode[] | undefined;
+}
+
+/** One node that is several simpler ones. */
+export interface Expansion {
+  readonly opType: string;
+  /** `first`: before patterns are looked for, in which the steps may stand; `read`: when constants before it are known */
+  readonly when: 'first' | 'read';
+  /** the steps, of which the last makes what the node makes; or nothing where an operator reads the node itself */
+  expand(node: OnnxNode, around: Pick<Surroundings, 'lead' | 'constants'>): readonly OnnxNode[] | undefined;
 }
 
 export interface Graph {
@@ -155,140 +164,4 @@ function matched(
   return undefined;
 }
 
-const single = (values: Float32Array) => values.length === 1;
-
-/** The mean of squares over neighbouring channels, as a pool of a fifth dimension. */
-const meanOfSquares: Pattern = {
-  opType: 'AveragePool',
-  inputs: [{ via: ['Pad', 'Reshape', 'Unsqueeze'], part: { opType: 'Mul', inputs: ['x', 'x'] } }],
-};
-
-/** The squeeze of a dimension that the exporter does not know to be 1; its branches, which are not read, both take `part`. */
-const unknownSqueeze = (part: Part): Pattern => ({
-  opType: 'If',
-  inputs: [
-    {
-      opType: 'Equal',
-      inputs: [
-        { opType: 'Gather', inputs: [{ opType: 'Shape', inputs: [part] }, { constant: 'axis' }] },
-        { constant: 'one' },
-      ],
-    },
-  ],
-});
-
-/**
- * PyTorch's exporter has no LRN: nn.LocalResponseNorm of an image becomes
- *
- *   x / (k + alpha avg_pool3d(pad(x x)))^beta
- *
- * with an axis put in before the channels and taken out again.
- */
-const decomposedLrn: Rewrite = {
-  name: 'lrn of PyTorch',
-  pattern: {
-    opType: 'Div',
-    inputs: [
-      'x',
-      {
-        opType: 'Pow',
-        inputs: [
-          {
-            opType: 'Add',
-            commutes: true,
-            inputs: [
-              {
-                opType: 'Mul',
-                commutes: true,
-                inputs: [
-                  { via: ['Squeeze', 'Reshape'], part: { either: [meanOfSquares, unknownSqueeze(meanOfSquares)] } },
-                  { constant: 'alpha', test: single },
-                ],
-              },
-              { constant: 'bias', test: single },
-            ],
-          },
-          { constant: 'beta', test: single },
-        ],
-      },
-    ],
-  },
-  replace({ values, constants, nodes }) {
-    const pool = nodes.find(({ opType }) => opType === 'AveragePool')!;
-    const kernel = pool.attributes.get('kernel_shape');
-    // Over channels alone: [size, 1, 1]. The window of an even size lies otherwise in ONNX.
-    if (kernel?.type !== 'ints' || kernel.value.length !== 3 || kernel.value[1] !== 1 || kernel.value[2] !== 1)
-      return undefined;
-    if (kernel.value[0] % 2 === 0) return undefined;
-    const constant = (name: string) => ({ type: 'float', value: constants.get(name)![0] }) as const;
-    const attributes = new Map<string, OnnxNode['attributes'] extends ReadonlyMap<string, infer V> ? V : never>([
-      ['size', { type: 'int', value: kernel.value[0] }],
-      ['alpha', constant('alpha')],
-      ['beta', constant('beta')],
-      ['bias', constant('bias')],
-    ]);
-    const [last] = nodes;
-    return [node('LRN', [values.get('x')!], last.outputs[0], attributes, last.name)];
-  },
-};
-
-/** x Sigmoid(x): SiLU, or Swish, as files before operator set 24 have it. */
-const silu: Rewrite = {
-  name: 'silu',
-  pattern: { opType: 'Mul', commutes: true, inputs: ['x', { opType: 'Sigmoid', inputs: ['x'] }] },
-  replace: ({ values, nodes: [last] }) => [
-    { ...node('Silu', [values.get('x')!], last.outputs[0], new Map(), last.name), domain: 'frostline' },
-  ],
-};
-
-const is = (expected: number) => (values: Float32Array) => single(values) && values[0] === expected;
-
-/** min(max(x + 3, 0), 6), the bounds as inputs or, before operator set 11, as attributes. */
-const shiftedRelu6: Part = {
-  either: [
-    { opType: 'Clip', inputs: [addThree(), { constant: 'low', test: is(0) }, { constant: 'high', test: is(6) }] },
-    {
-      opType: 'Clip',
-      inputs: [addThree()],
-      test: (clip: OnnxNode) =>
-        clip.inputs.length === 1 && attribute(clip, 'min', 'float') === 0 && attribute(clip, 'max', 'float') === 6,
-    },
-  ],
-};
-
-function addThree(): Pattern {
-  return { opType: 'Add', commutes: true, inputs: ['x', { constant: 'three', test: is(3) }] };
-}
-
-const six: Part = { constant: 'six', test: is(6) };
-
-/** As PyTorch (HardSigmoid), and papers' code (ReLU6), write it before operator set 14. */
-const hardSwishPatterns: readonly Pattern[] = [
-  {
-    opType: 'Mul',
-    commutes: true,
-    inputs: [
-      'x',
-      {
-        opType: 'HardSigmoid',
-        inputs: ['x'],
-        test: (gate: OnnxNode) =>
-          Math.abs((attribute(gate, 'alpha', 'float') ?? 0.2) - 1 / 6) < 1e-6 &&
-          (attribute(gate, 'beta', 'float') ?? 0.5) === 0.5,
-      },
-    ],
-  },
-  { opType: 'Mul', commutes: true, inputs: ['x', { opType: 'Div', inputs: [shiftedRelu6, six] }] },
-  { opType: 'Div', inputs: [{ opType: 'Mul', commutes: true, inputs: ['x', shiftedRelu6] }, six] },
-];
-const hardSwishes = hardSwishPatterns.map(
-  (pattern): Rewrite => ({
-    name: 'hard swish',
-    pattern,
-    replace: ({ values, nodes: [last] }) => [
-      node('HardSwish', [values.get('x')!], last.outputs[0], new Map(), last.name),
-    ],
-  }),
-);
-
-export const rewrites: readonly Rewrite[] = [decomposedLrn, silu, ...hardSwishes];
+export const single = (values: Float32Array): boolean => values.length === 1;

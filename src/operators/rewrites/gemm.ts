@@ -1,35 +1,19 @@
-/** Nodes that are worked on as several simpler ones. */
-import type { OnnxNode } from '../onnx/model.ts';
-import { OnnxTensor } from '../onnx/tensor.ts';
-import { attribute } from '../operators/onnx/attributes.ts';
-import type { Surroundings } from '../operators/onnx/form.ts';
-import { flag } from '../operators/onnx/reading.ts';
-import { scaled } from '../operators/onnx/tensors.ts';
-
-/** A sum of any number of values as sums of two. */
-export function expandSum(node: OnnxNode): OnnxNode[] {
-  if (node.opType !== 'Sum' || node.domain !== '') return [node];
-  const [first, ...rest] = node.inputs;
-  if (rest.length === 0) return [{ ...node, opType: 'Identity' }];
-  let sum = first;
-  return rest.map((value, i): OnnxNode => {
-    const isLast = i === rest.length - 1;
-    const output = isLast ? node.outputs[0] : `${node.outputs[0]}/sum${i + 1}`;
-    const pair = { ...node, name: isLast ? node.name : '', opType: 'Add', inputs: [sum, value], outputs: [output] };
-    sum = output;
-    return pair;
-  });
-}
+import type { OnnxNode } from '../../onnx/model.ts';
+import { OnnxTensor } from '../../onnx/tensor.ts';
+import { attribute } from '../onnx/attributes.ts';
+import type { Surroundings } from '../onnx/form.ts';
+import { flag } from '../onnx/reading.ts';
+import { scaled } from '../onnx/tensors.ts';
+import type { Expansion } from './match.ts';
 
 /**
  * A Gemm that is no layer of constant weights and bias, in steps that are supported: Y = alpha op(A) op(B) + beta C as
- * Transpose, MatMul, Mul and Add. Every other node is itself.
+ * Transpose, MatMul, Mul and Add. The layer itself its operator reads.
  */
-export function expandGemm(node: OnnxNode, { lead, constants }: Surroundings): OnnxNode[] {
+function expand(node: OnnxNode, { lead, constants }: Pick<Surroundings, 'lead' | 'constants'>) {
   const [a, b, c] = node.inputs;
-  if (node.opType !== 'Gemm' || node.domain !== '') return [node];
   const isLayer = lead === 1 && constants.has(b) && (!c || constants.has(c));
-  if (isLayer) return [node];
+  if (isLayer) return undefined;
   const [output] = node.outputs;
   const steps: OnnxNode[] = [];
   const step = (opType: string, inputs: string[], made: string, attributes: OnnxNode['attributes'] = new Map()) => {
@@ -58,3 +42,5 @@ export function expandGemm(node: OnnxNode, { lead, constants }: Surroundings): O
   else step('Identity', [product], output);
   return steps;
 }
+
+export const gemm: Expansion = { opType: 'Gemm', when: 'read', expand };
