@@ -180,6 +180,11 @@ export class CompiledGraph {
     return this.gpu.readFloats(this.output(tensor));
   }
 
+  /** Whether backward writes dL/d tensor: an operation may leave an input out. */
+  hasGradient(tensor: Tensor): boolean {
+    return this.gradients.has(tensor);
+  }
+
   /** dL/d tensor after the last run, for a tensor among the `gradients` asked for. */
   async readGradient(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     const storage = this.gradients.get(tensor);

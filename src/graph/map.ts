@@ -2,6 +2,7 @@
 import type { Epilogue } from '../kernels/epilogue.ts';
 import type { Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { apply } from './operation.ts';
+import type { PieceWise } from './pieces.ts';
 import type { Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
 
@@ -19,15 +20,18 @@ export interface ValueMap<P extends ParamSchema> {
     | Kernel<P, { x: Access<'read'>; dy: Access<'read'>; dx: Access<'write'> }>;
   /** Where the same map can be applied by whoever writes its argument; not of what reads x back. */
   readonly epilogue?: Epilogue;
+  /** of a map that is smooth only piece by piece */
+  readonly pieces?: PieceWise;
 }
 
 export function mapValues<P extends ParamSchema>(x: Tensor, map: ValueMap<P>): Tensor {
-  const { operation, name, params, forward, backward, epilogue } = map;
+  const { operation, name, params, forward, backward, epilogue, pieces } = map;
   const all = (count: number) => ({ ...params, count }) as unknown as Params<P>;
   return apply(
     {
       name: operation,
       ...(epilogue && { epilogue }),
+      ...(pieces && { pieces }),
       forward(emit) {
         for (const window of flatWindows(emit.gpu, x.size)) {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };

@@ -9,6 +9,7 @@ import type { Storage, View } from '../gpu/storage.ts';
 import type { Epilogue } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { RELU, type Relu } from '../kernels/relu/relu.ts';
+import type { PieceWise } from './pieces.ts';
 import { type ElementType, type Shape, Tensor } from './tensor.ts';
 
 export interface ForwardEmitter {
@@ -117,6 +118,11 @@ export interface Operation {
    * no gradient reaches; `emit.state(i)` is where the new values go.
    */
   readonly writes?: readonly number[];
+  /**
+   * Where forward is smooth only piece by piece: which piece the values of input 0 lie on. `gradcheck` takes an operation
+   * without it for smooth.
+   */
+  readonly pieces?: PieceWise;
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

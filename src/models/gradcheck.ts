@@ -1,13 +1,7 @@
 /** Gradient check of whole networks, by directions: every parameter and the image, with dropout's masks held. */
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import {
-  GradcheckError,
-  type GradcheckInput,
-  type GradcheckOptions,
-  type GradcheckReport,
-  gradcheck,
-} from '../graph/gradcheck.ts';
+import { type GradcheckInput, type GradcheckOptions, type GradcheckReport, gradcheck } from '../graph/gradcheck.ts';
 import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { Parameter, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { Random } from '../random.ts';
@@ -25,9 +19,9 @@ export const checkedModels: ReadonlyMap<string, (seed: number) => Network> = new
 /**
  * Checks the derivative of the mean cross-entropy of random images for all parameters and the image. The label of each
  * is its least likely class: where the network is right by far, loss and derivatives are so near to 0 that rounding
- * hides them. A network of thousands of ReLUs has kinks close to any point: steps are a quarter of those for single
- * operations, and the tolerances wider, 2 % and 0.01 (of the length of a parameter's gradient, where that is below 1).
- * Where an input has none but kinks, another image and other biases are drawn; what was left out before is counted.
+ * hides them. A network of thousands of ReLUs has kinks close to any point; it is compared on the smooth piece on which
+ * the point lies. Tolerances are wider than those for single operations, for rounding adds up over the layers: 0.1 %, and
+ * 0.1 % of the root mean square of a parameter's derivatives.
  *
  * @param network its first input is the image
  * @throws GradcheckError as `gradcheck` does
@@ -37,28 +31,8 @@ export async function gradcheckNetwork(
   network: Network,
   options: GradcheckOptions & { readonly batch?: number } = {},
 ): Promise<GradcheckReport> {
-  const { raiseException = true, ...rest } = options;
-  let kinks: readonly number[] = [];
-  for (let draw = 0; ; draw++) {
-    const found = await checkAt(gpu, network, draw, rest);
-    const inputs = found.inputs.map((one, i) => ({ ...one, kinks: one.kinks + (kinks[i] ?? 0) }));
-    const report = { ...found, inputs };
-    const wrong = inputs.filter(({ passed }) => !passed);
-    // No other problem is taken back by another point: each must be that of an input without a smooth sample.
-    const onlyKinks =
-      wrong.length === found.problems.length &&
-      wrong.every(({ samples, notFinite }) => samples === 0 && notFinite === undefined);
-    if (!report.passed && onlyKinks && draw < REDRAWS) {
-      kinks = inputs.map((one) => one.kinks);
-      continue;
-    }
-    if (!report.passed && raiseException) throw new GradcheckError(report);
-    return report;
-  }
+  return checkAt(gpu, network, 0, options);
 }
-
-/** Points that are tried after one at a kink. */
-const REDRAWS = 2;
 
 /** The check at the point of number `draw`. */
 async function checkAt(
@@ -88,7 +62,7 @@ async function checkAt(
     gpu,
     (tensors) => softmaxCrossEntropy(logitsOf(tensors), tensors['labels']),
     { ...floats, labels },
-    { fastMode: true, directions: 2, eps: 1 / 64, atol: 1e-2, rtol: 2e-2, seed, ...rest, raiseException: false },
+    { fastMode: true, directions: 2, atol: 1e-3, rtol: 1e-3, seed, ...rest },
   );
 }
 

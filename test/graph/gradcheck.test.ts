@@ -219,7 +219,7 @@ it('refuses what a caller without types may bring', async () => {
   const check = (options: object, values: unknown = x.values) =>
     gradcheck(gpu(), (t) => relu(t['x']), { x: { shape: [2], values } as GradcheckInput }, options);
   await expect(check({ nondet_tol: 0 })).rejects.toThrow('there is no option nondet_tol. There are eps, atol,');
-  await expect(check({ eps: '0.1' })).rejects.toThrow("eps is '0.1'. Give a finite number above 0.");
+  await expect(check({ eps: '0.1' })).rejects.toThrow("eps is '0.1'. Give a finite number above 0,");
   await expect(check({ fastMode: 1 })).rejects.toThrow('fastMode is 1. Give true or false.');
   await expect(check({ atol: Number.POSITIVE_INFINITY })).rejects.toThrow(
     'atol is Infinity. Give a finite number of 0 or more.',
@@ -362,5 +362,144 @@ describe("an author's operation", () => {
       );
     expect((await summed(right)).problems).toEqual([]);
     expect((await summed('-2.0 * v * g')).passed).toBe(false);
+  });
+});
+
+/** What single precision, kinks and freezing make of a checker: each of these fooled an earlier one. */
+describe('no false verdicts', () => {
+  /** y = factor x with an update or a gradient as told, and how many of the gradients are written. */
+  function scaled(
+    x: Tensor,
+    { derivative = 'dy[p.dy_base + index]', whenDifferentiated = 1, leavesOut = false } = {},
+  ): Tensor {
+    const kernel = (name: string, from: 'x' | 'dy', to: 'y' | 'dx', value: string) =>
+      frostline.defineKernel({
+        name,
+        params: { count: 'u32', factor: 'f32' },
+        bindings: { [from]: { access: 'read' }, [to]: { access: 'write' } } as Record<
+          string,
+          { access: 'read' | 'write' }
+        >,
+        variants: [
+          {
+            name: 'plain',
+            configurations: [{}],
+            workgroupSize: () => 64,
+            workgroups: ({ count }: { count: number }) => Math.ceil(count / 64),
+            text: () => ({ main: `if (index >= p.count) { return; }\n${to}[p.${to}_base + index] = ${value};` }),
+          },
+        ],
+        cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
+      });
+    const forward = kernel('scaled/forward', 'x', 'y', 'p.factor * x[p.x_base + index]');
+    const backward = kernel('scaled/backward', 'dy', 'dx', derivative);
+    return apply(
+      {
+        name: 'scaled',
+        forward(emit) {
+          const factor = emit.differentiated ? whenDifferentiated : 1;
+          const views = { x: emit.value(x).view(), y: emit.value(emit.output).view() };
+          emit.run(forward, { count: x.size, factor }, views);
+        },
+        backward(emit) {
+          if (leavesOut) return;
+          const views = { dy: emit.outputGradient.view(), dx: emit.gradient(0)!.view() };
+          emit.run(backward, { count: x.size, factor: 1 }, views);
+        },
+      },
+      [x],
+      x.shape,
+    );
+  }
+  const quiet = { raiseException: false } as const;
+  const seeds = [0, 1, 2, 3];
+
+  it.each(seeds)('by random signs alone a tenth of the gradients that is missing shows (seed %i)', async (seed) => {
+    const derivative = 'select(dy[p.dy_base + index], 0.0, index % 10u == 3u)';
+    const report = await gradcheck(
+      gpu(),
+      (t) => scaled(t.x, { derivative }),
+      { x: normal([20, 30]) },
+      {
+        ...quiet,
+        seed,
+        fastMode: true,
+      },
+    );
+    expect(report.passed).toBe(false);
+  });
+
+  it('names a forward that computes something else when it is differentiated', async () => {
+    const report = await gradcheck(gpu(), (t) => scaled(t.x, { whenDifferentiated: 1.01 }), { x: normal([9]) }, quiet);
+    expect(report.problems.join()).toMatch(/forward with its derivative computes .* forward alone/);
+  });
+
+  it('names a backward that is not linear in dy, and one that leaves out an input', async () => {
+    const squared = { derivative: 'dy[p.dy_base + index] * dy[p.dy_base + index]' };
+    const bent = await gradcheck(gpu(), (t) => scaled(t.x, squared), { x: normal([9]) }, quiet);
+    expect(bent.problems.join()).toContain('backward is not linear in dy');
+    const forgot = await gradcheck(gpu(), (t) => scaled(t.x, { leavesOut: true }), { x: normal([9]) }, quiet);
+    expect(forgot.problems.join()).toContain('backward leaves it out: nothing writes its gradient');
+  });
+
+  it.each(seeds)(
+    'chains of convolution and ReLU pass, and one wrong element of them does not (seed %i)',
+    async (seed) => {
+      const inputs = { x: normal([2, 3, 6, 6]), w: normal([4, 3, 3, 3]), u: normal([2, 4, 3, 3]) };
+      const chain = ({ x, w, u }: Record<'x' | 'w' | 'u', Tensor>) =>
+        relu(conv2d(relu(conv2d(x, w, undefined)), u, undefined));
+      const report = await gradcheck(gpu(), chain, inputs, { ...quiet, seed, elements: 6, blocks: 3 });
+      expect(report.problems).toEqual([]);
+      const wrong = await gradcheck(
+        gpu(),
+        (t) => chain({ ...t, w: scaled(t.w, { derivative: 'select(1.0, 2.0, index == 0u) * dy[p.dy_base + index]' }) }),
+        inputs,
+        { ...quiet, seed, elements: 6, blocks: 3 },
+      );
+      expect(wrong.passed).toBe(false);
+    },
+  );
+
+  it.each([300, 3_000, 30_000])('a sum that cancels by way of %i is no false alarm', async (c) => {
+    const shape = [6, 7];
+    const constant = (value: number) => ({ shape, values: new Float32Array(42).fill(value), requiresGrad: false });
+    const inputs = { x: normal(shape), c: constant(c), minus: constant(-c) };
+    for (const seed of seeds) {
+      const cancelled = (derivative: string) => (t: Record<'x' | 'c' | 'minus', Tensor>) =>
+        add(add(square(t.x, derivative), t.c), t.minus);
+      const right = await gradcheck(gpu(), cancelled('2.0 * v * g'), inputs, { ...quiet, seed });
+      // What noise hides is no error, and is said to be hidden.
+      expect(
+        right.problems.filter((problem) => problem.includes('backward gives')),
+        `seed ${seed}`,
+      ).toEqual([]);
+      expect((await gradcheck(gpu(), cancelled('0.0 * v * g'), inputs, { ...quiet, seed })).passed).toBe(false);
+    }
+  });
+
+  it.each([1e-3, 1e-5])('inputs of %f beside others of 1 pass', async (size) => {
+    const small = normal([4]);
+    small.values.forEach((value, i) => {
+      small.values[i] = size * value;
+    });
+    for (const seed of seeds) {
+      const inputs = { x: normal([2, 3, 5, 5]), w: normal([4, 3, 3, 3]), b: small };
+      const report = await gradcheck(gpu(), (t) => conv2d(t.x, t.w, t.b), inputs, {
+        ...quiet,
+        seed,
+        elements: 4,
+        blocks: 1,
+      });
+      expect(report.problems, `seed ${seed}`).toEqual([]);
+    }
+  });
+
+  it('finds a factor of 1.001 at a tolerance of 3e-4', async () => {
+    const options = { ...quiet, rtol: 3e-4 };
+    const report = await gradcheck(gpu(), (t) => square(t.x, '2.002 * v * g'), { x: normal([20, 30]) }, options);
+    expect(report.passed).toBe(false);
+    expect(
+      (await gradcheck(gpu(), (t) => square(t.x, '2.0 * v * g'), { x: normal([20, 30]) }, options)).problems,
+    ).toEqual([]);
   });
 });

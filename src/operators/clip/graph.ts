@@ -1,5 +1,6 @@
 /** Clipping as an operation of tensors; the mathematics stands in ../../kernels/clip/clip.ts. */
 import { mapValues } from '../../graph/map.ts';
+import { mapPieces } from '../../graph/pieces.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { shapesOf } from '../operator.ts';
@@ -12,11 +13,21 @@ export function clip(x: Tensor, low: number, high: number, name = 'clip'): Tenso
     operation: 'clip',
     name,
     params: { low, high },
+    pieces: mapPieces(x.size, pieceOf(Math.fround(low), Math.fround(high))),
     forward: clipForward,
     backward: clipBackward,
     epilogue: { name: `clip ${low} ${high}`, wgsl: expression(low, high), derivativeOf: 'input' },
   });
 }
+
+const pieceOf = (low: number, high: number) => (value: number) => {
+  const outside = value < low || value > high;
+  return {
+    scale: outside ? 0 : 1,
+    shift: outside ? (value < low ? low : high) : 0,
+    border: value === low || value === high,
+  };
+};
 
 /** As the kernel does it; WGSL has no literal of infinity. */
 function expression(low: number, high: number): string {

@@ -1,5 +1,6 @@
 /** Leaky ReLU as an operation of tensors; the mathematics stands in ../../kernels/leaky-relu/leaky-relu.ts. */
 import { mapValues } from '../../graph/map.ts';
+import { mapPieces } from '../../graph/pieces.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { leakyReluBackward, leakyReluForward } from '../../kernels/leaky-relu/leaky-relu.ts';
 import { asked, refuse } from '../operator.ts';
@@ -16,6 +17,7 @@ export function leakyRelu(x: Tensor, slope = 0.01, name = 'leakyRelu'): Tensor {
     operation: 'leakyRelu',
     name,
     params: { slope },
+    pieces: mapPieces(x.size, (value) => ({ scale: value < 0 ? slope : 1, border: value === 0 })),
     forward: leakyReluForward,
     backward: leakyReluBackward,
     epilogue: {

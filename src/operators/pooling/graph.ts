@@ -1,12 +1,13 @@
 /** Pooling as operations of tensors; the mathematics stands in ../../kernels/maxpool and ../../kernels/avgpool. */
 import { apply, refuse } from '../../graph/operation.ts';
-import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { empty, type Pieces } from '../../graph/pieces.ts';
+import { type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { averagePoolBackward, averagePoolForward, averagePoolParams } from '../../kernels/avgpool/avgpool.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference, maxPoolParams } from '../../kernels/maxpool/maxpool.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
 import { shapesOf } from '../operator.ts';
-import { averageRule, globalRule, maxRule, type PoolAttributes } from './rule.ts';
+import { averageRule, globalRule, type MaxPoolAttributes, maxRule, type PoolAttributes } from './rule.ts';
 
 /** By default strides of 1, no padding, rounded down, as in ONNX. */
 export interface PoolOptions extends Partial<PoolAttributes> {
@@ -15,6 +16,13 @@ export interface PoolOptions extends Partial<PoolAttributes> {
   readonly dilations?: readonly [number, number];
   readonly name?: string;
 }
+
+type MaxPoolShape = MaxPoolAttributes & {
+  readonly batch: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+};
 
 const windowOf = ({
   kernel,
@@ -43,6 +51,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   return apply(
     {
       name: 'maxPool',
+      pieces: { rows: shape.batch, record: (values) => winners(values, shape, output) },
       fusesBefore: (_, { code }) => code === RELU.after,
       forward(emit) {
         for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
@@ -77,6 +86,32 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
     output,
     name,
   );
+}
+
+/** The first of the largest values of each window; where several are the largest, there is no derivative. */
+function winners(x: Float32Array, shape: MaxPoolShape, [, , outHeight, outWidth]: Shape): Pieces {
+  const { batch, channels, height, width, kernel, strides, pads, dilations } = shape;
+  const pieces = empty(batch * channels * outHeight * outWidth);
+  for (let o = 0; o < pieces.from.length; o++) {
+    const plane = Math.floor(o / (outHeight * outWidth)) * height * width;
+    const [oy, ox] = [Math.floor(o / outWidth) % outHeight, o % outWidth];
+    let best = Number.NEGATIVE_INFINITY;
+    for (let ky = 0; ky < kernel[0]; ky++) {
+      const iy = oy * strides[0] - pads[0] + ky * dilations[0];
+      if (iy < 0 || iy >= height) continue;
+      for (let kx = 0; kx < kernel[1]; kx++) {
+        const ix = ox * strides[1] - pads[1] + kx * dilations[1];
+        if (ix < 0 || ix >= width) continue;
+        const value = x[plane + iy * width + ix];
+        if (value === best) pieces.border[o] = 1;
+        if (!(value > best)) continue;
+        best = value;
+        pieces.from[o] = plane + iy * width + ix;
+        pieces.border[o] = 0;
+      }
+    }
+  }
+  return pieces;
 }
 
 /** The mean of each window. ONNX AveragePool; `countIncludePad` counts padding as zeros. */

@@ -1,5 +1,6 @@
 /** ReLU as an operation of tensors; the mathematics stands in ../../kernels/relu/relu.ts. */
 import { mapValues } from '../../graph/map.ts';
+import { mapPieces } from '../../graph/pieces.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { Epilogue } from '../../kernels/epilogue.ts';
 import { RELU, reluBackward, reluForward } from '../../kernels/relu/relu.ts';
@@ -13,5 +14,7 @@ const epilogue: Epilogue = {
 
 /** y = max(x, 0) */
 export function relu(x: Tensor, name = 'relu'): Tensor {
-  return mapValues(x, { operation: 'relu', name, params: {}, forward: reluForward, backward: reluBackward, epilogue });
+  const pieces = mapPieces(x.size, (value) => ({ scale: value > 0 ? 1 : 0, border: value === 0 }));
+  const kernels = { forward: reluForward, backward: reluBackward };
+  return mapValues(x, { operation: 'relu', name, params: {}, ...kernels, epilogue, pieces });
 }

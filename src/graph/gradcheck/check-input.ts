@@ -1,0 +1,159 @@
+/** The derivative for one input: which samples are looked at, and what is made of them. */
+import { Random } from '../../random.ts';
+import type { Parameter } from '../tensor.ts';
+import { titleOf } from './consistency.ts';
+import { judge } from './judge.ts';
+import type { Settings } from './options.ts';
+import type { GradcheckInputReport, GradcheckSample } from './report.ts';
+import { elementOrder, lengthOf, mixedDirection, randomSigns } from './sampling.ts';
+import { outputNoise } from './slope.ts';
+import type { Subject } from './subject.ts';
+
+const SAMPLE_STREAM = 2;
+
+type Place = Pick<GradcheckSample, 'element' | 'block' | 'direction'>;
+
+export interface GivenGradient {
+  /** the input's number: of the stream of its draws */
+  readonly ordinal: number;
+  readonly gradient: Float32Array<ArrayBuffer>;
+  readonly nondeterminism: number;
+  /** what is known against it already */
+  readonly problems: readonly string[];
+}
+
+export async function checkInput(
+  subject: Subject,
+  tensor: Parameter,
+  { ordinal, gradient, nondeterminism, problems: known }: GivenGradient,
+  settings: Settings,
+): Promise<{ report: GradcheckInputReport; problems: string[] }> {
+  const { atol, rtol, seed } = settings;
+  const eps = typeof settings.eps === 'number' ? settings.eps : (settings.eps[tensor.name] ?? 1 / 16);
+  const values = await tensor.read(subject.gpu);
+  const scale = lengthOf(values) / Math.sqrt(values.length) || 1;
+  const largestSlope = gradient.reduce((most, g) => (Number.isFinite(g) ? Math.max(most, Math.abs(g)) : most), 0);
+  const random = new Random(seed, SAMPLE_STREAM + ordinal);
+  const samples: GradcheckSample[] = [];
+  const signs = randomSigns(values.length, 0, values.length, random);
+  const noises = await outputNoise(subject, tensor, values, signs, scale);
+  let [kinks, hidden, onPiece] = [0, 0, 0];
+
+  const look = async (direction: Float64Array, step: number, size: number, where: Partial<Place>) => {
+    const analytic = direction.reduce((sum, value, i) => (value === 0 ? sum : sum + value * gradient[i]), 0);
+    const allowed = (numeric: number) => atol * size + rtol * Math.abs(numeric);
+    const verdict = await judge(subject, {
+      tensor,
+      values,
+      direction,
+      step,
+      noises,
+      analytic,
+      resolved: rtol * size,
+      allowed,
+    });
+    if (verdict === 'kink') kinks++;
+    else if (verdict === 'hidden') hidden++;
+    else {
+      if (verdict.onPiece) onPiece++;
+      samples.push(compared(analytic, verdict.slope, allowed(verdict.slope.numeric), where));
+    }
+    return typeof verdict === 'object';
+  };
+
+  // Four times as many as asked for may be looked at, so that a kink can be replaced by another sample.
+  const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
+  let looked = 0;
+  for (const element of elementOrder(tensor.shape, random)) {
+    if (samples.length >= elements || looked++ >= 4 * elements) break;
+    const axis = new Float64Array(values.length);
+    axis[element] = 1;
+    const own = Math.abs(values[element]);
+    // An element far below the others may be 0 but for rounding; one far above needs a step of its own size.
+    await look(axis, eps * (own > scale / 1000 ? own : scale), largestSlope, { element });
+  }
+  const blocks = settings.fastMode || elements === values.length ? 0 : Math.min(settings.blocks, values.length);
+  for (let i = 0; i < blocks; i++) {
+    const [first, end] = [i, i + 1].map((part) => Math.floor((part * values.length) / blocks));
+    const size = lengthOf(gradient.subarray(first, end)) / Math.sqrt(end - first);
+    // Once more where a kink is in the way: most of its elements are looked at nowhere else.
+    for (let t = 0, seen = false; t < 2 && !seen; t++) {
+      const signs = randomSigns(values.length, first, end, random);
+      seen = await look(signs, eps * scale * Math.sqrt(end - first), size, { block: [first, end] });
+    }
+  }
+  const before = samples.length;
+  const steepest = lengthOf(gradient.filter(Number.isFinite));
+  // Only along signs that know nothing of the gradient a part of it that is missing weighs as much as what is there.
+  for (let i = 0; i < 4 * settings.directions && samples.length - before < settings.directions; i++) {
+    const mixed = i % 2 === 1;
+    const direction = mixed ? mixedDirection(gradient, random) : randomSigns(values.length, 0, values.length, random);
+    const size = mixed ? steepest : steepest / Math.sqrt(values.length);
+    await look(direction, eps * scale * Math.sqrt(values.length), size, { direction: i });
+  }
+  tensor.reset(subject.gpu, values);
+
+  const largest = (by: 'ratio' | 'absoluteError' | 'relativeError') =>
+    samples.reduce<GradcheckSample | undefined>((a, b) => (a === undefined || b[by] > a[by] ? b : a), undefined);
+  const worst = largest('ratio');
+  const what = titleOf(tensor);
+  const problems = known.map((problem) => `${what}: ${problem}`);
+  const bad = gradient.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) problems.push(`${what}: at element ${bad} backward gives ${gradient[bad]}`);
+  const seen = samples.length + kinks + hidden;
+  if (worst !== undefined && !(worst.ratio <= 1)) {
+    const nothing = gradient.every((value) => value === 0) ? '; all of its gradient is 0' : '';
+    problems.push(
+      `${what}: ${placeOf(worst)} backward gives ${worst.analytic.toPrecision(6)}, differences give ` +
+        `${worst.numeric.toPrecision(6)}; |error| ${worst.absoluteError.toPrecision(3)}, ` +
+        `${worst.ratio.toPrecision(3)} times what is allowed${nothing}`,
+    );
+  } else if (bad < 0 && (samples.length === 0 || 2 * samples.length < seen - kinks)) {
+    problems.push(
+      `${what}: of ${seen} samples ${samples.length} have a derivative that differences show (${kinks} lie at a kink, ` +
+        `${hidden} are hidden by noise or have no limit); at least half is needed. Move the input, widen atol and ` +
+        'rtol, scale the function, or state the `pieces` of an operation that has kinks',
+    );
+  }
+  const report: GradcheckInputReport = {
+    name: tensor.name,
+    shape: tensor.shape,
+    passed: problems.length === 0,
+    samples: samples.length,
+    kinks,
+    onPiece,
+    hidden,
+    notFinite: bad < 0 ? undefined : bad,
+    maxAbsoluteError: largest('absoluteError')?.absoluteError ?? 0,
+    maxRelativeError: largest('relativeError')?.relativeError ?? 0,
+    largestAbsolute: largest('absoluteError'),
+    largestRelative: largest('relativeError'),
+    worst,
+    nondeterminism,
+  };
+  return { report, problems };
+}
+
+function compared(
+  analytic: number,
+  { numeric, uncertainty }: { readonly numeric: number; readonly uncertainty: number },
+  bound: number,
+  where: Partial<Place>,
+): GradcheckSample {
+  const allowed = bound + uncertainty;
+  const absoluteError = Math.abs(analytic - numeric);
+  const relativeError = absoluteError === 0 ? 0 : absoluteError / Math.max(Math.abs(analytic), Math.abs(numeric));
+  const share = absoluteError === 0 ? 0 : absoluteError / allowed;
+  const ratio = Number.isNaN(share) ? Number.POSITIVE_INFINITY : share;
+  const { element, direction, block } = where;
+  return {
+    ...{ element, direction, block },
+    ...{ analytic, numeric, uncertainty, allowed, absoluteError, relativeError, ratio },
+  };
+}
+
+function placeOf({ element, block, direction }: GradcheckSample): string {
+  if (element !== undefined) return `at element ${element}`;
+  if (block !== undefined) return `along a direction over elements ${block[0]} to ${block[1] - 1}`;
+  return `along direction ${direction}`;
+}

@@ -1,0 +1,181 @@
+/**
+ * What must be the same however it is computed, whatever the derivative is:
+ *
+ * - two runs of forward, and of backward: the same bits (`nondetTol`);
+ * - forward alone, forward with a derivative behind it, and the function on its pieces: the same values;
+ * - gradients of one input alone (as with all else frozen) and of all together: the same bits;
+ * - backward is linear in dy: 8 dy gives 8 times the gradient, exactly, for 8 is a power of two;
+ * - the step of an update is the gradient, whether or not an operation writes it without a gradient in memory.
+ */
+import { FrostlineError } from '../../errors.ts';
+import type { CompiledGraph } from '../compile.ts';
+import { tapeOf } from '../compile.ts';
+import { Parameter } from '../tensor.ts';
+import type { Settings } from './options.ts';
+import type { Subject } from './subject.ts';
+
+type Values = Float32Array<ArrayBuffer>;
+
+export interface Gradients {
+  /** the gradient of each input, none where backward leaves it out */
+  readonly values: ReadonlyMap<Parameter, Values>;
+  readonly nondeterminism: ReadonlyMap<Parameter, number>;
+  /** by input where one is concerned, in words */
+  readonly problems: readonly { readonly tensor?: Parameter; readonly problem: string }[];
+}
+
+export const titleOf = (tensor: Parameter) => `${tensor.name} [${tensor.shape.join(', ')}]`;
+
+/** Two runs of forward: the largest difference. */
+export async function forwardNondeterminism(subject: Subject): Promise<number> {
+  return largestDifference(subject.base('function').y, (await subject.evaluate('function')).y);
+}
+
+export async function gradientsOf(subject: Subject, { nondetTol }: Settings): Promise<Gradients> {
+  const { checked, output } = subject;
+  const problems: { tensor?: Parameter; problem: string }[] = [];
+  const nondeterminism = new Map<Parameter, number>();
+  const graph = await subject.compileBackward({ outputs: [output], gradients: checked });
+  await graph.run();
+  const values = await readAll(graph, checked);
+  for (const tensor of checked) {
+    if (!values.has(tensor)) problems.push({ tensor, problem: leftOut(subject, tensor) });
+  }
+
+  const plain = subject.base('function').y;
+  const differentiated = await graph.read(output);
+  for (const [what, found] of [
+    ['forward with its derivative computes', differentiated],
+    ['on the piece that its operations state (`pieces`) the function is', subject.base('piece')?.y ?? plain],
+  ] as const) {
+    const at = farthest(plain, found, FORWARD_TOLERANCE);
+    if (at !== undefined) {
+      problems.push({ problem: `${what} ${found[at]} at element ${at} of the output, forward alone ${plain[at]}` });
+    }
+  }
+
+  await graph.run();
+  for (const [tensor, again] of await readAll(graph, checked)) {
+    const difference = largestDifference(values.get(tensor)!, again);
+    nondeterminism.set(tensor, difference);
+    if (!(difference <= nondetTol)) {
+      problems.push({ tensor, problem: `two runs of backward differ by ${difference}; nondetTol is ${nondetTol}` });
+    }
+  }
+
+  subject.setUpstream(graph, SCALE);
+  await graph.run();
+  for (const [tensor, scaled] of await readAll(graph, checked)) {
+    const found = scaled.map((value) => value / SCALE);
+    const at = farthest(values.get(tensor)!, found, LINEAR_TOLERANCE + nondetTol);
+    if (at === undefined) continue;
+    const pair = `${scaled[at]} for ${SCALE} dy and ${values.get(tensor)![at]} for dy`;
+    problems.push({ tensor, problem: `backward is not linear in dy: at element ${at} it gives ${pair}` });
+  }
+
+  if (checked.length > 1) {
+    for (const tensor of some(checked)) {
+      if (!values.has(tensor)) continue;
+      const alone = await subject.compileBackward({ gradients: [tensor] });
+      await alone.run();
+      const found = (await readAll(alone, [tensor])).get(tensor);
+      const at = found === undefined ? 0 : farthest(values.get(tensor)!, found, LINEAR_TOLERANCE + nondetTol);
+      if (at === undefined) continue;
+      const pair = `${found?.[at] ?? 'nothing'} at element ${at}, with all others ${values.get(tensor)![at]}`;
+      problems.push({ tensor, problem: `asked for alone, as with all else frozen, its gradient is ${pair}` });
+    }
+  }
+
+  problems.push(...(await updateProblems(subject, values)));
+  return { values, nondeterminism, problems };
+}
+
+const SCALE = 8;
+/** Of a value and of the root mean square: other algorithms may stand behind forward with its derivative. */
+const FORWARD_TOLERANCE = 1e-4;
+/** Likewise: what is asked for decides on fusion, and so on the order of some sums. */
+const LINEAR_TOLERANCE = 1e-5;
+
+/** All of a few; of many, for each costs a graph, the first, one in the middle and the last. */
+function some(tensors: readonly Parameter[]): readonly Parameter[] {
+  if (tensors.length <= 4) return tensors;
+  return [0, tensors.length >> 1, tensors.length - 1].map((i) => tensors[i]);
+}
+
+/** w - w' at momentum 0 and decay 0 is the rate times the gradient; the rate makes the step about as long as w. */
+async function updateProblems(subject: Subject, gradients: ReadonlyMap<Parameter, Values>) {
+  const problems: { tensor: Parameter; problem: string }[] = [];
+  const updated = subject.checked.filter((tensor) => gradients.has(tensor) && tensor.trainable);
+  if (updated.length === 0) return problems;
+  const graph = await subject.compileBackward({ update: true });
+  const parameters = tapeOf([subject.output]).filter((tensor) => tensor instanceof Parameter);
+  for (const tensor of updated) {
+    const before = await tensor.read(subject.gpu);
+    const gradient = gradients.get(tensor)!;
+    const [size, slope] = [rms(before) || 1, rms(gradient)];
+    if (!(slope > 0) || !Number.isFinite(slope)) continue;
+    const rate = 2 ** Math.round(Math.log2(size / slope));
+    if (!Number.isFinite(Math.fround(rate)) || rate < 1e-30) continue;
+    subject.setStep(graph, rate);
+    // A run changes every parameter, those of the function's own, too; each is put back as it was.
+    const kept = await Promise.all(parameters.map(async (other) => [other, await other.read(subject.gpu)] as const));
+    await graph.run();
+    const after = await tensor.read(subject.gpu);
+    for (const [other, values] of kept) other.reset(subject.gpu, values);
+    graph.resetMomentum();
+    const step = after.map((value, i) => (before[i] - value) / rate);
+    const at = gradient.findIndex((value, i) => {
+      const rounding = (2 ** -22 * (Math.abs(before[i]) + Math.abs(after[i]))) / rate;
+      return !(Math.abs(step[i] - value) <= rounding + UPDATE_TOLERANCE * (Math.abs(value) + slope));
+    });
+    if (at < 0) continue;
+    const pair = `${step[at].toPrecision(6)} at element ${at}, the gradient is ${gradient[at].toPrecision(6)}`;
+    problems.push({ tensor, problem: `an update (emit.update) steps by the rate times ${pair}` });
+  }
+  return problems;
+}
+
+const UPDATE_TOLERANCE = 1e-4;
+
+/** The gradients that backward writes. */
+async function readAll(graph: CompiledGraph, tensors: readonly Parameter[]): Promise<Map<Parameter, Values>> {
+  const found = new Map<Parameter, Values>();
+  for (const tensor of tensors) {
+    if (graph.hasGradient(tensor)) found.set(tensor, await graph.readGradient(tensor));
+  }
+  return found;
+}
+
+function leftOut({ output }: Subject, tensor: Parameter): string {
+  const readers = tapeOf([output]).filter(({ source }) => source?.inputs.includes(tensor));
+  const names = [...new Set(readers.map(({ source }) => source!.operation.name))].join(', ');
+  if (readers.length === 0) throw new FrostlineError(`gradcheck: ${tensor.name} is not read by the function.`);
+  return `backward leaves it out: nothing writes its gradient. See emit.gradient(i) in backward of ${names}`;
+}
+
+/** The element that is farthest off, where one is off by more than so much of itself and of the root mean square. */
+function farthest(a: Values, b: Values, tolerance: number): number | undefined {
+  const size = rms(a);
+  let [at, most] = [-1, 1];
+  a.forEach((value, i) => {
+    if (Object.is(value, b[i]) || value === b[i]) return;
+    const share = Math.abs(value - b[i]) / (tolerance * (Math.abs(value) + size) || Number.MIN_VALUE);
+    const counted = Number.isNaN(share) ? Number.POSITIVE_INFINITY : share;
+    // What the adapter may take for 0 is no difference.
+    if (counted > most && Math.abs(value - b[i]) !== 0 && !(Math.abs(value - b[i]) < 2 ** -120))
+      [at, most] = [i, counted];
+  });
+  return at < 0 ? undefined : at;
+}
+
+const rms = (values: Values) =>
+  Math.sqrt(values.reduce((sum, value) => sum + (Number.isFinite(value) ? value * value : 0), 0) / values.length);
+
+/** The largest difference between two runs; NaN in one alone, and other bits for equal numbers (-0), count too. */
+export function largestDifference(a: Values, b: Values): number {
+  return a.reduce((largest, value, i) => {
+    if (Object.is(value, b[i])) return largest;
+    const difference = Math.abs(value - b[i]);
+    return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(largest, difference, Number.MIN_VALUE);
+  }, 0);
+}
