@@ -38,6 +38,8 @@ export interface GridSummary {
   readonly entries: readonly Entry[];
   /** Highest mean F1; ties go to accuracy, then to the deeper freeze, which trains fewer weights. */
   readonly best?: Entry;
+  /** All that have the best's mean F1 and accuracy, the best among them: equal scores are shown as equal. */
+  readonly tied: readonly Entry[];
   readonly done: readonly CellResult[];
   readonly failed: readonly CellResult[];
   /** More than one seed somewhere: scores are means. */
@@ -56,12 +58,14 @@ export function summarise(grid: GridResult): GridSummary {
     grid.freezePoints.length > 1 && entries.filter((entry) => entry.series === s).length === 1;
   const extraSeries = allSeries.filter(isExtra);
   const series = allSeries.filter((s) => !isExtra(s));
+  const best = bestOf(entries);
   return {
     series: series.length > 0 ? series : allSeries,
     extraSeries: series.length > 0 ? extraSeries : [],
     freezePoints: grid.freezePoints,
     entries,
-    best: bestOf(entries),
+    best,
+    tied: best === undefined ? [] : entries.filter((entry) => isEqual(entry, best)),
     done: grid.cells.filter((cell) => cell.status === 'done'),
     failed: grid.cells.filter((cell) => cell.status === 'failed'),
     repeated: entries.some((entry) => entry.cells.length > 1),
@@ -71,6 +75,22 @@ export function summarise(grid: GridResult): GridSummary {
 /** The entry with the highest F1, or undefined where no cell is done. */
 export function bestOf(entries: readonly Entry[]): Entry | undefined {
   return entries.filter((entry) => entry.mean !== undefined).sort(betterFirst)[0];
+}
+
+/** By rounding alone apart. */
+function isEqual({ mean }: Entry, best: Entry): boolean {
+  const near = (a: number, b: number) => Math.abs(a - b) <= 1e-12;
+  return mean !== undefined && near(mean.f1, best.mean!.f1) && near(mean.accuracy, best.mean!.accuracy);
+}
+
+/** Cells of an entry that predict one class for every test image. */
+export const constantCells = ({ cells }: Entry): readonly CellResult[] =>
+  cells.filter((cell) => predictsOneClass(cell));
+
+/** Told from the confusion matrix, so that results of earlier versions are told, too. */
+function predictsOneClass({ confusion }: CellResult): boolean {
+  if (confusion === undefined) return false;
+  return confusion[0].filter((_, c) => confusion.some((row) => row[c] > 0)).length === 1;
 }
 
 /** The entry at a freeze point and series, if the grid has one. */

@@ -2,8 +2,8 @@
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
 import type { GridResult } from '../train/results.ts';
-import { duration, freezeLabel, freezePhrase, percent, plural, score } from './format.ts';
-import { type Entry, entryAt, type GridSummary, summarise } from './summary.ts';
+import { duration, freezeLabel, freezePhrase, integer, percent, plural, score } from './format.ts';
+import { constantCells, type Entry, entryAt, type GridSummary, summarise } from './summary.ts';
 
 export interface TerminalOptions {
   /** Width of the terminal; 80 where it is not one. */
@@ -24,9 +24,13 @@ export function terminalTable(grid: GridResult, options: TerminalOptions = {}): 
   const summary = summarise(grid);
   const wide = crossTable(summary, colors);
   const table = widthOf(wide) <= columns ? wide : listTable(summary, colors);
-  return [table, ...extras(summary, colors), ...failures(summary, colors), summaryLine(grid, summary, colors)].join(
-    '\n',
-  );
+  return [
+    table,
+    ...extras(summary, colors),
+    ...constants(summary),
+    ...failures(summary, colors),
+    summaryLine(grid, summary, colors),
+  ].join('\n');
 }
 
 function crossTable(summary: GridSummary, colors: Colors): string {
@@ -62,7 +66,9 @@ function cellText(summary: GridSummary, entry: Entry | undefined, colors: Colors
   if (entry === undefined) return '';
   if (entry.mean === undefined) return `${colors.red('failed')}  `;
   const text = `${score(entry.mean.f1)} (${percent(entry.mean.accuracy)})`;
-  return entry === summary.best ? colors.bold(colors.green(`${text} *`)) : `${text}  `;
+  const constant = constantCells(entry).length > 0 ? '=' : '';
+  if (!summary.tied.includes(entry)) return `${text} ${constant || ' '}`;
+  return colors.bold(colors.green(`${text} *${constant}`));
 }
 
 /** Rates tried at one freeze point only, which would make a column of blanks. */
@@ -73,6 +79,15 @@ function extras(summary: GridSummary, colors: Colors): string[] {
       (entry) =>
         `also ${freezeLabel(entry.freeze)}, rate ${entry.series.label}: ${cellText(summary, entry, colors).trimEnd()}`,
     );
+}
+
+/** What the mark of a constant cell means. */
+function constants(summary: GridSummary): string[] {
+  const count = summary.entries.reduce((sum, entry) => sum + constantCells(entry).length, 0);
+  if (count === 0) return [];
+  return [
+    `= ${plural(count, 'run')} of ${integer(summary.done.length)} predict one class for every image: a fault of the threshold as often as of the features`,
+  ];
 }
 
 function failures(summary: GridSummary, colors: Colors): string[] {
@@ -86,6 +101,12 @@ function summaryLine(grid: GridResult, summary: GridSummary, colors: Colors): st
   const done = `${summary.done.length} of ${plural(grid.cells.length, 'cell')} done in ${duration(grid.seconds)} on ${grid.adapters.map(({ name, kind }) => `${name} (${kind})`).join(' and ')}`;
   const { best } = summary;
   if (best?.mean === undefined) return `No cell finished; ${done}`;
+  const { tied } = summary;
+  if (tied.length > 1) {
+    const which = tied.map(({ freeze, series }) => `${freezeLabel(freeze)} at ${series.label}`).join('; ');
+    const alike = `${tied.length} of ${summary.entries.length} have the best ${summary.repeated ? 'mean F1' : 'F1'}, ${score(best.mean.f1)} (accuracy ${percent(best.mean.accuracy)}): ${which}`;
+    return `${colors.bold(`* ${alike}`)}\n  ${done}`;
+  }
   const result = `Best ${summary.repeated ? 'mean F1' : 'F1'} ${score(best.mean.f1)} (accuracy ${percent(best.mean.accuracy)}): ${freezePhrase(best.freeze)}, rate ${best.series.label}`;
   return `${colors.bold(`* ${result}`)}\n  ${done}`;
 }

@@ -52,7 +52,7 @@ const paperAssumptions = [
 ];
 
 export const presets = {
-  /** A minute on two cores: the shipped small AlexNet on the shipped clothes. */
+  /** Minutes on two cores: the shipped small AlexNet on the shipped clothes. */
   quickstart: {
     ...quick,
     title: 'Quick start: how deep to freeze the small AlexNet on clothes',

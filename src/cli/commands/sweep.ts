@@ -66,7 +66,7 @@ export const command = defineCommand({
   }),
   json: true,
   examples: [
-    { what: 'the shipped experiment, a minute', line: 'quickstart' },
+    { what: 'the shipped experiment', line: 'quickstart' },
     { what: 'the same on images far from the pretraining', line: 'textures' },
     { what: 'the paper on PH2', line: 'paper-alexnet --data PH2Dataset' },
     {
