@@ -1,6 +1,6 @@
 import { appendFileSync, closeSync, openSync } from 'node:fs';
-import { access, constants, mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { access, constants, link, mkdir, open, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
 
 let written = 0;
@@ -58,6 +58,39 @@ export async function writeFilesAtomically(
   return pending.map(({ path }) => path);
 }
 
+/**
+ * Makes a file with its whole content, unless something of that name is there: of several processes that try, one can.
+ * The folder must be there.
+ * @returns whether it was this call that made it
+ */
+export async function createFile(path: string, data: string | Uint8Array): Promise<boolean> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${process.pid}-${written++}-${basename(path)}.tmp`);
+  try {
+    await writeFile(temporary, data, { flush: true });
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    // A file system without hard links: a reader may meet the file before its content.
+    if (['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(code)) return await createInPlace(path, data);
+    throw asWriteError(error, folder);
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {});
+  }
+}
+
+async function createInPlace(path: string, data: string | Uint8Array): Promise<boolean> {
+  try {
+    await writeFile(path, data, { flag: 'wx', flush: true });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw asWriteError(error, dirname(path));
+  }
+}
+
 /** A new file of lines, to be read while it grows: what was appended stays, however the process ends. */
 export class LineFile {
   readonly path: string;
@@ -110,6 +143,7 @@ export async function isFolder(path: string): Promise<boolean> {
 }
 
 const remedies: Readonly<Record<string, string>> = {
+  ENOENT: 'it is no longer there: it was removed or renamed in the meantime',
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',
   EROFS: 'the file system is read-only; choose another folder',
