@@ -1,5 +1,5 @@
 import { appendFileSync, closeSync, openSync } from 'node:fs';
-import { access, constants, link, mkdir, open, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { access, constants, link, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
 
@@ -18,6 +18,28 @@ export async function makeFolder(folder: string): Promise<() => Promise<void>> {
     for (let at = resolve(folder); at.length >= resolve(first).length; at = dirname(at))
       await rmdir(at).catch(() => {});
   };
+}
+
+/** Makes a folder below another one, which must be there: what was removed or renamed is not made anew. */
+export async function makeFolderIn(root: string, path: string): Promise<string> {
+  let at = root;
+  for (const name of path.split('/')) {
+    at = join(at, name);
+    await mkdir(at).catch((error) => {
+      if (error.code !== 'EEXIST') throw asWriteError(error, at);
+    });
+  }
+  return at;
+}
+
+/** Removes what writers that were killed left half written in a folder; what is younger than an hour may be in work. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!/^\.\d+-\d+-.*\.tmp$/.test(name)) continue;
+    const path = join(folder, name);
+    const modified = (await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - modified > 3_600_000) await rm(path, { force: true }).catch(() => {});
+  }
 }
 
 /**

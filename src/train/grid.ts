@@ -5,14 +5,16 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { FrostlineError } from '../errors.ts';
-import { writeFilesAtomically } from '../files.ts';
+import { makeFolderIn, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import { inferShapes } from '../models/shapes.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import { frostlineVersion } from '../version.ts';
+import { Claim, clearClaims } from './claims.ts';
 import type { TrainingData } from './data.ts';
 import { checkPositive, detailOf } from './detail.ts';
 import { DivergedError } from './diverged.ts';
@@ -23,8 +25,19 @@ import { judge } from './judge.ts';
 import { computeMetrics, confusionMatrix } from './metrics.ts';
 import { createModel, describeFreeze, exportModel, type Model, releaseModel, setMasks } from './model.ts';
 import type { Protocol } from './protocol.ts';
+import { cellResult, withScores } from './result-schema.ts';
 import type { CellResult, FreezePoint, GridAdapter, GridResult } from './results.ts';
-import { checkRunFolder, historyLines, parseRunFile, predictionsCsv, runFiles, type Settings } from './run-folder.ts';
+import {
+  checkRunFolder,
+  configurationHash,
+  historyLines,
+  openRunFolder,
+  parseRunFile,
+  predictionsCsv,
+  runFiles,
+  type Settings,
+  stillOurs,
+} from './run-folder.ts';
 import { bestCell, type Select } from './select.ts';
 
 export interface GridPlan {
@@ -67,6 +80,8 @@ export interface PlannedCell {
 export interface GridHooks {
   onPlan?(cells: readonly PlannedCell[]): void;
   onSkip?(index: number): void;
+  /** All that is left runs in other processes; called again and again until it is finished. */
+  onWait?(cells: number): void;
   onBegin?(index: number): void;
   onStep?(record: StepRecord, steps: number): void;
   onEnd?(index: number, result: CellResult): void;
@@ -150,8 +165,12 @@ export const GROWS = [
   'title',
 ] as const;
 
+/** ms between two looks for the cells that other processes run. */
+const POLL = 1000;
+
 /**
- * Runs the grid into a folder. A cell whose loss is not finite is marked as failed, and the grid goes on.
+ * Runs the grid into a folder. Any number of processes may share it: each claims a cell before it runs it, and all end
+ * when every cell is finished. A cell whose loss is not finite is marked as failed, and the grid goes on.
  * @throws FrostlineError when the folder holds another configuration, or nothing can be tested
  */
 export async function runGrid(
@@ -174,55 +193,97 @@ export async function runGrid(
   hooks.onPlan?.(cells);
   const startedAt = new Date().toISOString();
   const results = new Map<PlannedCell, CellResult>();
-  for (const [index, cell] of cells.entries()) {
-    const finished = await readFinished(folder, cell, adapterOf(gpu));
-    if (finished === undefined) continue;
-    results.set(cell, finished);
+  const configuration = configurationHash(settings, experiment, GROWS);
+  /** Whether a cell's result is there: from before, or another process's. */
+  const isFinished = async (index: number) => {
+    const finished = await readFinished(folder, cells[index], configuration);
+    if (finished === undefined) return false;
+    results.set(cells[index], finished);
     hooks.onSkip?.(index);
-  }
+    return true;
+  };
+  for (const index of cells.keys()) await isFinished(index);
 
   const model = createModel(network);
   let step: TrainingStep | undefined;
   let compiledFor: PlannedCell | undefined;
   let at: OpenedDivision | undefined;
   let opened = false;
-  try {
-    for (const [index, cell] of cells.entries()) {
-      if (results.has(cell)) continue;
-      hooks.signal?.throwIfAborted();
-      hooks.onBegin?.(index);
-      if (at?.division !== cell.division) {
-        at?.destroy();
-        at = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan.fit.batchSize);
-      }
-      if (step === undefined || compiledFor!.freezeAt !== cell.freezeAt || compiledFor!.division !== cell.division) {
-        step?.destroy();
-        setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
-        // What stands still from here on may have been trained by the cells before.
-        for (const parameter of model.parameters.values()) parameter.reset(gpu);
-        step = await TrainingStep.compile(gpu, model, at.experiment.train, plan.fit);
-        compiledFor = cell;
-      }
-      // Not before the first cell is ready to run: what is wrong with the plan shows until then.
-      if (!opened) {
-        const written = { grows: GROWS, protocol: plan.protocol };
-        await writeFilesAtomically(folder, runFiles(settings, experiment, gpu, written));
-      }
-      opened = true;
-      const result = await runCell(gpu, { at, plan, model, step, cell, folder, hooks });
-      const before = [...results.values()];
-      results.set(cell, result);
-      if (result.status === 'done' && plan.keep !== undefined) {
-        const best = bestCell([...before, result], select);
-        if (plan.keep === 'all' || best === result) {
-          await writeModelFile(join(folder, cell.folder, 'model.onnx'), await exportModel(gpu, model));
-        }
-        if (plan.keep === 'best' && best === result) {
-          for (const { folder: other } of before) await rm(join(folder, other!, 'model.onnx'), { force: true });
-        }
-      }
-      hooks.onEnd?.(index, result);
+  /** Makes the network ready for a cell's split and freeze point. */
+  const prepare = async (cell: PlannedCell) => {
+    if (at?.division !== cell.division) {
+      at?.destroy();
+      at = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan.fit.batchSize);
     }
+    if (step === undefined || compiledFor!.freezeAt !== cell.freezeAt || compiledFor!.division !== cell.division) {
+      step?.destroy();
+      setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
+      // What stands still from here on may have been trained by the cells before.
+      for (const parameter of model.parameters.values()) parameter.reset(gpu);
+      step = await TrainingStep.compile(gpu, model, at.experiment.train, plan.fit);
+      compiledFor = cell;
+    }
+    return { at, step };
+  };
+  const runClaimed = async (index: number, claim: Claim) => {
+    const cell = cells[index];
+    // Another process may have finished it between the look for its result and the claim.
+    if (await isFinished(index)) return;
+    hooks.onBegin?.(index);
+    const result = await runCell(gpu, {
+      ...(await prepare(cell)),
+      plan,
+      model,
+      cell,
+      folder,
+      hooks,
+      configuration,
+      claim,
+    });
+    if (result === undefined) return;
+    const before = [...results.values()];
+    results.set(cell, result);
+    if (result.status === 'done' && plan.keep !== undefined) {
+      const best = bestCell([...before, result], select);
+      if (plan.keep === 'all' || best === result) {
+        await writeModelFile(join(folder, cell.folder, 'model.onnx'), await exportModel(gpu, model));
+      }
+      if (plan.keep === 'best' && best === result) {
+        for (const { folder: other } of before) await rm(join(folder, other!, 'model.onnx'), { force: true });
+      }
+    }
+    await claim.settle();
+    hooks.onEnd?.(index, result);
+  };
+  try {
+    while (true) {
+      for (const [index, cell] of cells.entries()) {
+        if (results.has(cell) || (await isFinished(index))) continue;
+        hooks.signal?.throwIfAborted();
+        // Not before the first cell is ready to run: what is wrong with the plan shows until then.
+        if (!opened) {
+          await prepare(cell);
+          const written = { grows: GROWS, protocol: plan.protocol };
+          await openRunFolder(folder, runFiles(settings, experiment, gpu, written), () =>
+            checkRunFolder(folder, settings, experiment, GROWS),
+          );
+          opened = true;
+        }
+        await stillOurs(folder, configuration);
+        const claim = await Claim.take(await makeFolderIn(folder, cell.folder));
+        if (claim === undefined) continue;
+        try {
+          await runClaimed(index, claim);
+        } finally {
+          await claim.release();
+        }
+      }
+      const elsewhere = cells.length - results.size;
+      if (elsewhere === 0) break;
+      hooks.onWait?.(elsewhere);
+      await setTimeout(POLL, undefined, { signal: hooks.signal });
+    }
+    if (opened) await stillOurs(folder, configuration);
   } finally {
     step?.destroy();
     at?.destroy();
@@ -317,23 +378,34 @@ function uniqueAdapters(cells: readonly CellResult[]): GridAdapter[] {
   return [...new Map(cells.map(({ adapter }) => [`${adapter.kind} ${adapter.name}`, adapter])).values()];
 }
 
-/** @param adapter for a cell that does not say what it ran on */
-async function readFinished(folder: string, cell: PlannedCell, adapter: GridAdapter): Promise<CellResult | undefined> {
+/**
+ * The result of a cell, where it is there.
+ * @throws FrostlineError where it is damaged, or was made by another configuration
+ */
+async function readFinished(folder: string, cell: PlannedCell, configuration: string): Promise<CellResult | undefined> {
   const file = join(folder, cell.folder, 'result.json');
   if (!existsSync(file)) return undefined;
-  const result = parseRunFile<CellResult | null>(file, await readFile(file, 'utf8'));
-  if (typeof result?.learningRate !== 'number' || typeof result.status !== 'string') {
-    throw new FrostlineError(`${file} is no result of a cell. Delete it, and the cell is run again.`);
+  const parsed = cellResult.safeParse(parseRunFile<unknown>(file, await readFile(file, 'utf8')));
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0];
+    const where = path.length > 0 ? `${path.join('.')}: ` : '';
+    throw new FrostlineError(
+      `${file} is no result of a cell (${where}${message}). Delete it, and the cell is run again.`,
+    );
   }
-  return {
-    ...result,
-    folder: cell.folder,
-    adapter: result.adapter ?? adapter,
-    lossHistory: result.lossHistory?.map((loss) => loss ?? Number.NaN),
-  };
+  if (parsed.data.configuration !== configuration) {
+    throw new FrostlineError(
+      `${file} was made by another configuration than the one asked for. Give another --out, or delete ` +
+        `${join(folder, cell.folder)}, and the cell is run again.`,
+    );
+  }
+  await clearClaims(join(folder, cell.folder));
+  return { ...withScores(parsed.data), folder: cell.folder };
 }
 
 interface CellContext {
+  readonly configuration: string;
+  readonly claim: Claim;
   readonly at: OpenedDivision;
   readonly plan: GridPlan;
   readonly model: Model;
@@ -343,13 +415,15 @@ interface CellContext {
   readonly hooks: GridHooks;
 }
 
-async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
-  const { at, plan, model, step, cell, folder, hooks } = context;
+/** @returns nothing where the claim was lost on the way: the cell is another process's */
+async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | undefined> {
+  const { at, plan, model, step, cell, folder, hooks, configuration, claim } = context;
   const { experiment } = at;
   const { freeze, learningRate, newLayerRate, seed } = cell;
   const began = performance.now();
   const records: StepRecord[] = [];
   const common = () => ({
+    configuration,
     freeze,
     learningRate,
     newLayerRate,
@@ -398,6 +472,8 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult> {
   }
   files['history.jsonl'] = historyLines(records);
   files['result.json'] = `${JSON.stringify(result)}\n`;
+  await stillOurs(folder, configuration);
+  if (!(await claim.holds())) return undefined;
   await writeFilesAtomically(join(folder, cell.folder), files);
   return result;
 }

@@ -26,6 +26,8 @@ export interface GridAdapter {
 }
 
 export interface CellResult {
+  /** Hash of the configuration that made it, config.json's: a result of another one is not taken for one's own. */
+  readonly configuration?: string;
   readonly freeze: FreezePoint;
   /** Global rate: that of layers with mask 1. */
   readonly learningRate: number;

@@ -6,12 +6,13 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { release } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
-import { checkWritable, LineFile, makeFolder, writeFilesAtomically } from '../files.ts';
+import { checkWritable, createFile, LineFile, makeFolder, removeLeftovers, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { frostlineVersion } from '../version.ts';
+import { Claim } from './claims.ts';
 import type { Evaluation } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
 import type { StepRecord } from './fit.ts';
@@ -91,6 +92,48 @@ export function runFiles(
   };
 }
 
+/**
+ * Makes the folder of a run, or finds it made. Its config.json can be made by one process alone: of two that bring
+ * different configurations at the same time one is refused.
+ * @param files as `runFiles` gives them
+ * @returns whether this call made it, and what takes the folders back that were missing
+ * @throws FrostlineError as `checkRunFolder`
+ */
+export async function openRunFolder(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+  check: () => Promise<boolean>,
+): Promise<{ made: boolean; takeBack: () => Promise<void> }> {
+  const removeFolder = await makeFolder(folder);
+  try {
+    await removeLeftovers(folder);
+    const { 'config.json': config, ...others } = files;
+    const made = await createFile(join(folder, 'config.json'), config);
+    if (!made) await check();
+    // Ours already, but it may have grown.
+    await writeFilesAtomically(folder, made ? others : files);
+    return { made, takeBack: removeFolder };
+  } catch (error) {
+    await removeFolder();
+    throw error;
+  }
+}
+
+/**
+ * Asks before results are written whether the folder is still the one that was opened.
+ * @throws FrostlineError where it was removed, renamed, or given to another configuration in the meantime
+ */
+export async function stillOurs(folder: string, hash: string): Promise<void> {
+  const file = join(folder, 'config.json');
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const there = text === undefined ? undefined : parseRunFile<{ hash?: string } | null>(file, text);
+  if (there?.hash === hash) return;
+  throw new FrostlineError(
+    `${folder} is no longer the folder of this run: ${text === undefined ? 'its config.json is gone' : 'its config.json is another one'}; ` +
+      'it was removed, renamed or replaced meanwhile. What was finished lies where the folder went; run the command again.',
+  );
+}
+
 /** @throws FrostlineError for a file that somebody else wrote, or that is damaged */
 export function parseRunFile<T>(file: string, text: string): T {
   try {
@@ -114,28 +157,41 @@ export function historyLines(records: readonly StepRecord[]): string {
 export class RunLog {
   readonly files: readonly string[];
   private history: LineFile | undefined;
+  private readonly claim: Claim;
   private readonly takeBack: () => Promise<void>;
 
-  private constructor(files: readonly string[], takeBack: () => Promise<void>) {
+  private constructor(files: readonly string[], claim: Claim, takeBack: () => Promise<void>) {
     this.files = files;
+    this.claim = claim;
     this.takeBack = takeBack;
   }
 
-  /** @param files as `runFiles` gives them. A finished run of the same configuration counts as begun anew. */
-  static async begin(folder: string, files: Readonly<Record<string, string>>): Promise<RunLog> {
+  /**
+   * Claims the folder, for one process at a time. A finished run of the same configuration counts as begun anew.
+   * @param files as `runFiles` gives them
+   * @param check refuses a folder of another configuration
+   */
+  static async begin(
+    folder: string,
+    files: Readonly<Record<string, string>>,
+    check: () => Promise<boolean>,
+  ): Promise<RunLog> {
     const place = (name: string) => join(folder, name);
     const names = [...Object.keys(files), 'history.jsonl'];
-    const ours = existsSync(place('config.json'))
-      ? ['history.jsonl']
-      : [...names, 'predictions.csv', 'metrics.json', 'model.onnx'];
-    const removeFolder = await makeFolder(folder);
-    const log = new RunLog(names.map(place), async () => {
+    const { made, takeBack } = await openRunFolder(folder, files, check);
+    const ours = made ? [...names, 'predictions.csv', 'metrics.json', 'model.onnx'] : ['history.jsonl'];
+    const claim = await Claim.take(folder);
+    if (claim === undefined) {
+      throw new FrostlineError(
+        `${folder}: another process is training into this folder. Wait until it ends, or give another --out.`,
+      );
+    }
+    const log = new RunLog(names.map(place), claim, async () => {
       for (const name of ours) await rm(place(name), { force: true }).catch(() => {});
-      await removeFolder();
+      await takeBack();
     });
     try {
       await rm(place('metrics.json'), { force: true });
-      await writeFilesAtomically(folder, files);
       log.history = new LineFile(place('history.jsonl'));
       return log;
     } catch (error) {
@@ -144,17 +200,26 @@ export class RunLog {
     }
   }
 
+  /** @throws FrostlineError where the folder is no longer this process's: nothing may be written there */
+  async stillOurs(hash: string): Promise<void> {
+    const folder = dirname(this.files[0]);
+    await stillOurs(folder, hash);
+    if (await this.claim.holds()) return;
+    throw new FrostlineError(`${folder}: another process has taken this folder over. Give another --out.`);
+  }
+
   append(record: StepRecord): void {
     this.history!.append(JSON.stringify(record));
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.history?.close();
+    await this.claim.settle();
   }
 
   /** Takes back what was written: a run that failed leaves nothing that stands in the way of the next. */
   async discard(): Promise<void> {
-    this.close();
+    await this.close();
     await this.takeBack();
   }
 }

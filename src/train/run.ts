@@ -12,7 +12,7 @@ import type { Experiment } from './experiment.ts';
 import { type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel, setMasks } from './model.ts';
-import { checkRunFolder, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
+import { checkRunFolder, configurationHash, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
 
 export interface RunOptions {
   /** 'none', 'all', a layer's number or name */
@@ -32,6 +32,8 @@ export interface RunOptions {
 }
 
 export interface RunResult {
+  /** the hash of the configuration that made it: config.json's */
+  readonly configuration: string;
   readonly adapter: string;
   readonly steps: number;
   readonly seconds: number;
@@ -84,7 +86,9 @@ export async function trainOnce(
     let finalLoss = Number.NaN;
     try {
       // Not before the step is ready to run: what is wrong with the settings shows until then.
-      const begun = await RunLog.begin(out, runFiles(settings, experiment, gpu));
+      const begun = await RunLog.begin(out, runFiles(settings, experiment, gpu), () =>
+        checkRunFolder(out, settings, experiment),
+      );
       log = begun;
       await step.fit(fit, {
         signal: hooks.signal,
@@ -112,7 +116,10 @@ export async function trainOnce(
       };
       files['predictions.csv'] = predictionsCsv(experiment, evaluation);
     }
+    const configuration = configurationHash(settings, experiment);
+    await log.stillOurs(configuration);
     const result = {
+      configuration,
       adapter: gpu.describe(),
       steps,
       seconds: (performance.now() - began) / 1000,
@@ -142,7 +149,7 @@ export async function trainOnce(
     if (!hooks.signal?.aborted && !complete) await log?.discard();
     throw error;
   } finally {
-    log?.close();
+    await log?.close();
     releaseModel(gpu, model);
   }
 }

@@ -1,4 +1,5 @@
 /** The grid on a narrow network and random images: what is written, resumed, marked and refused. */
+import { renameSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -219,5 +220,55 @@ describe('the grid', () => {
     const { cells } = await runGrid(gpu(), experiment, diverging, { d: 1 }, join(folder, 'd'));
     expect(cells.map(({ status }) => status)).toEqual(['failed', 'done']);
     expect(cells[0].error).toMatch(/The loss is (NaN|Infinity) at step \d+; the first layer that is not finite is \w+/);
+  });
+
+  it('is shared by two runs at once, and no cell is run twice', async () => {
+    const out = join(folder, 'shared');
+    const begun: number[] = [];
+    const hooks = { onBegin: (index: number) => begun.push(index) };
+    const [one, other] = await Promise.all([
+      runGrid(gpu(), experiment, plan, { a: 1 }, out, hooks),
+      runGrid(gpu(), experiment, plan, { a: 1 }, out, hooks),
+    ]);
+    expect(begun.sort()).toEqual([0, 1, 2]);
+    expect(other.cells).toEqual(one.cells);
+    for (const cell of await readdir(join(out, 'cells'))) {
+      expect((await readdir(join(out, 'cells', cell))).sort()).toEqual([
+        'history.jsonl',
+        'predictions.csv',
+        'result.json',
+      ]);
+    }
+  });
+
+  it('takes one of two configurations that come at once, and refuses the other', async () => {
+    const out = join(folder, 'raced');
+    const ended = await Promise.allSettled(
+      [1, 2].map((a) => runGrid(gpu(), experiment, { ...plan, freeze: ['all'] }, { a }, out)),
+    );
+    expect(ended.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const refused = ended.find((end) => end.status === 'rejected');
+    expect(refused!.reason.message).toMatch(/another configuration \(different: a\)/);
+  });
+
+  it("does not take another configuration's cell for its own where config.json was deleted", async () => {
+    const out = join(folder, 'orphaned');
+    const short = { ...plan, freeze: ['all'] };
+    await runGrid(gpu(), experiment, short, { a: 1 }, out);
+    await rm(join(out, 'config.json'));
+    await expect(runGrid(gpu(), experiment, short, { a: 2 }, out)).rejects.toThrow(
+      /result\.json was made by another configuration/,
+    );
+    await expect(readFile(join(out, 'config.json'))).rejects.toThrow(/ENOENT/);
+    expect((await runGrid(gpu(), experiment, short, { a: 1 }, out)).cells.length).toBe(1);
+  });
+
+  it('writes nothing where its folder was renamed meanwhile', async () => {
+    const out = join(folder, 'renamed');
+    const run = runGrid(gpu(), experiment, { ...plan, freeze: ['all'] }, { a: 1 }, out, {
+      onBegin: () => renameSync(out, join(folder, 'elsewhere')),
+    });
+    await expect(run).rejects.toThrow(/is no longer the folder of this run: its config\.json is gone/);
+    await expect(readdir(out)).rejects.toThrow(/ENOENT/);
   });
 });

@@ -160,6 +160,7 @@ export const command = defineCommand({
     };
     let progress: import('../progress.ts').GridProgress | undefined;
     let skipped = 0;
+    let waiting = false;
     let ended = 0;
     context.defer(() => {
       if (!context.signal.aborted) return;
@@ -175,6 +176,10 @@ export const command = defineCommand({
       onSkip(index) {
         skipped++;
         progress?.skip(index);
+      },
+      onWait(left) {
+        if (!waiting) context.note(`waiting for ${left} cells that other processes run in ${out}`);
+        waiting = true;
       },
       onBegin: (index) => progress?.begin(index),
       onStep: ({ step, epoch, loss, imagesPerSecond }, steps) =>

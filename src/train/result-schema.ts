@@ -1,0 +1,87 @@
+/** What result.json of a cell and results.json of a grid hold: the one description, for all that read them. */
+import { z } from 'zod';
+import type { DetailedScores } from '../statistics/detail.ts';
+import type { Verdict } from '../statistics/verdict.ts';
+import { computeMetrics } from './metrics.ts';
+import type { Protocol } from './protocol.ts';
+
+/** null in the file stands for NaN or infinity. */
+const lossy = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? Number.NaN);
+const count = z.int().min(0);
+const confusion = z
+  .array(z.array(count))
+  .refine((rows) => rows.length > 0 && rows.every((row) => row.length === rows.length), {
+    message: 'a confusion matrix has as many columns as rows',
+  });
+const freezePoint = z.object({ number: z.int().positive().nullable(), name: z.string(), all: z.boolean().optional() });
+
+const adapter = z.object({ name: z.string(), driver: z.string(), kind: z.enum(['hardware', 'software', 'embedded']) });
+
+export const cellResult = z
+  .object({
+    configuration: z.string().optional(),
+    freeze: freezePoint,
+    learningRate: z.number().positive(),
+    newLayerRate: z.number().min(0),
+    split: z.string().default('1'),
+    seed: z.int(),
+    folder: z.string().optional(),
+    status: z.enum(['done', 'failed']),
+    error: z.string().optional(),
+    confusion: confusion.optional(),
+    validation: z.object({ confusion }).optional(),
+    detail: z.custom<DetailedScores>((value) => typeof value === 'object').optional(),
+    constant: z.string().optional(),
+    trainAccuracy: z.number().optional(),
+    finalLoss: lossy.optional(),
+    adapter,
+    seconds: z.number().min(0),
+    steps: count,
+    lossHistory: z.array(lossy).optional(),
+  })
+  .refine((c) => c.status === 'failed' || c.confusion !== undefined, {
+    message: 'a cell that is done needs its confusion matrix',
+    path: ['confusion'],
+  });
+
+export const gridResult = z.object({
+  title: z.string(),
+  startedAt: z.string(),
+  seconds: z.number().min(0),
+  model: z.object({
+    name: z.string(),
+    source: z.string(),
+    sha256: z.string().optional(),
+    parameters: count,
+    note: z.string().optional(),
+  }),
+  dataset: z.object({
+    name: z.string(),
+    classes: z.array(z.string()),
+    train: count,
+    test: z.int().positive(),
+    counts: z.object({ train: z.array(count), validation: z.array(count).optional(), test: z.array(count) }),
+    note: z.string().optional(),
+  }),
+  adapters: z.array(adapter),
+  settings: z.record(z.string(), z.unknown()),
+  // Written by frostline alone, and only shown: taken as they are.
+  protocol: z.custom<Protocol>((value) => typeof value === 'object').optional(),
+  select: z.enum(['validation', 'test']).optional(),
+  verdict: z.custom<Verdict>((value) => typeof value === 'object').optional(),
+  leftOut: z.array(z.object({ point: z.string(), why: z.string() })).optional(),
+  freezePoints: z.array(freezePoint),
+  learningRates: z.array(z.number().positive()),
+  cells: z.array(cellResult),
+  frostlineVersion: z.string(),
+});
+
+/** Scores are computed anew from the confusion matrices, so that they cannot disagree with them. */
+export const withScores = (cell: z.output<typeof cellResult>) => ({
+  ...cell,
+  metrics: cell.confusion && computeMetrics(cell.confusion),
+  validation: cell.validation && { ...cell.validation, metrics: computeMetrics(cell.validation.confusion) },
+});
