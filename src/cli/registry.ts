@@ -51,6 +51,7 @@ export const registry: readonly Registered[] = [
     () => import('./commands/weights-inspect.ts'),
   ),
   entry('Using a network', 'predict', 'classes and probabilities of images', () => import('./commands/predict.ts')),
+  entry('Using a network', 'evaluate', 'all scores on a labelled data set', () => import('./commands/evaluate.ts')),
   entry('Using a network', 'infer', 'run any supported ONNX graph on tensors', () => import('./commands/infer.ts')),
   entry(
     'Using a network',

@@ -91,7 +91,7 @@ export async function predictImages(
 }
 
 /** Height and width of the one image that the network takes. */
-function imageSize({ name, inputs, preprocessing }: Network): readonly [number, number] {
+export function imageSize({ name, inputs, preprocessing }: Network): readonly [number, number] {
   if (inputs.length !== 1) {
     throw new FrostlineError(
       `${name} has ${inputs.length} inputs, ${inputs.map((input) => input.name).join(', ')}; one image is expected. ` +
@@ -113,7 +113,8 @@ function imageSize({ name, inputs, preprocessing }: Network): readonly [number, 
   return [shape[1], shape[2]];
 }
 
-function classNames({ name, labels }: Network, classes: number): readonly string[] {
+/** Of the outputs: the labels that the file carries, or numbers. */
+export function classNames({ name, labels }: Network, classes: number): readonly string[] {
   if (labels !== undefined && labels.length !== classes) {
     throw new FrostlineError(
       `${name} carries ${labels.length} labels for ${classes} classes. Mend 'frostline.labels' in the file's metadata.`,

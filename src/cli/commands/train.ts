@@ -4,6 +4,7 @@ import { FrostlineError } from '../../errors.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
+import { detailLines } from '../detail-lines.ts';
 import {
   dataOptions,
   dataSource,
@@ -149,25 +150,4 @@ function ofCell<Values extends { model?: string; data?: string }>(
 ): Values {
   const { model = settings.model, data = settings.data } = given;
   return { ...given, ...settings, freeze, learningRate, seed, model, data } as Values;
-}
-
-/** Areas, calibration and the operating point, each with its 95 % interval. */
-function detailLines(detail: import('../../statistics/detail.ts').DetailedScores | undefined): string[] {
-  if (detail === undefined) return [];
-  const shown = ({ value, interval }: import('../../statistics/detail.ts').Estimate) =>
-    `${value.toFixed(3)} (${interval.map((x) => x.toFixed(3)).join(' to ')})`;
-  const { operatingPoint: point } = detail;
-  return [
-    `with 95 % intervals: F1 ${shown(detail.f1)}, AUC ${shown(detail.auc)}, calibration error ${shown(detail.calibrationError)}`,
-    ...detail.perClass.map(
-      ({ name, sensitivity, specificity }) =>
-        `${name}: sensitivity ${shown(sensitivity)}, specificity ${shown(specificity)}`,
-    ),
-    ...(point === undefined
-      ? []
-      : [
-          `to find ${100 * point.asked} % of ${point.positive}: threshold ${point.threshold.toPrecision(3)}, chosen on the ${point.chosenOn} part; ` +
-            `sensitivity ${shown(point.sensitivity)}, specificity ${shown(point.specificity)}`,
-        ]),
-  ];
 }
