@@ -21,3 +21,9 @@ fn poison(value: f32) -> f32 {
   if ((bits & 0x7f800000u) == 0x7f800000u) { return bitcast<f32>(bits | 0x7fc00000u); }
   return 0.0;
 }`;
+
+/**
+ * An expression: value < 0, of the bits. Compilers make max(value, 0) of `select(value, 0.0, value < 0.0)`, and on some
+ * GPUs (NVIDIA's) max takes 0 where value is NaN: a network of NaN would go on with zeros and a finite loss.
+ */
+export const belowZero = (value: string) => `bitcast<u32>(${value}) - 0x80000001u <= 0x7f7fffffu`;

@@ -5,6 +5,7 @@
  * outside of the range, so backward reads x.
  */
 import { defineKernel, elementwise } from '../kernel.ts';
+import { isNanFunction } from '../nan.ts';
 
 const params = { count: 'u32', low: 'f32', high: 'f32' } as const;
 
@@ -17,10 +18,11 @@ export const clipForward = defineKernel({
     ({ count }) => count,
     'p.count',
     /* wgsl */ `
-  // min and max may hide NaN, which must reach the loss.
+  // min and max may hide NaN, which must reach the loss, and compilers make them of comparisons.
   let value = x[p.x_base + index];
   let raised = select(value, p.low, value < p.low);
-  y[p.y_base + index] = select(raised, p.high, raised > p.high);`,
+  y[p.y_base + index] = select(select(raised, p.high, raised > p.high), value, is_nan(value));`,
+    isNanFunction,
   ),
 });
 

@@ -5,6 +5,7 @@
  * MATLAB). y > 0 exactly where x > 0, so backward reads y and the input need not be kept.
  */
 import { defineKernel, elementwise } from '../kernel.ts';
+import { belowZero } from '../nan.ts';
 
 /**
  * What the parameter `relu` says to kernels that can apply a ReLU to what they write: one pass over the activations less,
@@ -20,7 +21,7 @@ export const RELU = {
 export type Relu = (typeof RELU)[keyof typeof RELU];
 
 export const ACTIVATION = /* wgsl */ `
-fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.after}u && value < 0.0); }
+fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.after}u && ${belowZero('value')}); }
 `;
 
 /**
@@ -43,7 +44,7 @@ export const reluForward = defineKernel({
     /* wgsl */ `
   // A comparison that NaN fails would hide it: NaN must reach the loss, where it is reported.
   let value = x[p.x_base + index];
-  y[p.y_base + index] = select(value, 0.0, value < 0.0);`,
+  y[p.y_base + index] = select(value, 0.0, ${belowZero('value')});`,
   ),
 });
 

@@ -29,11 +29,11 @@ const pieceOf = (low: number, high: number) => (value: number) => {
   };
 };
 
-/** As the kernel does it; WGSL has no literal of infinity. */
+/** As the kernel does it, NaN by its bits (kernels/nan.ts); WGSL has no literal of infinity. */
 function expression(low: number, high: number): string {
   const bounded = (value: string, bound: number, sign: '<' | '>') =>
     Number.isFinite(bound)
       ? `select(${value}, f32(${Math.fround(bound)}), ${value} ${sign} f32(${Math.fround(bound)}))`
       : value;
-  return bounded(bounded('value', low, '<'), high, '>');
+  return `select(${bounded(bounded('value', low, '<'), high, '>')}, value, (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u)`;
 }

@@ -1,5 +1,6 @@
 import { reluFamily } from '../../check/cases/elementwise.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { belowZero } from '../../kernels/nan.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 
@@ -9,11 +10,11 @@ export const checks: Checks<None> = {
   torch: 'lambda o, x: F.relu(x)',
   mutations: {
     'relu/forward': [
-      { name: 'sign of the comparison', find: 'value < 0.0', replace: 'value > 0.0' },
+      { name: 'sign of the comparison', find: belowZero('value'), replace: 'value > 0.0' },
       { name: 'a leak', find: 'select(value, 0.0,', replace: 'select(value, 0.01 * value,' },
       {
         name: 'NaN hidden',
-        find: 'select(value, 0.0, value < 0.0)',
+        find: `select(value, 0.0, ${belowZero('value')})`,
         replace: 'select(0.0, value, value > 0.0)',
       },
       { name: 'cut off at 6', find: 'select(value, 0.0,', replace: 'select(min(value, 6.0), 0.0,' },

@@ -1,13 +1,15 @@
 /** ReLU as an operation of tensors; the mathematics stands in ../../kernels/relu/relu.ts. */
+
 import { mapValues } from '../../graph/map.ts';
 import { mapPieces } from '../../graph/pieces.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { Epilogue } from '../../kernels/epilogue.ts';
+import { belowZero } from '../../kernels/nan.ts';
 import { RELU, reluBackward, reluForward } from '../../kernels/relu/relu.ts';
 
 const epilogue: Epilogue = {
   name: 'relu',
-  wgsl: 'select(value, 0.0, value < 0.0)',
+  wgsl: `select(value, 0.0, ${belowZero('value')})`,
   derivativeOf: 'output',
   code: RELU.after,
 };
