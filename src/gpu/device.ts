@@ -5,6 +5,7 @@
 import { FrostlineError } from '../errors.ts';
 import { type AdapterKind, adapterName, chooseAdapter, requestAdapter } from './adapter.ts';
 import { parseAlgorithms } from './algorithms.ts';
+import { type Machine, machineNamed } from './machine.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
 import { Storage } from './storage.ts';
@@ -66,6 +67,8 @@ export class Gpu {
   readonly driver: string;
   readonly kind: AdapterKind;
   readonly limits: Limits;
+  /** What this GPU can do at once, where it is known. */
+  readonly machine: Machine | undefined;
   /** Lanes of a subgroup where the width is one fixed number and the feature is there, else 0. */
   readonly subgroupWidth: number;
   readonly hasTimestamps: boolean;
@@ -97,6 +100,7 @@ export class Gpu {
     this.kind = kind;
     this.name = adapterName(adapter.info);
     this.driver = adapter.info.description;
+    this.machine = kind === 'hardware' ? machineNamed(this.name) : undefined;
     const offered: Limits = {
       maxBinding: device.limits.maxStorageBufferBindingSize,
       maxBuffer: device.limits.maxBufferSize,

@@ -3,12 +3,14 @@
  * they can be compared with each other, with what was measured, and with what a pass over memory costs that a fusion
  * would save. `select` is the only place that chooses.
  */
+
+import { machineOf } from '../gpu/machine.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
 import type { ForwardEmitter } from './operation.ts';
 
 /** What is to be done, counted by the algorithm; what it takes, an adapter knows (`milliseconds`). */
 export interface Work {
-  /** of all lanes together: a vector instruction of the subgroup's width (software), a multiply-add of a tile (hardware) */
+  /** of a rasteriser in software: vector instructions of the subgroup's width; of a GPU: cycles of the whole of it */
   readonly instructions: number;
   /** written and read once between its kernels: packed, padded, transformed */
   readonly movedBytes: number;
@@ -25,15 +27,15 @@ export interface Algorithm<Problem, Operands> {
   emit(emit: ForwardEmitter, problem: Problem, operands: Operands): void;
 }
 
-/** What an adapter does in a millisecond. Measured once by hand; `frostline tune` may measure it on the adapter itself. */
+/** What a rasteriser in software does in a millisecond, measured; of a GPU: ../kernels/machine.ts. */
 const RATES = {
-  hardware: { instructions: 4e9, bytes: 5e8, dispatch: 0.004 },
   software: { instructions: 1.7e7, bytes: 1.6e7, dispatch: 0.02 },
   embedded: { instructions: 1e6, bytes: 1e6, dispatch: 0.02 },
 } as const;
 
-export function milliseconds({ kind }: Capabilities, { instructions, movedBytes, dispatches }: Work): number {
-  const rate = RATES[kind];
+export function milliseconds(adapter: Capabilities, { instructions, movedBytes, dispatches }: Work): number {
+  const { cycles, bytes, dispatch } = machineOf(adapter);
+  const rate = adapter.kind === 'hardware' ? { instructions: cycles, bytes, dispatch } : RATES[adapter.kind];
   return instructions / rate.instructions + movedBytes / rate.bytes + dispatches * rate.dispatch;
 }
 

@@ -9,6 +9,8 @@
  * element at which the view begins, since binding offsets must be aligned and views need not), and in `main` also
  * `workgroup` (its number, folded from two dimensions), `lane` (within the workgroup) and `index` (the thread's number).
  */
+
+import type { Machine } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { splitOffset, type View } from '../gpu/storage.ts';
 import { type Epilogue, fill, hasHole } from './epilogue.ts';
@@ -35,6 +37,8 @@ export interface Capabilities {
     readonly maxWorkgroupMemory: number;
     readonly offsetAlignment: number;
   };
+  /** what it can do at once; of a GPU of the middle class where it is left out */
+  readonly machine?: Machine;
   /** Choices measured on this adapter, by kernel, the hash of its text, and shape: gpu/tuning.ts. */
   readonly tuning?: { find(kernel: string, text: () => string, shape: string): Choice | undefined };
   /** Algorithms that are forced, by operator ('conv2d') or result ('conv2d forward'): gpu/algorithms.ts. */
@@ -305,8 +309,8 @@ const THREADS = 64;
 const SEVERAL = [64, 256];
 
 /** Workgroups at work at once, and what one costs before its first element, in elements; orders of magnitude only. */
-const WORKERS = { hardware: 512, software: 4, embedded: 4 } as const;
-const START = { hardware: 64, software: 256, embedded: 16 } as const;
+const WORKERS = { software: 4, embedded: 4 } as const;
+const START = { software: 256, embedded: 16 } as const;
 
 /**
  * The variants of a kernel that computes each output alone, from the text for one of them (as for `perElement`):
@@ -320,8 +324,11 @@ export function elementwise<P extends ParamSchema>(
   main: string,
   declarations?: string,
 ): readonly [Variant<P>, Variant<P>] {
+  // A GPU starts workgroups for nothing, and hides what they wait for behind others: one element a thread.
   const estimate = (params: Params<P>, elements: number, { kind }: Capabilities) =>
-    Math.ceil(count(params) / (THREADS * elements) / WORKERS[kind]) * (START[kind] + THREADS * elements);
+    kind === 'hardware'
+      ? count(params) * (1 + elements / 64)
+      : Math.ceil(count(params) / (THREADS * elements) / WORKERS[kind]) * (START[kind] + THREADS * elements);
   return [
     {
       ...perElement(count, guard, main, declarations),
