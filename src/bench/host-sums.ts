@@ -39,7 +39,7 @@ function contractionSum(p: ContractionParams): HostSum {
   return {
     output: 'c',
     extents: [p.parts, p.groups, p.rows, p.columns],
-    terms: p.u * p.v * p.r,
+    terms: p.part_depth,
     at([part, g, m, j], { a, b, bias, gate, c }) {
       const q = Math.floor(j / p.plane);
       const rest = j - q * p.plane;
@@ -53,9 +53,12 @@ function contractionSum(p: ContractionParams): HostSum {
         for (let v = 0; v < p.v; v++) {
           const sx = (x * p.x_step + v * p.x_v + p.x_0) / p.x_spread;
           if (!(Number.isInteger(sx) && sx >= 0 && sx < p.line)) continue;
-          const a0 = part * p.a_part + g * p.a_group + m * p.a_row + u * p.a_u + v * p.a_v;
-          const b0 = part * p.b_part + g * p.b_group + q * p.b_item + sy * p.b_line + sx;
-          for (let r = 0; r < p.r; r++) value += a[a0 + r * p.a_r] * b[b0 + r * p.b_r];
+          const a0 = g * p.a_group + m * p.a_row + u * p.a_u + v * p.a_v;
+          const b0 = g * p.b_group + q * p.b_item + sy * p.b_line + sx;
+          for (let r = 0; r < p.r; r++) {
+            const k = (r * p.u + u) * p.v + v;
+            if (Math.floor(k / p.part_depth) === part) value += a[a0 + r * p.a_r] * b[b0 + r * p.b_r];
+          }
         }
       }
       return { place, value: p.relu === RELU.after ? Math.max(value, 0) : value };

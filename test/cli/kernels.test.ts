@@ -47,7 +47,7 @@ describe('frostline kernels show', () => {
 
   it('prints every variant', async () => {
     const { stdout } = await kernels('show', 'contraction');
-    for (const variant of ['plain', 'registers', 'broadcast', 'workgroup']) {
+    for (const variant of ['plain', 'registers', 'broadcast', 'tiled']) {
       expect(stdout).toContain(`// contraction, variant ${variant}`);
     }
   });

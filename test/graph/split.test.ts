@@ -7,12 +7,14 @@ import {
 } from '../../src/check/reference/conv2d.ts';
 import { normals } from '../../src/check/values.ts';
 import { Gpu } from '../../src/gpu/device.ts';
+import { machineNamed } from '../../src/gpu/machine.ts';
 import { type CompiledGraph, type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { input, Parameter, type Tensor } from '../../src/graph/tensor.ts';
-import { splitParts } from '../../src/kernels/contraction/split.ts';
+import { type ContractionParams, contraction, depthOf } from '../../src/kernels/contraction/contraction.ts';
+import { planSplit, splitDepth } from '../../src/kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward } from '../../src/kernels/conv2d/conv2d.ts';
 import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
-import { gemm } from '../../src/kernels/gemm/gemm.ts';
+import type { Capabilities } from '../../src/kernels/kernel.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { matMul } from '../../src/operators/mat-mul/graph.ts';
@@ -53,7 +55,9 @@ async function ran(
     found.push(await read(graph));
   }
   expect(found[1]).toEqual(found[0]);
-  const secondPasses = graph.dispatches.filter(isSecondPass).length;
+  // Of the way back, where there is one.
+  const first = options.loss === undefined ? 0 : graph.forwardDispatches;
+  const secondPasses = graph.dispatches.slice(first).filter(isSecondPass).length;
   graph.destroy();
   return { values: found[0], secondPasses };
 }
@@ -80,13 +84,19 @@ function convolution(shape: Conv2dShape) {
 
 describe('the gradient of filters', () => {
   it.each([
-    { what: 'one group', shape: conv1, parts: 2 },
-    { what: 'groups', shape: { ...conv1, channels: 6, height: 70, filters: 4, groups: 2 }, parts: 2 },
-    { what: 'too few places for more than one', shape: { ...conv1, height: 15, width: 15 }, parts: 1 },
-    { what: 'a prime batch', shape: { ...conv1, batch: 13, height: 70 }, parts: 13 },
+    { what: 'one group', shape: conv1, inParts: true },
+    { what: 'groups', shape: { ...conv1, channels: 6, height: 70, filters: 4, groups: 2 }, inParts: true },
+    { what: 'too few places for parts', shape: { ...conv1, batch: 1, height: 15, width: 15 }, inParts: false },
+    // Parts end within an image, and within a line of it.
+    { what: 'a prime batch', shape: { ...conv1, batch: 13, height: 70 }, inParts: true },
     // Half of the images a binding, then the others, added to them.
-    { what: 'windows', shape: { ...conv1, batch: 24, height: 70 }, parts: 2, maxBinding: 4 * 3 * 70 * 51 * 12 + 256 },
-  ])('$what: $parts parts', async ({ shape, parts, maxBinding }) => {
+    {
+      what: 'windows',
+      shape: { ...conv1, batch: 24, height: 70 },
+      inParts: true,
+      maxBinding: 4 * 3 * 70 * 51 * 12 + 256,
+    },
+  ])('$what, in parts: $inParts', async ({ shape, inParts, maxBinding }) => {
     await onDiscrete(async (gpu) => {
       const { x, w, values, convolved } = convolution(shape);
       const y = convolved();
@@ -100,8 +110,12 @@ describe('the gradient of filters', () => {
       const found = await ran(gpu, options, given, (graph) => graph.readGradient(w));
       expectClose(found.values, conv2dFilterGradientReference(shape, dy, values.x, w.size), near);
       const windows = maxBinding === undefined ? 1 : 2;
-      expect(splitParts(gpu, conv2dFilterGradient({ ...shape, batch: shape.batch / windows }, false))).toBe(parts);
-      expect(found.secondPasses).toBe(parts === 1 ? 0 : windows);
+      const whole = conv2dFilterGradient({ ...shape, batch: shape.batch / windows }, false);
+      const depth = splitDepth(gpu, whole);
+      expect(depth < depthOf(whole)).toBe(inParts);
+      // Whole slabs of every tile, so that no part pays for values beyond its end.
+      if (inParts) expect(depth % 16).toBe(0);
+      expect(found.secondPasses).toBe(inParts ? windows : 0);
     }, maxBinding);
   });
 });
@@ -158,9 +172,10 @@ describe('a product', () => {
     return total;
   };
 
-  it.each([undefined, 4 * 1024 * 24 + 256])('of a fully connected layer, a binding of %s bytes', async (maxBinding) => {
+  it.each([undefined, 4 * 1024 * 40 + 256])('of a fully connected layer, a binding of %s bytes', async (maxBinding) => {
     await onDiscrete(async (gpu) => {
-      const [batch, inputs, outputs] = [3, 1024, 40];
+      // More items than the kernels for small batches take.
+      const [batch, inputs, outputs] = [40, 1024, 70];
       const x = input('x', [batch, inputs]);
       const w = new Parameter('w', [outputs, inputs], normals(random, outputs * inputs));
       const bias = new Parameter('b', [outputs], normals(random, outputs));
@@ -199,23 +214,27 @@ describe('a product', () => {
   });
 });
 
-it('leaves alone what keeps a GPU busy, and software', async () => {
-  await onDiscrete(async (gpu) => {
-    const alexnet = { ...conv1, batch: 10, height: 227, width: 227, filters: 96, pads: [0, 0, 0, 0] as const };
-    const filters = (shape: Conv2dShape) => splitParts(gpu, conv2dFilterGradient(shape, false));
-    expect(filters(alexnet)).toBe(2);
-    expect(filters({ ...alexnet, batch: 128 })).toBe(16);
-    const conv3 = {
-      ...{ ...late, batch: 10, channels: 256, height: 13, width: 13, filters: 384 },
-    } satisfies Conv2dShape;
-    expect(filters(conv3)).toBe(2);
-    expect(filters({ ...conv3, channels: 512 })).toBe(1);
-    const forward = (shape: Conv2dShape) => splitParts(gpu, conv2dForward(shape, true));
-    // 6 x 3 tiles of one image; 6 x 27 of ten.
-    expect([1, 10, 32].map((batch) => forward({ ...conv3, batch }))).toEqual([16, 2, 1]);
-    const fc6 = { m: 10, n: 4096, k: 9216, a: { row: 9216, column: 1 }, b: { row: 1, column: 9216 }, cRow: 4096 };
-    expect(splitParts(gpu, gemm(fc6))).toBe(4);
-    const software = { kind: 'software', subgroupWidth: 8, limits: gpu.limits } as const;
-    expect(splitParts(software, gemm(fc6))).toBe(1);
-  });
+/** Workgroups of the variant that is chosen for a contraction in the parts that are chosen for it. */
+const workgroups = (adapter: Capabilities, whole: ContractionParams) => {
+  const depth = splitDepth(adapter, whole);
+  const { run } = depth < depthOf(whole) ? planSplit(whole, depth) : { run: whole };
+  const choice = contraction.estimated(adapter, run);
+  return contraction.variants.find(({ name }) => name === choice.variant)!.workgroups(run, choice.configuration);
+};
+
+it('gives four of five multiprocessors of an H100 work at least, and leaves software alone', async () => {
+  const limits = { maxBinding: 2 ** 31 - 4, maxThreads: 1024, maxWorkgroupMemory: 49152, offsetAlignment: 256 };
+  const h100 = { kind: 'hardware', subgroupWidth: 32, limits, machine: machineNamed('h100') } as const;
+  const software = { ...h100, kind: 'software', subgroupWidth: 8, machine: undefined } as const;
+  const alexnet1 = { ...conv1, height: 227, width: 227, filters: 96, pads: [0, 0, 0, 0] } as const;
+  const alexnet3 = { ...late, channels: 256, height: 13, width: 13, filters: 384 } satisfies Conv2dShape;
+  const vgg1 = { ...late, channels: 64, height: 224, width: 224, filters: 64 } satisfies Conv2dShape;
+  for (const batch of [1, 10, 32]) {
+    for (const shape of [alexnet1, alexnet3, vgg1].map((one) => ({ ...one, batch }))) {
+      for (const params of [conv2dForward(shape, true), conv2dFilterGradient(shape, false)]) {
+        expect(workgroups(h100, params), JSON.stringify(shape)).toBeGreaterThanOrEqual(0.8 * 132);
+        expect(splitDepth(software, params)).toBe(depthOf(params));
+      }
+    }
+  }
 });

@@ -83,7 +83,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
     const plane = outHeight * outWidth;
     // The narrowest tile has 16 columns, and more rows than there may be filters in a group.
     const parts = drawParts(random, perGroup, batch * plane * Math.max(filters, 4 * groups));
-    const split = planSplit(conv2dForward(shape, true), parts);
+    const split = planSplit(conv2dForward(shape, true), (perGroup * taps) / parts);
     const sums = values(parts * outputs);
     /** Where the output at `at` of [batch, filters, plane] is in [filters, batch, plane]. */
     const byFilters = (at: number) => {

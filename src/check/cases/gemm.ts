@@ -129,7 +129,7 @@ export const gemmFamily = defineFamily<Shape>({
     const packA = packing(m, 32, aStrides.row, aStrides.column);
     const whole = { ...gemm({ m, n, k, a: aStrides, b: bStrides, cRow: row, bias: !accumulate }), ...flags };
     const parts = drawParts(random, k, Math.max(m, 4) * n);
-    const split = planSplit(whole, parts);
+    const split = planSplit(whole, k / parts);
     const sums = values(parts * m * n);
     /** The sums over k / parts values each, [parts, m, n]. */
     const inParts = (a: Values, b: Values) =>

@@ -1,7 +1,7 @@
 /** A contraction as dispatches: one, or in parts and a second pass over them where that keeps more of a GPU busy. */
 import { Storage, type View } from '../../gpu/storage.ts';
-import { type ContractionParams, contraction } from '../../kernels/contraction/contraction.ts';
-import { contractionSum, planSplit, splitParts } from '../../kernels/contraction/split.ts';
+import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
+import { contractionSum, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
 import type { Epilogue } from '../../kernels/epilogue.ts';
 import type { ForwardEmitter } from '../operation.ts';
 
@@ -19,13 +19,13 @@ export function emitContraction(
   emit: ForwardEmitter,
   params: ContractionParams,
   { a, b, c, bias, gate, epilogue }: ContractionViews,
-  parts = splitParts(emit.gpu, params),
+  depth = splitDepth(emit.gpu, params),
 ): void {
-  if (parts === 1) {
+  if (depth >= depthOf(params)) {
     emit.run(contraction, params, { a, b, bias: bias ?? a, gate: gate ?? a, c }, epilogue);
     return;
   }
-  const plan = planSplit(params, parts);
+  const plan = planSplit(params, depth);
   const sums = new Storage(`${c.storage.label} in parts`, plan.bytes).view();
   emit.run(contraction, plan.run, { a, b, bias: a, gate: a, c: sums });
   emit.run(contractionSum, plan.sum, { sums, bias: bias ?? sums, gate: gate ?? sums, c }, epilogue);

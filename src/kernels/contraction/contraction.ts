@@ -11,8 +11,8 @@
  *
  * C is written at c[g c_group + m c_row + q c_item + (j - q plane)].
  *
- * A long sum of few outputs may go in `parts` (./split.ts), each over R values of its own, which begin `a_part` and
- * `b_part` elements on, and into a C of its own, `c_part` on. `groups` are of one part.
+ * A long sum of few outputs may go in `parts` (./split.ts): with k = (r U + u) V + v each takes `part_depth` values of k
+ * of its own, into a C of its own, `c_part` elements on. `groups` are of one part.
  *
  * conv2d/forward, /input-gradient, /filter-gradient and every transpose of gemm are this with different strides
  * (../conv2d, ../gemm): an implicit GEMM in which no column matrix and no padded copy is ever made. The sums over u and
@@ -27,124 +27,49 @@
  * - broadcast: a workgroup is one subgroup of WIDTH lanes. A tile of ROWS x (WIDTH COLUMNS) outputs; each lane loads
  *   ROWS / WIDTH values of A, and `subgroupBroadcast` hands them round. On software rasterisers a load costs as much as
  *   tens of multiply-adds, and this has the fewest loads.
- * - workgroup: 16 x 16 threads share slabs of both operands in workgroup memory; for discrete GPUs.
+ * - tiled: threads share slabs of both operands in workgroup memory; for GPUs (./tiled.ts).
  *
  * The bounds of B come in three texts: 0 no column reaches outside, 1 some do, 2 the window is spread: t must also be
  * a multiple of `spread` and is divided by it (input gradients of strided convolutions).
  */
-import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+
+import { machineOf } from '../../gpu/machine.ts';
+import { type Capabilities, defineKernel, perElement, type Variant } from '../kernel.ts';
 import { range } from '../rasteriser.ts';
-import { ACTIVATION, GATE, RELU } from '../relu/relu.ts';
+import { RELU } from '../relu/relu.ts';
+import {
+  BIAS_AND_RELU,
+  boundsOf,
+  COLUMN_OF,
+  type ContractionParams,
+  contractionParams,
+  depthOf,
+  GROUP,
+  storeSum,
+  tilesOf,
+} from './problem.ts';
+import { tiled } from './tiled.ts';
 
-const params = {
-  groups: 'u32',
-  parts: 'u32',
-  /** M, and N = items * plane */
-  rows: 'u32',
-  columns: 'u32',
-  plane: 'u32',
-  width: 'u32',
-  /** U, V, R */
-  u: 'u32',
-  v: 'u32',
-  r: 'u32',
-  a_group: 'u32',
-  a_part: 'u32',
-  a_row: 'u32',
-  a_u: 'i32',
-  a_v: 'i32',
-  a_r: 'u32',
-  b_group: 'u32',
-  b_part: 'u32',
-  b_item: 'u32',
-  b_r: 'u32',
-  b_line: 'u32',
-  y_step: 'i32',
-  y_u: 'i32',
-  y_0: 'i32',
-  x_step: 'i32',
-  x_v: 'i32',
-  x_0: 'i32',
-  height: 'u32',
-  line: 'u32',
-  y_spread: 'u32',
-  x_spread: 'u32',
-  c_group: 'u32',
-  c_part: 'u32',
-  c_row: 'u32',
-  c_item: 'u32',
-  /** 0 none, 1 bias[g rows + m], 2 bias[q] */
-  bias_mode: 'u32',
-  accumulate: 'u32',
-  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless gate > 0 at C's place */
-  relu: 'u32',
-} as const;
+export { BIAS_AND_RELU, boundsOf, type ContractionParams, depthOf, storeSum };
 
-export type ContractionParams = Params<typeof params>;
-
-/** Which text of the bounds a case needs. */
-export function boundsOf(p: ContractionParams): 0 | 1 | 2 {
-  if (p.y_spread > 1 || p.x_spread > 1) return 2;
-  const lines = p.plane / p.width;
-  const inside = (step: number, count: number, stepInner: number, inner: number, start: number, limit: number) => {
-    const ends = [0, step * (count - 1)].flatMap((a) => [0, stepInner * (inner - 1)].map((b) => start + a + b));
-    return Math.min(...ends) >= 0 && Math.max(...ends) < limit;
-  };
-  const whole =
-    inside(p.y_step, lines, p.y_u, p.u, p.y_0, p.height) && inside(p.x_step, p.width, p.x_v, p.v, p.x_0, p.line);
-  return whole ? 0 : 1;
-}
-
-/** What is written of a sum, in the text of every variant and of the second pass over parts. */
-export const BIAS_AND_RELU = /* wgsl */ `
-fn bias_of(g: u32, m: u32, item: u32) -> f32 {
-  switch (p.bias_mode) {
-    case 1u: { return bias[p.bias_base + g * p.rows + m]; }
-    case 2u: { return bias[p.bias_base + item]; }
-    default: { return 0.0; }
-  }
-}
-${ACTIVATION}${GATE}`;
-
-/** Writes the variable `sum` of g, m and an item at `place`. */
-export const storeSum = (place: string, item: string) => /* wgsl */ `
-  let rest = ${place};
-  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
-  if (p.accumulate == 1u) { c[p.c_base + rest] += sum; }
-  else { c[p.c_base + rest] = activated(sum + bias_of(g, m, ${item})); }`;
-
-/** Divides j into item and place. */
-const COLUMN = /* wgsl */ `
-struct Column { item: u32, rest: u32, y: u32, x: u32 }
-fn column(j: u32) -> Column {
-  let item = j / p.plane;
-  let rest = j - item * p.plane;
-  let y = rest / p.width;
-  return Column(item, rest, y, rest - y * p.width);
-}
-${BIAS_AND_RELU}`;
-
-/** Where a group of a part begins in each matrix. */
-const GROUP = /* wgsl */ `  let group = ALL;
-  let part = group / p.groups;
-  let g = group - part * p.groups;
-  let a_start = p.a_base + g * p.a_group + part * p.a_part;
-  let b_start = p.b_base + g * p.b_group + part * p.b_part;
-  let c_start = g * p.c_group + part * p.c_part;`;
+const COLUMN = COLUMN_OF + BIAS_AND_RELU;
 
 /** Of all parts. */
 const outputs = (p: ContractionParams) => p.parts * p.groups * p.rows * p.columns;
 
-const plain = perElement<typeof params>(
+const plain = perElement<typeof contractionParams>(
   outputs,
   'p.parts * p.groups * p.rows * p.columns',
   /* wgsl */ `
   let j = index % p.columns;
   let m = (index / p.columns) % p.rows;
-${GROUP.replace('ALL', 'index / (p.columns * p.rows)')}
+  let group = index / (p.columns * p.rows);
+${GROUP}
   let at = column(j);
   let a_0 = a_start + m * p.a_row;
   let b_0 = b_start + at.item * p.b_item;
+  let k_0 = part * p.part_depth;
+  let k_end = k_0 + p.part_depth;
   var sum = 0.0;
   for (var u = 0u; u < p.u; u++) {
     let t_y = at.y * u32(p.y_step) + u * u32(p.y_u) + u32(p.y_0);
@@ -156,7 +81,10 @@ ${GROUP.replace('ALL', 'index / (p.columns * p.rows)')}
       if (s_x >= p.line || s_x * p.x_spread != t_x) { continue; }
       let a_uv = a_0 + u * u32(p.a_u) + v * u32(p.a_v);
       let b_uv = b_0 + s_y * p.b_line + s_x;
-      for (var r = 0u; r < p.r; r++) {
+      // Those r whose k = r taps + tap lies in the part.
+      let before = p.u * p.v - 1u - (u * p.v + v);
+      let end = min((k_end + before) / (p.u * p.v), p.r);
+      for (var r = (k_0 + before) / (p.u * p.v); r < end; r++) {
         sum += a[a_uv + r * p.a_r] * b[b_uv + r * p.b_r];
       }
     }
@@ -234,13 +162,11 @@ function locateTile(rows: number, columns: number): string {
   return /* wgsl */ `
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
-${GROUP.replace('ALL', 'TILE / (tiles_m * tiles_n)')}
+  let group = TILE / (tiles_m * tiles_n);
+${GROUP}
   let m_0 = (TILE % tiles_m) * ${rows}u;
   let n_0 = ((TILE / tiles_m) % tiles_n) * ${columns}u;`;
 }
-
-const tiles = (p: ContractionParams, rows: number, columns: number) =>
-  p.parts * p.groups * Math.ceil(p.rows / rows) * Math.ceil(p.columns / columns);
 
 const accumulators = (rows: number, columns: number) =>
   range(rows)
@@ -285,7 +211,25 @@ function tileTime(p: ContractionParams, rows: number, columns: number, loads: nu
   return p.u * p.v * (columns * setup + p.r * (rows * columns + load * loads)) + rows * columns * 4;
 }
 
-const registers: Variant<typeof params> = {
+/**
+ * Cycles of a GPU on which threads compute `sums` outputs each from memory, with so many loads a step: of all, or of one
+ * where there are too few to hide what a load takes.
+ */
+function threadCycles(
+  p: ContractionParams,
+  threads: number,
+  sums: number,
+  loads: number,
+  capabilities: Capabilities,
+): number {
+  const { multiprocessors, lanes } = machineOf(capabilities);
+  // Of one thread, from memory: measured as a tenth of the peak rate where tiles reach four (bench/).
+  const step = sums + 24 * loads;
+  const alone = p.part_depth * (step + 30);
+  return Math.max(alone, (threads * p.part_depth * step) / (multiprocessors * lanes));
+}
+
+const registers: Variant<typeof contractionParams> = {
   name: 'registers',
   configurations: [
     [8, 4],
@@ -294,13 +238,13 @@ const registers: Variant<typeof params> = {
     [1, 4],
   ].flatMap(([rows, columns]) => [0, 1, 2].map((bounds) => ({ rows, columns, bounds }))),
   workgroupSize: () => 64,
-  supports: (_, { bounds }, p) => bounds === boundsOf(p),
-  workgroups: (p, { rows, columns }) => Math.ceil(tiles(p, rows, columns) / 64),
-  estimate: (p, { rows, columns }, { kind }) =>
-    // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8. Hardware hides loads; it prefers `workgroup`.
-    (Math.ceil(tiles(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) /
-    8 /
-    (kind === 'hardware' ? 4 : 1),
+  supports: (_, { bounds }, p) => p.parts === 1 && bounds === boundsOf(p),
+  workgroups: (p, { rows, columns }) => Math.ceil(tilesOf(p, rows, columns) / 64),
+  estimate: (p, { rows, columns }, capabilities) =>
+    capabilities.kind === 'hardware'
+      ? threadCycles(p, tilesOf(p, rows, columns), rows * columns, rows + columns, capabilities)
+      : // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8.
+        (Math.ceil(tilesOf(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) / 8,
   text: ({ rows, columns, bounds }) => ({
     declarations: COLUMN,
     main: `${locateTile(rows, columns).replaceAll('TILE', 'index')}
@@ -320,7 +264,7 @@ ${storeTile(rows, columns, 'n_0', 1)}`,
   }),
 };
 
-const broadcast: Variant<typeof params> = {
+const broadcast: Variant<typeof contractionParams> = {
   name: 'broadcast',
   subgroups: true,
   configurations: [4, 8, 16, 32].flatMap((lanes) =>
@@ -337,13 +281,12 @@ const broadcast: Variant<typeof params> = {
       .flatMap(([rows, columns]) => [0, 1, 2].map((bounds) => ({ lanes, rows, columns, bounds }))),
   ),
   workgroupSize: ({ lanes }) => lanes,
-  supports: ({ subgroupWidth }, { lanes, bounds }, p) => lanes === subgroupWidth && bounds === boundsOf(p),
-  workgroups: (p, { lanes, rows, columns }) => tiles(p, rows, lanes * columns),
-  estimate: (p, { lanes, rows, columns }, { kind }) =>
-    tiles(p, rows, lanes * columns) *
-    tileTime(p, rows, columns, rows / lanes + columns) *
-    (lanes / 8) *
-    (kind === 'hardware' ? 4 : 1),
+  // On a GPU so many sums a lane do not fit its registers.
+  supports: ({ kind, subgroupWidth }, { lanes, bounds }, p) =>
+    kind !== 'hardware' && p.parts === 1 && lanes === subgroupWidth && bounds === boundsOf(p),
+  workgroups: (p, { lanes, rows, columns }) => tilesOf(p, rows, lanes * columns),
+  estimate: (p, { lanes, rows, columns }) =>
+    tilesOf(p, rows, lanes * columns) * tileTime(p, rows, columns, rows / lanes + columns) * (lanes / 8),
   text: ({ lanes, rows, columns, bounds }) => ({
     declarations: COLUMN,
     main: `${locateTile(rows, lanes * columns).replaceAll('TILE', 'workgroup')}
@@ -366,79 +309,12 @@ ${storeTile(rows, columns, 'n_0 + lane', lanes)}`,
   }),
 };
 
-/** 16 x 16 threads, each 4 x 4 outputs; slabs of 8 values of r. */
-export const SLAB = 8;
-const workgroup: Variant<typeof params> = {
-  name: 'workgroup',
-  configurations: [0, 1, 2].map((bounds) => ({ bounds })),
-  workgroupSize: () => 256,
-  supports: ({ limits }, { bounds }, p) =>
-    bounds === boundsOf(p) && limits.maxWorkgroupMemory >= 2 * 64 * SLAB * 4 && limits.maxThreads >= 256,
-  workgroups: (p) => tiles(p, 64, 64),
-  estimate: (p, _, { kind }) =>
-    (tiles(p, 64, 64) * p.u * p.v * Math.ceil(p.r / SLAB) * SLAB * 64 * 64) / (kind === 'hardware' ? 32 : 1),
-  text: ({ bounds }) => ({
-    declarations: `${COLUMN}
-var<workgroup> slab_a: array<vec4f, ${16 * SLAB}>;
-var<workgroup> slab_b: array<vec4f, ${16 * SLAB}>;`,
-    main: `${locateTile(64, 64).replaceAll('TILE', 'workgroup')}
-  if (part >= p.parts) { return; }
-  // Loading: thread t brings rows (and columns) 4 (t % 16) .. + 3 of the slab's line t / 16, the first ${SLAB * 16} threads.
-  let loader = lane < ${SLAB * 16}u;
-  let line = lane / 16u;
-  let four = (lane % 16u) * 4u;
-${range(4)
-  .map((i) => `  let a${i} = a_start + min(m_0 + four + ${i}u, p.rows - 1u) * p.a_row;`)
-  .join('\n')}
-${startColumns(4, 'n_0 + four', 1)}
-  // Computing: rows 4 (lane / 16) .. + 3, columns 4 (lane % 16) .. + 3.
-${accumulators(4, 4)}
-  for (var u = 0u; u < p.u; u++) {
-    let u_y = u * u32(p.y_u);
-    for (var v = 0u; v < p.v; v++) {
-      let v_x = v * u32(p.x_v);
-      let a_uv = u * u32(p.a_u) + v * u32(p.a_v);
-${placeColumns(4, bounds)}
-      for (var r_0 = 0u; r_0 < p.r; r_0 += ${SLAB}u) {
-        let r = r_0 + line;
-        workgroupBarrier();
-        if (loader) {
-          var av = vec4f();
-          var bv = vec4f();
-          if (r < p.r) {
-            let ra = a_uv + r * p.a_r;
-            let rb = r * p.b_r;
-            av = vec4f(${range(4)
-              .map((i) => `a[a${i} + ra]`)
-              .join(', ')});
-${loadColumns(4, bounds).replace('let bv0', 'bv')}
-          }
-          slab_a[line * 16u + lane % 16u] = av;
-          slab_b[line * 16u + lane % 16u] = bv;
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < ${SLAB}u; k++) {
-          let rows = slab_a[k * 16u + lane / 16u];
-          let bv0 = slab_b[k * 16u + lane % 16u];
-${range(4)
-  .map((i) => `          c${i}_0 += rows[${i}] * bv0;`)
-  .join('\n')}
-        }
-      }
-    }
-  }
-  let m_tile = m_0 + (lane / 16u) * 4u;
-  if (m_tile >= p.rows) { return; }
-${storeTile(4, 4, 'n_0 + (lane % 16u) * 4u', 1).replaceAll('m_0', 'm_tile')}`,
-  }),
-};
-
 /** Values of the gate for each output. */
 export const gates = ({ relu }: Pick<ContractionParams, 'relu'>) => (relu === RELU.before ? 1 : 0);
 
 export const contraction = defineKernel({
   name: 'contraction',
-  params,
+  params: contractionParams,
   bindings: {
     a: { access: 'read' },
     b: { access: 'read' },
@@ -448,17 +324,32 @@ export const contraction = defineKernel({
   },
   cost: (p) => {
     const items = p.columns / p.plane;
-    const a = p.parts * p.groups * p.rows * p.u * p.v * p.r;
+    const a = p.groups * p.rows * depthOf(p);
     // Every value of B at most once: the window's images, or the matrix.
-    const b = p.parts * p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
+    const b = p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
     const written = outputs(p) * (1 + p.accumulate + gates(p));
-    return { flops: 2 * outputs(p) * p.u * p.v * p.r, bytes: 4 * (a + b + written) };
+    return { flops: 2 * p.groups * p.rows * p.columns * depthOf(p), bytes: 4 * (a + b + written) };
   },
-  variants: [{ ...plain, estimate: (p) => outputs(p) * p.u * p.v * p.r * 1.5 }, registers, broadcast, workgroup],
+  variants: [
+    {
+      ...plain,
+      estimate: (p, _, capabilities) =>
+        capabilities.kind === 'hardware'
+          ? threadCycles(p, outputs(p), 1, 2, capabilities)
+          : outputs(p) * depthOf(p) * 1.5,
+    },
+    registers,
+    broadcast,
+    tiled,
+  ],
 });
 
-/** All of the sum in one. */
-export const inOnePart = { parts: 1, a_part: 0, b_part: 0, c_part: 0 };
+/** All of the sum in one part. */
+export const inOnePart = (p: Pick<ContractionParams, 'u' | 'v' | 'r'>) => ({
+  parts: 1,
+  part_depth: depthOf(p),
+  c_part: 0,
+});
 
 /** The fixed parts of a plain matrix product: no window. */
 export const noWindow = {

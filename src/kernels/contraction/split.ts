@@ -1,18 +1,19 @@
 /**
- * Split-K: few outputs, each a long sum, leave most of a discrete GPU idle. The sum over r goes in parts of R / S values,
- * worked on side by side, each into a C of its own; a second pass adds these in the order of the parts, so that every run
- * gives the same bits, and does what the contraction does to what it writes:
+ * Split-K: few outputs, each a long sum, leave most of a discrete GPU idle. The sum over k = (r U + u) V + v goes in parts
+ * of `part_depth` values, worked on side by side, each into a C of its own; a second pass adds these in the order of the
+ * parts, so that every run gives the same bits, and does what the contraction does to what it writes:
  *
- *   part[s, g, m, j] = sum over u, v and r in part s of  A[g, m, u, v, r] * B[g, j, u, v, r]
+ *   part[s, g, m, j] = sum over the k of part s of  A[g, m, k] * B[g, j, k]
  *   C[g, m, j] (+)= bias + sum over s of part[s, g, m, j]
  *
- * It serves every use of the contraction: convolution forward (r: channels), its gradients by the input (filters) and by
- * the filters (images), and products of matrices (the inner extent).
+ * It serves every use of the contraction: convolution forward (k: channels and taps), its gradients by the input (filters
+ * and taps) and by the filters (images and places), and products of matrices (the inner extent).
  */
 
+import { machineOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
 import { RELU } from '../relu/relu.ts';
-import { BIAS_AND_RELU, type ContractionParams, gates, SLAB, storeSum } from './contraction.ts';
+import { BIAS_AND_RELU, type ContractionParams, contraction, depthOf, gates, storeSum } from './contraction.ts';
 
 const params = {
   parts: 'u32',
@@ -71,47 +72,55 @@ export interface SplitPlan {
   readonly bytes: number;
 }
 
-/** Workgroups that keep a discrete GPU busy, and outputs of one, along either side. */
-const ENOUGH = 256;
-const TILE = 64;
-
 /** Products that a part's sum must keep, or the second pass costs more than it brings. */
-const LEAST_SUM = 128;
+const LEAST_DEPTH = 64;
 
-const MOST_BYTES = 32 * 2 ** 20;
+/** Parts begin at multiples of this: whole slabs of every tile. */
+const STEP = 16;
 
-/** Multiply-adds of a tile, in rounds of as many workgroups as keep the GPU busy; a slab takes its time however full. */
-export const splitTime = (p: ContractionParams, parts: number): number => {
-  const tiles = p.groups * Math.ceil(p.rows / TILE) * Math.ceil(p.columns / TILE);
-  return Math.max(ENOUGH, parts * tiles) * p.u * p.v * Math.ceil(p.r / parts / SLAB) * SLAB * TILE * TILE;
-};
+const MOST_BYTES = 64 * 2 ** 20;
 
-/** In how many parts the sum is best worked on; 1 where all together. */
-export function splitParts({ kind, limits }: Capabilities, p: ContractionParams): number {
-  const tiles = p.groups * Math.ceil(p.rows / TILE) * Math.ceil(p.columns / TILE);
-  if (kind !== 'hardware' || tiles >= ENOUGH) return 1;
-  const most = Math.min(MOST_BYTES, limits.maxBinding - limits.offsetAlignment);
-  const candidates = Array.from({ length: p.r }, (_, i) => i + 1).filter(
-    (parts) =>
-      p.r % parts === 0 && (p.u * p.v * p.r) / parts >= LEAST_SUM && 4 * parts * p.groups * p.rows * p.columns <= most,
-  );
-  // Workgroups take turns where there are more than enough, and a slab takes its time however few values it has.
-  const time = (parts: number) => Math.max(1, (parts * tiles) / ENOUGH) * Math.ceil(p.r / parts / SLAB);
-  return candidates.reduce((best, parts) => (time(parts) < time(best) ? parts : best), 1);
+/** Cycles of a contraction in parts, and of the second pass over them. */
+export function splitCycles(capabilities: Capabilities, whole: ContractionParams, depth: number): number {
+  if (depth >= depthOf(whole)) return contraction.time(capabilities, whole);
+  const { cycles, bytes, dispatch } = machineOf(capabilities);
+  const { run, sum } = planSplit(whole, depth);
+  const second = contractionSum.cost(sum).bytes / bytes + dispatch;
+  // The parts are written, too.
+  return contraction.time(capabilities, run) + cycles * (second + (4 * outputs(sum) * sum.parts) / bytes);
 }
 
-/** @param parts divides r */
-export function planSplit(whole: ContractionParams, parts: number): SplitPlan {
+/** The depth of the parts in which the sum is best worked on; the sum's own where all together. */
+export function splitDepth(capabilities: Capabilities, p: ContractionParams): number {
+  const whole = depthOf(p);
+  // On a rasteriser in software a few workgroups keep every core busy.
+  if (capabilities.kind !== 'hardware') return whole;
+  const { limits } = capabilities;
+  const most = Math.min(MOST_BYTES, limits.maxBinding - limits.offsetAlignment);
+  const one = 4 * p.groups * p.rows * p.columns;
+  let [best, least] = [whole, splitCycles(capabilities, p, whole)];
+  for (
+    let parts = 2;
+    parts * one <= most && whole / parts >= LEAST_DEPTH && parts <= 512;
+    parts = Math.ceil(parts * 1.25)
+  ) {
+    const depth = STEP * Math.ceil(whole / parts / STEP);
+    const time = splitCycles(capabilities, p, depth);
+    if (time < least) [best, least] = [depth, time];
+  }
+  return best;
+}
+
+/** @param depth of each part but the last, which may be smaller */
+export function planSplit(whole: ContractionParams, depth: number): SplitPlan {
   const { groups, rows, columns, plane, c_group, c_row, c_item, bias_mode, accumulate, relu } = whole;
-  const r = whole.r / parts;
+  const parts = Math.ceil(depthOf(whole) / depth);
   const size = groups * rows * columns;
   return {
     run: {
       ...whole,
       parts,
-      r,
-      a_part: r * whole.a_r,
-      b_part: r * whole.b_r,
+      part_depth: depth,
       c_group: rows * columns,
       c_row: columns,
       c_item: plane,

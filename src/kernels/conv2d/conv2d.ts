@@ -56,7 +56,7 @@ export function conv2dForward(shape: Conv2dShape, hasBias: boolean): Contraction
     bias_mode: hasBias ? 1 : 0,
     accumulate: 0,
     relu: RELU.none,
-    ...inOnePart,
+    ...inOnePart({ u: kernel[0], v: kernel[1], r: perGroup }),
   };
 }
 
@@ -100,7 +100,7 @@ export function conv2dInputGradient(shape: Conv2dShape): ContractionParams {
     bias_mode: 0,
     accumulate: 0,
     relu: RELU.none,
-    ...inOnePart,
+    ...inOnePart({ u: kernel[0], v: kernel[1], r: filters / groups }),
   };
 }
 
@@ -144,6 +144,6 @@ export function conv2dFilterGradient(shape: Conv2dShape, accumulate: boolean): C
     bias_mode: 0,
     accumulate: accumulate ? 1 : 0,
     relu: RELU.none,
-    ...inOnePart,
+    ...inOnePart({ u: outHeight, v: outWidth, r: batch }),
   };
 }

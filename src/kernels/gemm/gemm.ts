@@ -58,6 +58,6 @@ export function gemm({
     bias_mode: bias ? 2 : 0,
     accumulate: accumulate ? 1 : 0,
     relu,
-    ...inOnePart,
+    ...inOnePart({ ...noWindow, r: k }),
   };
 }

@@ -6,8 +6,8 @@ import type { Work } from '../../../graph/algorithm.ts';
 import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { emitContraction } from '../../../graph/ops/contraction.ts';
 import { rows } from '../../../graph/windows.ts';
-import { type ContractionParams, contraction } from '../../../kernels/contraction/contraction.ts';
-import { planSplit, splitParts, splitTime } from '../../../kernels/contraction/split.ts';
+import { type ContractionParams, contraction, depthOf } from '../../../kernels/contraction/contraction.ts';
+import { planSplit, splitCycles, splitDepth } from '../../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
@@ -32,20 +32,21 @@ const paramsOf = (direction: Direction, shape: Conv2dShape): ContractionParams =
       ? conv2dInputGradient(shape)
       : conv2dFilterGradient(shape, false);
 
-type Parts = (adapter: Capabilities, params: ContractionParams) => number;
+/** In parts of what depth. */
+type Depth = (adapter: Capabilities, params: ContractionParams) => number;
 
-export function contractionWork(adapter: Capabilities, params: ContractionParams, parts: number): Work {
-  // On hardware what counts is how many rounds of workgroups there are: ../../../kernels/contraction/split.ts.
+export function contractionWork(adapter: Capabilities, params: ContractionParams, depth: number): Work {
   const instructions =
-    adapter.kind === 'hardware' ? splitTime(params, parts) : CONTRACTION_UNIT * contraction.time(adapter, params);
-  const sums = parts === 1 ? 0 : planSplit(params, parts).bytes;
-  return { instructions, movedBytes: sums, dispatches: parts === 1 ? 1 : 2 };
+    adapter.kind === 'hardware'
+      ? splitCycles(adapter, params, depth)
+      : CONTRACTION_UNIT * contraction.time(adapter, params);
+  return { instructions, movedBytes: 0, dispatches: 1 };
 }
 
 const emits: {
-  [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D], parts: Parts) => void;
+  [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D], depth: Depth) => void;
 } = {
-  forward(emit, problem, { x, weight, bias, y }, parts) {
+  forward(emit, problem, { x, weight, bias, y }, depth) {
     const { shape } = problem;
     const bytes = bytesOf(shape);
     const { relu, epilogue } = epilogueOf(emit);
@@ -56,11 +57,11 @@ const emits: {
         const w = rows(emit.value(weight), bytes.filter, at);
         const views = { a: w, b: rows(x, bytes.image, images), bias: bias && rows(emit.value(bias), 4, at) };
         const c = outputs(y, shape, images, at);
-        emitContraction(emit, params, { ...views, c, epilogue }, parts(emit.gpu, params));
+        emitContraction(emit, params, { ...views, c, epilogue }, depth(emit.gpu, params));
       }
     }
   },
-  'input gradient'(emit, problem, { dy, weight, x, dx }, parts) {
+  'input gradient'(emit, problem, { dy, weight, x, dx }, depth) {
     const { shape } = problem;
     const bytes = bytesOf(shape);
     for (const images of imageWindows(emit, problem)) {
@@ -74,11 +75,11 @@ const emits: {
         };
         const views = { a: rows(emit.value(weight), bytes.filter, at), b: outputs(dy, shape, images, at) };
         const [c, gate] = [dx, x].map((storage) => storage && rows(storage, bytes.image, images));
-        emitContraction(emit, params, { ...views, c: c!, gate }, parts(emit.gpu, params));
+        emitContraction(emit, params, { ...views, c: c!, gate }, depth(emit.gpu, params));
       }
     }
   },
-  'filter gradient'(emit, problem, { x, dy, dw }, parts) {
+  'filter gradient'(emit, problem, { x, dy, dw }, depth) {
     const { shape } = problem;
     const bytes = bytesOf(shape);
     for (const images of imageWindows(emit, problem)) {
@@ -86,7 +87,7 @@ const emits: {
         const part = { ...shape, batch: images.count, filters: at.count };
         const params = { ...conv2dFilterGradient(part, images.first > 0), a_r: shape.filters * bytes.plane };
         const views = { a: outputs(dy, shape, images, at), b: rows(x, bytes.image, images) };
-        emitContraction(emit, params, { ...views, c: rows(dw, bytes.filter, at) }, parts(emit.gpu, params));
+        emitContraction(emit, params, { ...views, c: rows(dw, bytes.filter, at) }, depth(emit.gpu, params));
       }
     }
   },
@@ -95,23 +96,25 @@ const emits: {
 export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'implicit-gemm',
   obstacle: () => undefined,
-  work: (adapter, { shape }) => contractionWork(adapter, paramsOf(direction, shape), 1),
+  work: (adapter, { shape }) => contractionWork(adapter, paramsOf(direction, shape), Number.POSITIVE_INFINITY),
   workspaceBytes: () => 0,
-  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, () => 1),
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, () => Number.POSITIVE_INFINITY),
 });
 
 /** The same, its long sums in parts that are worked on side by side. */
 export const implicitGemmInParts = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'implicit-gemm-in-parts',
-  obstacle: (adapter, { shape }) =>
-    splitParts(adapter, paramsOf(direction, shape)) > 1 ? undefined : 'its sums are not worth parts',
+  obstacle(adapter, { shape }) {
+    const params = paramsOf(direction, shape);
+    return splitDepth(adapter, params) < depthOf(params) ? undefined : 'its sums are not worth parts';
+  },
   work(adapter, { shape }) {
     const params = paramsOf(direction, shape);
-    return contractionWork(adapter, params, splitParts(adapter, params));
+    return contractionWork(adapter, params, splitDepth(adapter, params));
   },
   workspaceBytes(adapter, { shape }) {
     const params = paramsOf(direction, shape);
-    return planSplit(params, splitParts(adapter, params)).bytes;
+    return planSplit(params, splitDepth(adapter, params)).bytes;
   },
-  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, splitParts),
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, splitDepth),
 });
