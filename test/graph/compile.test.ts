@@ -6,7 +6,7 @@ import { type CompiledGraph, type CompileOptions, compile } from '../../src/grap
 import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { warp } from '../../src/graph/ops/warp.ts';
 import { input, type Mask, Parameter, type Tensor } from '../../src/graph/tensor.ts';
-import { broadcastsPay } from '../../src/kernels/linear/shape.ts';
+import { vectorsPay } from '../../src/kernels/linear/shape.ts';
 import { affine } from '../../src/operators/affine/graph.ts';
 import { add } from '../../src/operators/arithmetic/graph.ts';
 import { clip } from '../../src/operators/clip/graph.ts';
@@ -358,7 +358,7 @@ describe('a trained fully connected layer', () => {
       await steps(narrow(), masks, false),
       await steps(gpu(), masks, masks[1] > 0),
     ];
-    if (broadcastsPay(gpu(), 20)) {
+    if (vectorsPay(gpu(), 3, 20)) {
       const passes = masks.slice(1).filter((mask) => mask > 0).length;
       expect(whole.onePass).toBe(passes);
       expect(windows.onePass).toBe(3 * passes);
@@ -581,7 +581,7 @@ describe('what the benchmarks ask a compiled graph', () => {
     const { memory } = graph;
     expect(memory.leastTransient).toBe(convolved.bytes);
     // On rasterisers, the weight in panels or tiles for all runs, and the image in a frame of zeros or in tiles.
-    const copies = broadcastsPay(gpu(), 4);
+    const copies = vectorsPay(gpu(), 3, 4);
     expect([memory.packed >= w.bytes, memory.transient > convolved.bytes]).toEqual([copies, copies]);
     const { parameters, momentum, pinned, packed, transient } = memory;
     expect(gpu().memory().live - start).toBeGreaterThanOrEqual(parameters + momentum + pinned + packed + transient);

@@ -8,9 +8,12 @@
  * broadcast: a workgroup is one subgroup; each lane holds the sums of ITEMS items for COLUMNS outputs of its own. Four
  * inputs at a time: each weight is loaded once, by the lane that needs it, each x by one lane that hands it round.
  */
+
+import { machineOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
 import { ACTIVATION } from '../relu/relu.ts';
+import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { broadcastOverItems } from './shape.ts';
 
 const params = {
@@ -86,6 +89,85 @@ ${range(items)
   }),
 };
 
+/** Lanes of a workgroup, and of an item's sums in its memory: one more, so that items lie in banks of their own. */
+const LANES_ON_GPU = 64;
+const LINE = LANES_ON_GPU + 1;
+
+/** On a GPU: ./gpu.ts. */
+const rows: Variant<typeof params> = {
+  name: 'rows',
+  configurations: GPU_ITEMS.flatMap((items) => [4, 8].map((rows) => ({ items, rows }))),
+  workgroupSize: () => LANES_ON_GPU,
+  supports: (capabilities, c, p) =>
+    serves(c, p) &&
+    (onGpu(capabilities) || c.rows === 4) &&
+    16 * c.items * LINE <= capabilities.limits.maxWorkgroupMemory,
+  workgroups: (p, { items, rows }) => Math.ceil(p.batch / items) * Math.ceil(p.outputs / rows),
+  estimate(p, { items, rows }, capabilities) {
+    if (!onGpu(capabilities)) return p.batch * p.outputs * (p.inputs / 4) * 200;
+    const { multiprocessors } = machineOf(capabilities);
+    const workgroups = Math.ceil(p.batch / items) * Math.ceil(p.outputs / rows);
+    // x comes from the cache, for each workgroup anew: at some three times memory's rate.
+    const bytes = 4 * p.inputs * Math.ceil(p.batch / items) * p.outputs + (16 * p.inputs * items * workgroups) / 12;
+    const steps = p.inputs / 4 / LANES_ON_GPU;
+    return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 16), capabilities);
+  },
+  text: ({ items, rows }) => ({
+    declarations: /* wgsl */ `${ACTIVATION}
+var<workgroup> parts: array<vec4f, ${items * LINE}>;`,
+    main: /* wgsl */ `
+  let tiles = (p.outputs + ${rows - 1}u) / ${rows}u;
+  let n_0 = (workgroup / tiles) * ${items}u;
+  if (n_0 >= p.batch) { return; }
+  let o_0 = (workgroup % tiles) * ${rows}u;
+  let length = p.inputs / 4u;
+${range(items)
+  .map((n) => `  let a${n} = p.x_base + min(n_0 + ${n}u, p.batch - 1u) * length;`)
+  .join('\n')}
+${range(rows)
+  .map((o) => `  let b${o} = p.w_base + min(o_0 + ${o}u, p.outputs - 1u) * length;`)
+  .join('\n')}
+${range(items)
+  .flatMap((n) => range(rows / 4).map((o) => `  var c${n}_${o} = vec4f();`))
+  .join('\n')}
+  for (var i = lane; i < length; i += ${LANES_ON_GPU}u) {
+${range(rows)
+  .map((o) => `    let w${o} = w[b${o} + i];`)
+  .join('\n')}
+${range(items)
+  .map((n) => {
+    const sums = range(rows / 4).map(
+      (four) =>
+        `c${n}_${four} += vec4f(${range(4)
+          .map((o) => `dot(x${n}, w${4 * four + o})`)
+          .join(', ')});`,
+    );
+    return `    let x${n} = x[a${n} + i]; ${sums.join(' ')}`;
+  })
+  .join('\n')}
+  }
+${range(rows / 4)
+  .map(
+    (four) => /* wgsl */ `  workgroupBarrier();
+${range(items)
+  .map((n) => `  parts[${n * LINE}u + lane] = c${n}_${four};`)
+  .join('\n')}
+  workgroupBarrier();
+  for (var at = lane; at < ${4 * items}u; at += ${LANES_ON_GPU}u) {
+    var sum = 0.0;
+    for (var l = 0u; l < ${LANES_ON_GPU}u; l++) { sum += parts[(at / 4u) * ${LINE}u + l][at % 4u]; }
+    let n = n_0 + at / 4u;
+    let o = o_0 + ${4 * four}u + at % 4u;
+    if (n < p.batch && o < p.outputs) {
+      let offset = select(0.0, bias[p.bias_base + o], p.has_bias == 1u);
+      y[p.y_base + n * p.y_row + o] = activated(sum + offset);
+    }
+  }`,
+  )
+  .join('\n')}`,
+  }),
+};
+
 export const linearForward = defineKernel({
   name: 'linear/forward',
   params,
@@ -113,8 +195,12 @@ export const linearForward = defineKernel({
   y[p.y_base + n * p.y_row + o] = activated(sum + select(0.0, bias[p.bias_base + o], p.has_bias == 1u));`,
         ACTIVATION,
       ),
-      estimate: (p) => p.batch * p.outputs * (p.inputs / 4) * 80,
+      estimate: (p, _, capabilities) =>
+        onGpu(capabilities)
+          ? memoryCycles(64 * p.inputs * p.outputs, 2 * p.inputs, capabilities)
+          : p.batch * p.outputs * (p.inputs / 4) * 80,
     },
     broadcast,
+    rows,
   ],
 });

@@ -9,8 +9,11 @@
  * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. One output at a
  * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
  */
+
+import { machineOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
+import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { BEFORE_RELU, broadcastOverItems } from './shape.ts';
 
 const params = {
@@ -82,6 +85,109 @@ ${range(items)
   }),
 };
 
+/** Lanes of a workgroup, and outputs whose dy it brings into its memory at a time. */
+const LANES_ON_GPU = 256;
+const OUTPUTS = 256;
+
+/** Rows of w that a lane has on their way at a time. */
+const AT_A_TIME = 4;
+
+/** On a GPU: ./gpu.ts. */
+const columns: Variant<typeof params> = {
+  name: 'columns',
+  configurations: GPU_ITEMS.flatMap((items) => [4, 8, 16].map((columns) => ({ items, columns }))),
+  workgroupSize: () => LANES_ON_GPU,
+  supports: (capabilities, c, p) =>
+    serves(c, p) &&
+    // Of a rasteriser in software's minutes of compilation, the one that shows that the text is right.
+    (onGpu(capabilities) || c.columns === 8) &&
+    4 * OUTPUTS * 4 * Math.ceil(c.items / 4) + 16 * LANES_ON_GPU <= capabilities.limits.maxWorkgroupMemory,
+  workgroups: (p, { items, columns }) => Math.ceil(p.batch / items) * Math.ceil(p.inputs / 4 / columns),
+  estimate(p, { items, columns }, capabilities) {
+    if (!onGpu(capabilities)) return p.batch * (p.inputs / 4) * p.outputs * 200;
+    const { multiprocessors } = machineOf(capabilities);
+    const workgroups = Math.ceil(p.batch / items) * Math.ceil(p.inputs / 4 / columns);
+    const steps = (p.outputs * columns) / LANES_ON_GPU / AT_A_TIME;
+    // Rows of fewer vectors than a page of memory likes.
+    const bytes = 4 * p.inputs * Math.ceil(p.batch / items) * p.outputs * (1 + 1 / columns);
+    return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 4), capabilities);
+  },
+  text: ({ items, columns }) => {
+    const fours = Math.ceil(items / 4);
+    const segments = LANES_ON_GPU / columns;
+    return {
+      declarations: /* wgsl */ `${BEFORE_RELU}
+// dy of some outputs: four items a vector.
+var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
+var<workgroup> parts: array<vec4f, ${LANES_ON_GPU}>;
+fn dy_of(n: u32, o: u32) -> f32 {
+  let inside = n < p.batch && o < p.outputs;
+  return select(0.0, dy[select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)], inside);
+}
+// Of a column, over the segments; of lanes beyond the columns nothing.
+fn total(lane: u32) -> vec4f {
+  var sum = vec4f();
+  for (var i = lane; i < select(0u, ${LANES_ON_GPU}u, lane < ${columns}u); i += ${columns}u) { sum += parts[i]; }
+  return sum;
+}`,
+      main: /* wgsl */ `
+  let length = p.inputs / 4u;
+  let tiles = (length + ${columns - 1}u) / ${columns}u;
+  let n_0 = (workgroup / tiles) * ${items}u;
+  if (n_0 >= p.batch) { return; }
+  let segment = lane / ${columns}u;
+  let at = (workgroup % tiles) * ${columns}u + lane % ${columns}u;
+  let column = p.w_base + min(at, length - 1u);
+${range(items)
+  .map((n) => `  var c${n} = vec4f();`)
+  .join('\n')}
+  for (var o_0 = 0u; o_0 < p.outputs; o_0 += ${OUTPUTS}u) {
+    workgroupBarrier();
+    for (var i = lane; i < ${OUTPUTS * fours}u; i += ${LANES_ON_GPU}u) {
+      let o = o_0 + i % ${OUTPUTS}u;
+      let n = n_0 + 4u * (i / ${OUTPUTS}u);
+      slab[(i % ${OUTPUTS}u) * ${fours}u + i / ${OUTPUTS}u] = vec4f(dy_of(n, o), dy_of(n + 1u, o), dy_of(n + 2u, o), dy_of(n + 3u, o));
+    }
+    workgroupBarrier();
+    for (var i = segment; i < ${OUTPUTS}u; i += ${segments * AT_A_TIME}u) {
+      // Beyond the last output dy is 0 here, and the row of w any.
+${range(AT_A_TIME)
+  .map((r) => `      let weight${r} = w[column + min(o_0 + i + ${r * segments}u, p.outputs - 1u) * length];`)
+  .join('\n')}
+${range(AT_A_TIME)
+  .map(
+    (r) => `      {
+${range(fours)
+  .map((four) => `        let d${four} = slab[(i + ${r * segments}u) * ${fours}u + ${four}u];`)
+  .join('\n')}
+${range(items)
+  .map((n) => `        c${n} += d${n >> 2}[${n & 3}] * weight${r};`)
+  .join('\n')}
+      }`,
+  )
+  .join('\n')}
+    }
+  }
+  var totals: array<vec4f, ${items}>;
+${range(items)
+  .map(
+    (n) => /* wgsl */ `  workgroupBarrier();
+  parts[lane] = c${n};
+  workgroupBarrier();
+  totals[${n}] = total(lane);`,
+  )
+  .join('\n')}
+  if (lane >= ${columns}u || at >= length) { return; }
+  for (var n = 0u; n < min(${items}u, p.batch - n_0); n++) {
+    let place = (n_0 + n) * length + at;
+    var sum = before_relu(totals[n], place);
+    if (p.accumulate == 1u) { sum += dx[p.dx_base + place]; }
+    dx[p.dx_base + place] = sum;
+  }`,
+    };
+  },
+};
+
 export const linearInputGradient = defineKernel({
   name: 'linear/input-gradient',
   params,
@@ -111,8 +217,12 @@ export const linearInputGradient = defineKernel({
   dx[p.dx_base + index] = sum;`,
         BEFORE_RELU,
       ),
-      estimate: (p) => p.batch * (p.inputs / 4) * p.outputs * 60,
+      estimate: (p, _, capabilities) =>
+        onGpu(capabilities)
+          ? memoryCycles(4 * p.batch * p.inputs * p.outputs, 2 * p.outputs, capabilities)
+          : p.batch * (p.inputs / 4) * p.outputs * 60,
     },
     broadcast,
+    columns,
   ],
 });

@@ -14,6 +14,7 @@
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
+import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { walkOverOutputs } from './walk.ts';
 
 const params = {
@@ -94,6 +95,80 @@ ${range(ROWS)
   }),
 };
 
+/** Lanes of a workgroup, outputs that it updates, and of these so many at a time. */
+const LANES_ON_GPU = 128;
+const OUTPUTS = 16;
+const AT_A_TIME = 4;
+
+/** On a GPU: ./gpu.ts. */
+const rows: Variant<typeof params> = {
+  name: 'rows',
+  configurations: GPU_ITEMS.map((items) => ({ items })),
+  workgroupSize: () => LANES_ON_GPU,
+  supports: (_, c, p) => serves(c, p) && p.batch <= c.items,
+  workgroups: (p) => Math.ceil(p.outputs / OUTPUTS) * Math.ceil(p.inputs / 4 / LANES_ON_GPU),
+  estimate: (p, _, capabilities) =>
+    onGpu(capabilities)
+      ? memoryCycles(16 * p.inputs * p.outputs, OUTPUTS, capabilities)
+      : p.outputs * (p.inputs / 4) * (p.batch * 60 + 8 * LOAD) * 2,
+  text: ({ items }) => {
+    const fours = Math.ceil(items / 4);
+    return {
+      declarations: /* wgsl */ `${stepFunctions}
+// dy of the outputs: four items a vector.
+var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
+fn dy_of(n: u32, o: u32) -> f32 {
+  let inside = n < p.batch && o < p.outputs;
+  return select(0.0, dy[select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)], inside);
+}`,
+      main: /* wgsl */ `
+  let length = p.inputs / 4u;
+  let tiles = (length + ${LANES_ON_GPU - 1}u) / ${LANES_ON_GPU}u;
+  let o_0 = (workgroup / tiles) * ${OUTPUTS}u;
+  if (o_0 >= p.outputs) { return; }
+  for (var i = lane; i < ${OUTPUTS * fours}u; i += ${LANES_ON_GPU}u) {
+    let o = o_0 + i / ${fours}u;
+    let n = 4u * (i % ${fours}u);
+    slab[i] = vec4f(dy_of(n, o), dy_of(n + 1u, o), dy_of(n + 2u, o), dy_of(n + 3u, o));
+  }
+  workgroupBarrier();
+  let column = (workgroup % tiles) * ${LANES_ON_GPU}u + lane;
+  if (column >= length) { return; }
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
+  let inertia = momentum();
+${range(items)
+  .map((n) => `  let x${n} = x[p.x_base + min(${n}u, p.batch - 1u) * length + column];`)
+  .join('\n')}
+  for (var i = 0u; i < ${OUTPUTS}u; i += ${AT_A_TIME}u) {
+    // All loads first: stores keep later ones from being moved before them.
+${range(AT_A_TIME)
+  .map(
+    (r) => `    let place${r} = min(o_0 + i + ${r}u, p.outputs - 1u) * length + column;
+    let weight${r} = w[p.w_base + place${r}]; let velocity${r} = v[p.v_base + place${r}];`,
+  )
+  .join('\n')}
+${range(AT_A_TIME)
+  .map(
+    (r) => `    if (o_0 + i + ${r}u < p.outputs) {
+      var gradient = decay * weight${r};
+${range(fours)
+  .map((four) => `      let d${four} = slab[(i + ${r}u) * ${fours}u + ${four}u];`)
+  .join('\n')}
+${range(items)
+  .map((n) => `      gradient += d${n >> 2}[${n & 3}] * x${n};`)
+  .join('\n')}
+      let velocity = inertia * velocity${r} - rate * gradient;
+      v[p.v_base + place${r}] = velocity;
+      w[p.w_base + place${r}] = weight${r} + velocity;
+    }`,
+  )
+  .join('\n')}
+  }`,
+    };
+  },
+};
+
 export const linearUpdate = defineKernel({
   name: 'linear/update',
   params,
@@ -126,10 +201,13 @@ export const linearUpdate = defineKernel({
   w[p.w_base + index] = weight + velocity;`,
         stepFunctions,
       ),
-      estimate: (p, _, { kind }) =>
-        (p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD)) / (kind === 'hardware' ? 100 : 1),
+      estimate: (p, _, capabilities) =>
+        onGpu(capabilities)
+          ? memoryCycles((16 + 2 * p.batch) * p.inputs * p.outputs, p.batch, capabilities)
+          : p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD),
     },
     broadcast,
     walkOverOutputs(false),
+    rows,
   ],
 });

@@ -10,7 +10,7 @@ import { planPanels } from '../../kernels/gemm/plan.ts';
 import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
-import { broadcastsPay } from '../../kernels/linear/shape.ts';
+import { vectorsPay } from '../../kernels/linear/shape.ts';
 import { linearUpdate } from '../../kernels/linear/update.ts';
 import { WALKED_BATCH } from '../../kernels/linear/walk.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
@@ -42,7 +42,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
 
   /** Small batches go by the kernels of ../../kernels/linear, large ones as products of packed operands. */
   const inVectors = ({ gpu }: ForwardEmitter, product: GemmShape) =>
-    broadcastsPay(gpu, inputs) && planPanels(gpu, product) === undefined;
+    vectorsPay(gpu, batch, inputs) && planPanels(gpu, product) === undefined;
 
   return apply(
     {
@@ -84,7 +84,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
         const update = inputs % 4 === 0 && batch <= FUSED_BATCH[emit.gpu.kind] ? emit.update(1) : undefined;
         const dw = update === undefined ? emit.gradient(1) : undefined;
         const db = bias === undefined ? undefined : emit.gradient(2);
-        const onePass = batch <= WALKED_BATCH && broadcastsPay(emit.gpu, inputs);
+        const onePass = emit.gpu.kind !== 'hardware' && batch <= WALKED_BATCH && vectorsPay(emit.gpu, batch, inputs);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
           const dyView = part(dy, first, count);

@@ -1,0 +1,32 @@
+/**
+ * The fully connected layer at small batches on a GPU, where reading the weight is all that takes time: every lane loads
+ * vectors that are its neighbours' neighbours in a row of w, and has several on their way. What a lane keeps is the sums
+ * of ITEMS items in registers; what lanes sum together is added in workgroup memory, in the order of the lanes.
+ *
+ * - forward, `rows`: a workgroup computes ROWS outputs; its lanes share out the inputs of the rows.
+ * - input gradient, `columns`: a workgroup owns COLUMNS vectors of inputs; its lanes share out the outputs.
+ * - update, `rows`: a lane owns one vector of inputs of ROWS outputs, and x of all items of it in registers.
+ */
+
+import { machineOf } from '../../gpu/machine.ts';
+import type { Capabilities, Configuration } from '../kernel.ts';
+
+/** Items of the batch in registers: common batches exactly, among them one image. */
+export const GPU_ITEMS = [1, 2, 4, 8, 10, 12, 16];
+
+/**
+ * Cycles of a kernel that reads and writes so many bytes: as long as memory takes, or, with few threads, as one thread's
+ * `loads` one after another, several of them on their way at a time.
+ */
+export function memoryCycles(bytes: number, loads: number, capabilities: Capabilities): number {
+  const { bytes: bandwidth, cycles } = machineOf(capabilities);
+  const latency = 600;
+  return Math.max((bytes / bandwidth) * cycles, (loads * latency) / 4);
+}
+
+/** A GPU alone: a rasteriser in software pays for every load, and has texts of its own. */
+export const onGpu = ({ kind }: Capabilities) => kind === 'hardware';
+
+/** The number of items in registers for a batch: the smallest that holds it, or the largest there is. */
+export const serves = ({ items }: Configuration, { batch }: { readonly batch: number }) =>
+  items === (GPU_ITEMS.find((count) => count >= batch) ?? GPU_ITEMS[GPU_ITEMS.length - 1]);
