@@ -22,6 +22,7 @@
  * `columns`: the host checks them.
  *
  * workgroup: a lane takes a row; weights and losses are summed over the workgroup in a fixed order.
+ * teams: 32 lanes take a row together, for GPUs: of a batch of ten a lane a row leaves a GPU's one core to ten lanes.
  */
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
@@ -74,7 +75,95 @@ fn weighted_loss(n: u32, weights: f32) -> f32 {
 /** Passes over a row: for the maximum, the sum and, with a gradient, that. */
 const accesses = (p: P, withGradient: boolean) => p.columns * (withGradient ? 4 : 2) + 4;
 
-const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, Variant<typeof params>] => [
+/** Lanes of a team, and teams of a workgroup. */
+const TEAM = 32;
+const TEAMS = 8;
+
+/** Every lane of a team sums, or compares, what the team's lanes found, in their order: all of them have the same bits. */
+const teamFunctions = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
+var<workgroup> found: array<f32, ${TEAM * TEAMS}>;
+fn team_largest(lane: u32, own: f32) -> f32 {
+  workgroupBarrier();
+  found[lane] = own;
+  workgroupBarrier();
+  let first = lane - lane % ${TEAM}u;
+  var largest = found[first];
+  for (var i = 1u; i < ${TEAM}u; i++) { largest = larger(largest, found[first + i]); }
+  return largest;
+}
+fn team_sum(lane: u32, own: f32) -> f32 {
+  workgroupBarrier();
+  found[lane] = own;
+  workgroupBarrier();
+  let first = lane - lane % ${TEAM}u;
+  var sum = 0.0;
+  for (var i = 0u; i < ${TEAM}u; i++) { sum += found[first + i]; }
+  return sum;
+}
+// w l of row n, by all lanes of a team; every lane calls it, with a row that there is.
+fn weighted_loss(n: u32, lane: u32, counts: bool, weights: f32) -> f32 {
+  let own = lane % ${TEAM}u;
+  let start = p.logits_base + n * p.columns;
+  var largest = logits[start];
+  for (var i = own; i < p.columns; i += ${TEAM}u) { largest = larger(largest, logits[start + i]); }
+  largest = team_largest(lane, largest);
+  let spoiled = poison(largest);
+  var sum = 0.0;
+  for (var i = own; i < p.columns; i += ${TEAM}u) { sum += exp(logits[start + i] - largest); }
+  sum = team_sum(lane, sum);
+  let label = labels[p.labels_base + p.first + n];
+  let weight = class_weights[p.class_weights_base + label];${
+    withGradient
+      ? /* wgsl */ `
+  let to = p.dlogits_base + n * p.columns;
+  for (var i = own; i < select(0u, p.columns, counts); i += ${TEAM}u) {
+    let probability = exp(logits[start + i] - largest) / sum;
+    dlogits[to + i] = weight / weights * (probability - select(0.0, 1.0, i == label)) + spoiled;
+  }`
+      : ''
+  }
+  return weight * (log(sum) + (largest - logits[start + label]) + spoiled);
+}`;
+
+const teams = (withGradient: boolean): Variant<typeof params> => ({
+  name: 'teams',
+  configurations: [{ lanes: TEAM }],
+  workgroupSize: () => TEAM * TEAMS,
+  workgroups: ({ rows }) => lossParts(rows),
+  estimate: (p, _, capabilities) =>
+    serialAccesses(
+      lossParts(p.rows) * TEAM * TEAMS,
+      Math.ceil(Math.min(p.rows, PART) / TEAMS) * (accesses(p, withGradient) / TEAM + 3 * TEAM) +
+        2 * labelsForWeights(p),
+      capabilities,
+    ),
+  text: () => ({
+    declarations: /* wgsl */ `${teamFunctions(withGradient)}
+var<workgroup> row_losses: array<f32, ${PART}>;`,
+    main: /* wgsl */ `
+  // A folded dispatch may hold more workgroups than parts. They must reach the barriers: they write nothing.
+  let exists = workgroup * ${PART}u < p.rows;
+  let first = select(0u, workgroup * ${PART}u, exists);
+  let count = min(${PART}u, p.rows - first);
+  var weights = 0.0;
+  if (p.summed == 1u) { weights = weight_sum[p.weight_sum_base]; }
+  else { for (var n = 0u; n < p.batch; n++) { weights += weight_of(n); } }
+  for (var round = 0u; round < ${PART / TEAMS}u; round++) {
+    let row = round * ${TEAMS}u + lane / ${TEAM}u;
+    let counts = exists && row < count;
+    let loss = weighted_loss(first + min(row, count - 1u), lane, counts, weights);
+    if (lane % ${TEAM}u == 0u) { row_losses[row] = select(0.0, loss, counts); }
+  }
+  workgroupBarrier();
+  if (lane == 0u && exists) {
+    var loss = 0.0;
+    for (var n = 0u; n < count; n++) { loss += row_losses[n]; }
+    losses[p.losses_base + workgroup] = loss / weights;
+  }`,
+  }),
+});
+
+const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, ...Variant<typeof params>[]] => [
   {
     ...perElement<typeof params>(
       ({ rows }) => lossParts(rows),
@@ -125,6 +214,7 @@ const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, Va
   if (lane == 0u && index < p.rows) { losses[p.losses_base + workgroup] = losses_of_part / weights; }`,
     }),
   },
+  teams(withGradient),
 ];
 
 const operands = {

@@ -9,7 +9,7 @@
  *
  * Derivative: dy[j]/dx[i] = y[j] ([i = j] - y[i]), so  dx[i] = y[i] (dy[i] - sum over j of dy[j] y[j]).
  */
-import { defineKernel, elementwise, type Params } from '../kernel.ts';
+import { defineKernel, elementwise, type Params, type Variant } from '../kernel.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
 
 export const softmaxParams = { rows: 'u32', columns: 'u32', stride: 'u32' } as const;
@@ -29,15 +29,55 @@ fn row_start(row: u32) -> u32 {
   return outer * p.columns * p.stride + (row - outer * p.stride);
 }`;
 
+const LANES = 64;
+
+/** On a GPU, of few long rows: the lanes of a workgroup take a row together, and add in the order of the lanes. */
+const workgroup: Variant<typeof softmaxParams> = {
+  name: 'workgroup',
+  configurations: [{ lanes: LANES }],
+  workgroupSize: () => LANES,
+  workgroups: ({ rows }) => rows,
+  // In the unit of `elementwise`: elements of which each counts 1.
+  estimate: ({ rows, columns }, _, { kind }) =>
+    kind === 'hardware' && columns >= 2 * LANES ? rows / 2 : Number.MAX_VALUE,
+  text: () => ({
+    declarations: /* wgsl */ `${rowStart}${largerFunction}${poisonFunction}
+var<workgroup> found: array<f32, ${LANES}>;`,
+    main: /* wgsl */ `
+  // A folded dispatch may hold more workgroups than rows. They must reach the barriers: they write nothing.
+  let exists = workgroup < p.rows;
+  let row = select(0u, workgroup, exists);
+  let from_x = p.x_base + row_start(row);
+  let from_y = p.y_base + row_start(row);
+  var own = x[from_x];
+  for (var j = lane; j < p.columns; j += ${LANES}u) { own = larger(own, x[from_x + j * p.stride]); }
+  found[lane] = own;
+  workgroupBarrier();
+  var largest = found[0];
+  for (var i = 1u; i < ${LANES}u; i++) { largest = larger(largest, found[i]); }
+  workgroupBarrier();
+  own = 0.0;
+  for (var j = lane; j < p.columns; j += ${LANES}u) { own += exp(x[from_x + j * p.stride] - largest); }
+  found[lane] = own;
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < ${LANES}u; i++) { sum += found[i]; }
+  for (var j = lane; j < select(0u, p.columns, exists); j += ${LANES}u) {
+    y[from_y + j * p.stride] = exp(x[from_x + j * p.stride] - largest) / sum + poison(largest);
+  }`,
+  }),
+};
+
 export const softmaxForward = defineKernel({
   name: 'softmax/forward',
   params: softmaxParams,
   bindings: { x: { access: 'read' }, y: { access: 'write' } },
   cost: softmaxCost(5, 2),
-  variants: elementwise(
-    ({ rows }) => rows,
-    'p.rows',
-    /* wgsl */ `
+  variants: [
+    ...elementwise<typeof softmaxParams>(
+      ({ rows }) => rows,
+      'p.rows',
+      /* wgsl */ `
   let from_x = p.x_base + row_start(index);
   let from_y = p.y_base + row_start(index);
   var largest = x[from_x];
@@ -52,8 +92,10 @@ export const softmaxForward = defineKernel({
     let k = from_y + j * p.stride;
     y[k] = y[k] / sum + poison(largest);
   }`,
-    rowStart + largerFunction + poisonFunction,
-  ),
+      rowStart + largerFunction + poisonFunction,
+    ),
+    workgroup,
+  ],
 });
 
 export const softmaxBackward = defineKernel({
