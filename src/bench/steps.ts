@@ -10,6 +10,7 @@ import { createModel, type Model, releaseModel, setMasks } from '../train/model.
 import { networkFlops } from './network-flops.ts';
 import { type Sampling, sample } from './sample.ts';
 import { type Timing, timingOf } from './statistics.ts';
+import { type TracedDispatch, traceStep } from './trace.ts';
 
 export interface StepRow {
   readonly name: string;
@@ -35,6 +36,8 @@ export interface StepRow {
   readonly overShare?: number;
   /** the same by `networkFlops` */
   readonly overNetworkShare?: number;
+  /** every dispatch, where a trace was asked for */
+  readonly dispatches?: readonly TracedDispatch[];
 }
 
 /** How much more than the least is on the device. */
@@ -58,7 +61,12 @@ export function stepJobs(network: () => Network, batch: number): StepJob[] {
 export const stepName = ({ networkName, batch, step }: StepJob) =>
   `${networkName} ${batch} ${step === 'forward' ? 'forward' : `train, frozen: ${step}`}`;
 
-export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, reference?: StepRow): Promise<StepRow> {
+export async function benchStep(
+  gpu: Gpu,
+  job: StepJob,
+  sampling: Sampling,
+  { reference, trace = false }: { readonly reference?: StepRow; readonly trace?: boolean } = {},
+): Promise<StepRow> {
   const { batch, step } = job;
   const network = job.network();
   const model = createModel(network);
@@ -83,6 +91,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
     const timing = timingOf(await sample(once, sampling));
     const { parameters, momentum, pinned, leastTransient } = graph.memory;
     const { flops } = graph.cost;
+    const dispatches = trace ? await traceStep(graph) : undefined;
     const ofNetwork = networkFlops(model, batch, step !== 'forward');
     return {
       name: stepName(job),
@@ -96,6 +105,7 @@ export async function benchStep(gpu: Gpu, job: StepJob, sampling: Sampling, refe
       firstRun,
       bytes: gpu.memory().peak - before,
       leastBytes: parameters + momentum + pinned + leastTransient,
+      ...(dispatches !== undefined && { dispatches }),
       ...(reference !== undefined &&
         step !== 'forward' && {
           overShare: timing.median / reference.timing.median / (flops / reference.flops),

@@ -4,6 +4,7 @@
  *
  * Exit codes: 0 all well, 1 a check failed, 2 the user can mend it (message only), 3 a defect (with its stack).
  */
+import { inspect } from 'node:util';
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
 import { FrostlineError } from '../errors.ts';
 import { frostlineVersion } from '../version.ts';
@@ -52,7 +53,8 @@ function report(error: unknown, stderr: Context['stderr']): number {
     stderr.write(`frostline: ${error.message}\n`);
     return error.exitCode;
   }
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  // An error of the device's bindings may have no stack.
+  const stack = error instanceof Error && error.stack ? error.stack : inspect(error);
   stderr.write(`${stack}\n\nfrostline ${frostlineVersion}: this is a defect; please report it with the lines above\n`);
   return 3;
 }

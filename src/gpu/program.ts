@@ -6,7 +6,7 @@ import { FrostlineError } from '../errors.ts';
 import { bufferOf, type Gpu } from './device.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
 import { splitOffset, type View } from './storage.ts';
-import type { PassTimer } from './timer.ts';
+import { type PassTimer, PassTimers } from './timer.ts';
 import { warmUp } from './warm-up.ts';
 
 export interface Binding {
@@ -95,6 +95,29 @@ export class Program {
     this.encode(encoder, timer);
     timer?.resolve(encoder);
     this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Runs once, every dispatch in a pass of its own between two timestamps.
+   * @returns beginning and end of each dispatch, milliseconds from the first one's beginning
+   */
+  async trace(): Promise<[number, number][]> {
+    const timers = new PassTimers(this.gpu, this.prepared.length);
+    try {
+      const encoder = this.gpu.device.createCommandEncoder();
+      this.prepared.forEach(({ pipeline, bindGroup, workgroups }, i) => {
+        const pass = encoder.beginComputePass({ timestampWrites: timers.writes(i) });
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+        pass.end();
+      });
+      timers.resolve(encoder);
+      this.gpu.device.queue.submit([encoder.finish()]);
+      return await timers.spans();
+    } finally {
+      timers.destroy();
+    }
   }
 
   destroy(): void {

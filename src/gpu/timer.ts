@@ -53,3 +53,49 @@ export class PassTimer {
     this.gpu.release(this.readback);
   }
 }
+
+/** Timestamps of every pass of a program that is recorded a dispatch a pass: for traces. */
+export class PassTimers {
+  private readonly querySet: GPUQuerySet;
+  private readonly resolved: GPUBuffer;
+  private readonly count: number;
+  private readonly gpu: Gpu;
+
+  constructor(gpu: Gpu, passes: number) {
+    this.gpu = gpu;
+    this.count = 2 * passes;
+    this.querySet = gpu.device.createQuerySet({ label: 'timestamps', type: 'timestamp', count: this.count });
+    this.resolved = gpu.device.createBuffer({
+      label: 'timestamps',
+      size: STAMP_BYTES * this.count,
+      usage: USAGE.queryResolve | USAGE.copySource,
+    });
+  }
+
+  /** Of pass i. */
+  writes(i: number): GPUComputePassTimestampWrites {
+    return { querySet: this.querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+  }
+
+  resolve(encoder: GPUCommandEncoder): void {
+    encoder.resolveQuerySet(this.querySet, 0, this.count, this.resolved, 0);
+  }
+
+  /** Milliseconds from the first pass's beginning: [begin, end] of each pass of the last submit. */
+  async spans(): Promise<[number, number][]> {
+    const readback = this.gpu.readback('timestamps (read back)', STAMP_BYTES * this.count);
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(this.resolved, 0, readback, 0, STAMP_BYTES * this.count);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    await this.gpu.wait(readback.mapAsync(0x1));
+    const stamps = new BigUint64Array(readback.getMappedRange().slice(0));
+    this.gpu.release(readback);
+    const at = (i: number) => Number(stamps[i] - stamps[0]) / 1e6;
+    return Array.from({ length: this.count / 2 }, (_, i) => [at(2 * i), at(2 * i + 1)]);
+  }
+
+  destroy(): void {
+    this.querySet.destroy();
+    this.resolved.destroy();
+  }
+}

@@ -175,6 +175,22 @@ export class CompiledGraph {
     return results;
   }
 
+  /**
+   * One run, its dispatches stamped one by one (`Program.trace`): beginning and end of each, in milliseconds, in the order
+   * of `dispatches`. Without the overlap of a usual run, so its sum is no step's time.
+   * @throws FrostlineError where the adapter has no timestamps
+   */
+  async trace(): Promise<[number, number][]> {
+    if (!this.gpu.hasTimestamps) {
+      throw new FrostlineError(`${this.gpu.name} has no timestamps, which a trace consists of. Use another adapter.`);
+    }
+    await this.run();
+    await this.gpu.idle();
+    const spans = await this.program.trace();
+    for (const parameter of this.trained) parameter.version++;
+    return spans;
+  }
+
   /** The values of an output after the last run. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     return this.gpu.readFloats(this.output(tensor));

@@ -31,15 +31,22 @@ export const command = defineCommand({
       .boolean()
       .default(true)
       .describe('time new processes too, from their start to the end of the first training step, caches cold and warm'),
+    trace: z
+      .string()
+      .optional()
+      .describe(
+        "write every dispatch with the device's own stamps to this file, for Chrome's tracing view or Perfetto (JSON)",
+      ),
     timeout: z.number().positive().default(600).describe('seconds until such a process is given up'),
   }),
   json: true,
   examples: [
     { what: 'every freeze point of AlexNet', line: '--networks alexnet' },
     { what: 'a forward pass of VGG16', line: '--networks vgg16 --batch 2 --filter forward' },
+    { what: 'where a step of AlexNet spends its time', line: '--networks alexnet --filter none --trace step.json' },
   ],
   async run(
-    { filter, batch, quick, networks, compare, html, adapter, algorithm, firstStep, timeout, ...rest },
+    { filter, batch, quick, networks, compare, html, adapter, algorithm, firstStep, trace, timeout, ...rest },
     context,
   ) {
     const [{ stepJobs, stepName, benchStep }, { measureFirstStep }, { stepTargets }, { PeerFailure }] =
@@ -66,7 +73,7 @@ export const command = defineCommand({
       const reference = rows.find(
         ({ network, batch: size, step }) => network === job.networkName && size === job.batch && step === 'none',
       );
-      rows.push(await benchStep(gpu, job, sampling, reference));
+      rows.push(await benchStep(gpu, job, sampling, { reference, trace: trace !== undefined }));
     }
     const firstSteps: FirstStep[] = [];
     for (const { network, batch: size } of firstStep ? rows.filter(({ step }) => step === 'none') : []) {
@@ -79,6 +86,11 @@ export const command = defineCommand({
         if (!(error instanceof PeerFailure)) throw error;
         context.checkFailed(`${network} ${size}: first step: ${error.message}`);
       }
+    }
+    if (trace !== undefined) {
+      const { traceEvents } = await import('../../bench/trace.ts');
+      const steps = rows.map(({ name, dispatches = [] }) => ({ name, dispatches }));
+      await writePage(trace, JSON.stringify(traceEvents(steps)), context);
     }
     const report = { ...benchHead(gpu), targets: stepTargets(rows, firstSteps), firstSteps, rows };
     if (context.json) context.printJson(report);

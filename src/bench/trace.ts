@@ -1,0 +1,69 @@
+/**
+ * A step's dispatches one by one, stamped by the device's own clock, as a table and as the trace format of Chrome's
+ * tracing view and of Perfetto (JSON, complete events; times in microseconds).
+ */
+import type { CompiledGraph } from '../graph/compile.ts';
+import type { KernelDispatch } from '../kernels/kernel.ts';
+import { choiceText } from './kernels.ts';
+
+export interface TracedDispatch {
+  readonly name: string;
+  readonly kernel: string;
+  readonly variant: string;
+  /** integers among the kernel's parameters */
+  readonly shape: string;
+  readonly workgroups: number;
+  /** milliseconds from the step's beginning, and the time taken: the median of several runs */
+  readonly begin: number;
+  readonly milliseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** @param runs of the step; each dispatch's time is the median of them */
+export async function traceStep(graph: CompiledGraph, runs = 9): Promise<TracedDispatch[]> {
+  const all: [number, number][][] = [];
+  for (let run = 0; run < runs; run++) all.push(await graph.trace());
+  const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1];
+  return graph.dispatches.map((dispatch, i) => {
+    const { kernel, params, choice } = dispatch as KernelDispatch;
+    return {
+      name: dispatch.label,
+      kernel: kernel.name,
+      variant: choiceText(choice),
+      shape: kernel.shape(params),
+      workgroups: dispatch.workgroups,
+      begin: all[0][i][0],
+      milliseconds: median(all.map((spans) => spans[i][1] - spans[i][0])),
+      ...kernel.cost(params),
+    };
+  });
+}
+
+/** One track a step. */
+export function traceEvents(
+  steps: readonly { readonly name: string; readonly dispatches: readonly TracedDispatch[] }[],
+) {
+  return {
+    displayTimeUnit: 'ms',
+    traceEvents: steps.flatMap(({ name, dispatches }, track) => [
+      { ph: 'M', pid: 1, tid: track, name: 'thread_name', args: { name } },
+      ...dispatches.map((one) => ({
+        ph: 'X',
+        pid: 1,
+        tid: track,
+        name: one.name,
+        ts: 1000 * one.begin,
+        dur: 1000 * one.milliseconds,
+        args: {
+          kernel: one.kernel,
+          variant: one.variant,
+          shape: one.shape,
+          workgroups: one.workgroups,
+          'GFLOP/s': one.flops / one.milliseconds / 1e6,
+          'GB/s': one.bytes / one.milliseconds / 1e6,
+        },
+      })),
+    ]),
+  };
+}
