@@ -1,3 +1,6 @@
+/** Exit code of a run that was asked to stop and did so where it can go on: EX_TEMPFAIL, "try again later". */
+export const STOPPED = 75;
+
 /**
  * The one error class for what a user can mend: it names the thing, the value found, what was expected and the remedy.
  * The command line prints its message without a stack and exits with 2. Any other error is a defect of frostline.

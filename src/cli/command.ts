@@ -12,6 +12,13 @@ export interface Context {
   readonly json: boolean;
   /** Aborted by Ctrl-C; the process then runs the deferred work and exits with 130. */
   readonly signal: AbortSignal;
+  /**
+   * Aborted by SIGTERM or SIGUSR1, which end any other process at once: a command that asks for this ends by itself, at
+   * the next point where its work is saved, and exits with 75.
+   */
+  stopSignal(): AbortSignal;
+  /** The command ended where it can go on: exits with 75. */
+  stopped(text: string): void;
   /** A line on standard output. */
   print(text: string): void;
   /** A result as JSON on standard output. */

@@ -16,11 +16,17 @@ export async function runProcess(registry: readonly Registered[]): Promise<void>
   }
   const deferred = new Deferred();
   const interruption = new AbortController();
+  const stopping = new AbortController();
+  const stop = { signal: stopping.signal, heeded: false };
+  // SIGUSR1 is what batch systems are told to send some time before they kill; by itself it would start Node's inspector.
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGUSR1', 138],
   ] as const) {
     process.on(signal, async () => {
+      // One that comes again after the first (to the process and to its group) asks for nothing else, SIGINT does.
+      if (stop.heeded && signal !== 'SIGINT') return stopping.abort();
       // A second Ctrl-C does not wait for the first one's cleaning up.
       if (interruption.signal.aborted) process.exit(code);
       process.exitCode = code;
@@ -34,6 +40,7 @@ export async function runProcess(registry: readonly Registered[]): Promise<void>
     stdout,
     stderr,
     signal: interruption.signal,
+    stop,
     deferred,
   });
   // Not process.exit(): what is still on its way to a pipe must arrive. After a signal, its handler exits.

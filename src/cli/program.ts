@@ -2,11 +2,12 @@
  * The command line without the process: arguments in, exit code out. commander parses and prints help; the schema of
  * the command decides what is allowed.
  *
- * Exit codes: 0 all well, 1 a check failed, 2 the user can mend it (message only), 3 a defect (with its stack).
+ * Exit codes: 0 all well, 1 a check failed, 2 the user can mend it (message only), 3 a defect (with its stack),
+ * 75 stopped where it can go on; 130 and more: a signal.
  */
 import { inspect } from 'node:util';
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
-import { FrostlineError } from '../errors.ts';
+import { FrostlineError, STOPPED } from '../errors.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Command, Context } from './command.ts';
 import { Deferred } from './deferred.ts';
@@ -19,6 +20,8 @@ export interface Surroundings {
   readonly stderr: Context['stderr'];
   /** Aborted on Ctrl-C. */
   readonly signal?: AbortSignal;
+  /** Asked to end at the next point where the work is saved. `heeded`: a command does. */
+  readonly stop?: { readonly signal: AbortSignal; heeded: boolean };
   /** Filled by the command; run here when it ends, and by the caller on Ctrl-C. */
   readonly deferred?: Deferred;
 }
@@ -175,10 +178,7 @@ async function equip(
   sub.action(async (...received: unknown[]) => {
     const flags = sub.opts<Record<string, unknown>>();
     const values = await collect(name, command, { argumentSpecs, specs, positional: received, flags });
-    await command.run(
-      values as never,
-      contextOf(flags.json === true, surroundings, () => setExitCode(1)),
-    );
+    await command.run(values as never, contextOf(flags.json === true, surroundings, setExitCode));
   });
 }
 
@@ -260,8 +260,8 @@ function flagOf(specs: readonly OptionSpec[], key: string): string {
 const withNames = (_: string, value: unknown) =>
   typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 
-function contextOf(json: boolean, surroundings: Full, onCheckFailed: () => void): Context {
-  const { stdout, stderr, deferred, signal = new AbortController().signal } = surroundings;
+function contextOf(json: boolean, surroundings: Full, setExitCode: (code: number) => void): Context {
+  const { stdout, stderr, deferred, stop, signal = new AbortController().signal } = surroundings;
   return {
     stdout,
     stderr,
@@ -272,7 +272,16 @@ function contextOf(json: boolean, surroundings: Full, onCheckFailed: () => void)
     note: (text) => void stderr.write(`${text}\n`),
     checkFailed: (text) => {
       stderr.write(`${text}\n`);
-      onCheckFailed();
+      setExitCode(1);
+    },
+    stopSignal() {
+      if (stop === undefined) return new AbortController().signal;
+      stop.heeded = true;
+      return stop.signal;
+    },
+    stopped: (text) => {
+      stderr.write(`${text}\n`);
+      setExitCode(STOPPED);
     },
     defer: (work) => deferred.add(work),
   };

@@ -20,6 +20,8 @@ export const registry: readonly Registered[] = [
     () => import('./commands/sweep.ts'),
   ),
   entry('Training', 'train', 'one fine-tuning run', () => import('./commands/train.ts')),
+  entry('Training', 'merge', "gather a sharded grid's results", () => import('./commands/merge.ts')),
+  entry('Training', 'slurm', 'a job script that runs a grid in shards', () => import('./commands/slurm.ts')),
   entry(
     'Data and weights',
     'dataset inspect',

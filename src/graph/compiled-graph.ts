@@ -213,6 +213,32 @@ export class CompiledGraph {
     this.gpu.clear(this.momentum.map(bufferOf));
   }
 
+  /**
+   * All that runs change and that outlives them: trained parameters, moving state, momentum, in an order that the graph
+   * alone decides. Written back into a graph of the same network, masks and adapter, training goes on in the same bits.
+   */
+  async readState(): Promise<ArrayBuffer[]> {
+    const parts: ArrayBuffer[] = [];
+    for (const parameter of this.trained) parts.push((await parameter.read(this.gpu)).buffer);
+    for (const storage of this.momentum) parts.push(await this.gpu.read(storage));
+    return parts;
+  }
+
+  /** The sizes in bytes of the parts that `readState` gives. */
+  get stateSizes(): number[] {
+    return [...this.trained, ...this.momentum].map(({ bytes }) => bytes);
+  }
+
+  /** @param parts of the sizes `stateSizes` */
+  writeState(parts: readonly ArrayBuffer[]): void {
+    this.trained.forEach((parameter, i) => {
+      parameter.reset(this.gpu, new Float32Array(parts[i]));
+    });
+    this.momentum.forEach((storage, i) => {
+      this.gpu.write(storage, new Uint8Array(parts[this.trained.length + i]));
+    });
+  }
+
   /** What every run dispatches, in order; not what packed parameters once, before the first. */
   get dispatches(): readonly Dispatch[] {
     return this.program.dispatches;

@@ -49,7 +49,17 @@ export interface StepRecord {
 
 export interface FitHooks {
   onStep?(record: StepRecord, steps: number): void;
+  /** After each epoch but the last, with all its steps done: the place to save a checkpoint. @param epoch from 0 */
+  onEpoch?(epoch: number, records: readonly StepRecord[]): Promise<void>;
   readonly signal?: AbortSignal;
+}
+
+/** The state of training between two epochs: all that the rest of a run hangs on, beside its settings. */
+export interface Progress {
+  /** every step so far, whole epochs of them */
+  readonly records: readonly StepRecord[];
+  /** as the step's `graph.readState` gave it */
+  readonly state: readonly ArrayBuffer[];
 }
 
 /** How many steps are submitted before the oldest one's loss is awaited. */
@@ -138,15 +148,16 @@ export class TrainingStep {
   }
 
   /**
-   * Trains from the parameters' present values, momentum starting at zero.
+   * Trains from the parameters' present values, momentum starting at zero; or goes on from a checkpoint.
    * @returns a record for each step
    * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
    */
-  async fit(settings: FitSettings, hooks: FitHooks = {}): Promise<StepRecord[]> {
+  async fit(settings: FitSettings, hooks: FitHooks = {}, from?: Progress): Promise<StepRecord[]> {
     const { epochs, shuffle, seed, augment, learningRate, momentum, weightDecay } = settings;
     const { labels } = this.data;
     this.graph.resetMomentum();
-    const records: StepRecord[] = [];
+    if (from !== undefined) this.graph.writeState(from.state);
+    const records: StepRecord[] = [...(from?.records ?? [])];
     const steps = epochs * this.stepsAnEpoch();
     const flight: Flight[] = [];
     const times = [performance.now()];
@@ -167,9 +178,9 @@ export class TrainingStep {
       records.push(record);
       hooks.onStep?.(record, steps);
     };
-    let step = 0;
+    let step = records.length;
     try {
-      for (let epoch = 0; epoch < epochs; epoch++) {
+      for (let epoch = step / this.stepsAnEpoch(); epoch < epochs; epoch++) {
         const order = epochOrder(labels.length, { shuffle, seed, epoch });
         for (const batch of batchesOf(order, { batchSize: this.batchSize })) {
           hooks.signal?.throwIfAborted();
@@ -185,6 +196,9 @@ export class TrainingStep {
           if (flight.length >= STEPS_IN_FLIGHT) await land();
           step++;
         }
+        if (hooks.onEpoch === undefined || epoch + 1 === epochs) continue;
+        while (flight.length > 0) await land();
+        await hooks.onEpoch(epoch, records);
       }
       while (flight.length > 0) await land();
     } finally {

@@ -14,6 +14,7 @@ import type { Network } from '../models/network.ts';
 import { inferShapes } from '../models/shapes.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import { frostlineVersion } from '../version.ts';
+import { readCheckpoint, removeCheckpoint, StoppedError, saveCheckpoint } from './checkpoint.ts';
 import { Claim, clearClaims } from './claims.ts';
 import type { TrainingData } from './data.ts';
 import { checkPositive, detailOf } from './detail.ts';
@@ -85,7 +86,14 @@ export interface GridHooks {
   onBegin?(index: number): void;
   onStep?(record: StepRecord, steps: number): void;
   onEnd?(index: number, result: CellResult): void;
+  /** A cell goes on from a checkpoint, this many steps in. */
+  onResume?(index: number, steps: number): void;
+  /** ends at once */
   readonly signal?: AbortSignal;
+  /** ends at the next checkpoint or cell, with a StoppedError */
+  readonly stop?: AbortSignal;
+  /** which cells to run; the others are left to other processes. All, unless given */
+  readonly only?: (index: number) => boolean;
 }
 
 /** Every freeze point: none, then each learnable layer but the last. */
@@ -163,6 +171,7 @@ export const GROWS = [
   'select',
   'keep',
   'title',
+  'preset',
 ] as const;
 
 /** ms between two looks for the cells that other processes run. */
@@ -179,15 +188,28 @@ export async function runGrid(
   plan: GridPlan,
   settings: Settings,
   folder: string,
+  hooks?: GridHooks & { readonly only?: undefined },
+): Promise<GridResult>;
+/** @returns how many cells have no result yet, where other processes have not finished theirs */
+export async function runGrid(
+  gpu: Gpu,
+  experiment: Experiment,
+  plan: GridPlan,
+  settings: Settings,
+  folder: string,
+  hooks?: GridHooks,
+): Promise<GridResult | number>;
+export async function runGrid(
+  gpu: Gpu,
+  experiment: Experiment,
+  plan: GridPlan,
+  settings: Settings,
+  folder: string,
   hooks: GridHooks = {},
-): Promise<GridResult> {
+): Promise<GridResult | number> {
   const { network } = experiment;
-  if (experiment.test === undefined) {
-    throw new FrostlineError('A grid needs test images: give a share to train on below 1.');
-  }
   const select = plan.select ?? 'test';
-  refuseBlindChoice(plan, experiment);
-  checkPositive(plan.positive, experiment.classes);
+  checkPlan(plan, experiment);
   const cells = planCells(network, plan, experiment.divisions);
   await checkRunFolder(folder, settings, experiment, GROWS);
   hooks.onPlan?.(cells);
@@ -203,6 +225,7 @@ export async function runGrid(
     return true;
   };
   for (const index of cells.keys()) await isFinished(index);
+  const isOwn = (index: number) => hooks.only?.(index) !== false;
 
   const model = createModel(network);
   let step: TrainingStep | undefined;
@@ -235,6 +258,8 @@ export async function runGrid(
       plan,
       model,
       cell,
+      index,
+      key: JSON.stringify([configuration, cell.folder, bitsOf(gpu)]),
       folder,
       hooks,
       configuration,
@@ -258,8 +283,9 @@ export async function runGrid(
   try {
     while (true) {
       for (const [index, cell] of cells.entries()) {
-        if (results.has(cell) || (await isFinished(index))) continue;
+        if (!isOwn(index) || results.has(cell) || (await isFinished(index))) continue;
         hooks.signal?.throwIfAborted();
+        if (hooks.stop?.aborted) throw new StoppedError('between two cells');
         // Not before the first cell is ready to run: what is wrong with the plan shows until then.
         if (!opened) {
           await prepare(cell);
@@ -278,10 +304,10 @@ export async function runGrid(
           await claim.release();
         }
       }
-      const elsewhere = cells.length - results.size;
+      const elsewhere = cells.filter((cell, index) => isOwn(index) && !results.has(cell)).length;
       if (elsewhere === 0) break;
       hooks.onWait?.(elsewhere);
-      await setTimeout(POLL, undefined, { signal: hooks.signal });
+      await pause(hooks);
     }
     if (opened) await stillOurs(folder, configuration);
   } finally {
@@ -289,7 +315,15 @@ export async function runGrid(
     at?.destroy();
     releaseModel(gpu, model);
   }
+  // Other shards have gone on in the meantime. Each looks when its own last result is there: the last of all sees all.
+  for (const [index, cell] of cells.entries()) if (!results.has(cell)) await isFinished(index);
+  if (results.size < cells.length) return cells.length - results.size;
   const list = cells.map((cell) => results.get(cell)!);
+  // Each process has kept the best that it knew of.
+  const best = bestCell(list, select);
+  if (plan.keep === 'best') {
+    for (const other of list) if (other !== best) await rm(join(folder, other.folder!, 'model.onnx'), { force: true });
+  }
   const { verdict, leftOut, table } = await judge(folder, experiment, list, select);
   const files = { 'predictions.csv': table, ...(verdict && { 'verdict.json': json({ ...verdict, leftOut }) }) };
   await writeFilesAtomically(folder, files);
@@ -309,7 +343,7 @@ export async function runGrid(
       name: experiment.dataset.name,
       classes: experiment.classes,
       train: experiment.train.labels.length,
-      test: experiment.test.labels.length,
+      test: experiment.test!.labels.length,
       counts: experiment.counts,
       note: plan.notes.dataset,
     },
@@ -326,7 +360,111 @@ export async function runGrid(
   };
 }
 
+/** Waits before the next look for the cells that other processes run. */
+async function pause({ signal, stop }: GridHooks): Promise<void> {
+  const ends = [signal, stop].filter((one) => one !== undefined);
+  await setTimeout(POLL, undefined, { signal: AbortSignal.any(ends) }).catch((error) => {
+    if (signal?.aborted || !stop?.aborted) throw error;
+    throw new StoppedError('while other processes run what is left');
+  });
+}
+
+/** What may round differently: a checkpoint is gone on with where it was made alone. */
+const bitsOf = ({ name, driver, kind, tuning, algorithms }: Gpu) => [
+  ...[name, driver, kind, tuning?.hash ?? null],
+  [...algorithms],
+];
+
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+export interface Rehearsal {
+  readonly cells: readonly PlannedCell[];
+  /** steps of each cell */
+  readonly steps: number;
+  /** multiply-adds of all steps of all cells */
+  readonly work: number;
+  /** by cell: training and testing; without compilation and decoding */
+  readonly seconds: readonly number[];
+}
+
+/**
+ * Times a few steps of the cheapest and of the costliest cell, and the test part, and reckons the others between them.
+ * Writes nothing.
+ * @throws FrostlineError as `runGrid` for a plan that cannot be run
+ */
+export async function rehearseGrid(
+  gpu: Gpu,
+  experiment: Experiment,
+  plan: GridPlan,
+  signal?: AbortSignal,
+): Promise<Rehearsal> {
+  checkPlan(plan, experiment);
+  const cells = planCells(experiment.network, plan, experiment.divisions);
+  const byCost = [...cells].sort((a, b) => a.cost - b.cost);
+  const model = createModel(experiment.network);
+  let at: OpenedDivision | undefined;
+  try {
+    const first = experiment.at(0);
+    at = await openDivision(gpu, model, first, 0, plan.fit.batchSize);
+    const time = async (cell: PlannedCell) => {
+      setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
+      const step = await TrainingStep.compile(gpu, model, first.train, plan.fit);
+      try {
+        return { cost: cell.cost, steps: step.stepsAnEpoch() * plan.fit.epochs, seconds: await timeSteps(step, cell) };
+      } finally {
+        step.destroy();
+      }
+    };
+    const timeSteps = async (step: TrainingStep, cell: PlannedCell): Promise<number> => {
+      const landed: number[] = [];
+      const enough = new AbortController();
+      const settings = { ...plan.fit, learningRate: 0, seed: cell.seed, epochs: 1 };
+      const hooks = {
+        signal: signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]),
+        onStep() {
+          landed.push(performance.now());
+          if (landed.length > STEPS_TIMED) enough.abort();
+        },
+      };
+      // An epoch too short to leave its first step out is timed again, warm.
+      for (let i = 0; i < 2 && landed.length <= STEPS_TIMED; i++) {
+        landed.length = 0;
+        landed.push(performance.now());
+        await step.fit(settings, hooks).catch((error) => {
+          if (!enough.signal.aborted) throw error;
+        });
+      }
+      return (landed.at(-1)! - landed[0]) / 1000 / (landed.length - 1);
+    };
+    const low = await time(byCost[0]);
+    const high = byCost.at(-1)!.cost === low.cost ? low : await time(byCost.at(-1)!);
+    const began = performance.now();
+    await at.test.run(signal);
+    await at.validation?.run(signal);
+    const testing = (performance.now() - began) / 1000;
+    const slope = high.cost === low.cost ? 0 : (high.seconds - low.seconds) / (high.cost - low.cost);
+    return {
+      cells,
+      steps: low.steps,
+      work: cells.reduce((sum, { cost }) => sum + cost * plan.fit.batchSize * low.steps, 0),
+      seconds: cells.map(({ cost }) => low.steps * (low.seconds + slope * (cost - low.cost)) + testing),
+    };
+  } finally {
+    at?.destroy();
+    releaseModel(gpu, model);
+  }
+}
+
+/** after the first ones, in which pipelines are made */
+const STEPS_TIMED = 5;
+
+function checkPlan(plan: GridPlan, experiment: Experiment): void {
+  if (experiment.test === undefined) {
+    throw new FrostlineError('A grid needs test images: give a share to train on below 1.');
+  }
+  refuseBlindChoice(plan, experiment);
+  checkPositive(plan.positive, experiment.classes);
+}
 
 /** Several rates, nothing to choose between them on, and no word that the test part may be used for it. */
 function refuseBlindChoice({ select, learningRates, allFrozenRates }: GridPlan, { validation }: Experiment): void {
@@ -400,6 +538,8 @@ async function readFinished(folder: string, cell: PlannedCell, configuration: st
     );
   }
   await clearClaims(join(folder, cell.folder));
+  // Left by a process that was killed between the result and this.
+  await removeCheckpoint(join(folder, cell.folder));
   return { ...withScores(parsed.data), folder: cell.folder };
 }
 
@@ -411,17 +551,30 @@ interface CellContext {
   readonly model: Model;
   readonly step: TrainingStep;
   readonly cell: PlannedCell;
+  readonly index: number;
+  /** of its checkpoint */
+  readonly key: string;
   readonly folder: string;
   readonly hooks: GridHooks;
 }
 
+/** Ends a cell that another process has taken over, at the checkpoint where that shows. */
+class ClaimLostError extends Error {}
+
 /** @returns nothing where the claim was lost on the way: the cell is another process's */
 async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | undefined> {
-  const { at, plan, model, step, cell, folder, hooks, configuration, claim } = context;
+  const { at, plan, model, step, cell, index, key, folder, hooks, configuration, claim } = context;
+  const own = join(folder, cell.folder);
   const { experiment } = at;
   const { freeze, learningRate, newLayerRate, seed } = cell;
   const began = performance.now();
-  const records: StepRecord[] = [];
+  const from = await readCheckpoint(own, key, step.graph.stateSizes);
+  const records: StepRecord[] = [...(from?.records ?? [])];
+  const isOurs = async () => {
+    await stillOurs(folder, configuration);
+    return await claim.holds();
+  };
+  const seconds = () => (from?.seconds ?? 0) + (performance.now() - began) / 1000;
   const common = () => ({
     configuration,
     freeze,
@@ -431,11 +584,12 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | und
     seed,
     folder: cell.folder,
     adapter: adapterOf(gpu),
-    seconds: (performance.now() - began) / 1000,
+    seconds: seconds(),
     steps: records.length,
     lossHistory: records.map(({ loss }) => loss),
   });
   startFrom(gpu, model, experiment.withSeed(seed));
+  if (from !== undefined) hooks.onResume?.(index, records.length);
   const files: Record<string, string> = {};
   let result: CellResult;
   try {
@@ -447,7 +601,13 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | und
           records.push(record);
           hooks.onStep?.(record, steps);
         },
+        async onEpoch(epoch, done) {
+          if (!(await isOurs())) throw new ClaimLostError();
+          await saveCheckpoint(own, key, { records: done, state: await step.graph.readState(), seconds: seconds() });
+          if (hooks.stop?.aborted) throw new StoppedError(`after epoch ${epoch + 1} of ${plan.fit.epochs}`);
+        },
       },
+      from,
     );
     const validation = at.validation && (await score(at.validation, experiment.validation!, hooks.signal));
     const { evaluation, metrics, confusion } = await score(at.test, experiment.test!, hooks.signal);
@@ -467,14 +627,15 @@ async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | und
     };
     files['predictions.csv'] = predictionsCsv(experiment, evaluation);
   } catch (error) {
+    if (error instanceof ClaimLostError) return undefined;
     if (!(error instanceof DivergedError)) throw error;
     result = { ...common(), status: 'failed', error: error.message };
   }
   files['history.jsonl'] = historyLines(records);
   files['result.json'] = `${JSON.stringify(result)}\n`;
-  await stillOurs(folder, configuration);
-  if (!(await claim.holds())) return undefined;
-  await writeFilesAtomically(join(folder, cell.folder), files);
+  if (!(await isOurs())) return undefined;
+  await writeFilesAtomically(own, files);
+  await removeCheckpoint(own);
   return result;
 }
 

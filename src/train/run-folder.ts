@@ -24,7 +24,12 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
 /** What makes two runs the same run; `grows` names the settings that may change while finished cells still hold. */
 export function configurationHash(settings: Settings, experiment: Experiment, grows: readonly string[] = []): string {
-  const fixed = Object.fromEntries(Object.entries(settings).filter(([key]) => !grows.includes(key)));
+  // By name: what reads settings back from a file may give them in another order.
+  const fixed = Object.fromEntries(
+    Object.entries(settings)
+      .filter(([key]) => !grows.includes(key))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
   return createHash('sha256')
     .update(JSON.stringify([fixed, experiment.fingerprints]))
     .digest('hex')
@@ -59,7 +64,7 @@ export async function checkRunFolder(
       : differing(there.fingerprints, experiment.fingerprints)),
   ];
   throw new FrostlineError(
-    `${folder} holds a run of another configuration (different: ${differences.join(', ') || 'the order of settings'}). ` +
+    `${folder} holds a run of another configuration (different: ${differences.join(', ') || 'written by an earlier version'}). ` +
       'Give another --out, or delete the folder.',
   );
 }

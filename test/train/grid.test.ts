@@ -1,5 +1,5 @@
 /** The grid on a narrow network and random images: what is written, resumed, marked and refused. */
-import { renameSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,9 +11,11 @@ import { Random } from '../../src/random.ts';
 import { gatherRuns } from '../../src/statistics/runs.ts';
 import { parsePredictions } from '../../src/statistics/table.ts';
 import { verdictOf } from '../../src/statistics/verdict.ts';
+import { StoppedError } from '../../src/train/checkpoint.ts';
 import type { ImageData } from '../../src/train/data.ts';
 import type { Experiment } from '../../src/train/experiment.ts';
-import { type GridPlan, runGrid } from '../../src/train/grid.ts';
+import { type GridPlan, rehearseGrid, runGrid } from '../../src/train/grid.ts';
+import type { CellResult } from '../../src/train/results.ts';
 import { chooseRates } from '../../src/train/select.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -270,5 +272,103 @@ describe('the grid', () => {
     });
     await expect(run).rejects.toThrow(/is no longer the folder of this run: its config\.json is gone/);
     await expect(readdir(out)).rejects.toThrow(/ENOENT/);
+  });
+});
+
+describe('a grid that stops and goes on', () => {
+  const gpu = useGpu();
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'frostline-stop-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  /** What must not depend on how often a cell was stopped. */
+  const bits = (cells: readonly CellResult[]) =>
+    cells.map(({ lossHistory, metrics, finalLoss, steps }) => ({ lossHistory, metrics, finalLoss, steps }));
+  const long = { ...plan, fit: { ...plan.fit, epochs: 3 } };
+
+  it('goes on from the last epoch in the same bits, stopped or killed, and leaves no checkpoint', async () => {
+    const whole = await runGrid(gpu(), experiment, long, { s: 1 }, join(folder, 'whole'));
+    const out = join(folder, 'stopped');
+    const stop = new AbortController();
+    const stopped = runGrid(gpu(), experiment, long, { s: 1 }, out, {
+      stop: stop.signal,
+      onStep: () => stop.abort(),
+    });
+    await expect(stopped).rejects.toThrow('after epoch 1 of 3');
+    const kill = new AbortController();
+    const killed = runGrid(gpu(), experiment, long, { s: 1 }, out, {
+      signal: kill.signal,
+      // Within the third epoch: the second is saved.
+      onStep: ({ epoch }) => epoch === 2 && kill.abort(),
+    });
+    await expect(killed).rejects.toThrow(/abort/i);
+    const resumed: number[][] = [];
+    const rest = await runGrid(gpu(), experiment, long, { s: 1 }, out, {
+      onResume: (index, steps) => resumed.push([index, steps]),
+    });
+    expect(resumed).toEqual([[0, 8]]);
+    expect(bits(rest.cells)).toEqual(bits(whole.cells));
+    const files = await readdir(out, { recursive: true });
+    expect(files.filter((file) => file.endsWith('checkpoint.bin'))).toEqual([]);
+    const table = (of: string) => readFile(join(folder, of, 'predictions.csv'), 'utf8');
+    expect(await table('stopped')).toBe(await table('whole'));
+  });
+
+  it('begins a cell anew whose checkpoint is damaged', async () => {
+    const out = join(folder, 'damaged');
+    const stop = new AbortController();
+    const hooks = { stop: stop.signal, onStep: () => stop.abort() };
+    await expect(runGrid(gpu(), experiment, long, { s: 1 }, out, hooks)).rejects.toThrow(StoppedError);
+    const file = join(out, 'cells', 'none_rate-0.002_split-1_seed-1', 'checkpoint.bin');
+    const bytes = await readFile(file);
+    bytes[bytes.length - 5] ^= 1;
+    await writeFile(file, bytes);
+    const resumed: number[] = [];
+    const { cells } = await runGrid(gpu(), experiment, long, { s: 1 }, out, { onResume: (i) => resumed.push(i) });
+    expect(resumed).toEqual([]);
+    expect(cells.map(({ steps }) => steps)).toEqual([12, 12, 12]);
+  });
+
+  it('leaves a cell that another process has taken over at its next checkpoint, and writes nothing there', async () => {
+    const out = join(folder, 'overtaken');
+    const cell = join(out, 'cells', '20-fc7_rate-0.002_split-1_seed-1');
+    const another = { name: 'another', place: 'elsewhere', pid: 1, started: null, released: false };
+    const short = { ...long, freeze: ['all'] };
+    const stop = new AbortController();
+    const epochs = new Set<number>();
+    const run = runGrid(gpu(), experiment, short, { s: 1 }, out, {
+      stop: stop.signal,
+      onStep({ epoch }) {
+        epochs.add(epoch);
+        writeFileSync(join(cell, 'claim-99.json'), JSON.stringify(another));
+      },
+      onWait: () => stop.abort(),
+    });
+    await expect(run).rejects.toThrow('while other processes run what is left');
+    expect([...epochs]).toEqual([0]);
+    expect((await readdir(cell)).filter((name) => !name.startsWith('claim-'))).toEqual([]);
+  });
+
+  it('in shards gives what one process gives, to whichever ends last', async () => {
+    const out = join(folder, 'shards');
+    const shard = (own: number) => ({ only: (index: number) => index % 2 === own });
+    expect(await runGrid(gpu(), experiment, plan, { a: 1 }, out, shard(1))).toBe(2);
+    expect(await runGrid(gpu(), experiment, plan, { a: 1 }, out, { only: () => false })).toBe(2);
+    const last = await runGrid(gpu(), experiment, plan, { a: 1 }, out, shard(0));
+    const whole = await runGrid(gpu(), experiment, plan, { a: 1 }, join(folder, 'one'));
+    if (typeof last === 'number') throw new Error(`${last} cells are missing`);
+    expect(bits(last.cells)).toEqual(bits(whole.cells));
+    expect(last.verdict).toEqual(whole.verdict);
+    const merged = await runGrid(gpu(), experiment, plan, { a: 1 }, out, { only: () => false });
+    expect(merged).toEqual({ ...last, startedAt: expect.any(String) });
+  });
+
+  it('reckons a grid without writing anything', async () => {
+    const { cells, seconds, steps, work } = await rehearseGrid(gpu(), experiment, plan);
+    expect([cells.length, seconds.length, steps]).toEqual([3, 3, 8]);
+    expect(seconds.every((one) => Number.isFinite(one))).toBe(true);
+    expect(work).toBe(cells.reduce((sum, { cost }) => sum + cost, 0) * 5 * 8);
   });
 });

@@ -15,6 +15,61 @@ import {
   scoreOptions,
 } from '../experiment-options.ts';
 
+export const sweepOptions = {
+  model: z.string().optional().meta({ valueName: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
+  ...modelOptions,
+  ...dataOptions,
+  freeze: z
+    .array(z.union([z.number(), z.string()]))
+    .min(1)
+    .default(['all-points'])
+    .describe('freeze points: numbers or names of layers, none, all; or all-points'),
+  learningRates: z.array(z.number().positive()).min(1).optional().describe('global learning rates'),
+  allFrozenRates: z
+    .array(z.number().positive())
+    .optional()
+    .describe('further rates of the new layer, tried with all others frozen'),
+  momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
+  ...fitOptions,
+  ...scoreOptions,
+  epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6'),
+  augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quick starts none'),
+  ...divisionOptions,
+  select: z
+    .enum(['validation', 'test'])
+    .optional()
+    .describe(
+      'where rates and the best cell are chosen: on the validation part, or as the paper did on the test part, whose scores are then too good; test, unless --validation-fraction is given',
+    ),
+  repeats: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe('runs of each cell on each split, with seeds counting up from --seed'),
+  keep: z
+    .enum(['best', 'all'])
+    .optional()
+    .describe("keep trained networks, as model.onnx in the cell's folder: of the best cell, or of every one"),
+  out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
+  title: z.string().optional().describe('heading of the report'),
+  shard: z
+    .string()
+    .regex(/^\d+\/\d+$/, 'expected I/N, as in 1/4')
+    .optional()
+    .meta({ valueName: 'I/N' })
+    .describe('run every N-th cell from the I-th on, beside other processes of the same grid and --out'),
+  merge: z
+    .boolean()
+    .default(false)
+    .describe('run no cell: gather the results of shards, which must be complete, and write the report'),
+  dryRun: z
+    .boolean()
+    .default(false)
+    .describe('run no cell: list them with their arithmetic and a time, from a few steps that are timed and dropped'),
+  adapter: adapterOption,
+};
+
 export const command = defineCommand({
   description:
     'Runs the freezing experiment: fine-tunes a pretrained network once for every freeze point and learning rate, and compares. A grid that was interrupted goes on where it stopped; a finished cell is never run again.',
@@ -24,46 +79,7 @@ export const command = defineCommand({
       .optional()
       .describe('a named experiment'),
   }),
-  options: z.object({
-    model: z.string().optional().meta({ valueName: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
-    ...modelOptions,
-    ...dataOptions,
-    freeze: z
-      .array(z.union([z.number(), z.string()]))
-      .min(1)
-      .default(['all-points'])
-      .describe('freeze points: numbers or names of layers, none, all; or all-points'),
-    learningRates: z.array(z.number().positive()).min(1).optional().describe('global learning rates'),
-    allFrozenRates: z
-      .array(z.number().positive())
-      .optional()
-      .describe('further rates of the new layer, tried with all others frozen'),
-    momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
-    ...fitOptions,
-    ...scoreOptions,
-    epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6'),
-    augment: fitOptions.augment.unwrap().optional().describe('random changes of the images; paper, quick starts none'),
-    ...divisionOptions,
-    select: z
-      .enum(['validation', 'test'])
-      .optional()
-      .describe(
-        'where rates and the best cell are chosen: on the validation part, or as the paper did on the test part, whose scores are then too good; test, unless --validation-fraction is given',
-      ),
-    repeats: z
-      .number()
-      .int()
-      .min(1)
-      .optional()
-      .describe('runs of each cell on each split, with seeds counting up from --seed'),
-    keep: z
-      .enum(['best', 'all'])
-      .optional()
-      .describe("keep trained networks, as model.onnx in the cell's folder: of the best cell, or of every one"),
-    out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
-    title: z.string().optional().describe('heading of the report'),
-    adapter: adapterOption,
-  }),
+  options: z.object(sweepOptions),
   json: true,
   examples: [
     { what: 'the shipped experiment', line: 'quickstart' },
@@ -112,6 +128,7 @@ export const command = defineCommand({
     const splits = values.folds === undefined ? (values.splits ?? preset?.splits ?? 1) : undefined;
     const select = values.select ?? (values.validationFraction > 0 ? 'validation' : 'test');
 
+    const only = cellsToRun(values);
     const source = dataSource({ ...values, data }, undefined, { splits, folds: values.folds });
     const gpu = await openAdapter(values.adapter, context);
     const decoding = countProgress(context, 'images decoded');
@@ -142,6 +159,11 @@ export const command = defineCommand({
         dataset: ownData ? undefined : preset?.notes.dataset,
       },
     };
+    if (values.dryRun) {
+      const rehearsal = await grid.rehearseGrid(gpu, experiment, plan, context.signal);
+      const { rehearsalText } = await import('../../report/rehearsal.ts');
+      return context.json ? context.printJson(rehearsal) : context.print(rehearsalText(rehearsal));
+    }
     const settings = {
       ...recorded(values),
       model,
@@ -166,22 +188,33 @@ export const command = defineCommand({
       if (!context.signal.aborted) return;
       context.note(`interrupted after ${skipped + ended} cells, which are in ${out}; the same command goes on there`);
     });
-    const result = await grid.runGrid(gpu, experiment, plan, settings, out, {
+    const { StoppedError } = await import('../../train/checkpoint.ts');
+    // Cells that this process runs, by their place among all.
+    let mine: number[] = [];
+    const running = grid.runGrid(gpu, experiment, plan, settings, out, {
       signal: context.signal,
+      stop: context.stopSignal(),
+      only,
+      onResume: (index, steps) => context.note(`cell ${index + 1} goes on after step ${steps}`),
       onPlan(cells) {
-        const shown = gridProgress(cells, { stream: context.stderr });
+        mine = [...cells.keys()].filter((index) => only?.(index) !== false);
+        if (mine.length === 0) return;
+        const shown = gridProgress(
+          mine.map((index) => cells[index]),
+          { stream: context.stderr },
+        );
         progress = shown;
         context.defer(() => shown.stop());
       },
       onSkip(index) {
         skipped++;
-        progress?.skip(index);
+        if (mine.includes(index)) progress?.skip(mine.indexOf(index));
       },
       onWait(left) {
         if (!waiting) context.note(`waiting for ${left} cells that other processes run in ${out}`);
         waiting = true;
       },
-      onBegin: (index) => progress?.begin(index),
+      onBegin: (index) => progress?.begin(mine.indexOf(index)),
       onStep: ({ step, epoch, loss, imagesPerSecond }, steps) =>
         progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond }),
       onEnd(_, { status, metrics, error }) {
@@ -189,8 +222,21 @@ export const command = defineCommand({
         progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? ''));
       },
     });
+    const result = await running.catch((error: unknown) => {
+      if (!(error instanceof StoppedError)) throw error;
+      return error;
+    });
     progress?.stop();
-    if (skipped === result.cells.length) {
+    if (result instanceof StoppedError) {
+      return context.stopped(`stopped ${result.message}; the same command goes on there`);
+    }
+    if (typeof result === 'number') {
+      const missing = `${result} cells of ${out} have no result yet`;
+      if (values.merge) throw new FrostlineError(`${missing}. Wait for the shards, or send the missing ones again.`);
+      context.note(`${missing}: other shards run them, and the last one to end writes the report`);
+      return context.json ? context.printJson({ missing: result }) : undefined;
+    }
+    if (!values.merge && skipped === result.cells.length) {
       context.note(`Every cell was finished before. To run them anew, delete ${out} or give another --out.`);
     }
     const paths = await writeReport(out, result);
@@ -207,10 +253,20 @@ export const command = defineCommand({
   },
 });
 
-/** The options that tell how cells are run: all but where, under which name and on what. */
-function recorded<Values extends { preset?: unknown; out?: unknown; title?: unknown; adapter?: unknown }>(
-  values: Values,
-) {
-  const { preset: _, out: __, title: ___, adapter: ____, ...rest } = values;
+/** The options that tell how cells are run: all but where, on what, and by how many processes. */
+function recorded<
+  Values extends { out?: unknown; adapter?: unknown; shard?: unknown; merge?: unknown; dryRun?: unknown },
+>(values: Values) {
+  const { out: _, adapter: __, shard: ___, merge: ____, dryRun: _____, ...rest } = values;
   return rest;
+}
+
+/** Of a shard its own cells, of a merge none; nothing where one process runs all. */
+function cellsToRun({ shard, merge }: { shard?: string; merge: boolean }): ((index: number) => boolean) | undefined {
+  if (shard === undefined) return merge ? () => false : undefined;
+  if (merge)
+    throw new FrostlineError(`--shard ${shard} and --merge: a shard runs cells, a merge none. Give one of them.`);
+  const [own, of] = shard.split('/').map(Number);
+  if (own < 1 || own > of) throw new FrostlineError(`--shard ${shard}: expected 1/${of} to ${of}/${of}.`);
+  return (index) => index % of === own - 1;
 }

@@ -1,0 +1,82 @@
+/**
+ * A checkpoint of a run: one file, whole or not there. A line of JSON (what it belongs to, the steps so far, the sizes
+ * of the parts), then the parts of the state one after the other. It is written after each epoch and removed with the
+ * result; a run that was killed redoes one epoch at most and ends in the same bits.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFilesAtomically } from '../files.ts';
+import { frostlineVersion } from '../version.ts';
+import type { Progress, StepRecord } from './fit.ts';
+
+export const CHECKPOINT = 'checkpoint.bin';
+
+interface Header {
+  readonly frostline: string;
+  readonly key: string;
+  readonly records: readonly StepRecord[];
+  readonly seconds: number;
+  readonly sizes: readonly number[];
+  readonly sha256: string;
+}
+
+export interface Checkpoint extends Progress {
+  /** spent on the run so far */
+  readonly seconds: number;
+}
+
+/** Thrown at a checkpoint by a run that was asked to stop there. */
+export class StoppedError extends Error {
+  override readonly name = 'StoppedError';
+}
+
+function digest(parts: readonly ArrayBuffer[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(new Uint8Array(part));
+  return hash.digest('hex');
+}
+
+/** @param key of all that decides the bits: configuration, cell, adapter */
+export async function saveCheckpoint(folder: string, key: string, { records, state, seconds }: Checkpoint) {
+  const sizes = state.map(({ byteLength }) => byteLength);
+  const header: Header = { frostline: frostlineVersion, key, records, seconds, sizes, sha256: digest(state) };
+  const line = `${JSON.stringify(header)}\n`;
+  const bytes = Buffer.concat([Buffer.from(line), ...state.map((part) => new Uint8Array(part))]);
+  await writeFilesAtomically(folder, { [CHECKPOINT]: bytes });
+}
+
+/**
+ * @param sizes of the parts of the state that is to be restored
+ * @returns nothing where there is none, or one that belongs to another configuration, adapter or version, or that is
+ * damaged: the run then starts anew, which is slower and never wrong
+ */
+export async function readCheckpoint(
+  folder: string,
+  key: string,
+  sizes: readonly number[],
+): Promise<Checkpoint | undefined> {
+  const bytes = await readFile(join(folder, CHECKPOINT)).catch(() => undefined);
+  const end = bytes?.indexOf(10) ?? -1;
+  if (bytes === undefined || end < 0) return undefined;
+  let header: Header;
+  try {
+    header = JSON.parse(bytes.toString('utf8', 0, end)) as Header;
+  } catch {
+    return undefined;
+  }
+  if (header.frostline !== frostlineVersion || header.key !== key || header.sizes.join() !== sizes.join()) {
+    return undefined;
+  }
+  let at = end + 1;
+  const state = sizes.map((size) => {
+    const part = new Uint8Array(size);
+    part.set(bytes.subarray(at, at + size));
+    at += size;
+    return part.buffer;
+  });
+  if (at !== bytes.length || digest(state) !== header.sha256) return undefined;
+  return { records: header.records, state, seconds: header.seconds };
+}
+
+export const removeCheckpoint = (folder: string) => rm(join(folder, CHECKPOINT), { force: true });
