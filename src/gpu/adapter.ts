@@ -20,7 +20,7 @@ export interface ChosenAdapter {
 const ICD_VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES'] as const;
 
 /** llvmpipe is lavapipe's device name; Dawn also marks CPU devices as fallback adapters. */
-function isSoftware(info: GPUAdapterInfo): boolean {
+export function isSoftware(info: GPUAdapterInfo): boolean {
   return info.isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|software/i.test(adapterName(info));
 }
 
@@ -45,13 +45,26 @@ export function requestAdapter({ gpu }: Instance): Promise<GPUAdapter | null> {
   return gpu.requestAdapter({ powerPreference: 'high-performance' });
 }
 
+/**
+ * One Dawn instance for each driver, for as long as the process lives: an instance keeps threads and memory that nothing
+ * gives back, so that one an opening would add up. Which drivers it finds is settled by these variables when it is made.
+ */
+const instances = new Map<string, Instance>();
+
+function instanceOfDriver(): Instance {
+  const key = JSON.stringify(ICD_VARIABLES.map((name) => process.env[name] ?? null));
+  const instance = instances.get(key) ?? createInstance();
+  instances.set(key, instance);
+  return instance;
+}
+
 async function request(kind: AdapterKind | undefined, manifests?: string[]): Promise<ChosenAdapter | undefined> {
   const saved = ICD_VARIABLES.map((name) => process.env[name]);
   // Mesa asks for this folder and warns where it is unset.
   process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
   if (manifests !== undefined) for (const name of ICD_VARIABLES) process.env[name] = manifests.join(':');
   try {
-    const instance = createInstance();
+    const instance = instanceOfDriver();
     const adapter = await requestAdapter(instance);
     if (adapter === null) return undefined;
     return { instance, adapter, kind: kind ?? (isSoftware(adapter.info) ? 'software' : 'hardware') };

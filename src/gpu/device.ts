@@ -3,7 +3,7 @@
  * this class, never GPUDevice.
  */
 import { FrostlineError } from '../errors.ts';
-import { type AdapterKind, adapterName, chooseAdapter, requestAdapter } from './adapter.ts';
+import { type AdapterKind, adapterName, chooseAdapter, isSoftware, requestAdapter } from './adapter.ts';
 import { parseAlgorithms } from './algorithms.ts';
 import { type Machine, machineNamed } from './machine.ts';
 import type { Instance } from './node.ts';
@@ -31,8 +31,10 @@ export interface Limits {
 export interface OpenOptions {
   /** `auto`, `hardware`, `software`, `embedded`, or part of an adapter's name; else FROSTLINE_ADAPTER, else `auto` */
   readonly adapter?: string;
-  /** smaller limits than the adapter's, for tests of windowing */
+  /** limits to keep to in place of the adapter's: as a smaller adapter has them. Larger ones are refused */
   readonly limits?: Partial<Limits>;
+  /** the kind to plan for in place of the adapter's own: the texts for discrete GPUs can be checked on a software driver */
+  readonly kind?: AdapterKind;
   /** whether earlier results of `frostline tune` choose the kernels' variants; else FROSTLINE_TUNE (off), else true */
   readonly tuning?: boolean;
   /**
@@ -43,6 +45,9 @@ export interface OpenOptions {
   /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
   readonly warn?: (text: string) => void;
 }
+
+/** What `Gpu.from` takes: an opened device brings its adapter, so there is none to choose. */
+export type FromOptions = Omit<OpenOptions, 'adapter'>;
 
 export interface MemoryReport {
   /** bytes in buffers that exist now */
@@ -80,8 +85,8 @@ export class Gpu {
   readonly algorithms: Map<string, string>;
   private readonly noticed = new Set<string>();
   private readonly warn: (text: string) => void;
-  /** Keeps Dawn's instance referenced for as long as the device is used. */
-  private readonly instance: Instance;
+  /** Dawn's instance that the adapter came from; none where the device is somebody else's. */
+  private readonly instance: Instance | undefined;
   private readonly waiter = new Waiter();
   private liveBytes = 0;
   private peakBytes = 0;
@@ -89,17 +94,17 @@ export class Gpu {
   private destroyed = false;
 
   private constructor(
-    instance: Instance,
-    adapter: GPUAdapter,
+    instance: Instance | undefined,
+    info: GPUAdapterInfo,
     device: GPUDevice,
-    kind: AdapterKind,
-    { limits, tuning = tuningWanted(), warn = emitWarning, algorithms }: OpenOptions,
+    found: AdapterKind,
+    { kind = found, limits = {}, tuning = tuningWanted(), warn = emitWarning, algorithms }: OpenOptions,
   ) {
     this.instance = instance;
     this.device = device;
     this.kind = kind;
-    this.name = adapterName(adapter.info);
-    this.driver = adapter.info.description;
+    this.name = adapterName(info);
+    this.driver = info.description;
     this.machine = kind === 'hardware' ? machineNamed(this.name) : undefined;
     const offered: Limits = {
       maxBinding: device.limits.maxStorageBufferBindingSize,
@@ -112,8 +117,8 @@ export class Gpu {
       maxThreads: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupMemory: device.limits.maxComputeWorkgroupStorageSize,
     };
-    this.limits = { ...offered, ...limits };
-    const { subgroupMinSize: low = 0, subgroupMaxSize: high = 0 } = adapter.info;
+    this.limits = { ...offered, ...within(offered, limits, this.name) };
+    const { subgroupMinSize: low = 0, subgroupMaxSize: high = 0 } = info;
     this.subgroupWidth = device.features.has('subgroups') && low === high ? low : 0;
     this.hasTimestamps = device.features.has('timestamp-query');
     this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
@@ -136,14 +141,34 @@ export class Gpu {
   /** Opens the chosen adapter with its full limits. */
   static async open(options: OpenOptions = {}): Promise<Gpu> {
     const { instance, adapter, kind } = await chooseAdapter(options.adapter);
-    return new Gpu(instance, adapter, await requestDevice(adapter), kind, options);
+    return new Gpu(instance, adapter.info, await requestDevice(adapter), kind, options);
+  }
+
+  /**
+   * Computes on a device that the caller opened, from the package `webgpu` or any other implementation; its limits are
+   * what it was requested with. The device stays the caller's: `destroy` leaves it open.
+   *
+   * @example
+   * const gpu = Gpu.from(await adapter.requestDevice());
+   * const graph = await compile(gpu, { outputs: [y] });
+   * graph.write(x, buffer); // a GPUBuffer of that device
+   */
+  static from(device: GPUDevice, options: FromOptions = {}): Gpu {
+    const { adapterInfo } = device;
+    return new Gpu(undefined, adapterInfo, device, isSoftware(adapterInfo) ? 'software' : 'hardware', options);
   }
 
   /** Another device on the same adapter, with a queue of its own; its kernels' variants are those of the estimates. */
   async sibling(): Promise<Gpu> {
+    this.check();
+    if (this.instance === undefined) {
+      throw new FrostlineError(
+        'A device given to Gpu.from has no sibling: request a second one and call Gpu.from again.',
+      );
+    }
     const adapter = await requestAdapter(this.instance);
     if (adapter === null) throw new Error(`${this.name} is gone`);
-    return new Gpu(this.instance, adapter, await requestDevice(adapter), this.kind, { tuning: false });
+    return new Gpu(this.instance, adapter.info, await requestDevice(adapter), this.kind, { tuning: false });
   }
 
   /** One line: the adapter's name and what kind it is. */
@@ -159,6 +184,7 @@ export class Gpu {
 
   /** A zeroed buffer of at least `bytes`, counted until it is released. */
   allocate(label: string, bytes: number): GPUBuffer {
+    this.check();
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
     if (size > this.limits.maxBuffer) {
       throw new FrostlineError(
@@ -197,6 +223,7 @@ export class Gpu {
 
   /** Writes at `offset` bytes; ordered with submits, but before anything recorded and not yet submitted. */
   write(storage: Storage, values: ArrayBufferView<ArrayBuffer>, offset = 0): void {
+    this.check();
     const end = offset + values.byteLength;
     if (end > Math.ceil(storage.bytes / 4) * 4) {
       throw new FrostlineError(`${storage.label} holds ${storage.bytes} bytes; a write ends at byte ${end}.`);
@@ -213,6 +240,7 @@ export class Gpu {
 
   /** Reads bytes back; waits for all submitted work. */
   async read(storage: Storage, offset = 0, bytes = storage.bytes - offset): Promise<ArrayBuffer> {
+    this.check();
     const readback = this.readback(`${storage.label} (read back)`, bytes);
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(bufferOf(storage), offset, readback, 0, Math.ceil(bytes / 4) * 4);
@@ -247,8 +275,14 @@ export class Gpu {
     return this.kind === 'hardware' ? promise : this.waiter.wait(promise);
   }
 
-  /** Throws what the device reported since: validation errors and device loss arrive late in WebGPU. */
+  /**
+   * Throws what the device reported since: validation errors and device loss arrive late in WebGPU.
+   * @throws FrostlineError where this device was destroyed
+   */
   check(): void {
+    if (this.destroyed) {
+      throw new FrostlineError(`${this.name}: this device was destroyed. Open another with Gpu.open().`);
+    }
     if (this.failure !== undefined) throw this.failure;
   }
 
@@ -278,11 +312,29 @@ export class Gpu {
     return buffer;
   }
 
+  /** Ends the use of this device and all its memory; one that came by `Gpu.from` stays open. Twice is as once. */
   destroy(): void {
     this.destroyed = true;
-    this.device.destroy();
-    void this.instance;
+    if (this.instance !== undefined) this.device.destroy();
   }
+}
+
+/** Limits that an adapter with these can pretend to have. */
+function within(offered: Limits, wanted: Partial<Limits>, name: string): Partial<Limits> {
+  for (const [key, value] of Object.entries(wanted)) {
+    const most = (offered as unknown as Record<string, number>)[key];
+    if (most === undefined) {
+      throw new FrostlineError(`"${key}" is no limit. There are: ${Object.keys(offered).join(', ')}.`);
+    }
+    if (value === undefined) throw new FrostlineError(`The limit ${key} is undefined; leave it out, or give a number.`);
+    // Offsets may be aligned more coarsely than the adapter asks, everything else may be less.
+    const fits = key === 'offsetAlignment' ? value % most === 0 && value > 0 : value >= 1 && value <= most;
+    if (!Number.isInteger(value) || !fits) {
+      const range = key === 'offsetAlignment' ? `a multiple of ${most}` : `a whole number from 1 to ${most}`;
+      throw new FrostlineError(`The limit ${key} is ${value}; on ${name} it can be ${range}.`);
+    }
+  }
+  return wanted;
 }
 
 /** A device with the adapter's full limits. */

@@ -5,7 +5,7 @@ import type { Dispatch, Program } from '../gpu/program.ts';
 import type { Storage } from '../gpu/storage.ts';
 import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
-import { type Mask, Parameter, type Tensor } from './tensor.ts';
+import { checkValues, describeValue, type Mask, Parameter, type Tensor } from './tensor.ts';
 
 export interface CompiledMemory {
   /** bytes of the parameters' values, of their momentum, of inputs, outputs and constants */
@@ -54,6 +54,9 @@ export interface Preparation {
   readonly dispatches: Dispatch[];
 }
 
+/** GPUBufferUsage.COPY_SRC: WebGPU's names are no globals of Node. */
+const COPY_SRC = 0x4;
+
 export class CompiledGraph {
   readonly gpu: Gpu;
   readonly memory: CompiledMemory;
@@ -77,6 +80,9 @@ export class CompiledGraph {
   private readonly masks: ReadonlyMap<Parameter, Mask>;
   private readonly owned: readonly GPUBuffer[];
   private readonly readbacks: GPUBuffer[] = [];
+  /** whether a kernel reads rates, the step's number or the seed, and nobody has set them yet */
+  private stepMissing: boolean;
+  private destroyed = false;
 
   constructor(
     gpu: Gpu,
@@ -95,6 +101,9 @@ export class CompiledGraph {
     this.gradients = built.gradients;
     this.momentum = built.momentum;
     this.step = built.step;
+    this.stepMissing = program.dispatches.some(({ bindings }) =>
+      bindings.some(({ view }) => view.storage === built.step),
+    );
     this.masks = built.masks;
     this.owned = owned;
     this.cost = built.cost;
@@ -111,23 +120,65 @@ export class CompiledGraph {
     };
   }
 
-  /** Sets an input's values. */
-  write(tensor: Tensor, values: ArrayBufferView<ArrayBuffer>): void {
+  /**
+   * Sets an input's values for the runs that follow.
+   * @param values row-major, as many as the tensor has elements: Float32Array for f32, Uint32Array for u32; or a
+   *   GPUBuffer of this device with at least the tensor's bytes and usage COPY_SRC, copied on the device
+   */
+  write(tensor: Tensor, values: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | GPUBuffer): void {
+    this.checkUsable();
     const storage = this.values.get(tensor);
     if (storage === undefined || tensor.source !== undefined || tensor instanceof Parameter) {
       throw new FrostlineError(`${tensor.name} is no input of this graph.`);
     }
-    if (values.byteLength !== tensor.bytes) {
-      throw new FrostlineError(
-        `${tensor.name} [${tensor.shape.join(', ')}] takes ${tensor.bytes} bytes; got ${values.byteLength}.`,
-      );
+    if (!ArrayBuffer.isView(values)) {
+      this.copyFrom(values, tensor, storage);
+      return;
     }
+    checkValues(tensor.name, tensor, values);
     this.gpu.write(storage, values);
   }
 
-  /** Sets the rates, the step's number and the seed for the runs that follow. */
+  private copyFrom(buffer: GPUBuffer, { name, bytes }: Tensor, storage: Storage): void {
+    const found = buffer as Partial<GPUBuffer> | undefined;
+    if (typeof found?.size !== 'number' || typeof found.usage !== 'number') {
+      throw new FrostlineError(`${name}: values must be a typed array or a GPUBuffer; got ${describeValue(buffer)}.`);
+    }
+    if (buffer.size < bytes) {
+      throw new FrostlineError(`${name} takes ${bytes} bytes; the GPUBuffer "${buffer.label}" has ${buffer.size}.`);
+    }
+    if ((buffer.usage & COPY_SRC) === 0) {
+      throw new FrostlineError(`${name}: the GPUBuffer "${buffer.label}" needs GPUBufferUsage.COPY_SRC to be read.`);
+    }
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, 0, bufferOf(storage), 0, bytes);
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Sets the rates, the step's number and the seed for the runs that follow.
+   * @throws FrostlineError for a rate that is missing or not finite, a step or seed that is no whole number of 32 bits
+   */
   setStep(values: StepValues): void {
+    this.checkUsable();
+    for (const name of ['learningRate', 'momentum', 'weightDecay'] as const) {
+      if (!Number.isFinite(values[name]))
+        throw new FrostlineError(`setStep: ${name} is ${values[name]}; give a number.`);
+    }
+    for (const name of ['step', 'seed'] as const) {
+      const value = values[name];
+      if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
+        throw new FrostlineError(`setStep: ${name} is ${value}; give a whole number from 0 to 4294967295.`);
+      }
+    }
     this.gpu.write(this.step, packStep(values));
+    this.stepMissing = false;
+  }
+
+  /** Refuses what would otherwise compute with memory that is no longer this graph's. */
+  private checkUsable(): void {
+    if (this.destroyed) throw new FrostlineError('This graph was destroyed. Compile it again.');
+    this.gpu.check();
   }
 
   /**
@@ -135,12 +186,19 @@ export class CompiledGraph {
    * several runs may be under way at a time.
    */
   async run(wanted: readonly Tensor[] = []): Promise<ArrayBuffer[]> {
+    this.checkUsable();
     for (const [parameter, mask] of this.masks) {
       if (parameter.mask !== mask) {
         throw new FrostlineError(
           `The mask of ${parameter.name} was changed after the graph was compiled. Compile it again.`,
         );
       }
+    }
+    if (this.stepMissing) {
+      throw new FrostlineError(
+        'This graph reads the learning rate, the step or the seed (it updates parameters, or draws), and none is set. ' +
+          'Call setStep({ learningRate, momentum, weightDecay, step, seed }) before run().',
+      );
     }
     const storages = wanted.map((tensor) => this.output(tensor));
     const bytes = storages.reduce((sum, storage) => sum + storage.bytes, 0);
@@ -193,6 +251,7 @@ export class CompiledGraph {
 
   /** The values of an output after the last run. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    this.checkUsable();
     return this.gpu.readFloats(this.output(tensor));
   }
 
@@ -203,6 +262,7 @@ export class CompiledGraph {
 
   /** dL/d tensor after the last run, for a tensor among the `gradients` asked for. */
   async readGradient(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    this.checkUsable();
     const storage = this.gradients.get(tensor);
     if (storage === undefined) throw new FrostlineError(`The gradient of ${tensor.name} was not asked for.`);
     return this.gpu.readFloats(storage);
@@ -244,8 +304,10 @@ export class CompiledGraph {
     return this.program.dispatches;
   }
 
-  /** Frees what this graph owns; parameters stay. */
+  /** Frees what this graph owns; parameters stay. Twice is as once. */
   destroy(): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
     this.program.destroy();
     for (const { program } of this.preparations) program.destroy();
     for (const buffer of this.owned) this.gpu.release(buffer);

@@ -25,6 +25,9 @@ export class Tensor {
   readonly order = created++;
 
   constructor(name: string, shape: Shape, type: ElementType = 'f32', source?: Tensor['source']) {
+    if (type !== 'f32' && type !== 'u32') {
+      throw new FrostlineError(`${name}: the element type is ${String(type)}; there are f32 and u32.`);
+    }
     if (!shape.every((extent) => Number.isInteger(extent) && extent >= 1)) {
       throw new FrostlineError(`${name}: shape [${shape.join(', ')}] must consist of whole numbers of 1 or more.`);
     }
@@ -42,6 +45,23 @@ export class Tensor {
   /** size in bytes */
   get bytes(): number {
     return 4 * this.size;
+  }
+}
+
+/** A value of the wrong kind, for messages: its class and, where it has one, its length. */
+export function describeValue(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  const length = (value as { length?: unknown }).length;
+  return `${value.constructor?.name ?? 'an object'}${typeof length === 'number' ? ` of length ${length}` : ''}`;
+}
+
+/** Refuses values whose type or number is not the tensor's: their bytes would be taken for something else. */
+export function checkValues(what: string, { type, shape, size }: Tensor, values: unknown): void {
+  const wanted = type === 'f32' ? Float32Array : Uint32Array;
+  if (!(values instanceof wanted) || values.length !== size) {
+    throw new FrostlineError(
+      `${what} [${shape.join(', ')}] takes a ${wanted.name} of length ${size}; got ${describeValue(values)}.`,
+    );
   }
 }
 
@@ -128,11 +148,7 @@ export class Parameter extends Tensor {
   }
 
   private fill(gpu: Gpu, values: Float32Array<ArrayBuffer>): void {
-    if (values.length !== this.size) {
-      throw new FrostlineError(
-        `Parameter ${this.name} of shape [${this.shape.join(', ')}] takes ${this.size} values; got ${values.length}.`,
-      );
-    }
+    checkValues(`Parameter ${this.name}`, this, values);
     gpu.write(this.reserve(gpu), values);
     this.filled = true;
     this.version++;

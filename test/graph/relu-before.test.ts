@@ -153,8 +153,7 @@ describe.each(readers)('before $what', (reader) => {
   });
 
   it('so it is on a discrete GPU, by its texts', async () => {
-    const device = await Gpu.open({ tuning: false });
-    Object.defineProperty(device, 'kind', { value: 'hardware' });
+    const device = await Gpu.open({ tuning: false, kind: 'hardware' });
     await same(device, reader, true);
     device.destroy();
   });
@@ -168,8 +167,7 @@ it.each(readers.filter(({ shape }) => shape[0] < 10))('before $what, in windows 
   const [items, rows] = y.shape.length === 2 ? [1, 3] : [x.shape[0], 1];
   const maxBinding = 512 + Math.max(x.bytes / items, y.bytes / items, weightBytes / rows);
   for (const kind of ['software', 'hardware'] as const) {
-    const device = await Gpu.open({ tuning: false, limits: { maxBinding: Math.ceil(maxBinding / 256) * 256 } });
-    if (kind === 'hardware') Object.defineProperty(device, 'kind', { value: 'hardware' });
+    const device = await Gpu.open({ tuning: false, kind, limits: { maxBinding: Math.ceil(maxBinding / 256) * 256 } });
     await same(device, reader, true);
     device.destroy();
   }

@@ -25,8 +25,11 @@ import { testSeed } from '../support/gpu.ts';
 
 /** A device that takes itself for a discrete GPU, with the texts for one. */
 async function onDiscrete<T>(work: (gpu: Gpu) => Promise<T>, maxBinding?: number): Promise<T> {
-  const gpu = await Gpu.open({ tuning: false, ...(maxBinding === undefined ? {} : { limits: { maxBinding } }) });
-  Object.defineProperty(gpu, 'kind', { value: 'hardware' });
+  const gpu = await Gpu.open({
+    tuning: false,
+    kind: 'hardware',
+    ...(maxBinding === undefined ? {} : { limits: { maxBinding } }),
+  });
   try {
     const result = await work(gpu);
     gpu.check();
