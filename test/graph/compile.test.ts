@@ -544,7 +544,9 @@ describe('refused, with operation, value, limit and remedy', () => {
     await expect(graph.run([middle])).rejects.toThrow(/relu is no output of this graph\. Name it in/);
     await expect(graph.readGradient(x)).rejects.toThrow(/was not asked for/);
     expect(() => graph.write(y, new Float32Array(4))).toThrow(/is no input/);
-    expect(() => graph.write(x, new Float32Array(5))).toThrow(/takes a Float32Array of length 4; got Float32Array of length 5/);
+    expect(() => graph.write(x, new Float32Array(5))).toThrow(
+      /takes a Float32Array of length 4; got Float32Array of length 5/,
+    );
     graph.destroy();
   });
 });

@@ -87,6 +87,10 @@ export function neighbours(p: ContractionParams): { readonly a_inner: 0 | 1; rea
  * at once.
  */
 function cycles(p: ContractionParams, c: Configuration, capabilities: Capabilities): number {
+  // A rasteriser in software: in the unit of the variants for it.
+  if (capabilities.kind !== 'hardware') {
+    return tilesOf(p, c.rows, c.columns) * Math.ceil(p.part_depth / c.depth) * c.depth * c.rows * c.columns;
+  }
   const { multiprocessors, lanes, threads } = machineOf(capabilities);
   const own = threadsOf(c);
   const perCore = Math.ceil(tilesOf(p, c.rows, c.columns) / multiprocessors);

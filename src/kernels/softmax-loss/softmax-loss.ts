@@ -131,12 +131,15 @@ const teams = (withGradient: boolean): Variant<typeof params> => ({
   workgroupSize: () => TEAM * TEAMS,
   workgroups: ({ rows }) => lossParts(rows),
   estimate: (p, _, capabilities) =>
-    serialAccesses(
-      lossParts(p.rows) * TEAM * TEAMS,
-      Math.ceil(Math.min(p.rows, PART) / TEAMS) * (accesses(p, withGradient) / TEAM + 3 * TEAM) +
-        2 * labelsForWeights(p),
-      capabilities,
-    ),
+    // A rasteriser in software has no lanes to spare.
+    capabilities.kind !== 'hardware'
+      ? Number.MAX_VALUE
+      : serialAccesses(
+          lossParts(p.rows) * TEAM * TEAMS,
+          Math.ceil(Math.min(p.rows, PART) / TEAMS) * (accesses(p, withGradient) / TEAM + 3 * TEAM) +
+            2 * labelsForWeights(p),
+          capabilities,
+        ),
   text: () => ({
     declarations: /* wgsl */ `${teamFunctions(withGradient)}
 var<workgroup> row_losses: array<f32, ${PART}>;`,
