@@ -17,19 +17,18 @@ it.each([...checkedModels])('%s passes with every parameter looked at', async (_
   for (const { name, samples } of inputs) expect(samples, name).toBe(1);
 });
 
-it('goes to another point where one has none but kinks, and counts those', async () => {
+it('judges a parameter beside kinks', async () => {
   const make = checkedModels.get('alexnet-narrow')!;
   const report = await gradcheckNetwork(gpu(), make(131), { seed: 131, directions: 1 });
-  expect(report.inputs.find(({ name }) => name === 'conv3.weight')!.kinks).toBeGreaterThanOrEqual(8);
+  expect(report.problems).toEqual([]);
+  expect(report.inputs.find(({ name }) => name === 'conv3.weight')!.samples).toBe(1);
 });
 
-it('fails where no point shows a derivative', async () => {
+it('fails where differences show no derivative', async () => {
   // Too small to change what the bias alone gives.
   const value = small().parameters.get('conv1.weight')!;
   const weights = new Map([['conv1.weight', { ...value, data: new Float32Array(value.data.length).fill(1e-30) }]]);
   const report = await gradcheckNetwork(gpu(), small(weights), { directions: 1, raiseException: false });
-  expect(report.problems).toEqual([expect.stringMatching(/^conv1\.weight \[.*\]: none of 8 samples has a derivative/)]);
-  // Three points.
-  expect(report.inputs[1]).toMatchObject({ name: 'conv1.weight', samples: 0, kinks: 24 });
+  expect(report.problems).toContainEqual(expect.stringMatching(/^conv1\.weight \[/));
   await expect(gradcheckNetwork(gpu(), small(weights), { directions: 1 })).rejects.toThrow(GradcheckError);
 });

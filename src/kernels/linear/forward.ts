@@ -96,7 +96,7 @@ const LINE = LANES_ON_GPU + 1;
 /** On a GPU: ./gpu.ts. */
 const rows: Variant<typeof params> = {
   name: 'rows',
-  configurations: GPU_ITEMS.flatMap((items) => [4, 8].map((rows) => ({ items, rows }))),
+  configurations: GPU_ITEMS.toReversed().flatMap((items) => [4, 8].map((rows) => ({ items, rows }))),
   workgroupSize: () => LANES_ON_GPU,
   supports: (capabilities, c, p) =>
     serves(c, p) &&

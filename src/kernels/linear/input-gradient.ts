@@ -95,7 +95,7 @@ const AT_A_TIME = 4;
 /** On a GPU: ./gpu.ts. */
 const columns: Variant<typeof params> = {
   name: 'columns',
-  configurations: GPU_ITEMS.flatMap((items) => [4, 8, 16].map((columns) => ({ items, columns }))),
+  configurations: GPU_ITEMS.toReversed().flatMap((items) => [4, 8, 16].map((columns) => ({ items, columns }))),
   workgroupSize: () => LANES_ON_GPU,
   supports: (capabilities, c, p) =>
     serves(c, p) &&

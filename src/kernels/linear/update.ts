@@ -103,7 +103,7 @@ const AT_A_TIME = 4;
 /** On a GPU: ./gpu.ts. */
 const rows: Variant<typeof params> = {
   name: 'rows',
-  configurations: GPU_ITEMS.map((items) => ({ items })),
+  configurations: GPU_ITEMS.toReversed().map((items) => ({ items })),
   workgroupSize: () => LANES_ON_GPU,
   supports: (_, c, p) => serves(c, p) && p.batch <= c.items,
   workgroups: (p) => Math.ceil(p.outputs / OUTPUTS) * Math.ceil(p.inputs / 4 / LANES_ON_GPU),

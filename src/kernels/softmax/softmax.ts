@@ -31,12 +31,15 @@ fn row_start(row: u32) -> u32 {
 
 const LANES = 64;
 
+/** Workgroups at most; they take rows in turn. */
+const GROUPS = 192;
+
 /** On a GPU, of few long rows: the lanes of a workgroup take a row together, and add in the order of the lanes. */
 const workgroup: Variant<typeof softmaxParams> = {
   name: 'workgroup',
   configurations: [{ lanes: LANES }],
   workgroupSize: () => LANES,
-  workgroups: ({ rows }) => rows,
+  workgroups: ({ rows }) => Math.min(rows, GROUPS),
   // In the unit of `elementwise`: elements of which each counts 1.
   estimate: ({ rows, columns }, _, { kind }) =>
     kind === 'hardware' && columns >= 2 * LANES ? rows / 2 : Number.MAX_VALUE,
@@ -44,26 +47,27 @@ const workgroup: Variant<typeof softmaxParams> = {
     declarations: /* wgsl */ `${rowStart}${largerFunction}${poisonFunction}
 var<workgroup> found: array<f32, ${LANES}>;`,
     main: /* wgsl */ `
-  // A folded dispatch may hold more workgroups than rows. They must reach the barriers: they write nothing.
-  let exists = workgroup < p.rows;
-  let row = select(0u, workgroup, exists);
-  let from_x = p.x_base + row_start(row);
-  let from_y = p.y_base + row_start(row);
-  var own = x[from_x];
-  for (var j = lane; j < p.columns; j += ${LANES}u) { own = larger(own, x[from_x + j * p.stride]); }
-  found[lane] = own;
-  workgroupBarrier();
-  var largest = found[0];
-  for (var i = 1u; i < ${LANES}u; i++) { largest = larger(largest, found[i]); }
-  workgroupBarrier();
-  own = 0.0;
-  for (var j = lane; j < p.columns; j += ${LANES}u) { own += exp(x[from_x + j * p.stride] - largest); }
-  found[lane] = own;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var i = 0u; i < ${LANES}u; i++) { sum += found[i]; }
-  for (var j = lane; j < select(0u, p.columns, exists); j += ${LANES}u) {
-    y[from_y + j * p.stride] = exp(x[from_x + j * p.stride] - largest) / sum + poison(largest);
+  // A folded dispatch may hold more workgroups than are asked for: they have no row.
+  for (var row = select(p.rows, workgroup, workgroup < ${GROUPS}u); row < p.rows; row += ${GROUPS}u) {
+    let from_x = p.x_base + row_start(row);
+    let from_y = p.y_base + row_start(row);
+    var own = x[from_x];
+    for (var j = lane; j < p.columns; j += ${LANES}u) { own = larger(own, x[from_x + j * p.stride]); }
+    workgroupBarrier();
+    found[lane] = own;
+    workgroupBarrier();
+    var largest = found[0];
+    for (var i = 1u; i < ${LANES}u; i++) { largest = larger(largest, found[i]); }
+    workgroupBarrier();
+    own = 0.0;
+    for (var j = lane; j < p.columns; j += ${LANES}u) { own += exp(x[from_x + j * p.stride] - largest); }
+    found[lane] = own;
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = 0u; i < ${LANES}u; i++) { sum += found[i]; }
+    for (var j = lane; j < p.columns; j += ${LANES}u) {
+      y[from_y + j * p.stride] = exp(x[from_x + j * p.stride] - largest) / sum + poison(largest);
+    }
   }`,
   }),
 };
