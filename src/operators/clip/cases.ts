@@ -16,7 +16,7 @@ export const checks: Checks<ClipAttributes> = {
       broken('no lower bound', 'value < p.low', 'false'),
       broken('no upper bound', 'raised > p.high', 'false'),
       broken('crossing bounds: the lower one wins', 'raised > p.high', 'value > p.high'),
-      broken('NaN hidden', 'select(value, p.low, value < p.low)', 'select(p.low, value, value >= p.low)'),
+      broken('NaN hidden', ', value, is_nan(value))', ', p.low, is_nan(value))'),
       broken('sign of the lower bound', 'select(value, p.low,', 'select(value, -p.low,'),
     ],
     'clip/backward': [
