@@ -151,16 +151,17 @@ ${range(AT_A_TIME)
 ${range(AT_A_TIME)
   .map(
     (r) => `    if (o_0 + i + ${r}u < p.outputs) {
-      var gradient = decay * weight${r};
+      let weight = weight${r};
+      var gradient = decay * weight;
 ${range(fours)
   .map((four) => `      let d${four} = slab[(i + ${r}u) * ${fours}u + ${four}u];`)
   .join('\n')}
 ${range(items)
-  .map((n) => `      gradient += d${n >> 2}[${n & 3}] * x${n};`)
+  .map((n) => `      { let d = d${n >> 2}[${n & 3}]; gradient += d * x${n}; }`)
   .join('\n')}
       let velocity = inertia * velocity${r} - rate * gradient;
       v[p.v_base + place${r}] = velocity;
-      w[p.w_base + place${r}] = weight${r} + velocity;
+      w[p.w_base + place${r}] = weight + velocity;
     }`,
   )
   .join('\n')}
