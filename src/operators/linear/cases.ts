@@ -11,8 +11,8 @@ const weightUpdate: Broken[] = [
   parameter('mask left out', 'mask', '1.0'),
   broken('momentum left out', /(inertia|momentum\(\)) \* v/g, '0.0 * v'),
   parameter('decay of what has none', 'decay_factor', '0.0'),
-  broken('velocity not kept', '] = velocity;', '] = vec4f();'),
-  broken('gradient for velocity', 'weight + velocity', 'weight - velocity'),
+  broken('velocity not kept', /\] = velocity;/g, '] = vec4f();'),
+  broken('gradient for velocity', /weight \+ velocity/g, 'weight - velocity'),
   broken("the last vector's neighbour for it", 'min(at, length - 1u)', 'min(at, max(length, 2u) - 2u)', 'walk'),
   broken('another item', /, 0u\);/g, ', 1u);', 'walk'),
 ];
@@ -55,8 +55,7 @@ export const checks: Checks<None> = {
     ],
     'linear/update': [
       broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
-      // What is left out here is checked of linear/backward and sgdm.
-      ...weightUpdate.filter(({ name }) => name !== 'velocity not kept' && name !== 'gradient for velocity'),
+      ...weightUpdate,
       broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
     ],
     'linear/backward': [
