@@ -67,9 +67,10 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('group left out of A', 'a_group', '0u'),
     parameter('group left out of B', 'b_group', '0u'),
     parameter('group left out of C', 'c_group', '0u'),
-    broken('the first part for all', 'part * p.part_depth', '0u'),
-    parameter('a part one term too long', 'part_depth', '(p.part_depth + 1u)'),
-    parameter('part left out of C', 'c_part', '0u'),
+    // The other variants take a sum as a whole.
+    broken('the first part for all', 'part * p.part_depth', '0u', 'plain', 'tiled'),
+    parameter('a part one term too long', 'part_depth', '(p.part_depth + 1u)', 'plain', 'tiled'),
+    parameter('part left out of C', 'c_part', '0u', 'plain', 'tiled'),
     parameter('last term of the inner sum left out', 'r', '(p.r - 1u)'),
     parameter('last row of the window left out', 'u', '(p.u - 1u)'),
     parameter('window one row beyond the image', 'height', '(p.height + 1u)'),

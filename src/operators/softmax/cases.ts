@@ -5,6 +5,9 @@ import type { Checks } from '../checks.ts';
 import type { SoftmaxAttributes } from './rule.ts';
 
 /** Over all of a row, or any run of an image's dimensions but all; a dimension of 1 could be left out of the run. */
+/** The variants in which a thread takes a row. */
+const byThread = ['plain', 'several'];
+
 const draw: Checks<SoftmaxAttributes>['draw'] = (choose, random) => {
   if (choose(0, 1) === 0) return { attributes: {}, inputs: { x: normal(random, [choose(1, 17), choose(1, 23)]) } };
   const first = choose(0, 2);
@@ -28,11 +31,24 @@ export const softmaxChecks: Checks<SoftmaxAttributes> = {
   mutations: {
     'softmax/forward': [
       ...rowText,
-      broken('maximum not subtracted', 'exp(x[from_x + j * p.stride] - largest)', 'exp(x[from_x + j * p.stride])'),
-      broken('last column not in the sum', '    sum += power;', '    if (j + 1u < p.columns) { sum += power; }'),
+      broken('maximum not subtracted', /(exp\(x\[from_x \+ j \* p\.stride\]) - largest/g, '$1'),
+      broken(
+        'last column not in the sum',
+        '    sum += power;',
+        '    if (j + 1u < p.columns) { sum += power; }',
+        ...byThread,
+      ),
+      broken('first lane not in the sum', 'sum += found[i]', 'sum += select(0.0, found[i], i != 0u)', 'workgroup'),
       { ...broken('infinite maximum hidden', ' + poison(largest)', ''), ...whereExpLosesNan },
-      broken('last column not normalised', 'y[k] = y[k] / sum', 'if (j + 1u < p.columns) { y[k] /= sum; } y[k] += 0.0'),
-      stale('sum += power', 'sum = power'),
+      broken(
+        'last column not normalised',
+        'y[k] = y[k] / sum',
+        'if (j + 1u < p.columns) { y[k] /= sum; } y[k] += 0.0',
+        ...byThread,
+      ),
+      stale('sum += power', 'sum = power', ...byThread),
+      stale('sum += found[i]', 'sum = found[i]', 'workgroup'),
+      broken('only the last lane compared', 'largest = larger(largest, found[i])', 'largest = found[i]', 'workgroup'),
     ],
     'softmax/backward': [
       ...rowText,
