@@ -1,6 +1,6 @@
 /**
- * The fully connected layer at small batches on a GPU, where reading the weight is all that takes time: every lane loads
- * vectors that are its neighbours' neighbours in a row of w, and has several on their way. What a lane keeps is the sums
+ * The fully connected layer at small batches on a GPU, where reading the weight is all that takes time: neighbouring lanes
+ * load neighbouring vectors of a row of w, each several of them at a time. What a lane keeps is the sums
  * of ITEMS items in registers; what lanes sum together is added in workgroup memory, in the order of the lanes.
  *
  * - forward, `rows`: a workgroup computes ROWS outputs; its lanes share out the inputs of the rows.
@@ -23,6 +23,16 @@ export function memoryCycles(bytes: number, loads: number, capabilities: Capabil
   const latency = 600;
   return Math.max((bytes / bandwidth) * cycles, (loads * latency) / 4);
 }
+
+/** dy of four items from n on at output o, 0 beyond the batch and the outputs: for the text before `main`. */
+export const FOUR_ITEMS_OF_DY = /* wgsl */ `
+fn dy_of(n: u32, o: u32) -> f32 {
+  let inside = n < p.batch && o < p.outputs;
+  return select(0.0, dy[select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)], inside);
+}
+fn four_items_of_dy(n: u32, o: u32) -> vec4f {
+  return vec4f(dy_of(n, o), dy_of(n + 1u, o), dy_of(n + 2u, o), dy_of(n + 3u, o));
+}`;
 
 /** A GPU alone: a rasteriser in software pays for every load, and has texts of its own. */
 export const onGpu = ({ kind }: Capabilities) => kind === 'hardware';

@@ -13,7 +13,7 @@
 import { machineOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
-import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { FOUR_ITEMS_OF_DY, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { BEFORE_RELU, broadcastOverItems } from './shape.ts';
 
 const params = {
@@ -120,10 +120,7 @@ const columns: Variant<typeof params> = {
 // dy of some outputs: four items a vector.
 var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
 var<workgroup> parts: array<vec4f, ${LANES_ON_GPU}>;
-fn dy_of(n: u32, o: u32) -> f32 {
-  let inside = n < p.batch && o < p.outputs;
-  return select(0.0, dy[select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)], inside);
-}
+${FOUR_ITEMS_OF_DY}
 // Of a column, over the segments; of lanes beyond the columns nothing.
 fn total(lane: u32) -> vec4f {
   var sum = vec4f();
@@ -146,7 +143,7 @@ ${range(items)
     for (var i = lane; i < ${OUTPUTS * fours}u; i += ${LANES_ON_GPU}u) {
       let o = o_0 + i % ${OUTPUTS}u;
       let n = n_0 + 4u * (i / ${OUTPUTS}u);
-      slab[(i % ${OUTPUTS}u) * ${fours}u + i / ${OUTPUTS}u] = vec4f(dy_of(n, o), dy_of(n + 1u, o), dy_of(n + 2u, o), dy_of(n + 3u, o));
+      slab[(i % ${OUTPUTS}u) * ${fours}u + i / ${OUTPUTS}u] = four_items_of_dy(n, o);
     }
     workgroupBarrier();
     for (var i = segment; i < ${OUTPUTS}u; i += ${segments * AT_A_TIME}u) {

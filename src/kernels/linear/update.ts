@@ -14,7 +14,7 @@
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
-import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { FOUR_ITEMS_OF_DY, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { walkOverOutputs } from './walk.ts';
 
 const params = {
@@ -117,10 +117,7 @@ const rows: Variant<typeof params> = {
       declarations: /* wgsl */ `${stepFunctions}
 // dy of the outputs: four items a vector.
 var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
-fn dy_of(n: u32, o: u32) -> f32 {
-  let inside = n < p.batch && o < p.outputs;
-  return select(0.0, dy[select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)], inside);
-}`,
+${FOUR_ITEMS_OF_DY}`,
       main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${LANES_ON_GPU - 1}u) / ${LANES_ON_GPU}u;
@@ -129,7 +126,7 @@ fn dy_of(n: u32, o: u32) -> f32 {
   for (var i = lane; i < ${OUTPUTS * fours}u; i += ${LANES_ON_GPU}u) {
     let o = o_0 + i / ${fours}u;
     let n = 4u * (i % ${fours}u);
-    slab[i] = vec4f(dy_of(n, o), dy_of(n + 1u, o), dy_of(n + 2u, o), dy_of(n + 3u, o));
+    slab[i] = four_items_of_dy(n, o);
   }
   workgroupBarrier();
   let column = (workgroup % tiles) * ${LANES_ON_GPU}u + lane;
