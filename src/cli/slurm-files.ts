@@ -35,10 +35,14 @@ ${logs('%x_%A_%a')}
 #SBATCH --requeue --signal=B:USR1@${NOTICE}
 ${sbatch.map((option) => `#SBATCH ${option}\n`).join('')}
 cd ${quote(cwd)} || exit 2
+told=0
+child=
+# The shell is told, a child is not; and a trap ends 'wait' before the child has ended. It stands before the child begins:
+# a shell without it would end at the signal.
+trap 'told=1; [ -z "$child" ] || kill -USR1 "$child"' USR1 TERM
 ${sweep} --shard "$SLURM_ARRAY_TASK_ID/${shards}" &
 child=$!
-# The shell is told, a child is not; and a trap ends 'wait' before the child has ended.
-trap 'told=1; kill -USR1 "$child"' USR1 TERM
+[ "$told" = 0 ] || kill -USR1 "$child"
 told=1
 while [ "$told" = 1 ]; do
   told=0
