@@ -2,7 +2,7 @@
 import type { Kernel } from '../../kernels/kernel.ts';
 import { defineFamily, type KernelCase, type KernelFamily } from '../case.ts';
 import type { Expected } from '../expected.ts';
-import { valuesOf } from '../values.ts';
+import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 export interface MapReference {
   readonly name: string;
@@ -16,14 +16,26 @@ export interface MapReference {
   readonly units: { value(x: number): number; slope(at: number): number };
   /** the sum of the absolute values of the terms of the slope, where they may cancel */
   slopeSize?(at: number): number;
+  /** how much a result on the way to the value or the slope, taken for 0 where it is denormal, is scaled after; default 1 */
+  scale?(at: number): number;
 }
 
 export function mapFamily(map: MapReference): KernelFamily {
-  const { name, kernels, derivativeOf, value, slope, units, slopeSize = (at) => Math.abs(slope(at)) } = map;
-  const expected = (values: number[], sizes: number[], factors: number[]): Expected => ({
+  const {
+    name,
+    kernels,
+    derivativeOf,
+    value,
+    slope,
+    units,
+    slopeSize = (at) => Math.abs(slope(at)),
+    scale = () => 1,
+  } = map;
+  const expected = (values: number[], sizes: number[], factors: number[], scales: number[]): Expected => ({
     values,
     units: 1,
     magnitudes: sizes.map((size, i) => size * factors[i]),
+    flushed: scales.map((one) => (1 + one) * SMALLEST_NORMAL),
   });
   return defineFamily<number>({
     names: [`${name}/forward`, `${name}/backward`],
@@ -46,7 +58,7 @@ export function mapFamily(map: MapReference): KernelFamily {
           params: { count },
           inputs: { x },
           outputs: { y: count },
-          reference: () => ({ y: expected(ys, ys.map(Math.abs), Array.from(x, units.value)) }),
+          reference: () => ({ y: expected(ys, ys.map(Math.abs), Array.from(x, units.value), Array.from(x, scale)) }),
         },
         {
           name: `${name}/backward`,
@@ -60,6 +72,7 @@ export function mapFamily(map: MapReference): KernelFamily {
               gradient(),
               Array.from(dy, (one, i) => Math.abs(one) * slopeSize(at[i])),
               Array.from(at, units.slope),
+              Array.from(dy, (one, i) => (1 + Math.abs(one)) * scale(at[i])),
             ),
           }),
           derivative:

@@ -1,6 +1,6 @@
 import { defineFamily, type KernelCase } from '../../check/case.ts';
 import { sumsOf } from '../../check/expected.ts';
-import { valuesOf } from '../../check/values.ts';
+import { isDenormal, valuesOf } from '../../check/values.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { leakyReluBackward, leakyReluForward } from '../../kernels/leaky-relu/leaky-relu.ts';
 import type { Checks } from '../checks.ts';
@@ -31,7 +31,12 @@ const family = defineFamily<{ count: number; slope: number }>({
         kernel: leakyReluBackward,
         inputs: { y, dy },
         outputs: { dx: count },
-        reference: () => ({ dx: sumsOf((...v) => backward(v[0]), [dy], 1) }),
+        reference: () => {
+          const dx = sumsOf((...v) => backward(v[0]), [dy], 1);
+          // A y that is taken for 0 takes the other branch.
+          const flushed = Array.from(y, (one, i) => dx.flushed![i] + (isDenormal(one) ? Math.abs(dy[i]) : 0));
+          return { dx: { ...dx, flushed } };
+        },
         derivative: kind === 'normal' ? { at: x, upstream: dy, forward, gradient: () => backward(dy) } : undefined,
       },
     ];

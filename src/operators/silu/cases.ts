@@ -17,6 +17,7 @@ export const checks: Checks<None> = {
       value: (x) => x * logistic(x),
       slope: (x) => logistic(x) * (1 + x * logistic(-x)),
       slopeSize: (x) => logistic(x) * (1 + Math.abs(x) * logistic(-x)),
+      scale: (x) => 1 + Math.abs(x),
       units: { value: (x) => 20 + 4 * Math.abs(x), slope: (x) => 44 + 8 * Math.abs(x) },
     }),
   ],
