@@ -5,6 +5,7 @@ import { FrostlineError } from '../errors.ts';
 import { type PreprocessingPreset, presets } from '../models/preprocessing.ts';
 import type { DataSource, ModelSource } from '../train/experiment.ts';
 import type { FitSettings } from '../train/fit.ts';
+import type { Schedule } from '../train/schedule.ts';
 import { datasetOptions } from './dataset-options.ts';
 import { inputSizeOption } from './model-options.ts';
 import { kebabCase } from './options.ts';
@@ -63,6 +64,29 @@ export const fitOptions = {
   newLayerFactor: z.number().min(0).default(10).describe('factor on the learning rate of the new layer'),
   weightDecay: z.number().min(0).default(1e-4).describe('L2 factor on weights, not on biases'),
   batchSize: z.number().int().min(1).default(10).describe('images a step'),
+  schedule: z
+    .enum(['constant', 'step', 'cosine'])
+    .optional()
+    .describe('how the rate goes: constant, times --step-factor every --step-epochs, or down a half cosine to 0'),
+  warmupSteps: z.number().int().min(1).optional().describe('steps over which the rate rises to its value'),
+  stepEpochs: z.number().int().min(1).optional().describe('of --schedule step'),
+  stepFactor: z.number().gt(0).lt(1).optional().describe('of --schedule step; 0.1 unless given'),
+  earlyStopping: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .meta({ valueName: 'PATIENCE' })
+    .describe(
+      'end behind so many epochs without a lower loss on the validation part, and keep the best epoch; as many as --epochs train all',
+    ),
+  layerDecay: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe('factor on the rate for each learnable layer before the last: 0.5 halves it from layer to layer'),
+  classWeights: z.array(z.number().positive()).optional().describe('weight of each class in the loss'),
   epochs: z.number().int().min(1).default(6).describe('passes over the training images'),
   shuffle: z.enum(['every-epoch', 'once', 'never']).default('every-epoch').describe('when the order is drawn'),
   augment: z.enum(['paper', 'matlab-alexnet', 'none']).default('paper').describe('random changes of the images'),
@@ -111,7 +135,8 @@ export async function fitSettings(
   values: Values<typeof fitOptions> & { momentum: number },
 ): Promise<Omit<FitSettings, 'learningRate' | 'seed'>> {
   const { augmentPresets } = await import('../data/augment.ts');
-  const { momentum, weightDecay, batchSize, epochs, shuffle, augment, dropout } = values;
+  const { momentum, weightDecay, batchSize, epochs, shuffle, augment, dropout, classWeights, earlyStopping } = values;
+  const schedule = scheduleOf(values);
   return {
     momentum,
     weightDecay,
@@ -120,5 +145,25 @@ export async function fitSettings(
     shuffle,
     augment: augmentPresets[augment],
     dropout: dropout === 'auto',
+    ...(classWeights && { classWeights }),
+    ...(schedule && { schedule }),
+    ...(earlyStopping !== undefined && { earlyStopping }),
   };
+}
+
+/** @throws FrostlineError for parts of a schedule that is not asked for, or one whose part is missing */
+function scheduleOf({
+  schedule: kind,
+  warmupSteps: warmup,
+  stepEpochs: every,
+  stepFactor: factor,
+}: Pick<Values<typeof fitOptions>, 'schedule' | 'warmupSteps' | 'stepEpochs' | 'stepFactor'>): Schedule | undefined {
+  if (kind !== 'step' && (every !== undefined || factor !== undefined)) {
+    throw new FrostlineError('--step-epochs and --step-factor belong to --schedule step. Give it, or leave them out.');
+  }
+  if (kind === 'step' && every === undefined) {
+    throw new FrostlineError('--schedule step: say after how many epochs the rate falls, as in --step-epochs 4.');
+  }
+  if (kind === undefined && warmup === undefined) return undefined;
+  return { kind: kind ?? 'constant', warmup, every, factor };
 }

@@ -278,9 +278,15 @@ export class CompiledGraph {
    * alone decides. Written back into a graph of the same network, masks and adapter, training goes on in the same bits.
    */
   async readState(): Promise<ArrayBuffer[]> {
+    const parts = await this.readValues();
+    for (const storage of this.momentum) parts.push(await this.gpu.read(storage));
+    return parts;
+  }
+
+  /** The first parts of `readState`: trained parameters and moving state, without momentum. */
+  async readValues(): Promise<ArrayBuffer[]> {
     const parts: ArrayBuffer[] = [];
     for (const parameter of this.trained) parts.push((await parameter.read(this.gpu)).buffer);
-    for (const storage of this.momentum) parts.push(await this.gpu.read(storage));
     return parts;
   }
 
@@ -291,11 +297,16 @@ export class CompiledGraph {
 
   /** @param parts of the sizes `stateSizes` */
   writeState(parts: readonly ArrayBuffer[]): void {
-    this.trained.forEach((parameter, i) => {
-      parameter.reset(this.gpu, new Float32Array(parts[i]));
-    });
+    this.writeValues(parts);
     this.momentum.forEach((storage, i) => {
       this.gpu.write(storage, new Uint8Array(parts[this.trained.length + i]));
+    });
+  }
+
+  /** @param parts that begin as those of `readValues` */
+  writeValues(parts: readonly ArrayBuffer[]): void {
+    this.trained.forEach((parameter, i) => {
+      parameter.reset(this.gpu, new Float32Array(parts[i]));
     });
   }
 

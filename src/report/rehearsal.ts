@@ -1,6 +1,6 @@
 /** What a grid will do, before it does: cells, arithmetic, time. */
 import Table from 'cli-table3';
-import type { Rehearsal } from '../train/grid.ts';
+import type { Rehearsal } from '../train/rehearsal.ts';
 import { duration, plural } from './format.ts';
 
 export function rehearsalText({ cells, steps, work, seconds }: Rehearsal): string {

@@ -16,8 +16,11 @@ interface Header {
   readonly frostline: string;
   readonly key: string;
   readonly records: readonly StepRecord[];
+  readonly epochs: Progress['epochs'];
   readonly seconds: number;
+  /** of the parts of the state, and of the best epoch's parameters, none without early stopping */
   readonly sizes: readonly number[];
+  readonly bestSizes: readonly number[];
   readonly sha256: string;
 }
 
@@ -38,11 +41,12 @@ function digest(parts: readonly ArrayBuffer[]): string {
 }
 
 /** @param key of all that decides the bits: configuration, cell, adapter */
-export async function saveCheckpoint(folder: string, key: string, { records, state, seconds }: Checkpoint) {
-  const sizes = state.map(({ byteLength }) => byteLength);
-  const header: Header = { frostline: frostlineVersion, key, records, seconds, sizes, sha256: digest(state) };
+export async function saveCheckpoint(folder: string, key: string, { state, best = [], ...rest }: Checkpoint) {
+  const parts = [...state, ...best];
+  const [sizes, bestSizes] = [state, best].map((of) => of.map(({ byteLength }) => byteLength));
+  const header: Header = { frostline: frostlineVersion, key, ...rest, sizes, bestSizes, sha256: digest(parts) };
   const line = `${JSON.stringify(header)}\n`;
-  const bytes = Buffer.concat([Buffer.from(line), ...state.map((part) => new Uint8Array(part))]);
+  const bytes = Buffer.concat([Buffer.from(line), ...parts.map((part) => new Uint8Array(part))]);
   await writeFilesAtomically(folder, { [CHECKPOINT]: bytes });
 }
 
@@ -69,14 +73,16 @@ export async function readCheckpoint(
     return undefined;
   }
   let at = end + 1;
-  const state = sizes.map((size) => {
+  const parts = [...sizes, ...header.bestSizes].map((size) => {
     const part = new Uint8Array(size);
     part.set(bytes.subarray(at, at + size));
     at += size;
     return part.buffer;
   });
-  if (at !== bytes.length || digest(state) !== header.sha256) return undefined;
-  return { records: header.records, state, seconds: header.seconds };
+  if (at !== bytes.length || digest(parts) !== header.sha256) return undefined;
+  const { records, epochs, seconds, bestSizes } = header;
+  const best = bestSizes.length === 0 ? undefined : parts.slice(sizes.length);
+  return { records, epochs, seconds, state: parts.slice(0, sizes.length), best };
 }
 
 export const removeCheckpoint = (folder: string) => rm(join(folder, CHECKPOINT), { force: true });

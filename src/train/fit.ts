@@ -12,9 +12,17 @@ import { input, type Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
 import type { TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
+import {
+  checkEarlyStopping,
+  type EpochRecord,
+  EpochWatch,
+  type ValidationScores,
+  type Watched,
+} from './early-stopping.ts';
 import { reuseFeatures } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
+import { checkSchedule, rateAt, type Schedule } from './schedule.ts';
 
 export interface FitSettings {
   /** the global rate; a parameter's mask multiplies it */
@@ -31,6 +39,10 @@ export interface FitSettings {
   readonly seed: number;
   /** a weight for each class in the loss */
   readonly classWeights?: readonly number[];
+  /** how the rate goes; constant unless given */
+  readonly schedule?: Schedule;
+  /** epochs without a lower validation loss behind which a run ends; the best epoch's parameters are then restored */
+  readonly earlyStopping?: number;
 }
 
 export interface StepRecord {
@@ -49,13 +61,16 @@ export interface StepRecord {
 
 export interface FitHooks {
   onStep?(record: StepRecord, steps: number): void;
+  /** Scores the validation part with the parameters as they are, after each epoch: for the record, and to stop by. */
+  validate?(): Promise<ValidationScores>;
+  onValidation?(record: EpochRecord): void;
   /** After each epoch but the last, with all its steps done: the place to save a checkpoint. @param epoch from 0 */
-  onEpoch?(epoch: number, records: readonly StepRecord[]): Promise<void>;
+  onCheckpoint?(epoch: number, progress: Progress): Promise<void>;
   readonly signal?: AbortSignal;
 }
 
 /** The state of training between two epochs: all that the rest of a run hangs on, beside its settings. */
-export interface Progress {
+export interface Progress extends Watched {
   /** every step so far, whole epochs of them */
   readonly records: readonly StepRecord[];
   /** as the step's `graph.readState` gave it */
@@ -153,12 +168,15 @@ export class TrainingStep {
    * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
    */
   async fit(settings: FitSettings, hooks: FitHooks = {}, from?: Progress): Promise<StepRecord[]> {
-    const { epochs, shuffle, seed, augment, learningRate, momentum, weightDecay } = settings;
+    const { epochs, shuffle, seed, augment, momentum, weightDecay } = settings;
     const { labels } = this.data;
+    const steps = epochs * this.stepsAnEpoch();
+    checkSchedule(settings.schedule, steps);
+    checkEarlyStopping(settings, hooks.validate);
+    const watch = new EpochWatch(this.graph, settings.earlyStopping, from);
     this.graph.resetMomentum();
     if (from !== undefined) this.graph.writeState(from.state);
     const records: StepRecord[] = [...(from?.records ?? [])];
-    const steps = epochs * this.stepsAnEpoch();
     const flight: Flight[] = [];
     const times = [performance.now()];
     const land = async () => {
@@ -184,6 +202,7 @@ export class TrainingStep {
         const order = epochOrder(labels.length, { shuffle, seed, epoch });
         for (const batch of batchesOf(order, { batchSize: this.batchSize })) {
           hooks.signal?.throwIfAborted();
+          const learningRate = rateAt(settings.learningRate, settings.schedule, { step, steps, epoch });
           this.graph.setStep({ learningRate, momentum, weightDecay, step, seed });
           this.graph.write(
             this.labels,
@@ -196,11 +215,20 @@ export class TrainingStep {
           if (flight.length >= STEPS_IN_FLIGHT) await land();
           step++;
         }
-        if (hooks.onEpoch === undefined || epoch + 1 === epochs) continue;
+        const last = epoch + 1 === epochs;
+        if (hooks.validate === undefined && (hooks.onCheckpoint === undefined || last)) continue;
         while (flight.length > 0) await land();
-        await hooks.onEpoch(epoch, records);
+        if (hooks.validate !== undefined) {
+          const stop = await watch.offer(epoch, await hooks.validate());
+          hooks.onValidation?.(watch.epochs.at(-1)!);
+          if (stop) break;
+        }
+        if (last || hooks.onCheckpoint === undefined) continue;
+        const state = await this.graph.readState();
+        await hooks.onCheckpoint(epoch, { records, state, epochs: watch.epochs, best: watch.best });
       }
       while (flight.length > 0) await land();
+      watch.restore();
     } finally {
       await Promise.allSettled(flight.map(({ reading }) => reading));
     }
@@ -248,6 +276,18 @@ export class TrainingStep {
       `The loss is ${loss} at step ${step}; ${where}. Use a smaller learning rate or a smaller momentum.`,
     );
   }
+}
+
+/**
+ * What can be told before anything is compiled or written.
+ * @throws FrostlineError for a warm-up that does not end, or early stopping with nothing to stop by
+ */
+export function checkFit(
+  settings: Pick<FitSettings, 'epochs' | 'batchSize' | 'schedule' | 'earlyStopping'>,
+  { train, validation }: { readonly train: TrainingData; readonly validation?: TrainingData },
+): void {
+  checkSchedule(settings.schedule, settings.epochs * Math.floor(train.labels.length / settings.batchSize));
+  checkEarlyStopping(settings, validation);
 }
 
 /** @throws FrostlineError when a label is no class of the network */

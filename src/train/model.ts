@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Mask, Parameter } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
-import { freezePoints, freezeThrough } from '../models/layers.ts';
+import { type FreezePoint, freezePoints, freezeThrough } from '../models/layers.ts';
 import { type Network, rolesOf } from '../models/network.ts';
 import { DivergedError } from './diverged.ts';
 
@@ -23,6 +23,10 @@ export interface MaskOptions {
   /** parameters of the new layer, and the factor on their rate */
   readonly newParameters: readonly string[];
   readonly newLayerFactor: number;
+  /** names, numbers and ranges of the layers that alone are trained beside the new one; see `layersNamed` */
+  readonly tuneOnly?: readonly string[];
+  /** factor on the rate for each learnable layer that lies before the last; 1 unless given (ULMFiT's discriminative rates) */
+  readonly layerDecay?: number;
   /** pattern=factor, the last that matches wins; see `parseMaskRules` */
   readonly rules?: readonly MaskRule[];
 }
@@ -47,17 +51,54 @@ export function parseMaskRules(texts: readonly string[]): MaskRule[] {
   });
 }
 
-/** Sets every parameter's learning-rate mask: frozen 0, new `newLayerFactor`, else 1; then the rules, in order. */
+/**
+ * The learnable layers that a text names: `conv3`, `10`, or a range with both its ends, `conv3..conv5` or `10..14`.
+ * @throws FrostlineError for a layer that is none, or a range whose end lies before its beginning
+ */
+export function layersNamed(network: Network, text: string): FreezePoint[] {
+  const points = freezePoints(network);
+  const at = (name: string) => {
+    const found = points.findIndex((point) => String(point.number) === name || point.name === name);
+    if (found >= 0) return found;
+    throw new FrostlineError(
+      `--tune-only ${text}: ${network.name} has no learnable layer '${name}'. ` +
+        `Give one of ${points.map(({ number, name }) => `${number} (${name})`).join(', ')}, or a range such as ` +
+        `${points[0].name}..${points.at(-1)!.name}.`,
+    );
+  };
+  const [from, to = from, ...more] = text.split('..').map((part) => part.trim());
+  const [first, last] = [at(from), at(to)];
+  if (more.length > 0 || last < first) {
+    throw new FrostlineError(`--tune-only ${text}: a range is FIRST..LAST, from the image to the classifier.`);
+  }
+  return points.slice(first, last + 1);
+}
+
+/**
+ * Sets every parameter's learning-rate mask: 0 where frozen, or not among `tuneOnly` and not new; else 1, times
+ * layerDecay^k for the k-th learnable layer before the last; a new layer's `newLayerFactor`. Then the rules, in order.
+ * @throws FrostlineError for layers and patterns that are not there, and where nothing would be trained
+ */
 export function setMasks(model: Model, options: MaskOptions): void {
-  const { freeze, newParameters, newLayerFactor, rules = [] } = options;
+  const { freeze, newParameters, newLayerFactor, tuneOnly, layerDecay = 1, rules = [] } = options;
   const frozen = freezeThrough(model.network, freeze);
+  if (tuneOnly !== undefined && frozen.size > 0) {
+    throw new FrostlineError(`--tune-only says what is trained, --freeze ${freeze} what is not: give one of them.`);
+  }
+  const tuned = tuneOnly?.flatMap((text) => layersNamed(model.network, text)).flatMap(({ parameters }) => parameters);
+  const points = freezePoints(model.network);
+  const decay = new Map(
+    points.flatMap(({ parameters }, i) => parameters.map((name) => [name, layerDecay ** (points.length - 1 - i)])),
+  );
   const layerNames = new Map<string, string[]>();
   for (const node of model.network.nodes) {
     for (const [role, name] of Object.entries(rolesOf(node))) layerNames.set(name, [name, `${node.name}.${role}`]);
   }
   const masks = new Map<string, Mask>();
   for (const name of model.parameters.keys()) {
-    masks.set(name, frozen.has(name) ? 0 : newParameters.includes(name) ? newLayerFactor : 1);
+    const isNew = newParameters.includes(name);
+    const still = frozen.has(name) || (tuned !== undefined && !tuned.includes(name) && !isNew);
+    masks.set(name, still ? 0 : isNew ? newLayerFactor : (decay.get(name) ?? 1));
   }
   for (const { pattern, factor } of rules) {
     const matches = wildcard(pattern);

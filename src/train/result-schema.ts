@@ -37,6 +37,18 @@ export const cellResult = z
     constant: z.string().optional(),
     trainAccuracy: z.number().optional(),
     finalLoss: lossy.optional(),
+    epochs: z
+      .array(
+        z.object({
+          epoch: count,
+          validationLoss: lossy,
+          accuracy: z.number(),
+          f1: z.number(),
+          best: z.boolean(),
+        }),
+      )
+      .optional(),
+    frozen: z.object({ parameters: count, before: z.string(), after: z.string() }).optional(),
     adapter,
     seconds: z.number().min(0),
     steps: count,

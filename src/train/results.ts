@@ -4,6 +4,8 @@
  */
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { Verdict } from '../statistics/verdict.ts';
+import type { EpochRecord } from './early-stopping.ts';
+import type { FrozenRecord } from './frozen.ts';
 import type { ConfusionMatrix, Metrics } from './metrics.ts';
 import type { Protocol } from './protocol.ts';
 import type { Select } from './select.ts';
@@ -53,6 +55,10 @@ export interface CellResult {
   /** Share of the training images classified rightly during the last epoch, augmented and with dropout as trained. */
   readonly trainAccuracy?: number;
   readonly finalLoss?: number;
+  /** The validation part's scores after each epoch, where there is one; early stopping keeps the last `best` epoch. */
+  readonly epochs?: readonly EpochRecord[];
+  /** That what is frozen stood still; none where nothing is. */
+  readonly frozen?: FrozenRecord;
   readonly adapter: GridAdapter;
   /** Wall time of this cell. */
   readonly seconds: number;

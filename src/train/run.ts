@@ -7,9 +7,11 @@ import { writeModelFile } from '../onnx/write.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { TrainingData } from './data.ts';
 import { checkPositive, detailOf } from './detail.ts';
+import { type EpochRecord, validationScores } from './early-stopping.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
-import { type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
+import { checkFit, type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
+import { type FrozenRecord, frozenHash, frozenRecord } from './frozen.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel, setMasks } from './model.ts';
 import { checkRunFolder, configurationHash, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
@@ -20,6 +22,9 @@ export interface RunOptions {
   readonly newLayerFactor: number;
   /** PATTERN=FACTOR */
   readonly mask: readonly string[];
+  /** the layers that alone are trained, and the factor on the rate for each layer before the last; see `setMasks` */
+  readonly tuneOnly?: readonly string[];
+  readonly layerDecay?: number;
   readonly fit: FitSettings;
   /** the configuration as it is saved, and as it identifies the run */
   readonly settings: Settings;
@@ -38,6 +43,10 @@ export interface RunResult {
   readonly steps: number;
   readonly seconds: number;
   readonly finalLoss: number;
+  /** the validation part's scores after each epoch, where there is one */
+  readonly epochs?: readonly EpochRecord[];
+  /** that what is frozen stood still; none where nothing is */
+  readonly frozen?: FrozenRecord;
   /** of the test part, where there is one */
   readonly metrics?: Metrics;
   readonly confusion?: readonly (readonly number[])[];
@@ -63,17 +72,18 @@ export async function trainOnce(
   options: RunOptions,
   hooks: FitHooks = {},
 ): Promise<RunResult> {
-  const { freeze, newLayerFactor, mask, fit, settings, out } = options;
+  const { freeze, newLayerFactor, mask, tuneOnly, layerDecay, fit, settings, out } = options;
   const { newParameters, network, test } = experiment;
   const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];
   checkPositive(options.positive, experiment.classes);
+  checkFit(fit, experiment);
   await checkRunFolder(out, settings, experiment);
   for (const path of models) await checkWritable(dirname(path));
   if (options.export !== undefined && (await isFolder(options.export))) {
     throw new FrostlineError(`--export ${options.export}: this is a folder. Give a file's name.`);
   }
   const model = createModel(network);
-  setMasks(model, { freeze, newLayerFactor, newParameters, rules: parseMaskRules(mask) });
+  setMasks(model, { freeze, newLayerFactor, newParameters, tuneOnly, layerDecay, rules: parseMaskRules(mask) });
   const began = performance.now();
   // What ran before on this device is no part of the run.
   gpu.resetPeak();
@@ -82,6 +92,10 @@ export async function trainOnce(
   try {
     const step = await TrainingStep.compile(gpu, model, experiment.train, fit);
     const { parameters, momentum, transient } = step.graph.memory;
+    const validation = experiment.validation;
+    const evaluator = validation && (await Evaluator.compile(gpu, model, validation, fit.batchSize));
+    const before = await frozenHash(gpu, model);
+    const epochs: EpochRecord[] = [];
     let steps = 0;
     let finalLoss = Number.NaN;
     try {
@@ -98,10 +112,16 @@ export async function trainOnce(
           begun.append(record);
           hooks.onStep?.(record, of);
         },
+        ...(evaluator && {
+          validate: async () => validationScores(await evaluator.run(hooks.signal), validation!.labels),
+        }),
+        onValidation: (record) => epochs.push(record),
       });
     } finally {
       step.destroy();
+      evaluator?.destroy();
     }
+    const frozen = await frozenRecord(gpu, model, before);
     const files: Record<string, string> = {};
     let scores: Pick<RunResult, 'metrics' | 'confusion' | 'detail'> = {};
     if (test !== undefined) {
@@ -124,6 +144,8 @@ export async function trainOnce(
       steps,
       seconds: (performance.now() - began) / 1000,
       finalLoss,
+      ...(epochs.length > 0 && { epochs }),
+      frozen,
       ...scores,
       memory: { peak: gpu.memory().peak, parameters, momentum, transient },
     };

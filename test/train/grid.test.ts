@@ -14,7 +14,9 @@ import { verdictOf } from '../../src/statistics/verdict.ts';
 import { StoppedError } from '../../src/train/checkpoint.ts';
 import type { ImageData } from '../../src/train/data.ts';
 import type { Experiment } from '../../src/train/experiment.ts';
-import { type GridPlan, rehearseGrid, runGrid } from '../../src/train/grid.ts';
+import { runGrid } from '../../src/train/grid.ts';
+import type { GridPlan } from '../../src/train/plan.ts';
+import { rehearseGrid } from '../../src/train/rehearsal.ts';
 import type { CellResult } from '../../src/train/results.ts';
 import { chooseRates } from '../../src/train/select.ts';
 import { useGpu } from '../support/gpu.ts';
@@ -314,6 +316,39 @@ describe('a grid that stops and goes on', () => {
     expect(files.filter((file) => file.endsWith('checkpoint.bin'))).toEqual([]);
     const table = (of: string) => readFile(join(folder, of, 'predictions.csv'), 'utf8');
     expect(await table('stopped')).toBe(await table('whole'));
+  });
+
+  it('carries the best epoch of early stopping over a stop: the same bits, the same epoch kept', async () => {
+    const stopping: GridPlan = {
+      ...plan,
+      freeze: ['none', 10],
+      learningRates: [0.004],
+      keep: 'all',
+      fit: { ...plan.fit, epochs: 6, earlyStopping: 3 },
+    };
+    // Labels turned round: the longer the training, the worse the loss.
+    const validation = { ...images(8, 3), labels: images(8, 3).labels.map((label) => 1 - label) };
+    const one: Experiment = { ...experiment, validation, at: () => one };
+    const whole = await runGrid(gpu(), one, stopping, { e: 1 }, join(folder, 'best-whole'));
+    const since = whole.cells.map(({ epochs }) => epochs!.length - 1 - epochs!.findLastIndex(({ best }) => best));
+    expect(since).toEqual([3, 3]);
+    const out = join(folder, 'best-stopped');
+    for (let i = 0; ; i++) {
+      const stop = new AbortController();
+      const hooks = { stop: stop.signal, onStep: () => stop.abort() };
+      const result = await runGrid(gpu(), one, stopping, { e: 1 }, out, hooks).catch((error) => {
+        if (!(error instanceof StoppedError)) throw error;
+      });
+      if (result === undefined) continue;
+      expect(i).toBeGreaterThan(4);
+      expect(bits(result.cells)).toEqual(bits(whole.cells));
+      expect(result.cells.map(({ epochs }) => epochs)).toEqual(whole.cells.map(({ epochs }) => epochs));
+      break;
+    }
+    for (const { folder: cell } of whole.cells) {
+      const model = (of: string) => readFile(join(folder, of, cell!, 'model.onnx'));
+      expect((await model('best-stopped')).equals(await model('best-whole'))).toBe(true);
+    }
   });
 
   it('begins a cell anew whose checkpoint is damaged', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { alexnetSmall } from '../../src/models/tables.ts';
-import { allFreezePoints, planCells, trainingCost } from '../../src/train/grid.ts';
 import { createModel, describeFreeze, parseMaskRules, setMasks } from '../../src/train/model.ts';
+import { allFreezePoints, planCells, trainingCost } from '../../src/train/plan.ts';
 
 const network = alexnetSmall({ classes: 2 });
 const masksOf = (options: Partial<Parameters<typeof setMasks>[1]>) => {
@@ -30,6 +30,31 @@ describe('masks', () => {
     expect(masks['conv1.weight']).toBe(0);
     expect(masks['fc8.weight']).toBe(3);
     expect(masks['fc8.bias']).toBe(10);
+  });
+
+  it('tunes only the layers named, by name, number or range, and the new one', () => {
+    const trained = (tuneOnly: string[]) => {
+      const masks = masksOf({ tuneOnly });
+      return Object.keys(masks).filter((name) => masks[name] !== 0 && name.endsWith('.weight'));
+    };
+    expect(trained(['conv1'])).toEqual(['conv1.weight', 'fc8.weight']);
+    expect(trained(['conv2..12', '20'])).toEqual([
+      'conv2.weight',
+      'conv3.weight',
+      'conv4.weight',
+      'fc7.weight',
+      'fc8.weight',
+    ]);
+    expect(() => trained(['conv9'])).toThrow(/no learnable layer 'conv9'/);
+    expect(() => trained(['conv3..conv1'])).toThrow(/a range is FIRST\.\.LAST/);
+    expect(() => masksOf({ tuneOnly: ['conv1'], freeze: 6 })).toThrow(/give one of them/);
+  });
+
+  it('layer-wise decay: the k-th layer before the last has decay^k; frozen layers stay so, the new one has its factor', () => {
+    const masks = masksOf({ freeze: 2, layerDecay: 0.5 });
+    const weights = Object.entries(masks).filter(([name]) => name.endsWith('.weight'));
+    expect(weights.map(([, mask]) => mask)).toEqual([0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 10]);
+    expect(masks['conv2.bias']).toBe(1 / 64);
   });
 
   it('refuses what would train nothing, match nothing or is no factor', () => {

@@ -95,6 +95,7 @@ export const command = defineCommand({
       { presets },
       { openExperiment },
       grid,
+      { allFreezePoints },
       { writeReport },
       { terminalTable },
       { gridProgress },
@@ -105,6 +106,7 @@ export const command = defineCommand({
       import('../../train/presets.ts'),
       import('../../train/experiment.ts'),
       import('../../train/grid.ts'),
+      import('../../train/plan.ts'),
       import('../../report/write.ts'),
       import('../../report/terminal.ts'),
       import('../progress.ts'),
@@ -136,7 +138,7 @@ export const command = defineCommand({
     decoding.stop();
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const freeze = values.freeze.flatMap((point) =>
-      point === 'all-points' ? grid.allFreezePoints(experiment.network) : [point],
+      point === 'all-points' ? allFreezePoints(experiment.network) : [point],
     );
     const ownData = values.data !== undefined;
     const fit = await fitSettings({ ...values, momentum, epochs, augment });
@@ -147,6 +149,7 @@ export const command = defineCommand({
       learningRates,
       newLayerFactor,
       allFrozenRates,
+      layerDecay: values.layerDecay,
       seeds: Array.from({ length: repeats }, (_, i) => seed + i),
       select,
       positive: values.positive,
@@ -160,7 +163,8 @@ export const command = defineCommand({
       },
     };
     if (values.dryRun) {
-      const rehearsal = await grid.rehearseGrid(gpu, experiment, plan, context.signal);
+      const { rehearseGrid } = await import('../../train/rehearsal.ts');
+      const rehearsal = await rehearseGrid(gpu, experiment, plan, context.signal);
       const { rehearsalText } = await import('../../report/rehearsal.ts');
       return context.json ? context.printJson(rehearsal) : context.print(rehearsalText(rehearsal));
     }

@@ -41,12 +41,17 @@ export const command = defineCommand({
     momentum: z.number().min(0).lt(1).default(0.9).describe('of SGD; the paper has 0.99'),
     ...fitOptions,
     ...scoreOptions,
+    tuneOnly: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .meta({ valueName: 'LAYERS' })
+      .describe('train these layers and the new one alone: names, numbers, ranges, as in conv3..conv5,fc7'),
     mask: z
       .array(z.string())
       .default([])
       .describe('PATTERN=FACTOR on parameters’ learning rates, such as conv1.weight=0 or fc8.*=10'),
     keepHead: z.boolean().default(false).describe('train the file’s own classifier instead of a new one'),
-    classWeights: z.array(z.number().positive()).optional().describe('weight of each class in the loss'),
     out: z.string().default('runs/train').meta({ valueName: 'DIR' }).describe('folder of the run'),
     export: z.string().optional().meta({ valueName: 'FILE' }).describe('also write the trained network here as ONNX'),
     adapter: adapterOption,
@@ -78,7 +83,8 @@ export const command = defineCommand({
     ]);
     const source = dataSource(values, values, cell?.settings);
     const gpu = await openAdapter(values.adapter, context, values.algorithm);
-    const { seed, learningRate, freeze, newLayerFactor, mask, classWeights, out, positive, sensitivity } = values;
+    const { seed, learningRate, freeze, newLayerFactor, mask, tuneOnly, layerDecay, out, positive, sensitivity } =
+      values;
     const decoding = countProgress(context, 'images decoded');
     const opened = await openExperiment(
       modelSource(values.model, values, values.keepHead),
@@ -90,7 +96,7 @@ export const command = defineCommand({
     if (cell !== undefined) checkSame(given.from!, cell, opened);
     const experiment = cell === undefined ? opened : { ...opened.at(cell.division), network: opened.withSeed(seed) };
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
-    const fit = { ...(await fitSettings(values)), learningRate, seed, classWeights };
+    const fit = { ...(await fitSettings(values)), learningRate, seed };
     const { adapter: _, algorithm: ____, out: __, export: ___, ...settings } = values;
     const bar = context.stderr.isTTY
       ? new SingleBar({
@@ -110,7 +116,19 @@ export const command = defineCommand({
     const result = await trainOnce(
       gpu,
       experiment,
-      { freeze, newLayerFactor, mask, fit, settings, out, export: values.export, positive, sensitivity },
+      {
+        freeze,
+        newLayerFactor,
+        mask,
+        tuneOnly,
+        layerDecay,
+        fit,
+        settings,
+        out,
+        export: values.export,
+        positive,
+        sensitivity,
+      },
       {
         signal: context.signal,
         onStep({ step, epoch, loss, imagesPerSecond }, of) {

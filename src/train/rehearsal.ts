@@ -1,0 +1,88 @@
+/** What a grid would take: its cells with their arithmetic and a time, from a few steps. */
+import type { Gpu } from '../gpu/device.ts';
+import { type OpenedDivision, openDivision } from './cell.ts';
+import type { Experiment } from './experiment.ts';
+import { TrainingStep } from './fit.ts';
+import { createModel, releaseModel, setMasks } from './model.ts';
+import { checkPlan, type GridPlan, type PlannedCell, planCells } from './plan.ts';
+
+export interface Rehearsal {
+  readonly cells: readonly PlannedCell[];
+  /** steps of each cell */
+  readonly steps: number;
+  /** multiply-adds of all steps of all cells */
+  readonly work: number;
+  /** by cell: training and testing; without compilation and decoding */
+  readonly seconds: readonly number[];
+}
+
+/**
+ * Times a few steps of the cheapest and of the costliest cell, and the test part, and reckons the others between them.
+ * Writes nothing.
+ * @throws FrostlineError as `runGrid` for a plan that cannot be run
+ */
+export async function rehearseGrid(
+  gpu: Gpu,
+  experiment: Experiment,
+  plan: GridPlan,
+  signal?: AbortSignal,
+): Promise<Rehearsal> {
+  checkPlan(plan, experiment);
+  const cells = planCells(experiment.network, plan, experiment.divisions);
+  const byCost = [...cells].sort((a, b) => a.cost - b.cost);
+  const model = createModel(experiment.network);
+  let at: OpenedDivision | undefined;
+  try {
+    const first = experiment.at(0);
+    at = await openDivision(gpu, model, first, 0, plan.fit.batchSize);
+    const time = async (cell: PlannedCell) => {
+      setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
+      const step = await TrainingStep.compile(gpu, model, first.train, plan.fit);
+      try {
+        return { cost: cell.cost, steps: step.stepsAnEpoch() * plan.fit.epochs, seconds: await timeSteps(step, cell) };
+      } finally {
+        step.destroy();
+      }
+    };
+    const timeSteps = async (step: TrainingStep, cell: PlannedCell): Promise<number> => {
+      const landed: number[] = [];
+      const enough = new AbortController();
+      const settings = { ...plan.fit, learningRate: 0, seed: cell.seed, epochs: 1 };
+      const hooks = {
+        signal: signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]),
+        onStep() {
+          landed.push(performance.now());
+          if (landed.length > STEPS_TIMED) enough.abort();
+        },
+      };
+      // An epoch too short to leave its first step out is timed again, warm.
+      for (let i = 0; i < 2 && landed.length <= STEPS_TIMED; i++) {
+        landed.length = 0;
+        landed.push(performance.now());
+        await step.fit(settings, hooks).catch((error) => {
+          if (!enough.signal.aborted) throw error;
+        });
+      }
+      return (landed.at(-1)! - landed[0]) / 1000 / (landed.length - 1);
+    };
+    const low = await time(byCost[0]);
+    const high = byCost.at(-1)!.cost === low.cost ? low : await time(byCost.at(-1)!);
+    const began = performance.now();
+    await at.test.run(signal);
+    await at.validation?.run(signal);
+    const testing = (performance.now() - began) / 1000;
+    const slope = high.cost === low.cost ? 0 : (high.seconds - low.seconds) / (high.cost - low.cost);
+    return {
+      cells,
+      steps: low.steps,
+      work: cells.reduce((sum, { cost }) => sum + cost * plan.fit.batchSize * low.steps, 0),
+      seconds: cells.map(({ cost }) => low.steps * (low.seconds + slope * (cost - low.cost)) + testing),
+    };
+  } finally {
+    at?.destroy();
+    releaseModel(gpu, model);
+  }
+}
+
+/** after the first ones, in which pipelines are made */
+const STEPS_TIMED = 5;

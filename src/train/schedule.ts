@@ -1,0 +1,53 @@
+/**
+ * How the global rate goes over a run. The masks multiply whatever rate a step has.
+ *
+ * Before anything else comes the warm-up: step i of W has (i + 1) / W of the rate, so that the first step is not lost
+ * and step W - 1 has all of it. The kinds then are
+ *
+ *   constant   the rate
+ *   step       the rate times factor^floor(epoch / every)      (MATLAB's piecewise, PyTorch's StepLR)
+ *   cosine     the rate times (1 + cos(pi t)) / 2, t from 0 behind the warm-up to 1 at the end, which no step reaches
+ *              (Loshchilov and Hutter 2017, without restarts; PyTorch's CosineAnnealingLR with eta_min 0)
+ *
+ * The velocity is in units of steps, as MATLAB's: it keeps the rates of the steps that it was made of. PyTorch's SGD
+ * multiplies its velocity by the present rate; under a schedule the two differ.
+ */
+import { FrostlineError } from '../errors.ts';
+
+export interface Schedule {
+  readonly kind: 'constant' | 'step' | 'cosine';
+  /** steps over which the rate rises; 0 unless given */
+  readonly warmup?: number;
+  /** of 'step': after how many epochs the rate is multiplied, and by what */
+  readonly every?: number;
+  readonly factor?: number;
+}
+
+export interface Progress {
+  /** from 0 */
+  readonly step: number;
+  /** of the whole run */
+  readonly steps: number;
+  /** from 0 */
+  readonly epoch: number;
+}
+
+/** The global rate of one step. Without a schedule it is `rate`, to the bit. */
+export function rateAt(rate: number, schedule: Schedule | undefined, { step, steps, epoch }: Progress): number {
+  if (schedule === undefined) return rate;
+  const { kind, warmup = 0, every = 1, factor = 0.1 } = schedule;
+  if (step < warmup) return (rate * (step + 1)) / warmup;
+  if (kind === 'step') return rate * factor ** Math.floor(epoch / every);
+  if (kind === 'cosine') return (rate * (1 + Math.cos((Math.PI * (step - warmup)) / (steps - warmup)))) / 2;
+  return rate;
+}
+
+/** @throws FrostlineError when a run of so many steps would end before its warm-up does */
+export function checkSchedule(schedule: Schedule | undefined, steps: number): void {
+  const warmup = schedule?.warmup ?? 0;
+  if (warmup > 0 && warmup >= steps) {
+    throw new FrostlineError(
+      `--warmup-steps ${warmup}: the run has ${steps} steps, so the rate would never be reached. Give fewer, or more --epochs.`,
+    );
+  }
+}
