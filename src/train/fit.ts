@@ -225,7 +225,7 @@ export class TrainingStep {
         }
         if (last || hooks.onCheckpoint === undefined) continue;
         const state = await this.graph.readState();
-        await hooks.onCheckpoint(epoch, { records, state, epochs: watch.epochs, best: watch.best });
+        await hooks.onCheckpoint(epoch, { records: [...records], state, epochs: [...watch.epochs], best: watch.best });
       }
       while (flight.length > 0) await land();
       watch.restore();

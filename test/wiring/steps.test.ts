@@ -179,10 +179,10 @@ describe('every step is sent what is drawn for it', () => {
     const step = await TrainingStep.compile(gpu(), model, images, settings);
     let from: Progress | undefined;
     recording = recordRuns();
-    const onEpoch = async (epoch: number, records: Progress['records']) => {
-      if (epoch === 0) from = { records: [...records], state: await step.graph.readState() };
+    const onCheckpoint = async (epoch: number, progress: Progress) => {
+      if (epoch === 0) from = progress;
     };
-    const whole = await step.fit(settings, { onEpoch });
+    const whole = await step.fit(settings, { onCheckpoint });
     const first = recording.runs.splice(0);
     // Whatever training left is overwritten by the checkpoint.
     const rest = await step.fit(settings, {}, from);
