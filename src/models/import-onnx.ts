@@ -36,6 +36,11 @@ export interface ImportOptions {
    * their batch. Convolutions, pools and normalisations, which work on batches of images, are refused then.
    */
   readonly batchFirst?: boolean;
+  /**
+   * The file's own numbers are wanted: dropout that is told to train, whose outputs are random, is refused. Default false:
+   * dropout draws in training, whatever the file says.
+   */
+  readonly asItStands?: boolean;
   /** In place of what the file's metadata says. */
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
@@ -107,6 +112,7 @@ class Importer {
     const around: Surroundings = {
       opset,
       lead,
+      asItStands: this.options.asItStands ?? false,
       constants: this.constants,
       shapeOf: (value, node) => this.shapeOf(value, node),
       isActivation: (value) => this.shapes.has(value),

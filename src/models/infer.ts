@@ -2,7 +2,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import type { Dim, OnnxModel, OnnxNode, ValueInfo } from '../onnx/model.ts';
+import type { Dim, OnnxModel, ValueInfo } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import { buildNetwork, parametersOf } from './build.ts';
 import { importOnnx } from './import-onnx.ts';
@@ -68,7 +68,6 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
     checkShape(declared, given.get(name)!, dims, 1);
     inputs.set(name, tensor);
   }
-  refuseTraining(graph.nodes, given, initializers);
   const bound = { ...model, graph: { ...graph, initializers } };
   try {
     return { ...batchFirst(bound, given, inputs), inputs };
@@ -88,7 +87,7 @@ function batchFirst(
   inputs: ReadonlyMap<string, OnnxTensor>,
 ): { network: Network; batch: number } {
   const inputShapes = Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims.slice(1)]));
-  const network = importOnnx(model, { inputShapes });
+  const network = importOnnx(model, { inputShapes, asItStands: true });
   const [first, ...others] = network.inputs.map(({ name }) => ({ name, batch: inputs.get(name)!.dims[0] }));
   const other = others.find(({ batch }) => batch !== first.batch);
   if (other !== undefined) {
@@ -105,48 +104,57 @@ function batchFirst(
 function oneItem(model: OnnxModel, inputs: ReadonlyMap<string, OnnxTensor>): Network | undefined {
   const inputShapes = Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims]));
   try {
-    return importOnnx(model, { inputShapes, batchFirst: false });
+    return importOnnx(model, { inputShapes, batchFirst: false, asItStands: true });
   } catch (error) {
     if (error instanceof FrostlineError) return undefined;
     throw error;
   }
 }
 
+/** Operators of two or more operands that may be activations, whichever comes first. */
+const combining = ['Add', 'Sub', 'Mul', 'Div', 'Sum', 'Concat'];
+
 /**
- * Whether the graph reads an input only where weights, biases, shapes and other constants stand: as the second or a
- * later operand. Inputs of one rank and batch whose elements are combined or joined are activations, and so are batches
- * of matrices.
+ * Whether the graph reads an input only where weights, biases, shapes and other constants stand: beside what depends on
+ * another input. Inputs of one rank and batch whose elements are combined or joined are activations, and so are batches
+ * of matrices; which of the two operands they are does not matter.
  */
-function isConstant(name: string, { graph }: OnnxModel, given: ReadonlyMap<string, GivenTensor>): boolean {
-  const readers = graph.nodes.filter(({ inputs }) => inputs.includes(name));
-  return (
-    readers.length > 0 &&
-    readers.every(({ opType, inputs: [first, ...rest] }) => {
-      if (first === name) return false;
-      if (!['Add', 'Sub', 'Mul', 'Div', 'Sum', 'Concat', 'MatMul'].includes(opType)) return rest.includes(name);
-      const left = given.get(first)?.tensor.dims;
-      const right = given.get(name)!.tensor.dims;
-      if (left === undefined) return ['Sub', 'Mul', 'Div', 'MatMul'].includes(opType);
-      if (opType === 'MatMul' && right.length === 2) return true;
-      return right.length !== left.length || (opType !== 'Concat' && right[0] !== left[0]);
-    })
-  );
+function isConstant(name: string, model: OnnxModel, given: ReadonlyMap<string, GivenTensor>): boolean {
+  const readers = model.graph.nodes.filter(({ inputs }) => inputs.includes(name));
+  if (readers.length === 0) return false;
+  const dependent = dependents(model, name);
+  const own = given.get(name)!.tensor.dims;
+  const batch = given.get(modelInputs(model)[0].name)?.tensor.dims[0];
+  return readers.every(({ opType, inputs }) => {
+    const others = inputs.filter((value) => value !== name && dependent.has(value));
+    // The sole input of a node, or one beside constants alone: what the graph computes of it is no constant.
+    if (others.length === 0) return false;
+    if (!combining.includes(opType)) return inputs[0] !== name && (opType !== 'MatMul' || isMatrix(inputs[0], own));
+    return others.every((value) => isBroadcast(opType, own, given.get(value)?.tensor.dims));
+  });
+
+  /** Of a product's second operand: whether it is one matrix for all items. */
+  function isMatrix(left: string, right: readonly number[]): boolean {
+    const dims = given.get(left)?.tensor.dims;
+    return right.length === 2 || (dims !== undefined && (right.length !== dims.length || right[0] !== dims[0]));
+  }
+
+  /** Whether a value stands beside activations of these dimensions, where they are known, as the same for all items. */
+  function isBroadcast(opType: string, dims: readonly number[], other: readonly number[] | undefined): boolean {
+    // What is joined is an activation, and so is what has a batch of its own.
+    if (other === undefined) return opType !== 'Concat' && (dims.length < 2 || dims[0] !== batch);
+    if (dims.length !== other.length) return dims.length < other.length;
+    return opType !== 'Concat' && dims[0] !== other[0] && dims[0] === 1;
+  }
 }
 
-/** Dropout that is told to train (operator set 12 and later) draws at random: there is nothing to infer. */
-function refuseTraining(
-  nodes: readonly OnnxNode[],
-  given: ReadonlyMap<string, GivenTensor>,
-  constants: ReadonlyMap<string, OnnxTensor>,
-): void {
-  for (const { opType, inputs } of nodes) {
-    const mode = given.get(inputs[2] ?? '');
-    if (opType !== 'Dropout' || !mode?.tensor.data[0]) continue;
-    if (constants.get(inputs[1])?.toFloat32()[0] === 0) continue;
-    throw new FrostlineError(
-      `${mode.source}: '${inputs[2]}' is true, which makes the outputs random. Give false: inference drops nothing.`,
-    );
+/** The values that depend on an input of the graph other than this one, those inputs among them. */
+function dependents(model: OnnxModel, name: string): Set<string> {
+  const found = new Set(modelInputs(model).flatMap((input) => (input.name === name ? [] : [input.name])));
+  for (const { inputs, outputs } of model.graph.nodes) {
+    if (inputs.some((value) => found.has(value))) for (const output of outputs) found.add(output);
   }
+  return found;
 }
 
 function checkType({ name, dataType: declared }: ValueInfo, { tensor, source }: GivenTensor): void {

@@ -5,7 +5,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { elementCount, OnnxTensor } from '../onnx/tensor.ts';
-import { attribute } from '../operators/onnx/attributes.ts';
+import { attribute, castsTo } from '../operators/onnx/attributes.ts';
 import { transposed } from '../operators/onnx/tensors.ts';
 
 /** One number of a computed shape; the batch is not known at import. */
@@ -82,8 +82,11 @@ export class Constants {
     const [data] = inputs;
     if (data === undefined) return undefined;
     switch (node.opType) {
-      case 'Identity':
       case 'Cast':
+        // As numbers with a fraction they would be divided otherwise.
+        if (![6, 7].includes(castsTo(node) ?? 0)) return undefined;
+        return this.tensors.has(node.inputs[0]) ? undefined : data;
+      case 'Identity':
       case 'Unsqueeze':
       case 'Squeeze':
         // A tensor keeps its dimensions on the other path.
@@ -143,13 +146,14 @@ export class Constants {
       case 'Identity':
         return input;
       case 'Cast': {
-        const to = attribute(node, 'to', 'int');
+        const to = castsTo(node);
         if (to !== 1) return to === 7 && input.dataType === 'int64' ? input : undefined;
         return new OnnxTensor(output, input.dims, 'float32', () => input.toFloat32());
       }
       case 'Reshape': {
         const shape = opset < 5 ? attribute(node, 'shape', 'ints') : this.integersOf(node.inputs[1]);
-        if (shape === undefined) return undefined;
+        // A 0 that is meant as such makes a tensor of nothing.
+        if (shape === undefined || (attribute(node, 'allowzero', 'int') === 1 && shape.includes(0))) return undefined;
         const known = shape.map((dim, i) => (dim === 0 ? input.dims[i] : dim));
         const rest = input.size / elementCount(known.filter((dim) => dim !== -1));
         return renamed(known.map((dim) => (dim === -1 ? rest : dim)));

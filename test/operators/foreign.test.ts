@@ -258,6 +258,19 @@ describe('patterns and constants', () => {
     ]);
     // A value between that somebody else reads must be made: it is no LRN then.
     expect(() => importOnnx(model(nodes, [8, 3, 3], constants, ['y', 'sum']))).toThrow(/Unsqueeze|AveragePool|Pad/);
+    // Nor is it with other amounts around the channels, or where the window makes larger steps.
+    const amounts = (...values: number[]) =>
+      OnnxTensor.of('pads', [values.length], 'int64', BigInt64Array.from(values.map(BigInt)));
+    const symmetric = amounts(0, 0, 2, 0, 0, 0, 0, 2, 0, 0);
+    expect(importOnnx(model(nodes, [8, 3, 3], [...constants, symmetric])).nodes).toEqual(network.nodes);
+    const aside = amounts(0, 0, 4, 0, 0, 0, 0, 0, 0, 0);
+    expect(() => importOnnx(model(nodes, [8, 3, 3], [...constants, aside]))).toThrow(/Unsqueeze|AveragePool|Pad/);
+    const strided = nodes.map((one) =>
+      one.opType === 'AveragePool'
+        ? { ...one, attributes: new Map([...one.attributes, ['strides', { type: 'ints', value: [2, 1, 1] } as const]]) }
+        : one,
+    );
+    expect(() => importOnnx(model(strided, [8, 3, 3], constants))).toThrow(/Unsqueeze|AveragePool|Pad/);
   });
 
   it('reads x Sigmoid(x) as an operator of another package', () => {

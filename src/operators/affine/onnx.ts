@@ -37,13 +37,24 @@ export function readAffine(
 }
 
 /**
+ * How the file says that the batch's own statistics are meant, or nothing. Before operator set 7 that is the default;
+ * then, up to 13, it is the number of outputs alone that says so, whether anybody reads them or not.
+ */
+function trainingMode(node: OnnxNode, opset: number): string | undefined {
+  if (flag(node, 'training_mode')) return 'training_mode = 1';
+  if (opset < 7) return flag(node, 'is_test') ? undefined : 'no is_test = 1';
+  const outputs = node.outputs.filter((output) => output !== '').length;
+  return opset < 14 && outputs > 1 ? `it has ${outputs} outputs` : undefined;
+}
+
+/**
  * At inference a map of each channel: y = (x - mean) / sqrt(var + epsilon) * scale + bias. All of it is constant here:
  * fine-tuning leaves it as it is.
  */
 function batchNormalization(node: OnnxNode, around: Surroundings): Reading {
-  // Before operator set 7 training is the default.
-  if (flag(node, 'training_mode') || (around.opset < 7 && !flag(node, 'is_test'))) {
-    throw refuse(node, 'normalises by the statistics of the batch', 'Export the model for inference.');
+  const how = trainingMode(node, around.opset);
+  if (how !== undefined) {
+    throw refuse(node, `normalises by the statistics of the batch (${how})`, 'Export the model for inference.');
   }
   if (around.opset < 9 && attribute(node, 'spatial', 'int') === 0) {
     throw refuse(node, 'has spatial = 0, statistics for every element', 'Statistics for every channel are expected.');

@@ -1,5 +1,5 @@
 import type { OnnxNode } from '../../onnx/model.ts';
-import { attribute } from '../onnx/attributes.ts';
+import { castsTo } from '../onnx/attributes.ts';
 import { plain, refuse } from '../onnx/reading.ts';
 import { defineOperator, type None } from '../operator.ts';
 
@@ -19,7 +19,7 @@ export const identity = defineOperator<None>()({
     reads: {
       Identity: (node) => plain(node, { kind: 'identity' }),
       Cast(node: OnnxNode) {
-        if (attribute(node, 'to', 'int') !== 1) throw refuse(node, 'casts to another type', 'Activations are float32.');
+        if (castsTo(node) !== 1) throw refuse(node, 'casts to another type', 'Activations are float32.');
         return plain(node, { kind: 'identity' });
       },
     },

@@ -21,3 +21,9 @@ export function attribute<T extends keyof AttributeValues>(
 export function describeNode(node: OnnxNode): string {
   return node.name ? `node '${node.name}' (${node.opType})` : `the ${node.opType} node that makes '${node.outputs[0]}'`;
 }
+
+/** ONNX's number of the type that a Cast makes, which before operator set 6 stands by name. */
+export function castsTo(node: OnnxNode): number | undefined {
+  if (node.attributes.get('to')?.type !== 'string') return attribute(node, 'to', 'int');
+  return { FLOAT: 1, INT32: 6, INT64: 7 }[attribute(node, 'to', 'string')!];
+}

@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly opset: number;
   /** 1 where the batch comes first in every shape of the file, 0 where the graph is one item. */
   readonly lead: 0 | 1;
+  /** The file's own numbers are wanted: what it says of training counts. */
+  readonly asItStands: boolean;
   readonly constants: KnownConstants;
   /** Shape of an activation's item; refuses a value that is no activation. */
   shapeOf(value: string, node: OnnxNode): Shape;

@@ -1,5 +1,6 @@
 import type { OnnxNode } from '../../onnx/model.ts';
-import { node, type Part, type Pattern, type Rewrite, single } from './match.ts';
+import { attribute } from '../onnx/attributes.ts';
+import { type Match, node, type Part, type Pattern, type Rewrite, single } from './match.ts';
 
 /** The mean of squares over neighbouring channels, as a pool of a fifth dimension. */
 const meanOfSquares: Pattern = {
@@ -20,6 +21,23 @@ const unknownSqueeze = (part: Part): Pattern => ({
     },
   ],
 });
+
+/** The pool's window moves by 1 and pads nothing itself: all that LRN's sums are. */
+const slidesAlone = (pool: OnnxNode) =>
+  (attribute(pool, 'strides', 'ints') ?? []).every((stride) => stride === 1) &&
+  (attribute(pool, 'pads', 'ints') ?? []).every((pads) => pads === 0) &&
+  ['', 'NOTSET', 'VALID'].includes(attribute(pool, 'auto_pad', 'string') ?? '');
+
+/** Zeros around the channels, half a window on each side, as far as the amounts are no computation of the file's. */
+function padsHalf({ nodes, tensor }: Match, size: number): boolean {
+  const pad = nodes.find(({ opType }) => opType === 'Pad');
+  if (pad === undefined) return size === 1;
+  if ((attribute(pad, 'mode', 'string') || 'constant') !== 'constant' || attribute(pad, 'value', 'float')) return false;
+  if (pad.inputs[2] && tensor(pad.inputs[2])?.toFloat32()[0] !== 0) return false;
+  const amounts = attribute(pad, 'pads', 'ints') ?? tensor(pad.inputs[1] ?? '')?.toIntegers();
+  const padded = amounts?.filter((amount) => amount !== 0);
+  return padded === undefined || (padded.length === 2 && padded.every((amount) => amount === (size - 1) / 2));
+}
 
 /**
  * PyTorch's exporter has no LRN: nn.LocalResponseNorm of an image becomes
@@ -57,13 +75,14 @@ export const decomposedLrn: Rewrite = {
       },
     ],
   },
-  replace({ values, constants, nodes }) {
+  replace(match) {
+    const { values, constants, nodes } = match;
     const pool = nodes.find(({ opType }) => opType === 'AveragePool')!;
     const kernel = pool.attributes.get('kernel_shape');
     // Over channels alone: [size, 1, 1]. The window of an even size lies otherwise in ONNX.
     if (kernel?.type !== 'ints' || kernel.value.length !== 3 || kernel.value[1] !== 1 || kernel.value[2] !== 1)
       return undefined;
-    if (kernel.value[0] % 2 === 0) return undefined;
+    if (kernel.value[0] % 2 === 0 || !slidesAlone(pool) || !padsHalf(match, kernel.value[0])) return undefined;
     const constant = (name: string) => ({ type: 'float', value: constants.get(name)![0] }) as const;
     const attributes = new Map<string, OnnxNode['attributes'] extends ReadonlyMap<string, infer V> ? V : never>([
       ['size', { type: 'int', value: kernel.value[0] }],

@@ -3,6 +3,7 @@
  * patterns, and how they are found. The rewrites themselves: index.ts.
  */
 import type { OnnxNode } from '../../onnx/model.ts';
+import type { OnnxTensor } from '../../onnx/tensor.ts';
 import type { KnownConstants, Surroundings } from '../onnx/form.ts';
 
 export interface Pattern {
@@ -34,6 +35,8 @@ export interface Match {
   readonly constants: ReadonlyMap<string, Float32Array>;
   /** the nodes that the pattern covers, the last one first */
   readonly nodes: readonly OnnxNode[];
+  /** a value's tensor, where it is a constant that is known before any node is read */
+  tensor(value: string): OnnxTensor | undefined;
 }
 
 /** Several nodes that are one operation. */
@@ -159,7 +162,10 @@ function matched(
         (part !== pattern && part.commutes === true && part.inputs.every((input, i) => fits(input, one.inputs[1 - i])))
       );
     };
-    if (covers(pattern, last)) return { values, constants: bound, nodes: [...new Set(covered)] };
+    if (covers(pattern, last)) {
+      const tensor = (value: string) => constants.tensor(value);
+      return { values, constants: bound, nodes: [...new Set(covered)], tensor };
+    }
   }
   return undefined;
 }
