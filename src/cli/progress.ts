@@ -29,7 +29,7 @@ export interface GridProgress {
   /** Of the cell begun last; may be called at every step. */
   update(progress: CellProgress): void;
   /** @param outcome such as 'F1 0.913', or the error */
-  end(status: 'done' | 'failed', outcome: string): void;
+  end(status: 'done' | 'diverged' | 'failed', outcome: string): void;
   /** Restores the terminal; call it however the grid ends. */
   stop(): void;
 }
@@ -165,7 +165,7 @@ function lineProgress(
     },
     end(status, outcome) {
       estimate.end(status === 'done');
-      write(`${label}: ${status === 'failed' ? 'failed: ' : ''}${outcome} in ${duration((now() - begunAt) / 1000)}`);
+      write(`${label}: ${status === 'done' ? '' : `${status}: `}${outcome} in ${duration((now() - begunAt) / 1000)}`);
     },
     stop() {},
   };

@@ -7,7 +7,7 @@ export interface Page {
   readonly title: string;
   /** frostline's */
   readonly version: string;
-  readonly sections: readonly Html[];
+  readonly sections: readonly (Html | undefined)[];
   readonly footer: Html;
 }
 

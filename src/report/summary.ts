@@ -2,6 +2,7 @@
  * The grid as tables see it: columns are rates, rows are freeze points, and one entry gathers the seeds of one freeze
  * point and rate.
  */
+import { commonestF1 } from '../statistics/baseline.ts';
 import type { CellResult, FreezePoint, GridResult } from '../train/results.ts';
 import { rate } from './format.ts';
 
@@ -16,16 +17,22 @@ export interface Series {
 const scores = ['accuracy', 'macroPrecision', 'macroRecall', 'f1', 'meanClassF1'] as const;
 export type Scores = Readonly<Record<(typeof scores)[number], number>>;
 
-/** All seeds of one freeze point at one rate. */
+/** All runs of one freeze point at one rate: splits and seeds. */
 export interface Entry {
   readonly freeze: FreezePoint;
   readonly series: Series;
-  /** In order of seed. */
+  /** In order of split and seed. */
   readonly cells: readonly CellResult[];
   /** Means over the cells that are done; undefined where none is. */
   readonly mean?: Scores;
-  /** Sample standard deviation over seeds; undefined with fewer than two. */
+  /** Sample standard deviation over the runs; undefined with fewer than two. */
   readonly deviation?: Scores;
+}
+
+/** The classifier that always says the commonest class of the test part. */
+export interface Baseline {
+  readonly label: string;
+  readonly f1: number;
 }
 
 export interface GridSummary {
@@ -41,8 +48,10 @@ export interface GridSummary {
   /** All that have the best's mean F1 and accuracy, the best among them: equal scores are shown as equal. */
   readonly tied: readonly Entry[];
   readonly done: readonly CellResult[];
+  /** Failed or diverged. */
   readonly failed: readonly CellResult[];
-  /** More than one seed somewhere: scores are means. */
+  readonly baseline: Baseline;
+  /** More than one run of a point and rate somewhere: scores are means. */
   readonly repeated: boolean;
 }
 
@@ -67,9 +76,21 @@ export function summarise(grid: GridResult): GridSummary {
     best,
     tied: best === undefined ? [] : entries.filter((entry) => isEqual(entry, best)),
     done: grid.cells.filter((cell) => cell.status === 'done'),
-    failed: grid.cells.filter((cell) => cell.status === 'failed'),
+    failed: grid.cells.filter((cell) => cell.status !== 'done'),
+    baseline: baselineOf(grid),
     repeated: entries.some((entry) => entry.cells.length > 1),
   };
+}
+
+/** Splits share the classes' shares, so that the first one's counts serve for all. */
+function baselineOf({ dataset }: GridResult): Baseline {
+  const { index, f1 } = commonestF1(dataset.counts.test);
+  return { label: dataset.classes[index], f1 };
+}
+
+/** Entries of the rates that run over the freeze points: what figures draw. */
+export function regularEntries(summary: GridSummary): Entry[] {
+  return summary.entries.filter((entry) => summary.series.includes(entry.series));
 }
 
 /** The entry with the highest F1, or undefined where no cell is done. */
@@ -145,7 +166,7 @@ function close(a: number, b: number): boolean {
 }
 
 function entryOf(freeze: FreezePoint, series: Series, unsorted: readonly CellResult[]): Entry {
-  const cells = [...unsorted].sort((a, b) => a.seed - b.seed);
+  const cells = [...unsorted].sort((a, b) => Number(a.split) - Number(b.split) || a.seed - b.seed);
   const metrics = cells.flatMap((cell) => (cell.status === 'done' && cell.metrics ? [cell.metrics] : []));
   if (metrics.length === 0) return { freeze, series, cells };
   const mean = each((key) => average(metrics.map((m) => m[key])));

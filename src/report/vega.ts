@@ -76,3 +76,9 @@ function renameIds(svg: string, prefix: string): string {
     return before + names.get(id);
   });
 }
+
+/** How many entries of a legend stand side by side. */
+export function legendColumns(labels: readonly string[], width: number): number {
+  const widest = Math.max(...labels.map((label) => label.length)) * 7 + 36;
+  return Math.max(1, Math.floor(width / widest));
+}

@@ -100,3 +100,28 @@ export function operatingPoint(
     specificity: share(false, (value) => value < threshold),
   };
 }
+
+/**
+ * The curve itself: shares of negatives and of positives at or above each value, from (0, 0) to (1, 1); equal values are
+ * one step, and points on a straight line between their neighbours are left out.
+ * @param positive whether the image is of the class
+ */
+export function rocCurve(values: ArrayLike<number>, positive: readonly boolean[]): [number, number][] {
+  const { order, tieEnd } = ranking(Array.from(values, (value) => -value));
+  const positives = positive.filter(Boolean).length;
+  const negatives = positive.length - positives;
+  const points: [number, number][] = [[0, 0]];
+  let [found, alarms] = [0, 0];
+  for (let start = 0; start < order.length; start = tieEnd[start]) {
+    for (let at = start; at < tieEnd[start]; at++) {
+      if (positive[order[at]]) found++;
+      else alarms++;
+    }
+    points.push([alarms / negatives, found / positives]);
+  }
+  return points.filter(([x, y], i) => {
+    if (i === 0 || i === points.length - 1) return true;
+    const [[x0, y0], [x1, y1]] = [points[i - 1], points[i + 1]];
+    return Math.abs((x - x0) * (y1 - y) - (x1 - x) * (y - y0)) > 1e-12;
+  });
+}

@@ -1,15 +1,21 @@
 /** The verdict in words: what can be told, what cannot, and what it holds for. */
+import type { Baseline } from './baseline.ts';
 
 interface Found {
   readonly title: string;
   readonly level: number;
   readonly splits: number;
   readonly runs: number;
-  readonly points: readonly { readonly point: string; readonly score: number }[];
+  readonly points: readonly {
+    readonly point: string;
+    readonly score: number;
+    readonly interval: readonly [low: number, high: number];
+  }[];
   readonly best: string;
   /** Those with the best's score, the best included. */
   readonly tied: readonly string[];
   readonly set: readonly string[];
+  readonly baseline: Baseline;
   /** Mean loss of some points against the best, and the half-width of its interval. */
   loss(of: readonly string[]): { readonly loss: number; readonly half: number };
 }
@@ -29,8 +35,21 @@ function freezing(names: readonly string[]): string {
 
 const capital = (text: string) => text[0].toUpperCase() + text.slice(1);
 
+/** What is worth nothing, however it ranks: said first. */
+function baselineText({ title, points, best, baseline }: Found): string {
+  const { score, interval } = points.find(({ point }) => point === best)!;
+  const always = `the classifier that always says '${baseline.label}' (${title} ${baseline.score.toFixed(2)})`;
+  if (score <= baseline.score + 1e-12) return `No freeze point beats ${always}. `;
+  if (interval[0] <= baseline.score) return `Not even the best can be told from ${always}. `;
+  return '';
+}
+
 /** Points are taken to stand in order of depth, as a grid writes them. */
 export function sentenceOf(found: Found): string {
+  return baselineText(found) + comparison(found);
+}
+
+function comparison(found: Found): string {
   const { title, level, splits, runs, points, best, tied, set } = found;
   const where = splits > 1 ? 'on this data' : `for this split${runs > 1 ? '' : ' and this seed'}`;
   const scoreOf = (name: string) => points.find(({ point }) => point === name)!.score;

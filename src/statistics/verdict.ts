@@ -9,6 +9,7 @@
  * data out.
  */
 import { FrostlineError } from '../errors.ts';
+import { baselineOf } from './baseline.ts';
 import { holm, mcnemarExact } from './binomial.ts';
 import { type MeasureName, measureOf } from './measure.ts';
 import { type Draws, drawDeviations } from './resample.ts';
@@ -81,6 +82,8 @@ export interface Verdict {
   /** Share of the draws in which a point has the largest score; equal points share a draw. */
   readonly wins: Readonly<Record<string, number>>;
   readonly pairs: readonly VerdictPair[];
+  /** What a classifier scores that looks at no image: it always says the commonest class of the test part. */
+  readonly baseline: { readonly label: string; readonly score: number };
   /** For who reads one sentence only. */
   readonly sentence: string;
 }
@@ -142,6 +145,7 @@ export function verdictOf(runs: Runs, options: VerdictOptions = {}): Verdict {
   const highest = Math.max(...scores);
   const equal = runs.points.filter((_, p) => highest - scores[p] <= EQUAL);
   const set = points.flatMap(({ point, p }) => (p >= 1 - level ? [point] : []));
+  const baseline = baselineOf(runs, measure);
   return {
     level,
     score,
@@ -155,6 +159,7 @@ export function verdictOf(runs: Runs, options: VerdictOptions = {}): Verdict {
     set,
     wins: winsOf(runs.points, drawn),
     pairs: pairsOf(runs, drawn, level),
+    baseline,
     sentence: sentenceOf({
       title: measure.title,
       level,
@@ -164,6 +169,7 @@ export function verdictOf(runs: Runs, options: VerdictOptions = {}): Verdict {
       best: equal[0],
       tied: equal,
       set,
+      baseline,
       loss: (of) => lossOf(of, equal[0]),
     }),
   };

@@ -7,7 +7,7 @@ import { readCheckpoint, removeCheckpoint, StoppedError, saveCheckpoint } from '
 import type { Claim } from './claims.ts';
 import type { TrainingData } from './data.ts';
 import { detailOf } from './detail.ts';
-import { DivergedError } from './diverged.ts';
+import { DivergedError, divergenceOf } from './diverged.ts';
 import { type EpochRecord, validationScores } from './early-stopping.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
@@ -129,10 +129,12 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
     const { evaluation, metrics, confusion } = await score(at.test, experiment.test!, hooks.signal);
     const detail = detailOf(experiment, evaluation, validation?.evaluation, plan);
     const [only, another] = new Set(evaluation.predictions);
+    // Early stopping tests the best epoch's network, whatever came after it.
+    const diverged = plan.fit.earlyStopping === undefined ? divergenceOf(records.map(({ loss }) => loss)) : undefined;
     const lastEpoch = records.filter(({ epoch }) => epoch === records.at(-1)!.epoch);
     result = {
       ...common(),
-      status: 'done',
+      ...(diverged === undefined ? { status: 'done' as const } : { status: 'diverged' as const, error: diverged }),
       metrics,
       confusion,
       detail,

@@ -10,17 +10,17 @@ import { FrostlineError } from '../errors.ts';
 import { makeFolderIn, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
-import { frostlineVersion } from '../version.ts';
 import { type OpenedDivision, openDivision, runCell } from './cell.ts';
 import { removeCheckpoint, StoppedError } from './checkpoint.ts';
 import { Claim, clearClaims } from './claims.ts';
 import type { Experiment } from './experiment.ts';
 import { type StepRecord, TrainingStep } from './fit.ts';
+import { headOf, planFile } from './head.ts';
 import { judge } from './judge.ts';
 import { createModel, exportModel, releaseModel, setMasks } from './model.ts';
 import { checkPlan, type GridPlan, type PlannedCell, planCells } from './plan.ts';
 import { cellResult, withScores } from './result-schema.ts';
-import type { CellResult, FreezePoint, GridAdapter, GridResult } from './results.ts';
+import type { CellResult, GridAdapter, GridResult } from './results.ts';
 import {
   checkRunFolder,
   configurationHash,
@@ -180,9 +180,11 @@ export async function runGrid(
         if (!opened) {
           await prepare(cell);
           const written = { grows: GROWS, protocol: plan.protocol };
-          await openRunFolder(folder, runFiles(settings, experiment, gpu, written), () =>
-            checkRunFolder(folder, settings, experiment, GROWS),
-          );
+          const files = {
+            ...runFiles(settings, experiment, gpu, written),
+            'plan.json': planFile(headOf(experiment, plan, settings, cells), startedAt, cells, configuration),
+          };
+          await openRunFolder(folder, files, () => checkRunFolder(folder, settings, experiment, GROWS));
           opened = true;
         }
         await stillOurs(folder, configuration);
@@ -218,35 +220,13 @@ export async function runGrid(
   const files = { 'predictions.csv': table, ...(verdict && { 'verdict.json': json({ ...verdict, leftOut }) }) };
   await writeFilesAtomically(folder, files);
   return {
-    title: plan.title,
+    ...headOf(experiment, plan, settings, cells),
     startedAt,
     seconds: list.reduce((sum, { seconds }) => sum + seconds, 0),
-    model: {
-      ...experiment.source,
-      parameters: [...network.parameters.values()].reduce(
-        (sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1),
-        0,
-      ),
-      note: plan.notes.model,
-    },
-    dataset: {
-      name: experiment.dataset.name,
-      classes: experiment.classes,
-      train: experiment.train.labels.length,
-      test: experiment.test!.labels.length,
-      counts: experiment.counts,
-      note: plan.notes.dataset,
-    },
     adapters: uniqueAdapters(list),
-    settings,
-    protocol: plan.protocol,
-    select,
     verdict,
     leftOut,
-    freezePoints: uniqueFreezePoints(cells),
-    learningRates: plan.learningRates,
     cells: list,
-    frostlineVersion,
   };
 }
 
@@ -266,11 +246,6 @@ const bitsOf = ({ name, driver, kind, tuning, algorithms }: Gpu) => [
 ];
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-
-function uniqueFreezePoints(cells: readonly PlannedCell[]): FreezePoint[] {
-  const points = new Map(cells.map(({ freeze }) => [freeze.number ?? 0, freeze]));
-  return [...points.values()].sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
-}
 
 function uniqueAdapters(cells: readonly CellResult[]): GridAdapter[] {
   return [...new Map(cells.map(({ adapter }) => [`${adapter.kind} ${adapter.name}`, adapter])).values()];

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { Verdict } from '../statistics/verdict.ts';
+import { divergenceOf } from './diverged.ts';
 import { computeMetrics } from './metrics.ts';
 import type { Protocol } from './protocol.ts';
 
@@ -29,7 +30,7 @@ export const cellResult = z
     split: z.string().default('1'),
     seed: z.int(),
     folder: z.string().optional(),
-    status: z.enum(['done', 'failed']),
+    status: z.enum(['done', 'diverged', 'failed']),
     error: z.string().optional(),
     confusion: confusion.optional(),
     validation: z.object({ confusion }).optional(),
@@ -54,10 +55,26 @@ export const cellResult = z
     steps: count,
     lossHistory: z.array(lossy).optional(),
   })
-  .refine((c) => c.status === 'failed' || c.confusion !== undefined, {
+  .refine((c) => c.status !== 'done' || c.confusion !== undefined, {
     message: 'a cell that is done needs its confusion matrix',
     path: ['confusion'],
   });
+
+const pendingCell = z.object({
+  folder: z.string(),
+  freeze: freezePoint,
+  learningRate: z.number().positive(),
+  newLayerRate: z.number().min(0),
+  split: z.string(),
+  seed: z.int(),
+});
+
+/** plan.json: what a grid is to become, written before its first cell. */
+export const gridPlan = z.lazy(() =>
+  gridResult
+    .omit({ seconds: true, adapters: true, verdict: true, leftOut: true, cells: true })
+    .extend({ configuration: z.string(), cells: z.array(pendingCell) }),
+);
 
 export const gridResult = z.object({
   title: z.string(),
@@ -69,6 +86,7 @@ export const gridResult = z.object({
     sha256: z.string().optional(),
     parameters: count,
     note: z.string().optional(),
+    layers: z.array(z.object({ number: z.int().positive(), name: z.string() })).optional(),
   }),
   dataset: z.object({
     name: z.string(),
@@ -88,12 +106,23 @@ export const gridResult = z.object({
   freezePoints: z.array(freezePoint),
   learningRates: z.array(z.number().positive()),
   cells: z.array(cellResult),
+  pending: z.array(pendingCell).optional(),
   frostlineVersion: z.string(),
 });
 
-/** Scores are computed anew from the confusion matrices, so that they cannot disagree with them. */
+/**
+ * Scores are computed anew from the confusion matrices, so that they cannot disagree with them; and a run that diverged
+ * is told by its history, also one that an earlier version called done.
+ */
 export const withScores = (cell: z.output<typeof cellResult>) => ({
   ...cell,
+  ...statusOf(cell),
   metrics: cell.confusion && computeMetrics(cell.confusion),
   validation: cell.validation && { ...cell.validation, metrics: computeMetrics(cell.validation.confusion) },
 });
+
+function statusOf({ status, error, epochs, lossHistory = [] }: z.output<typeof cellResult>) {
+  // What has epochs told it itself: there, early stopping may test an epoch before the end.
+  const diverged = status === 'done' && epochs === undefined ? divergenceOf(lossHistory) : undefined;
+  return diverged === undefined ? { status, error } : { status: 'diverged' as const, error: diverged };
+}

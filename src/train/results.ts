@@ -40,7 +40,8 @@ export interface CellResult {
   readonly seed: number;
   /** Where its files lie, below the grid's folder, with forward slashes. */
   readonly folder?: string;
-  readonly status: 'done' | 'failed';
+  /** Failed: the loss, or a probability, is not finite. Diverged: finite, but the loss ended far above its start. */
+  readonly status: 'done' | 'diverged' | 'failed';
   /** Why it failed, as shown to the user. */
   readonly error?: string;
   /** Of the test set; both there when done. */
@@ -68,6 +69,11 @@ export interface CellResult {
   readonly lossHistory?: readonly number[];
 }
 
+/** A cell that is yet to run, or running. */
+export type PendingCell = Pick<CellResult, 'freeze' | 'learningRate' | 'newLayerRate' | 'split' | 'seed'> & {
+  readonly folder: string;
+};
+
 export interface GridResult {
   readonly title: string;
   /** ISO 8601. */
@@ -83,6 +89,8 @@ export interface GridResult {
     readonly parameters: number;
     /** A plain statement of what it was pretrained on. */
     readonly note?: string;
+    /** Every learnable layer from the input to the output, the new one last. */
+    readonly layers?: readonly { readonly number: number; readonly name: string }[];
   };
   readonly dataset: {
     readonly name: string;
@@ -116,5 +124,7 @@ export interface GridResult {
   readonly freezePoints: readonly FreezePoint[];
   readonly learningRates: readonly number[];
   readonly cells: readonly CellResult[];
+  /** Cells without a result, where the grid is not finished. */
+  readonly pending?: readonly PendingCell[];
   readonly frostlineVersion: string;
 }

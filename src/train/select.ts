@@ -46,8 +46,8 @@ export function chooseRates(cells: readonly CellResult[], select: Select): Selec
     for (const split of select === 'validation' ? groups(point, (cell) => cell.split) : [point]) {
       const rates = groups(split, rateOf).filter((rate) => rate.every(({ status }) => status === 'done'));
       if (rates.length === 0) {
-        const failed = split.filter(({ status }) => status === 'failed');
-        why ??= `${failed.length} of ${split.length} runs failed${select === 'validation' ? ` on split ${split[0].split}` : ''}, at least one at each rate`;
+        const failed = split.filter(({ status }) => status !== 'done');
+        why ??= `${failed.length} of ${split.length} runs ${failed.some(({ status }) => status === 'diverged') ? 'failed or diverged' : 'failed'}${select === 'validation' ? ` on split ${split[0].split}` : ''}, at least one at each rate`;
         continue;
       }
       // A grid of one rate has nothing to choose, and needs no validation part.

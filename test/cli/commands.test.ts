@@ -51,7 +51,7 @@ describe('frostline metrics', () => {
 
 describe('frostline report', () => {
   it('rebuilds the page from the results', async () => {
-    const { html } = await writeReport(folder, sampleGrid());
+    const { html } = await writeReport(folder, { grid: sampleGrid() });
     const page = await readFile(html, 'utf8');
     await writeFile(html, 'gone');
     const { code, stdout } = await run(registry, 'report', folder);

@@ -2,14 +2,16 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
 import { writeFilesAtomically } from '../../src/files.ts';
+import { repeatCommand } from '../../src/report/command.ts';
 import { resultsCsv } from '../../src/report/csv.ts';
 import { duration, freezeLabel, freezePhrase, imageRate, rate } from '../../src/report/format.ts';
-import { reportHtml } from '../../src/report/html.ts';
+import { makeReport, reportHtml } from '../../src/report/html.ts';
 import { html } from '../../src/report/markup.ts';
-import { readResults } from '../../src/report/read.ts';
+import { readGrid, readResults } from '../../src/report/read.ts';
 import { paperTable, summarise } from '../../src/report/summary.ts';
 import { terminalTable } from '../../src/report/terminal.ts';
 import { writeReport } from '../../src/report/write.ts';
@@ -131,8 +133,10 @@ describe('resultsCsv', () => {
 describe('reportHtml', () => {
   it('is one file that asks for nothing, with every cell in it', async () => {
     const grid = sampleGrid();
-    const page = await reportHtml(grid);
-    expect(page.match(/<script|<link|@import|\bsrc=|url\((?!#)|https?:(?!\/\/www\.w3\.org)/)?.[0]).toBeUndefined();
+    const page = await reportHtml({ grid });
+    expect(
+      page.match(/<script|<link|@import|\bsrc="(?!data:)|url\((?!#)|https?:(?!\/\/www\.w3\.org)/)?.[0],
+    ).toBeUndefined();
     const ids = [...page.matchAll(/\bid="([^"]*)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const [, id] of page.matchAll(/url\(#([^)]*)\)/g)) expect(ids).toContain(id);
@@ -144,18 +148,132 @@ describe('reportHtml', () => {
     expect(page.match(/undefined|NaN(?! at step)|\[object/)?.[0]).toBeUndefined();
   });
 
-  it('draws a point for each cell that is done and a cross for each that failed', async () => {
-    const page = await reportHtml(sampleGrid({ rates: [0.0001, 0.0002] }));
-    const figure = page.slice(page.indexOf('<svg'), page.indexOf('</svg>'));
-    const points = figure.match(/aria-roledescription="point"/g) ?? [];
-    expect(points).toHaveLength(15 + 1); // and the ring
-    expect(figure.match(/>×</g)).toHaveLength(1);
+  it('draws every run and mean, a cross for each that failed, and the classifier that says one class', async () => {
+    const grid = sampleGrid({ rates: [0.0001, 0.0002], seeds: [1, 2] });
+    const { supplement } = await makeReport({ grid });
+    const { svg } = supplement.figures.find(({ name }) => name === 'f1')!;
+    const points = svg.match(/aria-roledescription="point"/g) ?? [];
+    // Of 8 points at two rates one failed in both seeds: 15 means, 30 runs, and the ring.
+    expect(points).toHaveLength(15 + 30 + 1);
+    expect(svg.match(/>×</g)).toHaveLength(2);
+    expect(svg).toContain('always “shirt”: 0.643');
+  });
+
+  it('says that nothing beats the classifier that always says one class, and marks what does not', async () => {
+    const always = [
+      [40, 0],
+      [10, 0],
+    ];
+    const worse = [
+      [38, 2],
+      [10, 0],
+    ];
+    const grid = smallGrid([cell(none, 1e-4, always), cell(all, 1e-4, worse)]);
+    const page = await reportHtml({
+      grid: { ...grid, dataset: { ...grid.dataset, counts: { train: [3, 3], test: [40, 10] } } },
+    });
+    expect(page).toContain('No cell beats the classifier that always says shirt (F1 0.643)');
+    expect(page.match(/0\.643 ▽/g)).toHaveLength(1);
+    expect(page.match(/\d ▽/g)).toHaveLength(2);
+  });
+
+  it('marks a run that ended a hundred times above its start as diverged, also one of an earlier version', async () => {
+    const exploded = cell(none, 1e-4, half(9), { lossHistory: [0.7, 5, 900, 80_000, 80_000, 80_000, 80_000, 80_000] });
+    const grid = smallGrid([exploded, cell(all, 1e-4, half(7), { lossHistory: [0.7, 0.4] })]);
+    await writeReport(join(folder, 'diverged'), { grid });
+    const read = await readResults(join(folder, 'diverged'));
+    expect(read.cells.map(({ status }) => status)).toEqual(['diverged', 'done']);
+    expect(read.cells[0].error).toMatch(/^The loss ended at 8\.00e\+4, 114286 times where it began \(0\.700\)/);
+    const { html: page, supplement } = await makeReport({ grid: read });
+    expect(page).toMatch(/Diverged after 90 steps: The loss ended at/);
+    expect(page).toMatch(/best F1, <strong>0\.700/);
+    expect(page).toContain('the axis is logarithmic');
+    expect(supplement.figures.map(({ name }) => name)).toContain('learning-curves');
+  });
+
+  it('shows the whole network where the grid has few points, and every class name in full', async () => {
+    const long = 'a class with quite a long name, such as pigmented benign keratosis';
+    const layers = [2, 6, 10, 12, 14, 17, 20, 23].map((number) => ({ number, name: `layer-${number}` }));
+    const sample = sampleGrid({ points: [none, conv1, all], classes: [long, 'other'] });
+    const page = await reportHtml({ grid: { ...sample, model: { ...sample.model, layers } } });
+    const strip = page.slice(
+      page.indexOf('<div class="strip"'),
+      page.indexOf('</div>', page.indexOf('<div class="strip"')),
+    );
+    for (const { name } of layers) expect(strip).toContain(name);
+    expect(page.includes(`<th scope="col">${long}</th>`)).toBe(true);
+    expect(page).not.toMatch(/text-overflow/);
+  });
+
+  it('gives every figure as SVG and PNG and every table as CSV', async () => {
+    const to = join(folder, 'files');
+    const paths = await writeReport(to, { grid: sampleGrid({ seeds: [1, 2] }) });
+    const files = await readdir(paths.files);
+    const page = await readFile(paths.html, 'utf8');
+    const figures = files.filter((file) => file.endsWith('.svg'));
+    expect(figures).toHaveLength(page.match(/<b>Figure \d+\.<\/b>/g)!.length);
+    for (const figure of figures) {
+      expect(files).toContain(figure.replace('.svg', '.png'));
+      const svg = await readFile(join(paths.files, figure), 'utf8');
+      expect(svg).not.toContain('currentColor');
+      const { width, height } = await sharp(join(paths.files, figure.replace('.svg', '.png'))).metadata();
+      expect(Math.min(width, height)).toBeGreaterThan(200);
+    }
+    // The table of all runs has its file in results.csv.
+    const numbered = page.match(/<b>Table \d+\.<\/b>/g)!.length - 1;
+    const tables = files.filter((file) => file.endsWith('.csv'));
+    expect(tables.length).toBeGreaterThanOrEqual(numbered);
+    const grid: string[][] = parse(await readFile(join(paths.files, 'grid.csv'), 'utf8'));
+    expect(grid.map((row) => row.length)).toEqual(Array(9).fill(5));
+  });
+
+  it('names what repeats the grid, quoted for a shell', () => {
+    const settings = {
+      preset: 'quickstart',
+      learningRates: [0.1, 0.2],
+      data: "it's here",
+      allFrozenRates: [],
+      select: undefined,
+      keepHead: false,
+      mask: ['a,b'],
+    };
+    expect(repeatCommand(settings)).toEqual([
+      'frostline sweep quickstart',
+      '--learning-rates 0.1,0.2',
+      `--data 'it'\\''s here'`,
+      '--no-keep-head',
+      `--mask '["a,b"]'`,
+    ]);
+  });
+
+  it('reads a grid that is not finished, with what is missing', async () => {
+    const to = join(folder, 'unfinished');
+    const { cells: done, seconds: _, adapters: __, ...head } = smallGrid([cell(none, 1e-4, half(9)), cell(all, 1e-4)]);
+    const planned = [none, conv1, all].map((freeze) => ({
+      ...{ folder: `cells/${freeze.name}`, freeze, learningRate: 1e-4, newLayerRate: 1e-3, split: '1', seed: 1 },
+    }));
+    const results = { [planned[0].folder]: done[0], [planned[2].folder]: done[1] };
+    await writeFilesAtomically(to, { 'plan.json': JSON.stringify({ ...head, configuration: 'x', cells: planned }) });
+    for (const [own, result] of Object.entries(results)) {
+      await writeFilesAtomically(join(to, own), { 'result.json': JSON.stringify({ ...result, configuration: 'x' }) });
+    }
+    const grid = await readGrid(to);
+    expect(grid.cells.map(({ folder: own }) => own)).toEqual([planned[0].folder, planned[2].folder]);
+    expect(grid.pending?.map(({ folder: own }) => own)).toEqual([planned[1].folder]);
+    const { json } = await writeReport(to, { grid });
+    expect(json).toMatch(/results-so-far\.json$/);
+    expect(await reportHtml({ grid })).toMatch(/Not finished:<\/b> 2 of 3 cells have a result/);
+    // A result of another configuration is none.
+    await writeFilesAtomically(join(to, planned[0].folder), {
+      'result.json': JSON.stringify({ ...done[0], configuration: 'y' }),
+    });
+    expect((await readGrid(to)).pending).toHaveLength(2);
   });
 
   it('escapes names, notes, errors and settings', async () => {
     const evil = '<img src=x onerror=alert(1)>"\'&';
     const sample = sampleGrid();
-    const page = await reportHtml({
+    const grid: GridResult = {
       ...sample,
       title: evil,
       model: { ...sample.model, name: evil, source: evil, note: evil },
@@ -164,14 +282,15 @@ describe('reportHtml', () => {
       settings: { [evil]: evil, nested: { [evil]: [evil] } },
       freezePoints: sample.freezePoints.map((p) => (p.number === 2 ? { ...p, name: evil } : p)),
       cells: sample.cells.map((c) => (c.status === 'failed' ? { ...c, error: evil } : c)),
-    });
+    };
+    const page = await reportHtml({ grid });
     expect(page.includes('<img')).toBe(false);
   });
 
   it('stands a grid in which every cell failed, and one with no cell', async () => {
     const failed = smallGrid([cell(none, 1e-4), cell(all, 1e-4)]);
     for (const grid of [failed, smallGrid([])]) {
-      expect((await reportHtml(grid)).match(/No cell of this grid finished/g)).toHaveLength(1);
+      expect((await reportHtml({ grid })).match(/No cell of this grid finished/g)).toHaveLength(1);
     }
   });
 });
@@ -222,13 +341,16 @@ describe('terminalTable', () => {
 describe('writeReport and readResults', () => {
   it('reads back what it wrote', async () => {
     const grid = sampleGrid();
-    const paths = await writeReport(join(folder, 'a', 'b'), grid);
+    const paths = await writeReport(join(folder, 'a', 'b'), { grid });
     expect(Object.values(paths).map((p) => p.slice(folder.length))).toEqual([
       '/a/b/results.csv',
       '/a/b/results.json',
       '/a/b/report.html',
+      '/a/b/report-files',
     ]);
-    expect((await readdir(join(folder, 'a', 'b'))).sort()).toEqual(['report.html', 'results.csv', 'results.json']);
+    expect((await readdir(join(folder, 'a', 'b'))).sort()).toEqual([
+      ...['report-files', 'report.html', 'results.csv', 'results.json'],
+    ]);
     // toEqual treats NaN as equal to NaN, and a missing key as undefined.
     expect(await readResults(join(folder, 'a', 'b'))).toEqual(grid);
   });

@@ -11,12 +11,13 @@ export const command = defineCommand({
   json: true,
   examples: [{ what: 'after an update of frostline', line: 'runs/quickstart' }],
   async run({ folder, out = folder }, context) {
-    const [{ readResults }, { writeReport }] = await Promise.all([
-      import('../../report/read.ts'),
+    const [{ readReport }, { writeReport }] = await Promise.all([
+      import('../../report/input.ts'),
       import('../../report/write.ts'),
     ]);
-    const grid = await readResults(folder);
-    const paths = await writeReport(out, grid);
+    const input = await readReport(folder);
+    const { grid } = input;
+    const paths = await writeReport(out, input);
     if (context.json) {
       const { summarise } = await import('../../report/summary.ts');
       const { best, done, failed } = summarise(grid);

@@ -48,9 +48,9 @@ export const sweepOptions = {
     .optional()
     .describe('runs of each cell on each split, with seeds counting up from --seed'),
   keep: z
-    .enum(['best', 'all'])
-    .optional()
-    .describe("keep trained networks, as model.onnx in the cell's folder: of the best cell, or of every one"),
+    .enum(['best', 'all', 'none'])
+    .default('best')
+    .describe("trained networks that are kept, as model.onnx in the cell's folder"),
   out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
   title: z.string().optional().describe('heading of the report'),
   shard: z
@@ -102,6 +102,7 @@ export const command = defineCommand({
       { protocolOf },
       { verdictText },
       { bestCell },
+      { withFiles },
     ] = await Promise.all([
       import('../../train/presets.ts'),
       import('../../train/experiment.ts'),
@@ -113,6 +114,7 @@ export const command = defineCommand({
       import('../../train/protocol.ts'),
       import('../../report/verdict-text.ts'),
       import('../../train/select.ts'),
+      import('../../report/input.ts'),
     ]);
     const preset: import('../../train/presets.ts').Preset | undefined = values.preset && presets[values.preset];
     const model = values.model ?? preset?.model;
@@ -154,7 +156,7 @@ export const command = defineCommand({
       select,
       positive: values.positive,
       sensitivity: values.sensitivity,
-      keep: values.keep,
+      keep: values.keep === 'none' ? undefined : values.keep,
       fit,
       protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions),
       notes: {
@@ -243,7 +245,8 @@ export const command = defineCommand({
     if (!values.merge && skipped === result.cells.length) {
       context.note(`Every cell was finished before. To run them anew, delete ${out} or give another --out.`);
     }
-    const paths = await writeReport(out, result);
+    await savePictures(gpu, experiment, result, fit.augment, out);
+    const paths = await writeReport(out, await withFiles(out, result));
     if (context.json) return context.printJson(result);
     context.print(terminalTable(result, { columns: context.stdout.columns }));
     if (result.verdict !== undefined) context.print(verdictText(result.verdict));
@@ -252,10 +255,24 @@ export const command = defineCommand({
     if (best !== undefined) {
       context.print(`The best cell, to the bit: frostline train --from ${join(out, best.folder!)} --export best.onnx`);
     }
-    context.print(`${paths.html}\n${paths.csv}\n${paths.json}`);
-    if (result.cells.every(({ status }) => status === 'failed')) context.checkFailed('Every cell failed.');
+    context.print(`${paths.html}\n${paths.csv}\n${paths.json}\n${paths.files}`);
+    if (result.cells.every(({ status }) => status !== 'done')) context.checkFailed('Every cell failed or diverged.');
   },
 });
+
+/** Pictures for the report: of what is wrong, and of what augmentation does. */
+async function savePictures(
+  gpu: import('../../gpu/device.ts').Gpu,
+  experiment: import('../../train/experiment.ts').Experiment,
+  result: import('../../train/results.ts').GridResult,
+  augment: import('../../data/augment.ts').AugmentPreset,
+  out: string,
+): Promise<void> {
+  const { makePictures, PICTURES } = await import('../../train/pictures.ts');
+  const { writeFilesAtomically } = await import('../../files.ts');
+  const pictures = await makePictures(gpu, experiment, result, augment, out);
+  if (pictures !== undefined) await writeFilesAtomically(out, { [PICTURES]: `${JSON.stringify(pictures)}\n` });
+}
 
 /** The options that tell how cells are run: all but where, on what, and by how many processes. */
 function recorded<

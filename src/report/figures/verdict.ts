@@ -1,0 +1,81 @@
+/** Every freeze point at its chosen rate with its interval, those that cannot be told from the best filled. */
+import type { Verdict } from '../../statistics/verdict.ts';
+import type { FreezePoint } from '../../train/results.ts';
+import { config, type FigureSize, render } from '../vega.ts';
+import { freezeAxis } from './freeze-axis.ts';
+
+const inside = '#0072B2';
+
+export async function verdictFigure(
+  { points, set, scoreTitle, baseline }: Verdict,
+  freezePoints: readonly FreezePoint[],
+  size: FigureSize,
+): Promise<string> {
+  const { width, narrow } = size;
+  const judged = freezePoints.filter(({ name }) => points.some(({ point }) => point === name));
+  const values = judged.map(({ name }, at) => {
+    const { score, interval } = points.find(({ point }) => point === name)!;
+    return { at, score, low: interval[0], high: interval[1], told: !set.includes(name) };
+  });
+  const x = freezeAxis(judged, size);
+  const shown = [...values.flatMap(({ low, high }) => [low, high]), ...(baseline ? [baseline.score] : [])];
+  const y = {
+    field: 'score',
+    type: 'quantitative' as const,
+    title: scoreTitle,
+    scale: { domain: [Math.min(...shown) - 0.02, Math.min(1, Math.max(...shown) + 0.02)], nice: true, zero: false },
+    axis: { tickCount: 6, format: '.2f' },
+  };
+  const colour = {
+    condition: { test: 'datum.told', value: '#9A6A3A' },
+    value: inside,
+  };
+  return render(narrow ? 'verdict-narrow' : 'verdict', {
+    width,
+    height: narrow ? 200 : 240,
+    data: { values },
+    layer: [
+      ...(baseline
+        ? [
+            {
+              data: {
+                values: [{ score: baseline.score, text: `always “${baseline.label}”: ${baseline.score.toFixed(3)}` }],
+              },
+              layer: [
+                {
+                  mark: { type: 'rule' as const, strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
+                  encoding: { y },
+                },
+                {
+                  mark: {
+                    type: 'text' as const,
+                    align: 'left' as const,
+                    baseline: 'bottom' as const,
+                    dy: -3,
+                    color: 'currentColor',
+                    fontSize: 11,
+                    limit: width - 10,
+                  },
+                  encoding: { x: { value: 5 }, y, text: { field: 'text' } },
+                },
+              ],
+            },
+          ]
+        : []),
+      {
+        mark: { type: 'rule', strokeWidth: 2 },
+        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour },
+      },
+      {
+        mark: { type: 'point', size: 90, strokeWidth: 2, filled: false, fill: 'transparent' },
+        encoding: {
+          x,
+          y,
+          stroke: colour,
+          fill: { condition: { test: 'datum.told', value: 'transparent' }, value: inside },
+        },
+      },
+    ],
+    config,
+  } as Parameters<typeof render>[1]);
+}

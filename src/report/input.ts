@@ -1,0 +1,35 @@
+/** What a report is made of, and where in a grid's folder it lies. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GridResult } from '../train/results.ts';
+import { type Pictures, readPictures } from './pictures.ts';
+import { type Predictions, readPredictions } from './predictions.ts';
+import { readGrid } from './read.ts';
+
+export interface ReportInput {
+  readonly grid: GridResult;
+  /** By the cells' folders: for ROC curves and the images that are hard. */
+  readonly predictions?: ReadonlyMap<string, Predictions>;
+  /** Images that the best network has wrong, and how the training images were changed. */
+  readonly pictures?: Pictures;
+  /** environment.json. */
+  readonly environment?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads a grid's folder, also one whose grid is not finished.
+ * @throws FrostlineError where it holds no grid, or a file that is not what a grid writes
+ */
+export async function readReport(folder: string): Promise<ReportInput> {
+  return await withFiles(folder, await readGrid(folder));
+}
+
+/** What lies beside a grid's results. */
+export async function withFiles(folder: string, grid: GridResult): Promise<ReportInput> {
+  const [predictions, pictures, environment] = await Promise.all([
+    readPredictions(folder, grid),
+    readPictures(folder),
+    readFile(join(folder, 'environment.json'), 'utf8').then(JSON.parse, () => undefined),
+  ]);
+  return { grid, predictions, pictures, environment };
+}

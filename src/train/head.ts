@@ -1,0 +1,65 @@
+/** What is known of a grid before its first cell: the head of its results, and its plan. */
+import { freezePoints } from '../models/layers.ts';
+import { frostlineVersion } from '../version.ts';
+import type { Experiment } from './experiment.ts';
+import type { GridPlan, PlannedCell } from './plan.ts';
+import type { FreezePoint } from './results.ts';
+import type { Settings } from './run-folder.ts';
+
+/** What is known of a grid before its first cell: the head of its results. */
+export function headOf(experiment: Experiment, plan: GridPlan, settings: Settings, cells: readonly PlannedCell[]) {
+  const { network } = experiment;
+  return {
+    title: plan.title,
+    model: {
+      ...experiment.source,
+      parameters: [...network.parameters.values()].reduce(
+        (sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1),
+        0,
+      ),
+      note: plan.notes.model,
+      layers: freezePoints(network).map(({ number, name }) => ({ number, name })),
+    },
+    dataset: {
+      name: experiment.dataset.name,
+      classes: experiment.classes,
+      train: experiment.train.labels.length,
+      test: experiment.test!.labels.length,
+      counts: experiment.counts,
+      note: plan.notes.dataset,
+    },
+    settings,
+    protocol: plan.protocol,
+    select: plan.select ?? 'test',
+    freezePoints: uniqueFreezePoints(cells),
+    learningRates: plan.learningRates,
+    frostlineVersion,
+  };
+}
+
+/** plan.json, from which a report is made while cells are missing. */
+export function planFile(
+  head: ReturnType<typeof headOf>,
+  startedAt: string,
+  cells: readonly PlannedCell[],
+  configuration: string,
+) {
+  return `${JSON.stringify(
+    {
+      ...head,
+      startedAt,
+      configuration,
+      cells: cells.map(({ folder, freeze, learningRate, newLayerRate, division, seed }) => ({
+        ...{ folder, freeze, learningRate, newLayerRate, seed },
+        split: String(division + 1),
+      })),
+    },
+    null,
+    2,
+  )}\n`;
+}
+
+function uniqueFreezePoints(cells: readonly PlannedCell[]): FreezePoint[] {
+  const points = new Map(cells.map(({ freeze }) => [freeze.number ?? 0, freeze]));
+  return [...points.values()].sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
+}
