@@ -1,6 +1,6 @@
 /** Every kernel run of the networks' training steps: verified, timed, and set against the adapter's own roofline. */
 import type { Gpu } from '../gpu/device.ts';
-import type { Choice } from '../kernels/kernel.ts';
+import { type Choice, choiceText } from '../kernels/kernel.ts';
 import { compareRows } from './compare.ts';
 import { caseName, type LayerCase } from './layer-cases.ts';
 import { floorOf, type Roofline } from './roofline.ts';
@@ -40,9 +40,6 @@ export function slowerThanPlain({ name, timing, plain }: Pick<KernelRow, 'name' 
   if (plain === undefined) return false;
   return compareRows([{ name, timing: plain }], [{ name, timing }])[0].verdict === 'slower';
 }
-
-export const choiceText = ({ variant, configuration }: Choice) =>
-  [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
 
 /** What a row is called: with its variant, where that is not the one that the kernel chooses by itself. */
 export const rowName = (layerCase: LayerCase, choice?: Choice) =>

@@ -3,8 +3,7 @@
  * tracing view and of Perfetto (JSON, complete events; times in microseconds).
  */
 import type { CompiledGraph } from '../graph/compile.ts';
-import type { KernelDispatch } from '../kernels/kernel.ts';
-import { choiceText } from './kernels.ts';
+import { choiceText, type KernelDispatch } from '../kernels/kernel.ts';
 
 export interface TracedDispatch {
   readonly name: string;

@@ -21,9 +21,6 @@ export interface CaseFinding {
   readonly problem: string | undefined;
 }
 
-export const choiceText = ({ variant, configuration }: Choice) =>
-  [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
-
 /** Dispatches in one submission: enough to make its cost small, few enough for any driver's patience. */
 const DISPATCHES = 512;
 

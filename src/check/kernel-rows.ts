@@ -1,7 +1,8 @@
 /** The check of kernels over many seeds, added up: a row for each kernel and variant. */
 import type { Gpu } from '../gpu/device.ts';
+import { choiceText } from '../kernels/kernel.ts';
 import { describeKernelCase, drawKernelCases, type KernelCase, type KernelFamily } from './case.ts';
-import { type CaseFinding, checkKernelCases, checkReferences, choiceText } from './check-kernels.ts';
+import { type CaseFinding, checkKernelCases, checkReferences } from './check-kernels.ts';
 
 export interface KernelFailure {
   readonly seed: number;

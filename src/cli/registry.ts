@@ -102,6 +102,12 @@ export const registry: readonly Registered[] = [
   ),
   entry('The engine', 'kernels list', 'every kernel and its variants', () => import('./commands/kernels-list.ts')),
   entry('The engine', 'kernels show', 'the WGSL of a kernel', () => import('./commands/kernels-show.ts')),
+  entry(
+    'The engine',
+    'kernels plan',
+    'what a step becomes on an adapter, also on one that is not here',
+    () => import('./commands/kernels-plan.ts'),
+  ),
 ];
 
 function entry(group: string, name: string, summary: string, load: Registered['load']): Registered {

@@ -35,6 +35,8 @@ export interface OpenOptions {
   readonly limits?: Partial<Limits>;
   /** the kind to plan for in place of the adapter's own: the texts for discrete GPUs can be checked on a software driver */
   readonly kind?: AdapterKind;
+  /** what the GPU can do at once, in place of what is known by its name: rates for estimates, and nothing else */
+  readonly machine?: Machine;
   /** whether earlier results of `frostline tune` choose the kernels' variants; else FROSTLINE_TUNE (off), else true */
   readonly tuning?: boolean;
   /**
@@ -98,14 +100,14 @@ export class Gpu {
     info: GPUAdapterInfo,
     device: GPUDevice,
     found: AdapterKind,
-    { kind = found, limits = {}, tuning = tuningWanted(), warn = emitWarning, algorithms }: OpenOptions,
+    { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning, algorithms }: OpenOptions,
   ) {
     this.instance = instance;
     this.device = device;
     this.kind = kind;
     this.name = adapterName(info);
     this.driver = info.description;
-    this.machine = kind === 'hardware' ? machineNamed(this.name) : undefined;
+    this.machine = kind === 'hardware' ? (machine ?? machineNamed(this.name)) : undefined;
     const offered: Limits = {
       maxBinding: device.limits.maxStorageBufferBindingSize,
       maxBuffer: device.limits.maxBufferSize,

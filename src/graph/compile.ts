@@ -56,29 +56,11 @@ export interface CompileOptions {
  *   row of a tensor does not fit a binding
  */
 export async function compile(gpu: Gpu, options: CompileOptions): Promise<CompiledGraph> {
-  const lossTape = checkLoss(options);
-  const step = gpu.storage('step', new Uint32Array(STEP_WORDS));
-  const built: Built = {
-    dispatches: [],
-    values: new Map(),
-    gradients: new Map(),
-    parameters: [],
-    momentum: [],
-    pinned: [step],
-    packed: [],
-    activations: new Set(),
-    step,
-    masks: new Map(),
-    state: new Set(),
-    cost: { flops: 0, bytes: 0 },
-    forwardDispatches: 0,
-    mostAlive: 0,
-    preparations: [],
-  };
+  const built = begin(gpu);
   let transient: GPUBuffer[] = [];
   const owned = () => [...built.pinned, ...built.packed, ...built.momentum].map(bufferOf).concat(transient);
   try {
-    emit(gpu, options, lossTape, built);
+    emit(gpu, options, built);
     built.mostAlive = mostAlive(built.dispatches, built.activations);
     transient = assignBuffers(gpu, built.dispatches);
     gpu.clear([...built.momentum.map(bufferOf), ...transient]);
@@ -97,6 +79,34 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     for (const buffer of owned()) gpu.release(buffer);
     throw error;
   }
+}
+
+/** The dispatches that `compile` would prepare, on a device that need not compute (gpu/planned.ts). */
+export function planGraph(gpu: Gpu, options: CompileOptions): Pick<Built, 'dispatches' | 'forwardDispatches' | 'cost'> {
+  const built = begin(gpu);
+  emit(gpu, options, built);
+  return built;
+}
+
+function begin(gpu: Gpu): Built {
+  const step = gpu.storage('step', new Uint32Array(STEP_WORDS));
+  return {
+    dispatches: [],
+    values: new Map(),
+    gradients: new Map(),
+    parameters: [],
+    momentum: [],
+    pinned: [step],
+    packed: [],
+    activations: new Set(),
+    step,
+    masks: new Map(),
+    state: new Set(),
+    cost: { flops: 0, bytes: 0 },
+    forwardDispatches: 0,
+    mostAlive: 0,
+    preparations: [],
+  };
 }
 
 /**
@@ -148,7 +158,8 @@ function checkLoss({ loss, upstream, update, gradients = [] }: CompileOptions): 
 const LASTING_SHARE = 1 / 8;
 const LASTING_LEAST = 2 ** 24;
 
-function emit(gpu: Gpu, options: CompileOptions, lossTape: ReadonlySet<Tensor>, built: Built): void {
+function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
+  const lossTape = checkLoss(options);
   const { loss, upstream, outputs = [], update = false, gradients: asked = [] } = options;
   const { training = loss !== undefined, keepPacked = true } = options;
   const tape = tapeOf([loss, upstream, ...outputs].filter((tensor) => tensor !== undefined));

@@ -69,6 +69,10 @@ export interface Variant<P extends ParamSchema> {
   supports?(capabilities: Capabilities, configuration: Configuration, params: Params<P>): boolean;
   /** a time in arbitrary units, to choose among variants and configurations without a measurement */
   estimate?(params: Params<P>, configuration: Configuration, capabilities: Capabilities): number;
+  /** cycles of the whole GPU, where they are known better than by operations and bytes (time-model.ts) */
+  cycles?(params: Params<P>, configuration: Configuration, capabilities: Capabilities): number;
+  /** bytes that a thread has on its way from memory at a time (time-model.ts); 16 where left out: a few values of four */
+  readonly inFlight?: number;
   /** number of workgroups */
   workgroups(params: Params<P>, configuration: Configuration): number;
   text(configuration: Configuration): VariantText;
@@ -254,6 +258,10 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   };
   return kernel;
 }
+
+/** As 'tiled rows 128 columns 128'. */
+export const choiceText = ({ variant, configuration }: Choice) =>
+  [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
 
 export function sameChoice(one: Choice, other: Choice): boolean {
   const keys = Object.keys(one.configuration);

@@ -1,7 +1,7 @@
 /** The benchmarks as HTML pages in the style of the experiment's report: what was measured, a figure, every row. */
 
 import type { FirstStep } from '../bench/first-step.ts';
-import { choiceText, type KernelRow } from '../bench/kernels.ts';
+import type { KernelRow } from '../bench/kernels.ts';
 import { bestPeer, ratioTo } from '../bench/peers/peer-targets.ts';
 import type { FoundPeer, MissingPeer } from '../bench/peers/pool.ts';
 import type { PeerRow } from '../bench/peers/rounds.ts';
@@ -9,6 +9,7 @@ import type { Roofline } from '../bench/roofline.ts';
 import type { Timing } from '../bench/statistics.ts';
 import { overLeast, type StepRow } from '../bench/steps.ts';
 import type { Target } from '../bench/targets.ts';
+import { choiceText } from '../kernels/kernel.ts';
 import { freezingFigure, peersFigure, rooflineFigure } from './bench-figures.ts';
 import { percent, plural } from './format.ts';
 import { type Content, type Html, html } from './markup.ts';

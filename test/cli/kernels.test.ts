@@ -1,8 +1,14 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { graphOf } from '../../src/bench/steps.ts';
 import { registry } from '../../src/cli/registry.ts';
+import { Gpu } from '../../src/gpu/device.ts';
 import { createInstance } from '../../src/gpu/node.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { contractionUses } from '../../src/kernels/contraction/uses.ts';
+import { choiceText, type KernelDispatch } from '../../src/kernels/kernel.ts';
+import { alexnetSmall } from '../../src/models/tables.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
+import { createModel } from '../../src/train/model.ts';
 import { run } from './run.ts';
 
 const kernels = (...args: string[]) => run(registry, 'kernels', ...args);
@@ -69,5 +75,64 @@ describe('frostline kernels show', () => {
   ])('refuses %j', async (args, message) => {
     const { code, stderr } = await kernels(...args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
+
+describe('frostline kernels plan', () => {
+  interface Planned {
+    adapter: string;
+    ms: number;
+    dispatches: { kernel: string; variant: string; shape: string; workgroups: number; ms: number; idle: number }[];
+  }
+  const plan = async (...args: string[]): Promise<Planned> => {
+    const { code, stdout, stderr } = await kernels('plan', ...args, '--json');
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout);
+  };
+
+  it('plans for lavapipe what is compiled on it', async () => {
+    const gpu = await Gpu.open({ tuning: false }).catch(() => undefined);
+    // Another adapter's plan is another.
+    if (gpu === undefined || !/llvmpipe/.test(gpu.name) || gpu.subgroupWidth !== 8) return gpu?.destroy();
+    const { options } = graphOf(createModel(alexnetSmall()), 3, 'none');
+    const graph = await compile(gpu, options);
+    const compiled = graph.dispatches.map((one) => {
+      const { kernel, params, choice, workgroups } = one as KernelDispatch;
+      return { kernel: kernel.name, variant: choiceText(choice), shape: kernel.shape(params), workgroups };
+    });
+    graph.destroy();
+    gpu.destroy();
+    const { dispatches } = await plan('--network', 'alexnet-small', '--batch', '3', '--as', 'lavapipe');
+    expect(
+      dispatches.map(({ kernel, variant, shape, workgroups }) => ({ kernel, variant, shape, workgroups })),
+    ).toEqual(compiled);
+  });
+
+  it('chooses by what the named GPU is', async () => {
+    const [h100, m2] = await Promise.all(['h100', 'apple-m2'].map((name) => plan('--as', name)));
+    expect(h100.adapter).toContain('h100');
+    expect(h100.dispatches).not.toEqual(m2.dispatches);
+    expect(m2.ms).toBeGreaterThan(5 * h100.ms);
+    for (const { dispatches, ms } of [h100, m2]) {
+      expect(dispatches.some(({ variant }) => variant.startsWith('tiled'))).toBe(true);
+      expect(dispatches.reduce((sum, one) => sum + one.ms, 0)).toBeCloseTo(ms, 6);
+    }
+    // 132 multiprocessors: a dispatch of 4 workgroups leaves 128 of them idle.
+    for (const { workgroups, idle } of h100.dispatches) expect(idle).toBe(Math.max(0, 132 - workgroups));
+  });
+
+  it('leaves out what is frozen', async () => {
+    const [all, last] = await Promise.all(['none', 'fc7'].map((step) => plan('--as', 'h100', '--step', step)));
+    expect(last.dispatches.length).toBeLessThan(all.dispatches.length / 2);
+    expect(last.dispatches.some(({ kernel }) => kernel === 'lrn/backward')).toBe(false);
+  });
+
+  it('refuses an adapter and a step that it does not know', async () => {
+    const adapter = await kernels('plan', '--as', 'h1000');
+    expect([adapter.code, adapter.stderr]).toEqual([2, expect.stringMatching(/--as.*h100.*rtx-4090/s)]);
+    const step = await kernels('plan', '--as', 'h100', '--step', 'conv9');
+    expect([step.code, step.stderr]).toEqual([2, expect.stringMatching(/no step 'conv9'.*forward, none, conv1/s)]);
+    const both = await kernels('plan', '--as', 'h100', '--adapter', 'auto');
+    expect(both.code).toBe(2);
   });
 });

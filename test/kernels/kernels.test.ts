@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describeKernelCase, drawKernelCases, type KernelCase } from '../../src/check/case.ts';
-import { checkKernelCases, checkReferences, choiceText } from '../../src/check/check-kernels.ts';
+import { checkKernelCases, checkReferences } from '../../src/check/check-kernels.ts';
 import { FOLDING } from '../../src/check/choose.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
+import { choiceText } from '../../src/kernels/kernel.ts';
 import { kernelFamilies } from '../../src/operators/all.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { Random } from '../../src/random.ts';

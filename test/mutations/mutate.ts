@@ -5,9 +5,9 @@
 import type { Broken } from '../../src/check/broken.ts';
 import type { KernelCase, KernelFamily } from '../../src/check/case.ts';
 import { describeKernelCase, drawKernelCases } from '../../src/check/case.ts';
-import { checkKernelCases, choiceText } from '../../src/check/check-kernels.ts';
+import { checkKernelCases } from '../../src/check/check-kernels.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
-import type { Choice, Kernel } from '../../src/kernels/kernel.ts';
+import { type Choice, choiceText, type Kernel } from '../../src/kernels/kernel.ts';
 import { Random } from '../../src/random.ts';
 
 export type { Broken as Mutation };

@@ -44,10 +44,11 @@ export const command = defineCommand({
     { filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, algorithm, ...rest },
     context,
   ) {
-    const [{ layerCases, caseName }, { benchCase, choiceText, rowName, slowerThanPlain }, { measureRoofline }] =
+    const [{ layerCases, caseName }, { benchCase, rowName, slowerThanPlain }, { choiceText }, { measureRoofline }] =
       await Promise.all([
         import('../../bench/layer-cases.ts'),
         import('../../bench/kernels.ts'),
+        import('../../kernels/kernel.ts'),
         import('../../bench/roofline.ts'),
       ]);
     const gpu = await openAdapter(adapter, context, algorithm);
@@ -97,7 +98,7 @@ export const command = defineCommand({
 });
 
 async function tableOf(rows: readonly KernelRow[], besidePlain: boolean): Promise<string> {
-  const { choiceText } = await import('../../bench/kernels.ts');
+  const { choiceText } = await import('../../kernels/kernel.ts');
   const { default: Table } = await import('cli-table3');
   const table = new Table({
     head: [

@@ -52,7 +52,7 @@ export const command = defineCommand({
   async run({ networks, model, batch, training, freeze, filter, force, adapter }, context) {
     const [{ measuredBefore, tuneCase, tuneName }, { choiceText }] = await Promise.all([
       import('../../bench/tune.ts'),
-      import('../../bench/kernels.ts'),
+      import('../../kernels/kernel.ts'),
     ]);
     const gpu = await openAdapter(adapter, context);
     if (gpu.tuning === undefined) {
@@ -148,10 +148,9 @@ function distinct(cases: readonly TuneCase[]): TuneCase[] {
 }
 
 async function tableOf(rows: readonly Row[]): Promise<string> {
-  const [{ default: Table }, { sameChoice }, { choiceText }] = await Promise.all([
+  const [{ default: Table }, { choiceText, sameChoice }] = await Promise.all([
     import('cli-table3'),
     import('../../kernels/kernel.ts'),
-    import('../../bench/kernels.ts'),
   ]);
   const table = new Table({
     head: ['kernel', 'writes', 'chosen', 'ms', 'estimated', 'ms', 'gain', 'plain, ms'],

@@ -337,6 +337,7 @@ export const contraction = defineKernel({
         capabilities.kind === 'hardware'
           ? threadCycles(p, outputs(p), 1, 2, capabilities)
           : outputs(p) * depthOf(p) * 1.5,
+      cycles: (p, _, capabilities) => threadCycles(p, outputs(p), 1, 2, capabilities),
     },
     registers,
     broadcast,

@@ -296,5 +296,6 @@ export const tiled: Variant<Schema> = {
   },
   workgroups: (p, { rows, columns }) => tilesOf(p, rows, columns),
   estimate: cycles,
+  cycles,
   text,
 };

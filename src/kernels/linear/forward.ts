@@ -98,6 +98,7 @@ const rows: Variant<typeof params> = {
   name: 'rows',
   configurations: GPU_ITEMS.toReversed().flatMap((items) => [4, 8].map((rows) => ({ items, rows }))),
   workgroupSize: () => LANES_ON_GPU,
+  inFlight: 128,
   supports: (capabilities, c, p) =>
     serves(c, p) &&
     (onGpu(capabilities) || c.rows === 4) &&

@@ -97,6 +97,7 @@ const columns: Variant<typeof params> = {
   name: 'columns',
   configurations: GPU_ITEMS.toReversed().flatMap((items) => [4, 8, 16].map((columns) => ({ items, columns }))),
   workgroupSize: () => LANES_ON_GPU,
+  inFlight: 128,
   supports: (capabilities, c, p) =>
     serves(c, p) &&
     // Of a rasteriser in software's minutes of compilation, the one that shows that the text is right.

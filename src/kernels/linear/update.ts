@@ -105,6 +105,7 @@ const rows: Variant<typeof params> = {
   name: 'rows',
   configurations: GPU_ITEMS.toReversed().map((items) => ({ items })),
   workgroupSize: () => LANES_ON_GPU,
+  inFlight: 128,
   supports: (_, c, p) => serves(c, p) && p.batch <= c.items,
   workgroups: (p) => Math.ceil(p.outputs / OUTPUTS) * Math.ceil(p.inputs / 4 / LANES_ON_GPU),
   estimate: (p, _, capabilities) =>

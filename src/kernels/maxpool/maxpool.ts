@@ -114,7 +114,7 @@ ${taps
   return {
     ...several,
     name: 'inside',
-    configurations: KERNELS.map((kernel) => ({ kernel, elements: 64 })),
+    configurations: KERNELS.flatMap((kernel) => [64, 1].map((elements) => ({ kernel, elements }))),
     supports: (_, { kernel }, p) =>
       p.kernel_height === kernel &&
       p.kernel_width === kernel &&

@@ -151,7 +151,7 @@ var<workgroup> row_losses: array<f32, ${PART}>;`,
   var weights = 0.0;
   if (p.summed == 1u) { weights = weight_sum[p.weight_sum_base]; }
   else { for (var n = 0u; n < p.batch; n++) { weights += weight_of(n); } }
-  for (var round = 0u; round < ${PART / TEAMS}u; round++) {
+  for (var round = 0u; round < (count + ${TEAMS - 1}u) / ${TEAMS}u; round++) {
     let row = round * ${TEAMS}u + lane / ${TEAM}u;
     let counts = exists && row < count;
     let loss = weighted_loss(first + min(row, count - 1u), lane, counts, weights);

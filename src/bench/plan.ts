@@ -1,0 +1,85 @@
+/** What a network's step becomes on an adapter, dispatch by dispatch, with the model's time of each. */
+import type { Gpu } from '../gpu/device.ts';
+import { machineNamed, machineOf } from '../gpu/machine.ts';
+import { planGraph } from '../graph/compile.ts';
+import { choiceText, type KernelDispatch } from '../kernels/kernel.ts';
+import { modelTime } from '../kernels/time-model.ts';
+import type { Network } from '../models/network.ts';
+import { createModel } from '../train/model.ts';
+import { graphOf } from './steps.ts';
+
+export interface PlannedDispatch {
+  readonly kernel: string;
+  readonly variant: string;
+  /** integers among the kernel's parameters */
+  readonly shape: string;
+  readonly workgroups: number;
+  /** rounds in which the multiprocessors take them */
+  readonly waves: number;
+  /** multiprocessors that get none */
+  readonly idle: number;
+  readonly flops: number;
+  /** that must move at least */
+  readonly bytes: number;
+  readonly ms: number;
+  readonly bound: 'arithmetic' | 'memory' | 'dispatch';
+}
+
+export interface Plan {
+  readonly adapter: string;
+  readonly network: string;
+  readonly batch: number;
+  readonly step: string;
+  readonly multiprocessors: number;
+  readonly dispatches: readonly PlannedDispatch[];
+  readonly flops: number;
+  readonly bytes: number;
+  /** the model's, of the whole step */
+  readonly ms: number;
+  /** operations over what the machine could do in that time */
+  readonly shareOfPeak: number;
+  /** part of the time in dispatches with fewer workgroups than the machine has multiprocessors */
+  readonly shareStarved: number;
+}
+
+/** @param step 'forward', 'none' (a training step with nothing frozen), or a freeze point */
+export function planStep(gpu: Gpu, network: Network, batch: number, step: string): Plan {
+  const machine = gpu.machine ?? machineNamed(gpu.name) ?? machineOf(gpu);
+  const { options } = graphOf(createModel(network), batch, step);
+  const planned = planGraph(gpu, options);
+  const dispatches = planned.dispatches.map((one): PlannedDispatch => {
+    const dispatch = one as KernelDispatch;
+    const { kernel, params, choice, workgroups } = dispatch;
+    const { milliseconds, waves, idle, bound } = modelTime(dispatch, gpu, machine);
+    const shape = kernel.shape(params);
+    const { flops, bytes } = kernel.cost(params);
+    return {
+      kernel: kernel.name,
+      variant: choiceText(choice),
+      shape,
+      workgroups,
+      waves,
+      idle,
+      flops,
+      bytes,
+      ms: milliseconds,
+      bound,
+    };
+  });
+  const sum = (of: (one: PlannedDispatch) => number) => dispatches.reduce((total, one) => total + of(one), 0);
+  const ms = sum((one) => one.ms);
+  const { multiprocessors, lanes, cycles } = machine;
+  return {
+    adapter: gpu.describe(),
+    network: network.name,
+    batch,
+    step,
+    multiprocessors,
+    dispatches,
+    flops: sum((one) => one.flops),
+    bytes: sum((one) => one.bytes),
+    ms,
+    shareOfPeak: sum((one) => one.flops) / (2 * lanes * multiprocessors * cycles * ms),
+    shareStarved: sum((one) => (one.idle > 0 ? one.ms : 0)) / ms,
+  };
+}

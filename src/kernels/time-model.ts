@@ -1,0 +1,53 @@
+/**
+ * The time of a dispatch on a machine, from what it computes, what it moves and how many threads it has: a roofline whose
+ * roofs are lower where there are too few threads to hide latencies. It ranks and explains; it is no measurement.
+ *
+ *   arithmetic: the variant's own cycles, or operations / (2 lanes multiprocessors cycles) / min(1, threads a multiprocessor / `threads`)
+ *   memory:     bytes / rate / min(1, bytes on their way / what `resident` threads of most kernels have on their way)
+ *   time:       the longer of both, and the beginning of a dispatch
+ *
+ * By Little's law bytes on their way are rate times latency, and a thread has a few on its way: so the rate that memory
+ * reaches grows with the threads. Workgroups that are not a multiple of the multiprocessors leave some idle in the last
+ * round.
+ */
+import type { Machine } from '../gpu/machine.ts';
+import type { Capabilities, KernelDispatch } from './kernel.ts';
+
+/** Bytes that a thread of most kernels has on its way. */
+const IN_FLIGHT = 16;
+
+export interface ModelTime {
+  readonly milliseconds: number;
+  /** rounds of workgroups: 1 where all run at once */
+  readonly waves: number;
+  /** multiprocessors without a workgroup, all the time */
+  readonly idle: number;
+  /** what the time goes to */
+  readonly bound: 'arithmetic' | 'memory' | 'dispatch';
+}
+
+export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, machine: Machine): ModelTime {
+  const { kernel, params, choice, workgroups } = dispatch;
+  const { multiprocessors, lanes, threads, resident, cycles, bytes: rate } = machine;
+  const variant = kernel.variants.find(({ name }) => name === choice.variant)!;
+  const size = variant.workgroupSize(choice.configuration);
+  const perCore = Math.max(1, Math.floor(resident / size));
+  const waves = Math.max(1, Math.ceil(workgroups / (multiprocessors * perCore)));
+  const { flops, bytes } = kernel.cost(params);
+  // Threads that one multiprocessor has at once, of all of them on average, at most what it holds.
+  const running = Math.min((workgroups * size) / multiprocessors, Math.max(resident, size));
+  const peak = 2 * lanes * multiprocessors * cycles;
+  const arithmetic =
+    capabilities.kind === 'hardware' && variant.cycles !== undefined
+      ? variant.cycles(params, choice.configuration, capabilities) / cycles
+      : flops / peak / Math.min(1, running / threads);
+  const memory = bytes / rate / Math.min(1, (running * (variant.inFlight ?? IN_FLIGHT)) / (resident * IN_FLIGHT));
+  const work = Math.max(arithmetic, memory);
+  const bound = work < machine.dispatch ? 'dispatch' : arithmetic > memory ? 'arithmetic' : 'memory';
+  return {
+    milliseconds: work + machine.dispatch,
+    waves,
+    idle: Math.max(0, multiprocessors - workgroups),
+    bound,
+  };
+}
