@@ -2,11 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { winogradMatrices } from '../../src/check/cases/winograd.ts';
 import { Gpu } from '../../src/gpu/device.ts';
+import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
 import { imagesAtATime, tilesPay, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
 import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
+import { selectConvolution } from '../../src/operators/conv2d/algorithms/index.ts';
 import { Random } from '../../src/random.ts';
 import { runConvolution } from '../support/convolution.ts';
+import { testSeed } from '../support/gpu.ts';
 
 describe('the matrices of tiles', () => {
   it.each(TAPS)('make the outputs of a filter of %i taps from its definition', (taps) => {
@@ -84,13 +87,8 @@ describe('a convolution by tiles', () => {
       const { graph, results } = await runConvolution(gpu, shape, new Random(11));
       try {
         for (const { of, found, expected } of results) {
-          let [error, size] = [0, 0];
-          expected.forEach((value, i) => {
-            error += (found[i] - value) ** 2;
-            size += value ** 2;
-          });
           // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
-          expect(Math.sqrt(error / size), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
+          expect(relativeError(found, expected), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
         }
         const used = (direction: Direction) => tilesPay(gpu, shape, direction);
         const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
@@ -110,4 +108,68 @@ describe('a convolution by tiles', () => {
       }
     },
   );
+
+  /** A device that takes itself for a discrete GPU: matrices in place of panels, by the contraction. */
+  it.each([
+    { ...shapes[1], channels: 36, filters: 40, maxBinding: undefined },
+    { ...shapes[3], batch: 1, height: 50, width: 47, filters: 32, maxBinding: undefined },
+    { ...shapes[2], channels: 5, filters: 7, kernel: [2, 4] as const, maxBinding: undefined },
+    // Some images at a time.
+    { ...shapes[0], batch: 3, maxBinding: 4 * 36 * 64 * 64 + 256 },
+  ])(
+    'on a GPU: x [$batch, $channels, $height, $width], $filters filters of $kernel, strides $strides, groups $groups, bindings $maxBinding',
+    async (row) => {
+      const { maxBinding, ...shape } = row;
+      const gpu = await Gpu.open({
+        tuning: false,
+        kind: 'hardware',
+        algorithms: { conv2d: 'winograd' },
+        ...(maxBinding === undefined ? {} : { limits: { maxBinding } }),
+      });
+      const { graph, results } = await runConvolution(gpu, shape, new Random(testSeed));
+      try {
+        for (const { of, found, expected } of results) {
+          expect(relativeError(found, expected), `${of}, seed ${testSeed}`).toBeLessThan(
+            shape.kernel.some((taps) => taps > 3) ? 1e-5 : 3e-6,
+          );
+        }
+        const labels = graph.dispatches.map(({ label }) => label);
+        const runs = (kernel: string) => labels.filter((label) => label.startsWith(kernel)).length;
+        const windows = (direction: Direction) =>
+          Math.ceil(shape.batch / imagesAtATime(gpu, unstrided(shape), direction));
+        expect(runs('conv2d/winograd-output')).toBe(windows('forward') + windows('input gradient'));
+        expect(runs('conv2d/winograd-filter-gradient')).toBe(windows('filter gradient'));
+        expect(windows('forward') > 1).toBe(maxBinding !== undefined);
+        expect(runs('gemm/panel')).toBe(0);
+        expect(runs('contraction')).toBeGreaterThanOrEqual(3);
+      } finally {
+        graph.destroy();
+        gpu.check();
+        gpu.destroy();
+      }
+    },
+  );
+
+  it('is the choice of a GPU where it is the quickest by estimate, and no choice for 1 x 1', () => {
+    const h100 = plannedGpu('h100');
+    const of = (kernel: readonly [number, number], pads: Conv2dShape['pads']) =>
+      selectConvolution(h100, 'forward', {
+        name: 'conv',
+        shape: { ...shapes[0], batch: 10, channels: 256, filters: 256, height: 56, width: 56, kernel, pads },
+        hasBias: true,
+        gated: false,
+      }).algorithm.name;
+    expect(of([3, 3], [1, 1, 1, 1])).toBe('winograd');
+    expect(of([1, 1], [0, 0, 0, 0])).not.toBe('winograd');
+  });
 });
+
+/** Root of the mean square of the error over that of the values. */
+function relativeError(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let [error, size] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    error += (found[i] - expected[i]) ** 2;
+    size += expected[i] ** 2;
+  }
+  return Math.sqrt(error / size);
+}

@@ -159,6 +159,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   ],
   'conv2d/winograd-output': [
     ...gateText('plain'),
+    broken('rows of tiles for rows of filters', /p\.across == 1u/g, 'p.across == 0u'),
     broken('bias left out', 'p.has_bias == 1u', 'false'),
     parameter('ReLU left out', 'relu', '0u'),
     parameter('ReLU unasked', 'relu', '1u'),

@@ -257,8 +257,9 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       };
     };
 
-    const products = ({ product: planned }: { product: typeof forward.product }, tile: PanelTile): KernelCase => {
-      const p = { ...planned, tile_rows: tile.rows, tile_columns: tile.columns };
+    const products = ({ product }: { product: typeof forward.product }, tile: PanelTile): KernelCase => {
+      if (product.by !== 'panels') throw new Error('no panels are planned');
+      const p = { ...product.params, tile_rows: tile.rows, tile_columns: tile.columns };
       const depth = Math.min(p.depth, 40);
       const row = 4 * p.c_row;
       const count = Math.min(p.products, 5);
@@ -293,16 +294,17 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       };
     };
 
-    const output = (of: string, { output: planned }: typeof forward, relu: Relu): KernelCase => {
-      const p = { ...planned, relu };
-      const tiles = p.items * p.tiles_y * p.tiles_x;
-      const size = groups * tiles * p.row;
-      const sums = values(places * groups * tiles * p.row);
+    const output = (of: string, { output: planned }: typeof forward, relu: Relu, across = 0): KernelCase => {
+      const tiles = planned.items * planned.tiles_y * planned.tiles_x;
+      const p = { ...planned, relu, across, row: across === 1 ? tiles + random.integer(3) : planned.row };
+      const lines = across === 1 ? p.filters : tiles;
+      const size = groups * lines * p.row;
+      const sums = values(places * size);
       const [my, mx] = [outputs(kh), outputs(kw)];
       const gate = relu === RELU.before ? gateOf(random, p.items * groups * p.filters * p.lines * p.width) : undefined;
       return {
         name: 'conv2d/winograd-output',
-        description: `${description} of ${of}${['', ' relu', ' after relu'][relu]}`,
+        description: `${description} of ${of}${['', ' relu', ' after relu'][relu]} across ${across}`,
         kernel: winogradOutput,
         params: { ...p },
         inputs: { sums, bias, gate: gate?.output ?? bias },
@@ -317,7 +319,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
                     const item = Math.floor(t / (p.tiles_y * p.tiles_x));
                     const [oy, ox] = [(Math.floor(t / p.tiles_x) % p.tiles_y) * my, (t % p.tiles_x) * mx];
                     const plane = (item * groups + g) * p.filters + f;
-                    const start = (g * tiles + t) * p.row + f;
+                    const [line, column] = across === 1 ? [f, t] : [t, f];
+                    const start = (g * lines + line) * p.row + column;
                     const [ay, ax] = [change(transposed(A(kh))), change(transposed(A(kw)))];
                     expanded(ay, ax, (i, j) => v[(side(kw) * i + j) * size + start]).forEach((value, place) => {
                       const [i, j] = [oy + Math.floor(place / mx), ox + (place % mx)];
@@ -349,6 +352,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       output('y', forward, RELU.after),
       output('dx', input, RELU.none),
       output('dx', input, RELU.before),
+      output('y', forward, RELU.after, 1),
+      output('dx', input, RELU.before, 1),
       {
         name: 'conv2d/winograd-gradient',
         description: `${description} tile ${tile}`,

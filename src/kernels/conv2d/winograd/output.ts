@@ -3,7 +3,7 @@
  *
  *   y[item, g, f, t_y m_y + i, t_x m_x + j] = bias[g, f] + (A^T s A)[i, j],   s[e] = sums[e, g, t, f]
  *
- * for the tile t of an item and a place (t_y, t_x), as far as it lies inside y.
+ * for the tile t of an item and a place (t_y, t_x), as far as it lies inside y. `across` 1: s[e] = sums[e, g, f, t].
  *
  * tiles: one thread a tile of one filter, its sums in registers. A text of its own applies the derivative of a ReLU before:
  * rasterisers in software take both sides of a branch, and would load the gate for nothing.
@@ -27,8 +27,10 @@ import {
 const params = {
   items: 'u32',
   groups: 'u32',
-  /** filters of one group, and elements of a row of sums, at least as many */
+  /** filters of one group */
   filters: 'u32',
+  /** 0: a row of sums is of a tile, 1: of a filter; its elements, at least as many as filters, or tiles */
+  across: 'u32',
   row: 'u32',
   kernel_height: 'u32',
   kernel_width: 'u32',
@@ -65,16 +67,19 @@ const fast: Variant<typeof params> = {
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let size = p.groups * tiles * p.filters;
   if (index >= size) { return; }
-  let f = index % p.filters;
-  let row = index / p.filters;
-  let g = row / tiles;
-  let t = row - g * tiles;
+  let along = select(p.filters, tiles, p.across == 1u);
+  let rows = select(tiles, p.filters, p.across == 1u);
+  let row = index / along;
+  let column = index - row * along;
+  let g = row / rows;
+  let f = select(column, row - g * rows, p.across == 1u);
+  let t = select(row - g * rows, column, p.across == 1u);
   let line = t / p.tiles_x;
   let item = line / p.tiles_y;
   let oy = (line - item * p.tiles_y) * ${rows}u;
   let ox = (t - line * p.tiles_x) * ${columns}u;
-  let start = p.sums_base + row * p.row + f;
-  let size_of_place = p.groups * tiles * p.row;
+  let start = p.sums_base + row * p.row + column;
+  let size_of_place = p.groups * rows * p.row;
 ${range(placesOf([height, width]))
   .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
   .join('\n')}
@@ -122,8 +127,10 @@ export const winogradOutput = defineKernel({
   let g = filter_index / p.filters;
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let t = (item * p.tiles_y + oy / m_y) * p.tiles_x + ox / m_x;
-  let start = p.sums_base + (g * tiles + t) * p.row + filter_index - g * p.filters;
-  let size = p.groups * tiles * p.row;
+  let f = filter_index - g * p.filters;
+  let rows = select(tiles, p.filters, p.across == 1u);
+  let start = p.sums_base + select((g * tiles + t) * p.row + f, filter_index * p.row + t, p.across == 1u);
+  let size = p.groups * rows * p.row;
   let s_x = side_of(p.kernel_width);
   var sum = 0.0;
   for (var e_y = 0u; e_y < side_of(p.kernel_height); e_y++) {

@@ -11,9 +11,15 @@
  * shape, which is what the plans take.
  *
  * Panels and sums belong to the caller; they live from the kernel that writes them to the one that reads them.
+ *
+ * Where a rasteriser in software multiplies, panels are those of ../../gemm/panels.ts, and sums have a row a tile. On a GPU
+ * the contraction multiplies, which brings its operands into workgroup memory itself: "panels" as long as the matrix are
+ * plain matrices, [place, group, k, tile] and [place, group, k, filter], and sums have a row a filter, so that neighbouring
+ * threads of every kernel touch neighbouring tiles in memory.
  */
 
-import { contraction } from '../../contraction/contraction.ts';
+import { type ContractionParams, contraction, inOnePart, noWindow } from '../../contraction/contraction.ts';
+import { splitCycles, splitDepth } from '../../contraction/split.ts';
 import { type PanelBatchParams, panelProductTime, panelTile } from '../../gemm/panels.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, LOAD } from '../../rasteriser.ts';
@@ -29,10 +35,15 @@ import { type WinogradImageParams, winogradImageSize } from './image.ts';
 import type { WinogradOutputParams } from './output.ts';
 import { outputsOf, placesOf, TAPS } from './tile.ts';
 
+/** The products of matrices, one a place and group: of panels, or by the contraction. */
+export type Products =
+  | { readonly by: 'panels'; readonly params: PanelBatchParams }
+  | { readonly by: 'contraction'; readonly params: ContractionParams };
+
 export interface TilePlan {
   readonly image: WinogradImageParams;
   readonly filter: WinogradFilterParams;
-  readonly product: PanelBatchParams;
+  readonly product: Products;
   readonly output: WinogradOutputParams;
   /** of the panels of images and of filters, and of the sums */
   readonly bytes: { readonly image: number; readonly filter: number; readonly sums: number };
@@ -41,7 +52,7 @@ export interface TilePlan {
 export interface TileFilterPlan {
   readonly image: WinogradImageParams;
   readonly gradient: WinogradGradientParams;
-  readonly product: PanelBatchParams;
+  readonly product: Products;
   readonly output: WinogradFilterGradientParams;
   readonly bytes: { readonly image: number; readonly gradient: number; readonly sums: number };
 }
@@ -62,6 +73,44 @@ interface Correlation {
   /** strides of w: of a group, of a map that is written, of one that is read */
   readonly strides: readonly [number, number, number];
   readonly turned: boolean;
+}
+
+/** Whether panels are plain matrices, for the contraction. */
+const asMatrices = ({ kind }: Capabilities) => kind === 'hardware';
+
+/** The layout of one operand: distances of neighbours along its rows (or columns) and along the sum. */
+interface Strides {
+  readonly row: number;
+  readonly k: number;
+}
+
+/** C = A B for each of `groups` matrices that lie one after another, C's columns without gaps. */
+function matrixProducts(
+  groups: number,
+  { rows, columns, depth }: { readonly rows: number; readonly columns: number; readonly depth: number },
+  a: Strides,
+  b: Strides,
+): ContractionParams {
+  return {
+    ...noWindow,
+    groups,
+    rows,
+    columns,
+    r: depth,
+    a_group: rows * depth,
+    a_row: a.row,
+    a_r: a.k,
+    b_group: columns * depth,
+    b_item: b.row,
+    b_r: b.k,
+    c_group: rows * columns,
+    c_row: columns,
+    c_item: 1,
+    bias_mode: 0,
+    accumulate: 0,
+    relu: RELU.none,
+    ...inOnePart({ ...noWindow, r: depth }),
+  };
 }
 
 /** Of a row of sums. */
@@ -122,7 +171,8 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
   const { items, groups, from, to, size, outputs, kernel, top, left, strides, turned } = correlation;
   const [tiles_y, tiles_x] = [tilesAlong(outputs[0], kernel[0]), tilesAlong(outputs[1], kernel[1])];
   const tiles = items * tiles_y * tiles_x;
-  const tile = panelTile(capabilities.subgroupWidth, tiles, to);
+  const matrices = asMatrices(capabilities);
+  const tile = matrices ? { rows: tiles, columns: to } : panelTile(capabilities.subgroupWidth, tiles, to);
   const image: WinogradImageParams = {
     items,
     groups,
@@ -153,20 +203,34 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
   return {
     image,
     filter,
-    product: {
-      products: placesOf(kernel) * groups,
-      rows: tiles,
-      columns: to,
-      depth: from,
-      tile_rows: tile.rows,
-      tile_columns: tile.columns,
-      c_row: vectorsOf(to),
-    },
+    product: matrices
+      ? {
+          by: 'contraction',
+          params: matrixProducts(
+            placesOf(kernel) * groups,
+            { rows: to, columns: tiles, depth: from },
+            { row: 1, k: to },
+            { row: 1, k: tiles },
+          ),
+        }
+      : {
+          by: 'panels',
+          params: {
+            products: placesOf(kernel) * groups,
+            rows: tiles,
+            columns: to,
+            depth: from,
+            tile_rows: tile.rows,
+            tile_columns: tile.columns,
+            c_row: vectorsOf(to),
+          },
+        },
     output: {
       items,
       groups,
       filters: to,
-      row: 4 * vectorsOf(to),
+      across: matrices ? 1 : 0,
+      row: matrices ? tiles : 4 * vectorsOf(to),
       kernel_height: kernel[0],
       kernel_width: kernel[1],
       lines: outputs[0],
@@ -179,7 +243,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     bytes: {
       image: 4 * winogradImageSize(image),
       filter: 4 * winogradFilterSize(filter),
-      sums: 16 * placesOf(kernel) * groups * tiles * vectorsOf(to),
+      sums: 4 * placesOf(kernel) * groups * tiles * (matrices ? to : 4 * vectorsOf(to)),
     },
   };
 }
@@ -207,8 +271,12 @@ export function planTilesFilterGradient(
   const forward = plan(capabilities, forwardOf(shape), false, RELU.none);
   const { items, groups, channels, tiles_y, tiles_x } = forward.image;
   const { filters, kernel_height, kernel_width, lines, width } = forward.output;
-  const tile = panelTile(capabilities.subgroupWidth, filters, channels);
-  const image: WinogradImageParams = { ...forward.image, across: 1, tile: tile.columns };
+  const matrices = asMatrices(capabilities);
+  const tile = matrices ? { rows: 1, columns: 1 } : panelTile(capabilities.subgroupWidth, filters, channels);
+  // As matrices the images' are forward's own.
+  const image: WinogradImageParams = matrices ? forward.image : { ...forward.image, across: 1, tile: tile.columns };
+  const tiles = items * tiles_y * tiles_x;
+  const products = placesOf([kernel_height, kernel_width]) * groups;
   const gradient: WinogradGradientParams = {
     items,
     groups,
@@ -224,19 +292,32 @@ export function planTilesFilterGradient(
   return {
     image,
     gradient,
-    product: {
-      ...forward.product,
-      rows: filters,
-      columns: channels,
-      depth: items * tiles_y * tiles_x,
-      tile_rows: tile.rows,
-      tile_columns: tile.columns,
-      c_row: vectorsOf(channels),
-    },
+    product: matrices
+      ? {
+          by: 'contraction',
+          params: matrixProducts(
+            products,
+            { rows: filters, columns: channels, depth: tiles },
+            { row: tiles, k: 1 },
+            { row: tiles, k: 1 },
+          ),
+        }
+      : {
+          by: 'panels',
+          params: {
+            products,
+            rows: filters,
+            columns: channels,
+            depth: tiles,
+            tile_rows: tile.rows,
+            tile_columns: tile.columns,
+            c_row: vectorsOf(channels),
+          },
+        },
     output: {
       filters: groups * filters,
       channels,
-      row: 4 * vectorsOf(channels),
+      row: matrices ? channels : 4 * vectorsOf(channels),
       kernel_height,
       kernel_width,
       accumulate: accumulate ? 1 : 0,
@@ -244,7 +325,7 @@ export function planTilesFilterGradient(
     bytes: {
       image: 4 * winogradImageSize(image),
       gradient: 4 * winogradGradientSize(gradient),
-      sums: 16 * placesOf([kernel_height, kernel_width]) * groups * filters * vectorsOf(channels),
+      sums: 4 * products * filters * (matrices ? channels : 4 * vectorsOf(channels)),
     },
   };
 }
@@ -261,9 +342,9 @@ export const planOf = (
 
 /**
  * Panels and sums are made for so many images at a time that they keep near these bytes: they are written and read once,
- * and memory that more images would take is better left to activations.
+ * and memory that more images would take is better left to activations. A GPU wants enough tiles for all of it.
  */
-const WORKSPACE = 32 * 2 ** 20;
+const WORKSPACE = { matrices: 256 * 2 ** 20, panels: 32 * 2 ** 20 };
 
 /** What a binding holds beside what alignment may add to it. */
 const room = ({ limits }: Capabilities) => limits.maxBinding - limits.offsetAlignment;
@@ -271,7 +352,7 @@ const largest = (plan: TilePlan | TileFilterPlan) => Math.max(...Object.values(p
 
 /** How many images of the batch are worked on at a time, at most: about as many each time. */
 export function imagesAtATime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
-  const most = Math.min(WORKSPACE, room(capabilities));
+  const most = Math.min(WORKSPACE[asMatrices(capabilities) ? 'matrices' : 'panels'], room(capabilities));
   let images = shape.batch;
   while (images > 1 && workspaceOf(planOf(capabilities, { ...shape, batch: images }, direction)) > most) images--;
   return Math.ceil(shape.batch / Math.ceil(shape.batch / images));
@@ -285,22 +366,55 @@ export const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
 export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
   const { kind, subgroupWidth } = capabilities;
   return (
-    kind !== 'hardware' &&
-    LANES.includes(subgroupWidth) &&
+    (kind === 'hardware' || LANES.includes(subgroupWidth)) &&
     shape.kernel.every((taps) => TAPS.includes(taps)) &&
     shape.dilations.every((dilation) => dilation === 1) &&
     largest(planOf(capabilities, { ...shape, batch: 1 }, direction)) <= room(capabilities)
   );
 }
 
-/** Instructions of all lanes together, as of strips (../strips/forward.ts). */
-export function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+/** What the kernels of a convolution by tiles compute, beside the bytes that they hand on. */
+export interface TilesWork {
+  /** of all lanes together, as of strips (../strips/forward.ts); on a GPU, cycles of the products */
+  readonly instructions: number;
+  /** written and read between the kernels, and read and written by those at the ends */
+  readonly movedBytes: number;
+  readonly dispatches: number;
+}
+
+export function tilesWork(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): TilesWork {
+  if (!asMatrices(capabilities)) {
+    return { instructions: tilesTime(capabilities, shape, direction), movedBytes: 0, dispatches: 4 };
+  }
+  const tiled = unstrided(shape);
+  const images = imagesAtATime(capabilities, tiled, direction);
+  const plan = planOf(capabilities, { ...tiled, batch: images }, direction);
+  const windows = Math.ceil(shape.batch / images);
+  const { params } = plan.product as { readonly params: ContractionParams };
+  const depth = splitDepth(capabilities, params);
+  const { batch, channels, height, width, filters } = shape;
+  const [lines, columns] = conv2dOutput(shape);
+  const ends = 4 * batch * (channels * height * width + filters * lines * columns);
+  // Everything between is written once and read once.
+  const between = Object.values(plan.bytes).reduce((sum, bytes) => sum + 2 * bytes, 0);
+  const phases = hasStrides(shape) ? Object.values(planPhases(shape)).map((part) => 8 * phasesSize(part)) : [];
+  return {
+    instructions: windows * splitCycles(capabilities, params, depth),
+    movedBytes: windows * between + ends + phases.reduce((sum, bytes) => sum + bytes, 0),
+    dispatches: 4 * windows + (phases.length > 0 ? 2 : 0),
+  };
+}
+
+/** Instructions of all lanes together, as of strips (../strips/forward.ts), where panels are multiplied. */
+function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const plan = planOf(capabilities, unstrided(shape), direction);
   const phases = hasStrides(shape) ? planPhases(shape) : undefined;
   const moved = [...Object.values(plan.bytes), ...Object.values(phases ?? {}).map((part) => 4 * phasesSize(part))];
   // Every value of phases, panels and sums is written once, alone, and read once.
   const bytes = moved.reduce((sum, one) => sum + one, 0);
-  return plan.product.products * panelProductTime(plan.product, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
+  if (plan.product.by !== 'panels') throw new Error('no panels');
+  const { params } = plan.product;
+  return params.products * panelProductTime(params, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
 }
 
 /** An accumulator of the contraction is touched for every product: in instructions, what its estimate counts as one. */
@@ -321,7 +435,8 @@ function contractionTime(capabilities: Capabilities, shape: Conv2dShape, directi
 
 /** Whether tiles are open and the quickest way: with few channels their panels cost more than they save. */
 export function tilesPay(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
-  if (!tilesFit(capabilities, unstrided(shape), direction)) return false;
+  // On a GPU the estimates of all algorithms are in one unit, and decide by themselves.
+  if (asMatrices(capabilities) || !tilesFit(capabilities, unstrided(shape), direction)) return false;
   const other = stripsPay(capabilities, shape)
     ? STRIPS_UNIT * stripsTime(capabilities, shape, direction)
     : contractionTime(capabilities, shape, direction);

@@ -5,6 +5,7 @@
  */
 import { Storage, type View } from '../../../gpu/storage.ts';
 import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import { conv2dPhases, conv2dPhasesBackward, phasesSize, planPhases } from '../../../kernels/conv2d/phases/phases.ts';
@@ -17,13 +18,14 @@ import { winogradOutput } from '../../../kernels/conv2d/winograd/output.ts';
 import {
   hasStrides,
   imagesAtATime,
+  type Products,
   planOf,
   planTilesFilterGradient,
   planTilesForward,
   planTilesInputGradient,
   type TilePlan,
   tilesFit,
-  tilesTime,
+  tilesWork,
   unstrided,
   workspaceOf,
 } from '../../../kernels/conv2d/winograd/plan.ts';
@@ -64,6 +66,12 @@ function filtersOf(emit: ForwardEmitter, shape: Conv2dShape, weight: Tensor): Vi
   return emit.prepared(weight, 'phases', 4 * phasesSize(filter), (run, phases) =>
     run(conv2dPhases, filter, { x: w, phases }),
   );
+}
+
+/** sums = rows times columns, at every place. */
+function emitProducts(emit: ForwardEmitter, { by, params }: Products, a: View, b: View, sums: View): void {
+  if (by === 'panels') emit.run(panelBatch, params, { a, b, c: sums });
+  else emitContraction(emit, params, { a, b, c: sums });
 }
 
 /** y = x * w + bias, and the ReLU that follows. */
@@ -132,7 +140,9 @@ function emitTiles(
   const panels = between(emit, 'tiles', plan.bytes.image);
   emit.run(winogradImage, plan.image, { x, panels });
   const sums = between(emit, 'sums', plan.bytes.sums);
-  emit.run(panelBatch, plan.product, { a: panels, b: filters, c: sums });
+  // A row of sums is of a tile where panels are multiplied, of a filter where matrices are.
+  const [of, by] = plan.product.by === 'panels' ? [panels, filters] : [filters, panels];
+  emitProducts(emit, plan.product, of, by, sums);
   emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y }, epilogue);
 }
 
@@ -154,7 +164,7 @@ function emitTilesFilterGradient(
     const gradients = between(emit, 'gradient tiles', plan.bytes.gradient);
     emit.run(winogradGradient, plan.gradient, { dy: rows(dy.storage, dy.bytes, images), panels: gradients });
     const sums = between(emit, 'sums', plan.bytes.sums);
-    emit.run(panelBatch, plan.product, { a: gradients, b: panels, c: sums });
+    emitProducts(emit, plan.product, gradients, panels, sums);
     emit.run(winogradFilterGradient, plan.output, { sums, dw: phases ?? dw });
   }
   if (phases !== undefined) emit.run(conv2dPhasesBackward, filter, { phases, dx: dw });
@@ -196,8 +206,7 @@ export const winograd = <D extends Direction>(direction: D): ConvolutionAlgorith
       ? 'it applies no derivative before an input gradient with strides'
       : undefined;
   },
-  // What it writes between its kernels is counted there, in instructions.
-  work: (adapter, { shape }) => ({ instructions: tilesTime(adapter, shape, direction), movedBytes: 0, dispatches: 4 }),
+  work: (adapter, { shape }) => tilesWork(adapter, shape, direction),
   workspaceBytes(adapter, { shape }) {
     const tiled = unstrided(shape);
     return workspaceOf(planOf(adapter, { ...tiled, batch: imagesAtATime(adapter, tiled, direction) }, direction));
