@@ -68,7 +68,8 @@ export const registry: readonly Registered[] = [
     () => import('./commands/verdict.ts'),
   ),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
-  entry('Results', 'report', "rebuild a grid's report from its results", () => import('./commands/report.ts')),
+  entry('Results', 'report', "a grid's report anew, or several grids compared", () => import('./commands/report.ts')),
+  entry('Results', 'watch', "a grid's report in the browser while it runs", () => import('./commands/watch.ts')),
   entry(
     'The engine',
     'gradcheck',

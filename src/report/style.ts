@@ -30,6 +30,7 @@ p { margin: .6rem 0; }
 .lead strong { font-weight: 600; }
 .notes { margin: 1.5rem 0; padding: .9rem 1.2rem; background: var(--wash); border-left: 3px solid var(--ice); font-size: .95rem; }
 .notes p { margin: .3rem 0; text-wrap: pretty; }
+.verdicts dt { font-weight: 600; margin-top: .9rem; } .verdicts dd { margin: .15rem 0 0; font-size: 1.05rem; text-wrap: pretty; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem; margin: 1.5rem 0; font-size: .9rem; line-height: 1.45; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -124,6 +125,7 @@ footer { margin-top: 3.5rem; padding-top: 1rem; border-top: 1px solid var(--hair
   figure, tr, .card, .strip, .keep, .samples, pre { break-inside: avoid; } thead { display: table-header-group; }
   h2 { margin-top: 2rem; } pre { white-space: pre-wrap; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; } .dense { font-size: 7pt; } .dense th, .dense td { padding-inline: .2rem; }
+  .pairs.many { font-size: 5.5pt; width: 100%; } .pairs.many th, .pairs.many td { padding: .1rem; white-space: normal; overflow-wrap: anywhere; border-width: 1px; }
   details:not([open])::details-content { content-visibility: visible; display: block; }
   @page { margin: 18mm 16mm; }
 }

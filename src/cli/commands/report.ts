@@ -1,35 +1,66 @@
 import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
 import { defineCommand } from '../command.ts';
 
 export const command = defineCommand({
   description:
-    'Rebuilds report.html and results.csv in the folder of a grid from its results.json. Scores are computed anew from the confusion matrices.',
-  arguments: z.object({ folder: z.string().describe("the grid's folder, which holds results.json") }),
+    'Builds report.html, its figures and tables and results.csv anew in the folder of a grid; of a grid that is not finished, from what there is. Scores are computed anew from the confusion matrices. Several grids are compared on one page, comparison.html.',
+  arguments: z.object({
+    grids: z.array(z.string()).min(1).describe("a grid's folder, the --out of a sweep; or several"),
+  }),
   options: z.object({
-    out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder to write to, if another than the grid’s'),
+    out: z
+      .string()
+      .optional()
+      .meta({ valueName: 'DIR' })
+      .describe("folder to write to, if another than the grid's; of several grids runs/comparison"),
   }),
   json: true,
-  examples: [{ what: 'after an update of frostline', line: 'runs/quickstart' }],
-  async run({ folder, out = folder }, context) {
-    const [{ readReport }, { writeReport }] = await Promise.all([
-      import('../../report/input.ts'),
+  examples: [
+    { what: 'after an update of frostline', line: 'runs/quickstart' },
+    { what: 'near to the pretraining and far from it', line: 'runs/quickstart runs/textures --out runs/both' },
+  ],
+  async run({ grids, out }, context) {
+    const { readReport } = await import('../../report/input.ts');
+    if (grids.length > 1) {
+      const { writeComparison } = await import('../../report/compare.ts');
+      const twice = grids.find((folder, i) => grids.indexOf(folder) !== i);
+      if (twice !== undefined) throw new FrostlineError(`${twice} is named twice. Name each grid once.`);
+      const inputs = new Map(
+        await Promise.all(grids.map(async (folder) => [folder, await readReport(folder)] as const)),
+      );
+      const html = await writeComparison(out ?? 'runs/comparison', inputs);
+      if (context.json) {
+        return context.printJson({
+          files: { html },
+          grids: [...inputs].map(([folder, { grid }]) => ({ folder, title: grid.title, verdict: grid.verdict })),
+        });
+      }
+      for (const { grid } of inputs.values()) context.print(`${grid.title}: ${grid.verdict?.sentence ?? 'no verdict'}`);
+      return context.print(`wrote ${html}`);
+    }
+    const [{ writeReport }, { summarise }] = await Promise.all([
       import('../../report/write.ts'),
+      import('../../report/summary.ts'),
     ]);
+    const [folder] = grids;
     const input = await readReport(folder);
     const { grid } = input;
-    const paths = await writeReport(out, input);
+    const paths = await writeReport(out ?? folder, input);
+    const pending = grid.pending?.length ?? 0;
     if (context.json) {
-      const { summarise } = await import('../../report/summary.ts');
       const { best, done, failed } = summarise(grid);
       return context.printJson({
         files: paths,
         done: done.length,
         failed: failed.length,
+        pending,
         best: best && { freeze: best.freeze, ...best.series, scores: best.mean },
       });
     }
     const { terminalTable } = await import('../../report/terminal.ts');
     context.print(terminalTable(grid, { columns: context.stdout.columns }));
+    if (pending > 0) context.print(`not finished: ${pending} cells have no result yet`);
     context.print(`wrote ${Object.values(paths).join(', ')}`);
   },
 });

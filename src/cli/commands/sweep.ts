@@ -14,6 +14,7 @@ import {
   modelSource,
   scoreOptions,
 } from '../experiment-options.ts';
+import { CellFollower, openTrackers, trackingOptions } from '../tracking.ts';
 
 export const sweepOptions = {
   model: z.string().optional().meta({ valueName: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
@@ -67,6 +68,7 @@ export const sweepOptions = {
     .boolean()
     .default(false)
     .describe('run no cell: list them with their arithmetic and a time, from a few steps that are timed and dropped'),
+  ...trackingOptions,
   adapter: adapterOption,
 };
 
@@ -195,14 +197,20 @@ export const command = defineCommand({
       context.note(`interrupted after ${skipped + ended} cells, which are in ${out}; the same command goes on there`);
     });
     const { StoppedError } = await import('../../train/checkpoint.ts');
+    const tracker = values.merge ? undefined : await openTrackers(values, { out, title: plan.title }, context);
+    const follower = new CellFollower(tracker, { momentum, epochs });
     // Cells that this process runs, by their place among all.
     let mine: number[] = [];
     const running = grid.runGrid(gpu, experiment, plan, settings, out, {
       signal: context.signal,
       stop: context.stopSignal(),
       only,
-      onResume: (index, steps) => context.note(`cell ${index + 1} goes on after step ${steps}`),
+      onResume(index, steps) {
+        context.note(`cell ${index + 1} goes on after step ${steps}`);
+        follower.resume(steps);
+      },
       onPlan(cells) {
+        follower.plan(cells);
         mine = [...cells.keys()].filter((index) => only?.(index) !== false);
         if (mine.length === 0) return;
         const shown = gridProgress(
@@ -220,10 +228,18 @@ export const command = defineCommand({
         if (!waiting) context.note(`waiting for ${left} cells that other processes run in ${out}`);
         waiting = true;
       },
-      onBegin: (index) => progress?.begin(mine.indexOf(index)),
-      onStep: ({ step, epoch, loss, imagesPerSecond }, steps) =>
-        progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond }),
-      onEnd(_, { status, metrics, error }) {
+      onBegin(index) {
+        progress?.begin(mine.indexOf(index));
+        follower.begin(index);
+      },
+      onStep(record, steps) {
+        const { step, epoch, loss, imagesPerSecond } = record;
+        progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond });
+        follower.step(record);
+      },
+      onEnd(_, cell) {
+        const { status, metrics, error } = cell;
+        follower.end(cell);
         ended++;
         progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? ''));
       },
@@ -276,9 +292,9 @@ async function savePictures(
 
 /** The options that tell how cells are run: all but where, on what, and by how many processes. */
 function recorded<
-  Values extends { out?: unknown; adapter?: unknown; shard?: unknown; merge?: unknown; dryRun?: unknown },
+  Values extends Partial<Record<'out' | 'adapter' | 'shard' | 'merge' | 'dryRun' | 'tensorboard' | 'mlflow', unknown>>,
 >(values: Values) {
-  const { out: _, adapter: __, shard: ___, merge: ____, dryRun: _____, ...rest } = values;
+  const { out: _, adapter: __, shard: ___, merge: ____, dryRun: _____, tensorboard: a, mlflow: b, ...rest } = values;
   return rest;
 }
 

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
@@ -14,6 +14,7 @@ import {
   modelSource,
   scoreOptions,
 } from '../experiment-options.ts';
+import { openTrackers, stepScalars, trackingOptions, trackResult } from '../tracking.ts';
 
 export const command = defineCommand({
   description:
@@ -53,6 +54,7 @@ export const command = defineCommand({
       .describe('PATTERN=FACTOR on parameters’ learning rates, such as conv1.weight=0 or fc8.*=10'),
     keepHead: z.boolean().default(false).describe('train the file’s own classifier instead of a new one'),
     out: z.string().default('runs/train').meta({ valueName: 'DIR' }).describe('folder of the run'),
+    ...trackingOptions,
     export: z.string().optional().meta({ valueName: 'FILE' }).describe('also write the trained network here as ONNX'),
     adapter: adapterOption,
     algorithm: algorithmOption,
@@ -97,7 +99,7 @@ export const command = defineCommand({
     const experiment = cell === undefined ? opened : { ...opened.at(cell.division), network: opened.withSeed(seed) };
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const fit = { ...(await fitSettings(values)), learningRate, seed };
-    const { adapter: _, algorithm: ____, out: __, export: ___, ...settings } = values;
+    const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...settings } = values;
     const bar = context.stderr.isTTY
       ? new SingleBar({
           stream: context.stderr,
@@ -105,6 +107,12 @@ export const command = defineCommand({
           format: '{bar} step {value} of {total}, loss {loss}, {rate}, {eta_formatted} left',
         })
       : undefined;
+    const name = basename(resolve(out));
+    const tracker = await openTrackers(values, { out, title: experiment.source.name }, context);
+    tracker?.begin({
+      name,
+      parameters: { freeze, learningRate, seed, momentum: values.momentum, epochs: values.epochs },
+    });
     let steps = 0;
     context.defer(() => {
       bar?.stop();
@@ -131,7 +139,9 @@ export const command = defineCommand({
       },
       {
         signal: context.signal,
-        onStep({ step, epoch, loss, imagesPerSecond }, of) {
+        onStep(record, of) {
+          const { step, epoch, loss, imagesPerSecond } = record;
+          tracker?.scalars(step, stepScalars(record));
           steps = step + 1;
           const payload = { loss: loss.toFixed(4), rate: imageRate(imagesPerSecond) };
           if (bar !== undefined) {
@@ -145,6 +155,10 @@ export const command = defineCommand({
       },
     );
     bar?.stop();
+    if (tracker !== undefined) {
+      trackResult(tracker, result);
+      tracker.end('done');
+    }
     if (context.json) return context.printJson(result);
     const { metrics } = result;
     context.print(

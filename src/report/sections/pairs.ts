@@ -41,7 +41,7 @@ export function pairsSection({ grid, supplement }: Part): Html | undefined {
     [
       html`<p class="caption"><b>Table ${number}.</b> ${scoreTitle} of the row less that of the column, and below it the probability of so large a difference by chance, after Holm’s correction for ${pairs.length} pairs. Bold and framed: can be told apart at ${percent(level, 0).replace(' ', '\u00a0')}; ${told === 0 ? 'here no pair can' : `here ${told} of ${pairs.length}`}. Exact tests of each split (McNemar) are in the table’s file.</p>
 `,
-      scroll(html`<table class="pairs"><thead><tr><th></th>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+      scroll(html`<table class="pairs${names.length > 9 && ' many'}"><thead><tr><th></th>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${names.map((row) => html`<tr><th scope="row">${row}</th>${names.map((column) => cell(row, column))}</tr>`)}</tbody></table>`),
     ],
     names.length <= 16,

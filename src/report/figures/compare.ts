@@ -1,0 +1,75 @@
+/** F1 over the freeze layers, a panel a grid, on one scale. */
+import type { ReportInput } from '../input.ts';
+import { summarise } from '../summary.ts';
+import { config, type FigureSize, render } from '../vega.ts';
+
+interface Drawn {
+  readonly name: string;
+  readonly input: ReportInput;
+  readonly points: readonly {
+    readonly point: string;
+    readonly score: number;
+    readonly interval?: readonly [low: number, high: number];
+    readonly inSet: boolean;
+  }[];
+}
+
+export async function compareFigure(grids: readonly Drawn[], { width, narrow }: FigureSize): Promise<string> {
+  const drawn = grids.filter(({ points }) => points.length > 0);
+  const baselines = drawn.map(({ input }) => summarise(input.grid).baseline.f1);
+  const shown = [
+    ...drawn.flatMap(({ points }) => points.flatMap(({ score, interval = [score, score] }) => [score, ...interval])),
+    ...baselines,
+  ];
+  const y = (field: string) => ({
+    field,
+    type: 'quantitative' as const,
+    title: 'F1',
+    scale: { domain: [Math.max(0, Math.min(...shown) - 0.02), Math.min(1, Math.max(...shown) + 0.02)], zero: false },
+    axis: { tickCount: 5, format: '.2f' },
+  });
+  const columns = narrow ? 1 : Math.min(2, drawn.length);
+  const panel = Math.floor((width - (columns - 1) * 50) / columns) - (columns > 1 ? 10 : 0);
+  const blue = '#0072B2';
+  return render(narrow ? 'comparison-narrow' : 'comparison', {
+    columns,
+    spacing: { row: 28, column: 40 },
+    concat: drawn.map(({ name, points }, i) => {
+      const x = {
+        field: 'point',
+        type: 'ordinal' as const,
+        sort: points.map(({ point }) => point),
+        title: null,
+        axis: { grid: false, labelAngle: points.length > 6 || narrow ? -45 : 0, labelOverlap: false },
+      };
+      return {
+        title: { text: name, anchor: 'start', fontSize: 12, fontWeight: 'normal', color: 'currentColor', limit: panel },
+        width: panel,
+        height: narrow ? 150 : 200,
+        data: { values: points.map(({ interval, ...rest }) => ({ ...rest, low: interval?.[0], high: interval?.[1] })) },
+        layer: [
+          {
+            data: { values: [{ baseline: baselines[i] }] },
+            mark: { type: 'rule', strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
+            encoding: { y: y('baseline') },
+          },
+          { mark: { type: 'line', strokeWidth: 1.2, opacity: 0.6, color: blue }, encoding: { x, y: y('score') } },
+          {
+            transform: [{ filter: 'isValid(datum.low)' }],
+            mark: { type: 'rule', strokeWidth: 1.6, color: blue, opacity: 0.7 },
+            encoding: { x, y: y('low'), y2: { field: 'high' } },
+          },
+          {
+            mark: { type: 'point', size: 70, strokeWidth: 2, stroke: blue },
+            encoding: {
+              x,
+              y: y('score'),
+              fill: { condition: { test: 'datum.inSet', value: blue }, value: 'transparent' },
+            },
+          },
+        ],
+      };
+    }),
+    config,
+  } as Parameters<typeof render>[1]);
+}
