@@ -1,5 +1,17 @@
 /** The allowed direction of imports: gpu <- kernels <- check <- graph <- operators <- models <- train <- tracking <- bench <- report <- cli; onnx, data and statistics are leaves. */
-const order = ['gpu', 'kernels', 'check', 'graph', 'operators', 'models', 'train', 'tracking', 'bench', 'report', 'cli'];
+const order = [
+  'gpu',
+  'kernels',
+  'check',
+  'graph',
+  'operators',
+  'models',
+  'train',
+  'tracking',
+  'bench',
+  'report',
+  'cli',
+];
 
 const upward = order.slice(0, -1).map((layer, i) => ({
   name: `${layer}-imports-no-later-layer`,

@@ -106,7 +106,7 @@ export const registry: readonly Registered[] = [
   entry(
     'The engine',
     'kernels plan',
-    'what a step becomes on an adapter, also on one that is not here',
+    'what a step becomes on any adapter, here or not',
     () => import('./commands/kernels-plan.ts'),
   ),
 ];
