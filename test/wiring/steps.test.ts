@@ -290,6 +290,15 @@ describe('what a step does', () => {
     releaseModel(gpu(), model);
   });
 
+  it('shows the fill that is asked for where a transform leaves the image', async () => {
+    const outside = { ...augmentPresets.none, translate: [2, 2], fill: 200 } as const;
+    const plain = { ...images, pixels: new Uint8Array(images.pixels.length).fill(200) };
+    const shown = await train(gpu(), images, { augment: outside, epochs: 1 });
+    const expected = await train(gpu(), plain, { augment: augmentPresets.none, epochs: 1 });
+    expect(shown.losses).toEqual(expected.losses);
+    for (const { model } of [shown, expected]) releaseModel(gpu(), model);
+  });
+
   it('draws other masks of dropout at each step, and the same for one seed', async () => {
     // At rate 0 nothing but the masks changes; without a shuffle and augmentation every epoch is the same.
     const own = { learningRate: 0, shuffle: 'never', augment: augmentPresets.none, batchSize: 11, epochs: 4 } as const;
