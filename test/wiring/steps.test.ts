@@ -23,9 +23,19 @@ import { recordRuns, type SentRun } from '../support/record.ts';
 
 const gpu = useGpu();
 const side = 64;
-const network = alexnetSmall({ classes: 3, seed: 3, filters: [4, 4, 4, 4, 4], hidden: 8 });
-const newParameters = ['fc8.weight', 'fc8.bias'];
 const random = new Random(testSeed);
+const drawnNetwork = alexnetSmall({ classes: 3, seed: 3, filters: [4, 4, 4, 4, 4], hidden: 8 });
+/** Biases of 0 would show nothing of their decay. */
+const network = {
+  ...drawnNetwork,
+  parameters: new Map(
+    [...drawnNetwork.parameters].map(([name, { shape, data }]) => [
+      name,
+      { shape, data: name.endsWith('.bias') ? data.map(() => 0.1 * random.normal()) : data },
+    ]),
+  ),
+};
+const newParameters = ['fc8.weight', 'fc8.bias'];
 /** 11 samples in batches of 3: two are left over in every epoch. */
 const labels = Uint32Array.from({ length: 11 }, () => random.integer(3));
 const images: ImageData = {
