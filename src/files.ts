@@ -184,3 +184,50 @@ function asWriteError(error: unknown, folder: string): unknown {
   const remedy = code === undefined ? undefined : remedies[code];
   return remedy === undefined ? error : new FrostlineError(`cannot write to ${folder}: ${code}, ${remedy}`);
 }
+
+/** A file that grows under another name and takes its own when it is whole. */
+export class GrowingFile {
+  readonly path: string;
+  private readonly temporary: string;
+  private readonly file: number;
+  private readonly takeBack: () => Promise<void>;
+
+  private constructor(path: string, temporary: string, takeBack: () => Promise<void>) {
+    this.path = path;
+    this.temporary = temporary;
+    this.takeBack = takeBack;
+    this.file = openSync(temporary, 'w');
+  }
+
+  /** Makes the folder where it is missing. @throws FrostlineError where it cannot be written */
+  static async open(path: string): Promise<GrowingFile> {
+    const folder = dirname(path);
+    const takeBack = await makeFolder(folder);
+    try {
+      return new GrowingFile(path, join(folder, `.${process.pid}-${written++}-${basename(path)}.tmp`), takeBack);
+    } catch (error) {
+      await takeBack();
+      throw asWriteError(error, folder);
+    }
+  }
+
+  append(text: string): void {
+    try {
+      appendFileSync(this.file, text);
+    } catch (error) {
+      throw asWriteError(error, dirname(this.path));
+    }
+  }
+
+  async commit(): Promise<void> {
+    closeSync(this.file);
+    await rename(this.temporary, this.path);
+  }
+
+  /** Leaves nothing behind. */
+  async discard(): Promise<void> {
+    closeSync(this.file);
+    await rm(this.temporary, { force: true });
+    await this.takeBack();
+  }
+}

@@ -85,3 +85,20 @@ function allocate(length: number, what: string): Uint8Array<ArrayBuffer> {
     throw new FrostlineError(`${what} take ${length} bytes, more than the memory holds; decode fewer at a time`);
   }
 }
+
+/**
+ * Decodes image files as `decodeImages` does, one behind the other in `into`; a file that cannot be decoded leaves its
+ * place as it was, and takes no other with it.
+ * @param into files x height x width x 4
+ * @returns those that cannot be decoded, by their place, and why
+ */
+export async function decodeInto(
+  files: readonly string[],
+  into: Uint8Array<ArrayBuffer>,
+  { height, width, concurrency }: Pick<DecodeOptions, 'height' | 'width' | 'concurrency'>,
+): Promise<{ readonly index: number; readonly why: string }[]> {
+  const decode = async (at: number) =>
+    resizeToRgba(await readPixels(files[at]), height, width, into, at * height * width * 4);
+  const failures = await attemptAll(files.length, decode, { concurrency });
+  return failures.map(({ index, error }) => ({ index, why: reasonOf(error) }));
+}

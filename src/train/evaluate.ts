@@ -42,6 +42,11 @@ export class Evaluator {
     return new Evaluator(graph, feed, probabilities, data, batch);
   }
 
+  /** Takes the data set's pixels anew, after they were changed in place. */
+  reload(): void {
+    this.feed.load(this.graph);
+  }
+
   /** @throws DivergedError when a sample's probabilities are not finite: the last update may have overflowed the weights */
   async run(signal?: AbortSignal): Promise<Evaluation> {
     const count = this.data.labels.length;

@@ -1,7 +1,6 @@
 /** Classes of new images: a network's inference over files, with the preprocessing and labels it carries. */
 import { resolve } from 'node:path';
-import type { Sample } from '../data/dataset.ts';
-import { type DecodeOptions, decodeImages } from '../data/decode.ts';
+import { type DecodeOptions, decodeInto } from '../data/decode.ts';
 import { filesBelow, isImageName, kindOf } from '../data/files.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -31,6 +30,10 @@ export interface PredictOptions extends Pick<DecodeOptions, 'concurrency' | 'onP
   readonly signal?: AbortSignal;
 }
 
+export interface StreamOptions extends PredictOptions {
+  onUnreadable(problem: Unreadable): void;
+}
+
 /**
  * The images that paths name: files as they are, folders with every image at any depth, sorted.
  *
@@ -52,36 +55,53 @@ export async function findImages(paths: readonly string[]): Promise<string[]> {
   return found;
 }
 
+/** An image that cannot be read, and why. */
+export interface Unreadable {
+  readonly image: string;
+  readonly why: string;
+}
+
 /**
+ * Predictions batch by batch, in the order of the images: a folder of any size takes the memory of one batch.
  * @param images paths of image files, stretched to the network's input as in training
- * @throws FrostlineError that names every image that cannot be decoded, or when the network does not classify images
+ * @param onUnreadable told of each image that cannot be decoded; it has no prediction, and the others go on
+ * @throws FrostlineError when the network does not classify images
  */
-export async function predictImages(
+export async function* streamPredictions(
   gpu: Gpu,
   network: Network,
   images: readonly string[],
-  options: PredictOptions = {},
-): Promise<ImagePrediction[]> {
+  { top = 1, batch = 16, signal, concurrency, onProgress, onUnreadable }: StreamOptions,
+): AsyncGenerator<ImagePrediction[]> {
   const [height, width] = imageSize(network);
-  const { top = 1, batch = 16, signal } = options;
-  const samples = images.map((image): Sample => ({ id: image, label: 0, source: { file: resolve(image) } }));
-  const { concurrency, onProgress } = options;
-  const { data } = await decodeImages({ path: 'those given', samples }, { height, width, concurrency, onProgress });
+  const size = Math.min(batch, Math.max(1, images.length));
+  const pixels = new Uint8Array(size * 4 * height * width);
   const model = createModel(network);
   try {
-    const evaluator = await Evaluator.compile(
-      gpu,
-      model,
-      { kind: 'images', pixels: data, height, width, labels: new Uint32Array(images.length) },
-      Math.min(batch, images.length),
-    );
+    const data = { kind: 'images' as const, pixels, height, width, labels: new Uint32Array(size) };
+    const evaluator = await Evaluator.compile(gpu, model, data, size);
     try {
-      const { probabilities, classes } = await evaluator.run(signal);
-      const names = classNames(network, classes);
-      return images.map((image, i) => {
-        const row = probabilities.subarray(i * classes, (i + 1) * classes);
-        return { image, classes: rank(row, names, top) };
-      });
+      for (let first = 0; first < images.length; first += size) {
+        signal?.throwIfAborted();
+        const part = images.slice(first, first + size);
+        const files = part.map((image) => resolve(image));
+        const unreadable = new Map(
+          (await decodeInto(files, pixels, { height, width, concurrency })).map(({ index, why }) => [index, why]),
+        );
+        for (const [index, why] of unreadable) onUnreadable({ image: part[index], why });
+        if (unreadable.size < part.length) {
+          // What stands in the places of those that are missing is computed, too, and dropped.
+          evaluator.reload();
+          const { probabilities, classes } = await evaluator.run(signal);
+          const names = classNames(network, classes);
+          yield part.flatMap((image, i) => {
+            if (unreadable.has(i)) return [];
+            const row = probabilities.subarray(i * classes, (i + 1) * classes);
+            return [{ image, classes: rank(row, names, top) }];
+          });
+        }
+        onProgress?.(Math.min(images.length, first + size), images.length);
+      }
     } finally {
       evaluator.destroy();
     }

@@ -97,6 +97,37 @@ describe('frostline predict', () => {
     expect(existsSync(at('never.csv'))).toBe(false);
   });
 
+  it('leaves broken images out by option, names them, and ends with 1', async () => {
+    writeFileSync(at('text.jpg'), 'no image');
+    const broken = [at('photos/a.png'), at('text.jpg'), at('photos/b.png'), at('photos/deep/c.png')];
+    const { code, stdout, stderr } = await predict(at('tiny.onnx'), ...broken, '--skip-broken', '--batch-size', '2');
+    expect(code).toBe(1);
+    expect(lines(stdout).map(([image]) => image)).toEqual(['image', broken[0], broken[2], broken[3]]);
+    expect(stderr).toMatch(/1 of 4 images cannot be decoded:\n.*text\.jpg: .*\nThey are left out/);
+    // The places of broken images change nothing about the others.
+    const alone = await predict(at('tiny.onnx'), broken[0], broken[2], broken[3], '--batch-size', '3');
+    expect(lines(alone.stdout)).toEqual(lines(stdout));
+  });
+
+  it('keeps no part of an output behind which an image is broken', async () => {
+    writeFileSync(at('text.jpg'), 'no image');
+    const images = [at('photos/a.png'), at('photos/b.png'), at('text.jpg')];
+    const { code } = await predict(at('tiny.onnx'), ...images, '--batch-size', '1', '--output', at('none/at/all.csv'));
+    expect(code).toBe(2);
+    expect(existsSync(at('none'))).toBe(false);
+  });
+
+  it('writes JSON lines', async () => {
+    const { code, stdout } = await predict(at('tiny.onnx'), at('photos'), '--format', 'jsonl', '--batch-size', '2');
+    expect(code).toBe(0);
+    const read = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(read.map(({ image }) => image)).toEqual(names.map((name) => join(at('photos'), name)));
+    expect(read[0].classes).toHaveLength(1);
+  });
+
   it.each([
     ['a path that is not there', ['tiny.onnx', 'nowhere'], /nowhere does not exist/],
     ['a folder without images', ['tiny.onnx', 'empty'], /empty holds no image/],

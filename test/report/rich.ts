@@ -24,7 +24,7 @@ const [images, positives] = [50, 10];
 
 /** A red and a blue pixel. */
 const picture =
-  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAADklEQVR4nGP4z8DwHwAFAAH/q842iQAAAABJRU5ErkJggg==';
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAAD0lEQVQImWP4z8DAwPAfAAcAAf/89wURAAAAAElFTkSuQmCC';
 
 export function richInput({ points = vggPoints, rates = [0.000025, 0.0001], splits = 2, seeds = 2 } = {}): ReportInput {
   const random = new Random(11);
@@ -88,6 +88,7 @@ export function richInput({ points = vggPoints, rates = [0.000025, 0.0001], spli
       data: { path: '/data/a/rather/long/path/to/the/PH2/Dataset/images', options: {}, notes: [] },
       division: { drawn: 'splits stratified by class', trainFraction: 0.75, validationFraction: 0.2, splits, seed: 1 },
       optimizer: 'SGD with momentum: v <- momentum v - rate mask (gradient + decay weight); weight <- weight + v',
+      training: { momentum: 0.99, weightDecay: 0.0001, batchSize: 10, epochs: 6, shuffle: 'every-epoch' },
       scores: 'F1: harmonic mean of macro precision and macro recall',
       assumptions: ['One split, drawn: the paper gives none.', 'Rotation by up to 15 degrees is a guess.'],
     } as unknown as GridResult['protocol'],

@@ -1,5 +1,6 @@
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
 import { presets } from '../../models/preprocessing.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
@@ -8,14 +9,19 @@ import { inputSizeOption } from '../model-options.ts';
 
 export const command = defineCommand({
   description:
-    'Classifies images with a network: a CSV line for each image and rank, with class and probability. Preprocessing and names of the classes are those in the file.',
+    'Classifies images with a network: a CSV line for each image and rank, with class and probability, batch by batch, so that a folder may be of any size. Preprocessing and names of the classes are those in the file.',
   arguments: z.object({
     model: z.string().describe('an ONNX file, or the name of a model'),
     images: z.array(z.string()).min(1).describe('image files, and folders with images at any depth'),
   }),
   options: z.object({
     top: z.int().positive().default(1).describe('how many classes for each image, the most probable first'),
-    output: z.string().optional().meta({ valueName: 'FILE' }).describe('write the CSV there, not on standard output'),
+    format: z.enum(['csv', 'jsonl']).default('csv').describe('lines of CSV, or of JSON, one an image'),
+    output: z.string().optional().meta({ valueName: 'FILE' }).describe('write them there, not on standard output'),
+    skipBroken: z
+      .boolean()
+      .default(false)
+      .describe('go on where images cannot be decoded; they are named at the end, and the exit code is 1'),
     preprocessing: z
       .enum(Object.keys(presets) as [string, ...string[]])
       .optional()
@@ -30,7 +36,9 @@ export const command = defineCommand({
     { what: 'a fine-tuned network, a folder', line: 'tuned.onnx photos/ --top 2 --output classes.csv' },
     { what: 'a network that does not say how it wants its images', line: 'net.onnx a.jpg --preprocessing torchvision' },
   ],
-  async run({ model, images, top, output, preprocessing, inputSize, batchSize, adapter, algorithm }, context) {
+  async run(values, context) {
+    const { model, images, top, format, output, skipBroken, preprocessing, inputSize, batchSize, adapter, algorithm } =
+      values;
     const [
       zoo,
       { loadNetwork },
@@ -38,7 +46,7 @@ export const command = defineCommand({
       { declaredImageSize },
       { preprocessingPreset },
       predict,
-      { checkWritable, writeFilesAtomically },
+      { checkWritable, GrowingFile },
     ] = await Promise.all([
       import('../../models/zoo.ts'),
       import('../../models/load.ts'),
@@ -57,22 +65,51 @@ export const command = defineCommand({
     });
     if (output !== undefined) await checkWritable(dirname(output));
     const gpu = await openAdapter(adapter, context, algorithm);
-    const progress = countProgress(context, 'images decoded');
+    const progress = countProgress(context, 'images classified');
+    const unreadable: import('../../train/predict.ts').Unreadable[] = [];
     const { signal } = context;
-    const options = { top, batch: batchSize, signal, onProgress: progress.update };
-    const predictions = await predict.predictImages(gpu, network, files, options);
-    progress.stop();
-
+    const stream = predict.streamPredictions(gpu, network, files, {
+      ...{ top, batch: batchSize, signal, onProgress: progress.update },
+      onUnreadable: (problem) => unreadable.push(problem),
+    });
     const { stringify } = await import('csv-stringify/sync');
-    const rows = predictions.flatMap(({ image, classes }) =>
-      classes.map(({ name, probability }, rank) => [image, rank + 1, name, probability]),
-    );
-    const csv = stringify(rows, { header: true, columns: ['image', 'rank', 'class', 'probability'] });
-    if (output !== undefined) {
-      const [written] = await writeFilesAtomically(dirname(output), { [basename(output)]: csv });
-      context.note(`wrote ${written}`);
+    const columns = ['image', 'rank', 'class', 'probability'];
+    const lines = (part: readonly import('../../train/predict.ts').ImagePrediction[], first: boolean): string => {
+      if (format === 'jsonl') return part.map((one) => `${JSON.stringify(one)}\n`).join('');
+      const rows = part.flatMap(({ image, classes }) =>
+        classes.map(({ name, probability }, rank) => [image, rank + 1, name, probability]),
+      );
+      return stringify(rows, { header: first, columns });
+    };
+    const kept: import('../../train/predict.ts').ImagePrediction[] = [];
+    const file = output === undefined ? undefined : await GrowingFile.open(output);
+    let whole = false;
+    let first = true;
+    try {
+      for await (const part of stream) {
+        // Behind a broken image nothing more is told but which others are broken.
+        if (unreadable.length > 0 && !skipBroken) continue;
+        if (context.json) kept.push(...part);
+        const text = lines(part, first);
+        first = false;
+        if (file !== undefined) file.append(text);
+        else if (!context.json) context.print(text.trimEnd());
+      }
+      progress.stop();
+      if (unreadable.length > 0) {
+        const message =
+          `${unreadable.length} of ${files.length} images cannot be decoded:\n` +
+          `${unreadable.map(({ image, why }) => `  ${image}: ${why}`).join('\n')}\n`;
+        if (!skipBroken)
+          throw new FrostlineError(`${message}Replace or remove them, or leave them out with --skip-broken.`);
+        context.checkFailed(`${message}They are left out.`);
+      }
+      whole = true;
+    } finally {
+      if (whole) await file?.commit();
+      else await file?.discard();
     }
-    if (context.json) context.printJson({ model: path, adapter: gpu.describe(), predictions });
-    else if (output === undefined) context.print(csv.trimEnd());
+    if (output !== undefined) context.note(`wrote ${output}`);
+    if (context.json) context.printJson({ model: path, adapter: gpu.describe(), predictions: kept });
   },
 });

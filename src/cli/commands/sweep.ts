@@ -263,6 +263,8 @@ export const command = defineCommand({
     }
     await savePictures(gpu, experiment, result, fit.augment, out);
     const paths = await writeReport(out, await withFiles(out, result));
+    const { saveWinner } = await import('../../report/winner.ts');
+    const winner = await saveWinner(out, result);
     if (context.json) return context.printJson(result);
     context.print(terminalTable(result, { columns: context.stdout.columns }));
     if (result.verdict !== undefined) context.print(verdictText(result.verdict));
@@ -271,7 +273,7 @@ export const command = defineCommand({
     if (best !== undefined) {
       context.print(`The best cell, to the bit: frostline train --from ${join(out, best.folder!)} --export best.onnx`);
     }
-    context.print(`${paths.html}\n${paths.csv}\n${paths.json}\n${paths.files}`);
+    context.print([...Object.values(paths), ...Object.values(winner ?? {})].join('\n'));
     if (result.cells.every(({ status }) => status !== 'done')) context.checkFailed('Every cell failed or diverged.');
   },
 });
