@@ -125,7 +125,7 @@ function gridsSection(compared: readonly Compared[], supplement: Supplement): Ht
     html`<p class="caption"><b>Table ${number}.</b> Chosen on: the part of the data on which each point’s rate was chosen; scores chosen on the test part are too good.</p>
 `,
     scroll(
-      html`<table class="ruled lines wide"><thead><tr>${[
+      html`<table class="ruled lines wide dense"><thead><tr>${[
         'Grid',
         'Model',
         'Data',
@@ -144,7 +144,9 @@ function gridsSection(compared: readonly Compared[], supplement: Supplement): Ht
 }
 
 function pointsSection(compared: readonly Compared[], supplement: Supplement): Html {
-  const names = [...new Set(compared.flatMap(({ points }) => points.map(({ point }) => point)))];
+  // The grid with the most points gives the order.
+  const byCount = compared.toSorted((a, b) => b.points.length - a.points.length);
+  const names = [...new Set(byCount.flatMap(({ points }) => points.map(({ point }) => point)))];
   const number = supplement.table(
     'points',
     ['grid', 'point', 'f1', 'low', 'high', 'in_set'],

@@ -39,7 +39,7 @@ const capital = (text: string) => text[0].toUpperCase() + text.slice(1);
 function baselineText({ title, points, best, baseline }: Found): string {
   const { score, interval } = points.find(({ point }) => point === best)!;
   const always = `the classifier that always says '${baseline.label}' (${title} ${baseline.score.toFixed(2)})`;
-  if (score <= baseline.score + 1e-12) return `No freeze point beats ${always}. `;
+  if (score <= baseline.score + 1e-12) return `No freeze point beats ${always}, so none can be recommended. `;
   if (interval[0] <= baseline.score) return `Not even the best can be told from ${always}. `;
   return '';
 }

@@ -1,10 +1,13 @@
 /** `frostline train` and `sweep` from the command line: what a run leaves, and what every mistake is told. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { formatNpy } from '../../src/data/npy.ts';
 import { Random } from '../../src/random.ts';
+import { readPictures } from '../../src/report/pictures.ts';
 import { temporaryFolder, tinyNetwork, writeImage, writeTiny } from './models.ts';
 import { collector, run } from './run.ts';
 
@@ -288,10 +291,31 @@ describe('frostline sweep', () => {
 
   it('keeps the network of the best cell alone', async () => {
     const flags = ['--learning-rates', '0.01,0.02', '--freeze', 'none,all', '--batch-size', '4', '--epochs', '1'];
-    const { stdout } = await sweep('best', ...flags, '--keep', 'best');
+    const { stdout } = await sweep('best', ...flags, '--tensorboard', '--augment', 'paper');
     const kept = readdirSync(at('best/cells')).filter((name) => existsSync(at(`best/cells/${name}/model.onnx`)));
     expect(kept.length).toBe(1);
     expect(stdout).toContain(`best/cells/${kept[0]} --export`);
+    const own = at(`best/cells/${kept[0]}`);
+    expect(readFileSync(at('best/best.onnx')).equals(readFileSync(join(own, 'model.onnx')))).toBe(true);
+    expect(readFileSync(at('best/MODEL_CARD.md'), 'utf8')).toContain('no medical device');
+    expect(readdirSync(at('best/tensorboard')).sort()).toEqual(readdirSync(at('best/cells')).sort());
+    // Of the cell's own table: every image that it has wrong, with its probabilities.
+    const rows = parse(readFileSync(join(own, 'predictions.csv'), 'utf8'), { columns: true }) as Record<
+      string,
+      string
+    >[];
+    const wrong = rows.filter(({ label, prediction }) => label !== prediction);
+    const pictures = (await readPictures(at('best')))!;
+    expect(pictures.wrongCount).toBe(wrong.length);
+    expect(pictures.wrong.map(({ image }) => image).sort()).toEqual(wrong.map(({ sample }) => sample).sort());
+    for (const { image, probabilities } of pictures.wrong) {
+      const row = rows.find(({ sample }) => sample === image)!;
+      for (const [name, p] of Object.entries(probabilities)) expect(p).toBe(Number(row[name]));
+    }
+    expect(pictures.augmented.map(({ drawn }) => drawn.length)).toEqual([5, 5, 5, 5]);
+    expect(new Set(pictures.augmented[0].drawn).size).toBe(5);
+    const none = await sweep('best', ...flags, '--augment', 'paper', '--keep', 'none');
+    expect(none.code).toBe(0);
   });
 
   it('says how far it came when it is interrupted', async () => {

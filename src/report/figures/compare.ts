@@ -43,7 +43,14 @@ export async function compareFigure(grids: readonly Drawn[], { width, narrow }: 
         axis: { grid: false, labelAngle: points.length > 6 || narrow ? -45 : 0, labelOverlap: false },
       };
       return {
-        title: { text: name, anchor: 'start', fontSize: 12, fontWeight: 'normal', color: 'currentColor', limit: panel },
+        title: {
+          text: lines(name, Math.floor(panel / 6.5)),
+          anchor: 'start',
+          fontSize: 12,
+          fontWeight: 'normal',
+          color: 'currentColor',
+          limit: panel,
+        },
         width: panel,
         height: narrow ? 150 : 200,
         data: { values: points.map(({ interval, ...rest }) => ({ ...rest, low: interval?.[0], high: interval?.[1] })) },
@@ -72,4 +79,15 @@ export async function compareFigure(grids: readonly Drawn[], { width, narrow }: 
     }),
     config,
   } as Parameters<typeof render>[1]);
+}
+
+/** A title in lines of at most so many characters, broken between words; a longer word has a line of its own. */
+function lines(text: string, most: number): string[] {
+  const broken: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = broken.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= most) broken[broken.length - 1] = `${last} ${word}`;
+    else broken.push(word);
+  }
+  return broken;
 }
