@@ -107,7 +107,9 @@ export class Gpu {
     this.kind = kind;
     this.name = adapterName(info);
     this.driver = info.description;
-    this.machine = kind === 'hardware' ? (machine ?? machineNamed(this.name)) : undefined;
+    // A driver in software that pretends to be a GPU is any GPU, not the one by its name.
+    const known = found === 'hardware' ? machineNamed(this.name) : undefined;
+    this.machine = kind === 'hardware' ? (machine ?? known) : undefined;
     const offered: Limits = {
       maxBinding: device.limits.maxStorageBufferBindingSize,
       maxBuffer: device.limits.maxBufferSize,
