@@ -8,9 +8,10 @@ import { addFamily, biasFamily } from './cases/elementwise.ts';
 import { gemmFamily } from './cases/gemm.ts';
 import { rooflineFamily } from './cases/roofline.ts';
 import { correctCountFamily, softmaxLossFamily } from './cases/softmax.ts';
-import { sgdmFamily } from './cases/training.ts';
+import { adamFamily, sgdmFamily } from './cases/training.ts';
 
 export const graphFamilies: readonly KernelFamily[] = [
+  adamFamily,
   gemmFamily,
   addFamily,
   augmentFamily,

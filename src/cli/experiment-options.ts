@@ -61,6 +61,12 @@ export const divisionOptions = {
 };
 
 export const fitOptions = {
+  optimizer: z
+    .enum(['sgdm', 'adam', 'adamw'])
+    .optional()
+    .describe('what updates the weights; sgdm unless given; adam has the decay in the gradient, adamw beside it'),
+  beta2: z.number().min(0).lt(1).optional().describe('of Adam; 0.999 unless given'),
+  epsilon: z.number().gt(0).lt(1).optional().describe('of Adam; 1e-8 unless given'),
   newLayerFactor: z.number().min(0).default(10).describe('factor on the learning rate of the new layer'),
   weightDecay: z.number().min(0).default(1e-4).describe('L2 factor on weights, not on biases'),
   batchSize: z.number().int().min(1).default(10).describe('images a step'),
@@ -87,6 +93,12 @@ export const fitOptions = {
     .optional()
     .describe('factor on the rate for each learnable layer before the last: 0.5 halves it from layer to layer'),
   classWeights: z.array(z.number().positive()).optional().describe('weight of each class in the loss'),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .optional()
+    .describe('share of each label that the loss spreads over all classes'),
   epochs: z.number().int().min(1).default(6).describe('passes over the training images'),
   shuffle: z.enum(['every-epoch', 'once', 'never']).default('every-epoch').describe('when the order is drawn'),
   augment: z.enum(['paper', 'matlab-alexnet', 'none']).default('paper').describe('random changes of the images'),
@@ -135,10 +147,14 @@ export async function fitSettings(
   values: Values<typeof fitOptions> & { momentum: number },
 ): Promise<Omit<FitSettings, 'learningRate' | 'seed'>> {
   const { augmentPresets } = await import('../data/augment.ts');
-  const { momentum, weightDecay, batchSize, epochs, shuffle, augment, dropout, classWeights, earlyStopping } = values;
+  const { momentum, weightDecay, batchSize, epochs, shuffle, augment, dropout } = values;
+  const { optimizer, beta2, epsilon, classWeights, labelSmoothing, earlyStopping } = values;
   const schedule = scheduleOf(values);
   return {
+    ...(optimizer && { optimizer }),
     momentum,
+    ...(beta2 !== undefined && { secondMomentum: beta2 }),
+    ...(epsilon !== undefined && { epsilon }),
     weightDecay,
     batchSize,
     epochs,
@@ -146,6 +162,7 @@ export async function fitSettings(
     augment: augmentPresets[augment],
     dropout: dropout === 'auto',
     ...(classWeights && { classWeights }),
+    ...(labelSmoothing !== undefined && { labelSmoothing }),
     ...(schedule && { schedule }),
     ...(earlyStopping !== undefined && { earlyStopping }),
   };

@@ -3,11 +3,11 @@ import type { Gpu } from '../gpu/device.ts';
 import { Storage } from '../gpu/storage.ts';
 import { addAccumulate } from '../kernels/add/add.ts';
 import { fillConstant } from '../kernels/fill/fill.ts';
-import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
 import type { Built } from './compiled-graph.ts';
 import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
 import { isAlias, type Parts } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
+import { emitUpdate, type Optimizer, stateOfUpdate } from './update.ts';
 import { flatWindows, rows } from './windows.ts';
 
 export interface BackwardContext {
@@ -22,7 +22,8 @@ export interface BackwardContext {
   readonly passed: ReadonlySet<Tensor>;
   readonly parts: Parts;
   readonly asked: readonly Tensor[];
-  readonly update: boolean;
+  /** none: gradients alone */
+  readonly optimizer: Optimizer | undefined;
   readonly training: boolean;
   readonly built: Built;
   readonly emitter: (tensor: Tensor) => ForwardEmitter;
@@ -30,7 +31,8 @@ export interface BackwardContext {
 }
 
 export function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, seed, seedIsOne, operations, needed, pending, passed, parts, asked, update, training, built } = context;
+  const { loss, seed, seedIsOne, operations, needed, pending, passed, parts, asked, optimizer, training, built } =
+    context;
   const { emitter, pin } = context;
   const { gradients } = built;
   gradients.set(loss, seed);
@@ -92,10 +94,11 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
         },
         update(i) {
           const source = inputs[i];
+          if (optimizer !== 'sgdm') return;
           const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
-          if (!update || !own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return;
+          if (!own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return;
           updated.add(source);
-          const v = momentumOf(gpu, source, built);
+          const v = stateOfUpdate(gpu, 'momentum', source, built);
           return { w: emit.value(source), v, mask: source.mask as number, decayFactor: source.decayFactor };
         },
       };
@@ -110,9 +113,9 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
     for (const source of inputs) {
       const left = pending.get(source)! - 1;
       pending.set(source, left);
-      if (left > 0 || !update || updated.has(source)) continue;
+      if (left > 0 || optimizer === undefined || updated.has(source)) continue;
       if (source instanceof Parameter && needed.has(source) && source.trainable) {
-        emitUpdate(gpu, source, emit, context);
+        emitUpdate(gpu, source, emit, optimizer, context);
       }
     }
   }
@@ -131,28 +134,5 @@ function copyInto(
     // A pinned buffer starts as zeros only for the first run, so it is cleared on the device before each sum.
     emit.run(fillConstant, { count: window.count, value: 0 }, { y: rows(room, 4, window) });
     emit.run(addAccumulate, { count: window.count }, { a: rows(dy, 4, window), y: rows(room, 4, window) });
-  }
-}
-
-function momentumOf(gpu: Gpu, parameter: Parameter, { momentum }: Built): Storage {
-  const storage = gpu.storage(`momentum of ${parameter.name}`, parameter.bytes);
-  momentum.push(storage);
-  return storage;
-}
-
-/** v <- momentum v - rate mask (g + decay w); w <- w + v */
-function emitUpdate(gpu: Gpu, parameter: Parameter, emit: ForwardEmitter, { built, pin }: BackwardContext): void {
-  const { mask, decayFactor: decay_factor } = parameter;
-  const momentum = momentumOf(gpu, parameter, built);
-  const maskStorage = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);
-  for (const window of flatWindows(gpu, parameter.size)) {
-    const views = {
-      g: rows(built.gradients.get(parameter)!, 4, window),
-      step: built.step.view(),
-      w: rows(emit.value(parameter), 4, window),
-      v: rows(momentum, 4, window),
-    };
-    if (maskStorage === undefined) emit.run(sgdm, { count: window.count, mask: mask as number, decay_factor }, views);
-    else emit.run(sgdmMasked, { count: window.count, decay_factor }, { ...views, mask: rows(maskStorage, 4, window) });
   }
 }

@@ -23,9 +23,11 @@ import { assignBuffers, mostAlive } from './memory.ts';
 import type { ForwardEmitter } from './operation.ts';
 import { contributions, frostLine, isAlias, partsOf, stateOf, tapeOf } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
+import { type Optimizer, optimizerOf } from './update.ts';
 
 export { CompiledGraph, type CompiledMemory } from './compiled-graph.ts';
 export { tapeOf } from './tape.ts';
+export type { Optimizer } from './update.ts';
 
 export interface CompileOptions {
   /** tensors to be read after a run */
@@ -37,8 +39,8 @@ export interface CompileOptions {
    * `backward(gradient)`.
    */
   readonly upstream?: Tensor;
-  /** update the trainable parameters by SGD with momentum after each backward pass */
-  readonly update?: boolean;
+  /** update the trainable parameters after each backward pass; true: by SGD with momentum */
+  readonly update?: boolean | Optimizer;
   /** tensors (parameters, inputs, any in between) whose gradients are to be read after a run */
   readonly gradients?: readonly Tensor[];
   /** dropout draws; default: whether there is a loss to differentiate */
@@ -160,7 +162,9 @@ const LASTING_LEAST = 2 ** 24;
 
 function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
   const lossTape = checkLoss(options);
-  const { loss, upstream, outputs = [], update = false, gradients: asked = [] } = options;
+  const { loss, upstream, outputs = [], gradients: asked = [] } = options;
+  const optimizer = optimizerOf(options.update ?? false);
+  const update = optimizer !== undefined;
   const { training = loss !== undefined, keepPacked = true } = options;
   const tape = tapeOf([loss, upstream, ...outputs].filter((tensor) => tensor !== undefined));
   const operations = tape.filter((tensor) => tensor.source !== undefined);
@@ -284,7 +288,7 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
     const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
     const seedIsOne = upstream === undefined;
     const tapes = { operations, needed, pending, passed, parts };
-    emitBackward(gpu, { loss, seed, seedIsOne, ...tapes, asked, update, training, built, emitter, pin });
+    emitBackward(gpu, { loss, seed, seedIsOne, ...tapes, asked, optimizer, training, built, emitter, pin });
   }
 }
 

@@ -165,8 +165,14 @@ export class CompiledGraph {
       if (!Number.isFinite(values[name]))
         throw new FrostlineError(`setStep: ${name} is ${values[name]}; give a number.`);
     }
-    for (const name of ['step', 'seed'] as const) {
-      const value = values[name];
+    for (const name of ['secondMomentum', 'epsilon'] as const) {
+      const value = values[name] ?? 0.5;
+      if (!(value > 0 && value < 1)) {
+        throw new FrostlineError(`setStep: ${name} is ${value}; give a number between 0 and 1.`);
+      }
+    }
+    for (const name of ['step', 'seed', 'updates'] as const) {
+      const value = values[name] ?? 0;
       if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
         throw new FrostlineError(`setStep: ${name} is ${value}; give a whole number from 0 to 4294967295.`);
       }

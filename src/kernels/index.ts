@@ -2,6 +2,7 @@
  * The kernels that no operator has to itself: the loss, updates, augmentation, what several operators share. All kernels:
  * src/operators/kernels.ts.
  */
+import { adam, adamMasked } from './adam/adam.ts';
 import { addAccumulate } from './add/add.ts';
 import { augmentWarp } from './augment/augment.ts';
 import { biasForward, biasGradient } from './bias/bias.ts';
@@ -18,6 +19,8 @@ import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
 import { softmaxLoss, softmaxLossGradient, softmaxLossWeights } from './softmax-loss/softmax-loss.ts';
 
 export const sharedKernels: readonly Kernel[] = [
+  adam,
+  adamMasked,
   addAccumulate,
   augmentWarp,
   biasForward,

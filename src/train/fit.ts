@@ -22,12 +22,12 @@ import {
 import { reuseFeatures } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
+import { checkOptimizer, type OptimizerSettings } from './optimizer.ts';
 import { checkSchedule, rateAt, type Schedule } from './schedule.ts';
 
-export interface FitSettings {
+export interface FitSettings extends OptimizerSettings {
   /** the global rate; a parameter's mask multiplies it */
   readonly learningRate: number;
-  readonly momentum: number;
   /** L2 factor, on weights, not on biases */
   readonly weightDecay: number;
   readonly batchSize: number;
@@ -39,6 +39,8 @@ export interface FitSettings {
   readonly seed: number;
   /** a weight for each class in the loss */
   readonly classWeights?: readonly number[];
+  /** share of each label that is spread over all classes in the loss; 0 unless given */
+  readonly labelSmoothing?: number;
   /** how the rate goes; constant unless given */
   readonly schedule?: Schedule;
   /** epochs without a lower validation loss behind which a run ends; the best epoch's parameters are then restored */
@@ -88,7 +90,7 @@ interface Flight extends Pick<StepRecord, 'step' | 'epoch' | 'learningRate'> {
   readonly reading: Promise<ArrayBuffer[]>;
 }
 
-/** A compiled training step for one set of masks. Rates, momentum, decay and seed are free from run to run. */
+/** A compiled training step for one set of masks and one optimizer. Rates, momentum, decay and seed are free from run to run. */
 export class TrainingStep {
   readonly graph: CompiledGraph;
   private readonly gpu: Gpu;
@@ -127,10 +129,10 @@ export class TrainingStep {
     gpu: Gpu,
     whole: Model,
     images: TrainingData,
-    settings: Pick<FitSettings, 'batchSize' | 'dropout' | 'classWeights' | 'augment'>,
+    settings: Pick<FitSettings, 'batchSize' | 'dropout' | 'classWeights' | 'augment' | 'optimizer' | 'labelSmoothing'>,
     { reuse = true } = {},
   ): Promise<TrainingStep> {
-    const { batchSize, dropout, classWeights, augment } = settings;
+    const { batchSize, dropout, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
     if (images.labels.length < batchSize) {
       throw new FrostlineError(
         `There are ${images.labels.length} training samples, too few for a batch of ${batchSize}. ` +
@@ -150,9 +152,9 @@ export class TrainingStep {
     });
     checkLabels(data.labels, logits.size / batchSize, model.network.name);
     const labels = input('labels', [batchSize], 'u32');
-    const loss = softmaxCrossEntropy(logits, labels, classWeights);
+    const loss = softmaxCrossEntropy(logits, labels, classWeights, 'loss', { labelSmoothing });
     const correct = countCorrect(argMax(logits), labels);
-    const graph = await compile(gpu, { loss, outputs: [correct], update: true });
+    const graph = await compile(gpu, { loss, outputs: [correct], update: optimizer });
     feed.load(graph);
     return new TrainingStep(gpu, model, data, graph, feed, { labels, loss, correct });
   }
@@ -168,9 +170,10 @@ export class TrainingStep {
    * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
    */
   async fit(settings: FitSettings, hooks: FitHooks = {}, from?: Progress): Promise<StepRecord[]> {
-    const { epochs, shuffle, seed, augment, momentum, weightDecay } = settings;
+    const { epochs, shuffle, seed, augment, momentum, secondMomentum, epsilon, weightDecay } = settings;
     const { labels } = this.data;
     const steps = epochs * this.stepsAnEpoch();
+    checkOptimizer(settings);
     checkSchedule(settings.schedule, steps);
     checkEarlyStopping(settings, hooks.validate);
     const watch = new EpochWatch(this.graph, settings.earlyStopping, from);
@@ -203,7 +206,7 @@ export class TrainingStep {
         for (const batch of batchesOf(order, { batchSize: this.batchSize })) {
           hooks.signal?.throwIfAborted();
           const learningRate = rateAt(settings.learningRate, settings.schedule, { step, steps, epoch });
-          this.graph.setStep({ learningRate, momentum, weightDecay, step, seed });
+          this.graph.setStep({ learningRate, momentum, secondMomentum, epsilon, weightDecay, step, seed });
           this.graph.write(
             this.labels,
             Uint32Array.from(batch, (i) => labels[i]),
@@ -280,12 +283,13 @@ export class TrainingStep {
 
 /**
  * What can be told before anything is compiled or written.
- * @throws FrostlineError for a warm-up that does not end, or early stopping with nothing to stop by
+ * @throws FrostlineError for an optimizer's numbers, a warm-up that does not end, or early stopping with nothing to stop by
  */
 export function checkFit(
-  settings: Pick<FitSettings, 'epochs' | 'batchSize' | 'schedule' | 'earlyStopping'>,
+  settings: Pick<FitSettings, 'epochs' | 'batchSize' | 'schedule' | 'earlyStopping' | keyof OptimizerSettings>,
   { train, validation }: { readonly train: TrainingData; readonly validation?: TrainingData },
 ): void {
+  checkOptimizer(settings);
   checkSchedule(settings.schedule, settings.epochs * Math.floor(train.labels.length / settings.batchSize));
   checkEarlyStopping(settings, validation);
 }

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { DataSource, Experiment } from './experiment.ts';
 import type { FitSettings } from './fit.ts';
+import { describeOptimizer } from './optimizer.ts';
 
 export interface Protocol {
   readonly model: { readonly source: string; readonly sha256?: string; readonly newParameters: readonly string[] };
@@ -59,7 +60,7 @@ export function protocolOf(
       seed,
       splitFile,
     },
-    optimizer: 'SGD with momentum: v <- momentum v - rate mask (gradient + decay weight); weight <- weight + v',
+    optimizer: describeOptimizer(fit),
     training: fit,
     scores:
       'F1: harmonic mean of macro precision and macro recall, a class that is never predicted has precision 1; ' +

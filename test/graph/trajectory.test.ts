@@ -3,7 +3,7 @@
  * PyTorch computes in float64, so that what differs is this engine's rounding, carried through all steps.
  */
 import { afterAll, expect, it } from 'vitest';
-import { compile, tapeOf } from '../../src/graph/compile.ts';
+import { compile, type Optimizer, tapeOf } from '../../src/graph/compile.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, type Mask, type Parameter, type Shape } from '../../src/graph/tensor.ts';
 import { replayDropout } from '../../src/kernels/dropout/dropout.ts';
@@ -16,7 +16,10 @@ import { useGpu } from '../support/gpu.ts';
 import { hasPython, python } from '../support/oracle.ts';
 import { describeForTorch, torchNetwork } from '../support/torch-network.ts';
 
-/** SGD with momentum as MATLAB's sgdm: v <- m v - lr mask (gradient + decay w); w <- w + v. Mask 0: nothing at all. */
+/**
+ * SGD with momentum as MATLAB's sgdm: v <- m v - lr mask (gradient + decay w); w <- w + v. Mask 0: nothing at all. Adam and
+ * AdamW are torch.optim's own, whose step is linear in the rate: a mask takes a part of it.
+ */
 const TRAIN = `
 import json, sys
 ${torchNetwork}
@@ -25,14 +28,23 @@ P = tensors(a['parameters'])
 x, y = tensor(a['x']), torch.tensor(a['labels'])
 V = {n: torch.zeros_like(p) for n, p in P.items()}
 M = {n: tensor(m) if isinstance(m, dict) else torch.tensor(m) for n, m in a['masks'].items()}
+weights = torch.tensor(a['classWeights'], dtype=torch.float64)
+groups = [{'params': [p], 'weight_decay': a['decay'] * a['factors'][n]} for n, p in P.items()]
+optimizer = a['optimizer'] != 'sgdm' and {'adam': torch.optim.Adam, 'adamw': torch.optim.AdamW}[a['optimizer']](
+    groups, lr=a['rate'], betas=(a['momentum'], 0.99), eps=1e-3)
 losses = []
 for step in range(a['steps']):
     for p in P.values(): p.grad = None
     drop = {n: tensor(m[step]) for n, m in a['dropout'].items()}
-    loss = F.cross_entropy(forward(a['nodes'], x, P, drop), y)
+    loss = F.cross_entropy(forward(a['nodes'], x, P, drop), y, weight=weights, label_smoothing=a['smoothing'])
     loss.backward(); losses.append(loss.item())
     with torch.no_grad():
+        before = {n: p.clone() for n, p in P.items()}
+        if optimizer: optimizer.step()
         for n, p in P.items():
+            if optimizer:
+                p.copy_(before[n] + M[n] * (p - before[n]))
+                continue
             V[n] = torch.where(M[n] == 0, torch.zeros_like(p), a['momentum'] * V[n] - a['rate'] * M[n] * (p.grad + a['decay'] * a['factors'][n] * p))
             p += V[n]
 print(json.dumps({'losses': losses, 'parameters': {n: p.detach().flatten().tolist() for n, p in P.items()}}))
@@ -45,6 +57,9 @@ interface Settings {
   readonly momentum: number;
   readonly decay: number;
   readonly dropout?: boolean;
+  readonly optimizer?: Optimizer;
+  readonly smoothing?: number;
+  readonly classWeights?: readonly number[];
   readonly mask?: (name: string, size: number, shape: Shape) => Mask;
 }
 
@@ -113,6 +128,30 @@ const cases: [string, () => Network, Settings][] = [
     small,
     { steps: 6, batch: 4, rate: 2e-3, momentum: 0.9, decay: 0.01, dropout: true },
   ],
+  ['alexnet-small: Adam', small, { steps: 20, batch: 3, rate: 1e-3, momentum: 0.9, decay: 0, optimizer: 'adam' }],
+  [
+    'narrow AlexNet: Adam, decay, masks 0, 1 and 10',
+    narrow,
+    { steps: 20, batch: 2, rate: 1e-3, momentum: 0.8, decay: 0.1, optimizer: 'adam', mask: frozenBelow(/conv[12]/) },
+  ],
+  [
+    'small VGG: AdamW, decay, a mask for every element',
+    vgg,
+    { steps: 20, batch: 2, rate: 2e-4, momentum: 0.9, decay: 0.5, optimizer: 'adamw', mask: piecewise },
+  ],
+  [
+    'alexnet-small: AdamW, label smoothing and class weights',
+    small,
+    {
+      ...{ steps: 20, batch: 4, rate: 1e-3, momentum: 0.9, decay: 0.5, optimizer: 'adamw' },
+      ...{ smoothing: 0.2, classWeights: [1, 3, 0.5] },
+    },
+  ],
+  [
+    'alexnet-small: label smoothing',
+    small,
+    { steps: 20, batch: 4, rate: 2e-3, momentum: 0.9, decay: 0.01, smoothing: 0.1 },
+  ],
   ['small VGG: dropout', vgg, { steps: 6, batch: 4, rate: 2e-3, momentum: 0.9, decay: 0, dropout: true }],
 ];
 
@@ -141,7 +180,8 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
   const classes = built.logits.shape[1];
   const labels = Uint32Array.from({ length: batch }, () => random.integer(classes));
   const labelTensor = input('labels', [batch], 'u32');
-  const loss = softmaxCrossEntropy(built.logits, labelTensor);
+  const { optimizer = 'sgdm', smoothing = 0, classWeights = Array.from({ length: classes }, () => 1) } = settings;
+  const loss = softmaxCrossEntropy(built.logits, labelTensor, classWeights, 'loss', { labelSmoothing: smoothing });
   const seed = 17;
 
   // The stream of a layer's draws is its number among the dropouts of the tape.
@@ -158,7 +198,7 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
   const expected = python<{ losses: number[]; parameters: Record<string, number[]> }>(
     TRAIN,
     {
-      ...{ steps, rate, momentum, decay, ...describeForTorch(network) },
+      ...{ steps, rate, momentum, decay, optimizer, smoothing, classWeights, ...describeForTorch(network) },
       x: { shape: image.shape, data: Array.from(x) },
       labels: Array.from(labels),
       dropout: Object.fromEntries(drawn),
@@ -170,13 +210,14 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
     'torch',
   );
 
-  const graph = await compile(gpu(), { loss, update: true });
+  const graph = await compile(gpu(), { loss, update: optimizer });
   try {
     graph.write(image, x);
     graph.write(labelTensor, labels);
     const losses: number[] = [];
     for (let step = 0; step < steps; step++) {
-      graph.setStep({ learningRate: rate, momentum, weightDecay: decay, step, seed });
+      const adam = { secondMomentum: 0.99, epsilon: 1e-3 };
+      graph.setStep({ learningRate: rate, momentum, weightDecay: decay, step, seed, ...adam });
       const [value] = await graph.run([loss]);
       losses.push(new Float32Array(value)[0]);
     }

@@ -84,11 +84,24 @@ describe('rates', () => {
     ['seed', 1.5, /seed is 1.5/],
     ['seed', 2 ** 32, /seed is 4294967296/],
     ['step', -1, /step is -1/],
+    ['updates', 0.5, /updates is 0.5/],
+    ['secondMomentum', 1, /secondMomentum is 1; give a number between 0 and 1/],
+    ['epsilon', 0, /epsilon is 0; give a number between 0 and 1/],
   ])('%s of %s is refused', async (name, value, message) => {
     const { step } = await trained();
     expect(() => step.setStep({ ...rates, [name]: value })).toThrow(message);
     step.destroy();
   });
+});
+
+it('an optimizer that is none, and a smoothing that leaves no label', async () => {
+  const { loss, step, labels, weight, x } = await trained();
+  step.destroy();
+  await expect(compile(gpu(), { loss, update: 'rmsprop' as never })).rejects.toThrow(/no optimizer 'rmsprop'/);
+  for (const labelSmoothing of [-0.1, 1, Number.NaN]) {
+    const smoothed = () => softmaxCrossEntropy(linear(x, weight), labels, undefined, 'loss', { labelSmoothing });
+    expect(smoothed).toThrow(/label smoothing of .* from 0 to below 1/);
+  }
 });
 
 describe('after destroy', () => {

@@ -113,7 +113,7 @@ describe('sgdm', () => {
 describe.each(['plain', 'workgroup'])('softmax-loss, %s', (variant) => {
   const class_weights = Float32Array.of(1, 1, 1);
   const labels = Uint32Array.of(0, 2);
-  const params = { rows: 2, columns: 3, first: 0, batch: 2, summed: 0 };
+  const params = { rows: 2, columns: 3, first: 0, batch: 2, summed: 0, smoothing: 0 };
   async function lossOf(values: readonly number[]) {
     const inputs = { logits: Float32Array.from(values), labels, class_weights, weight_sum: class_weights };
     const found = async (kernel: Kernel, outputs: Record<string, number>) => {

@@ -22,9 +22,9 @@ const whereExpLosesNan = { adapter: 'embedded' };
 
 const softmaxLoss: Mutation[] = [
   broken('maximum not subtracted', /exp\(logits\[start \+ i\] - largest\)/g, 'exp(logits[start + i])'),
-  broken('sign of the loss', 'weight * (log(sum)', 'weight * (-log(sum)'),
+  broken('sign of the loss', '= weight * (log(sum)', '= weight * (-log(sum)'),
   broken('loss of the first class', 'logits[start + label]', 'logits[start]'),
-  broken('maximum left out of the loss', '(largest - logits', '(-logits'),
+  broken('maximum left out of the loss', '(largest - logits[start + label]', '(-logits[start + label]'),
   { ...broken('infinite maximum hidden in the loss', ']) + spoiled);', ']));'), ...whereExpLosesNan },
   broken('last column not in the sum', '{ sum += exp', '{ if (i + 1u == p.columns) { break; } sum += exp'),
   stale('sum += exp', 'sum = exp'),
@@ -33,6 +33,11 @@ const softmaxLoss: Mutation[] = [
   broken('weights of the window alone', 'n < p.batch', 'n < p.rows'),
   parameter('the sum of weights taken unknown', 'summed', '1u'),
   broken('mean over rows, not weights', /(loss|losses_of_part) \/ weights/g, '$1 / f32(p.batch)'),
+  broken('smoothing left out of the loss', 'return (1.0 - p.smoothing) * loss + share * spread', 'return loss'),
+  broken('the label in full beside the others', 'return (1.0 - p.smoothing) * loss', 'return loss'),
+  broken('smoothing of each class in full', 'p.smoothing / f32(p.columns)', 'p.smoothing'),
+  broken('other classes unweighted', 'spread += weight_i *', 'spread +='),
+  broken('the label for all classes', '(largest - logits[start + i]))', '(largest - logits[start + label]))'),
   broken('last row left out', 'n < end', 'n + 1u < end', 'plain'),
   broken('last row left out', 'if (index < p.rows) { loss', 'if (index + 1u < p.rows) { loss', 'workgroup'),
   stale('loss += weighted', 'loss = weighted', 'plain'),
@@ -56,6 +61,31 @@ const sgdmText: Mutation[] = [
   broken('what is frozen is updated', 'if (rate_mask == 0.0) { return; }', ''),
   broken('velocity not kept', '] = velocity;', '] = gradient;'),
   broken('gradient for velocity', 'weight + velocity', 'weight + gradient'),
+];
+
+const adamText: Mutation[] = [
+  broken('sign of the step', 'weight - learning_rate()', 'weight + learning_rate()'),
+  broken('mean of what was left out', 'momentum() * m[', '0.0 * m['),
+  broken('square of what was left out', 'beta_2() * v[', '0.0 * v['),
+  broken('the gradient in full', 'rest_1() * gradient;', 'gradient;'),
+  broken('the gradient, not its square', 'rest_2() * gradient * gradient', 'rest_2() * gradient'),
+  broken('betas exchanged', 'beta_2() * v[', 'momentum() * v['),
+  broken('decay left out of the gradient', '+ weight_decay() * p.decay_factor * weight', ''),
+  broken('decay of what has none', ' * p.decay_factor', ''),
+  broken('decay not taken off the weight', ' + weight_decay() * p.shrink * weight', ''),
+  broken('sign of what the weight loses', '(ratio + weight_decay()', '(ratio - weight_decay()'),
+  broken('first correction left out', 'correction_1() * mean', 'mean'),
+  broken('second correction left out', 'correction_2() * sqrt(square)', 'sqrt(square)'),
+  broken('no root', 'sqrt(square)', 'square'),
+  broken(
+    'epsilon below the root',
+    'correction_2() * sqrt(square) + epsilon()',
+    'correction_2() * sqrt(square + epsilon())',
+  ),
+  broken('mask left out', ' * rate_mask * (ratio', ' * (ratio'),
+  broken('what is frozen is updated', 'if (rate_mask == 0.0) { return; }', ''),
+  broken('mean not kept', '] = mean;', '] = gradient;'),
+  broken('square not kept', '] = square;', '] = gradient * gradient;'),
 ];
 
 export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
@@ -271,6 +301,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale accumulator', /(c0_0_0) \+=/g, '$1 =', 'strips'),
     broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'strips'),
   ],
+  'adam/update': adamText,
+  'adam/masked': adamText,
   'sgdm/update': sgdmText,
   'sgdm/masked': sgdmText,
   'softmax-loss/weights': [
@@ -283,6 +315,13 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   'softmax-loss/loss': softmaxLoss,
   'softmax-loss/gradient': [
     ...softmaxLoss,
+    broken(
+      'smoothing left out of the gradient',
+      'gradient = (1.0 - p.smoothing) * gradient + share',
+      'let lost = share',
+    ),
+    broken('sum of all weights left out', 'probability * all_weights', 'probability'),
+    broken('sign of the class', '* all_weights - class_weights', '* all_weights + class_weights'),
     broken('label left out', ' - select(0.0, 1.0, i == label)', ''),
     broken('sign of the label', ' - select(0.0, 1.0, i == label)', ' + select(0.0, 1.0, i == label)'),
     broken('sum of weights left out', 'weight / weights * (', 'weight * ('),

@@ -351,6 +351,22 @@ describe('a grid that stops and goes on', () => {
     }
   });
 
+  it("carries Adam's means and its count of updates over a stop: the same bits", async () => {
+    const fit = { ...long.fit, optimizer: 'adam', labelSmoothing: 0.1, schedule: { kind: 'cosine' } } as const;
+    const adam: GridPlan = { ...long, freeze: [10], fit };
+    const whole = await runGrid(gpu(), experiment, adam, { o: 1 }, join(folder, 'adam-whole'));
+    const out = join(folder, 'adam-stopped');
+    for (const left of [2, 1]) {
+      const stop = new AbortController();
+      const hooks = { stop: stop.signal, onStep: () => stop.abort() };
+      await expect(runGrid(gpu(), experiment, adam, { o: 1 }, out, hooks)).rejects.toThrow(`epoch ${3 - left} of 3`);
+    }
+    const rest = await runGrid(gpu(), experiment, adam, { o: 1 }, out);
+    expect(bits(rest.cells)).toEqual(bits(whole.cells));
+    const plain = await runGrid(gpu(), experiment, { ...long, freeze: [10] }, { o: 2 }, join(folder, 'sgd-whole'));
+    expect(plain.cells[0].finalLoss).not.toBe(whole.cells[0].finalLoss);
+  });
+
   it('begins a cell anew whose checkpoint is damaged', async () => {
     const out = join(folder, 'damaged');
     const stop = new AbortController();

@@ -183,19 +183,20 @@ describe('every step is sent what is drawn for it', () => {
     releaseModel(gpu(), model);
   });
 
-  it('after a checkpoint, too', async () => {
+  it.each(['sgdm', 'adam', 'adamw'] as const)('after a checkpoint, too, by %s', async (optimizer) => {
     const model = createModel(network);
     setMasks(model, { freeze: 'none', newParameters, newLayerFactor: 10 });
-    const step = await TrainingStep.compile(gpu(), model, images, settings);
+    const own: FitSettings = { ...settings, optimizer };
+    const step = await TrainingStep.compile(gpu(), model, images, own);
     let from: Progress | undefined;
     recording = recordRuns();
     const onCheckpoint = async (epoch: number, progress: Progress) => {
       if (epoch === 0) from = progress;
     };
-    const whole = await step.fit(settings, { onCheckpoint });
+    const whole = await step.fit(own, { onCheckpoint });
     const first = recording.runs.splice(0);
     // Whatever training left is overwritten by the checkpoint.
-    const rest = await step.fit(settings, {}, from);
+    const rest = await step.fit(own, {}, from);
     expect(recording.runs.map(({ step, values }) => ({ step, values }))).toEqual(
       first.slice(3).map(({ step, values }) => ({ step, values })),
     );
@@ -276,9 +277,34 @@ describe('what a step does', () => {
     }
   });
 
-  it('tells the loss and the share that is right before it, with the classes’ weights', async () => {
+  it.each(['adam', 'adamw'] as const)('is that of %s, with its own epsilon', async (optimizer) => {
+    const own = { ...settings, epochs: 1, batchSize: 11, momentum: 0.8, dropout: false, weightDecay: 0.5 };
+    const augment = augmentPresets.none;
+    const { gradients } = await gradientsOf(Array.from(epochOrder(11, { ...own, epoch: 0 })));
+    // An epsilon that shows.
+    const adam = { optimizer, secondMomentum: 0.9, epsilon: 0.01 };
+    const { model, sent } = await train(gpu(), tensors, { ...own, ...adam, augment }, { freeze: 6 });
+    expect(sent[0].step).toMatchObject({ momentum: 0.8, secondMomentum: 0.9, epsilon: 0.01, step: 0 });
+    for (const [name, parameter] of model.parameters) {
+      const before = network.parameters.get(name)!.data;
+      const mask = /^conv[12]\./.test(name) ? 0 : name.startsWith('fc8') ? 10 : 1;
+      const decay = name.endsWith('.weight') ? 0.5 : 0;
+      // Of the first step both means are corrected to what they are made of: the gradient, and its square.
+      const expected = Array.from(gradients.get(name)!, (own, i) => {
+        const [inside, beside] = optimizer === 'adam' ? [decay * before[i], 0] : [0, decay * before[i]];
+        const g = own + inside;
+        return before[i] - 0.002 * mask * (g / (Math.abs(g) + 0.01) + beside);
+      });
+      expectClose(await parameter.read(gpu()), expected, { absolute: 2e-6, relative: 1e-5 }, name);
+    }
+    releaseModel(gpu(), model);
+  });
+
+  it.each([0, 0.25])('tells the loss and the share right before it, with class weights, smoothed %s', async (share) => {
     const classWeights = [0.5, 2, 1];
-    const own = { epochs: 1, batchSize: 11, dropout: false, augment: augmentPresets.none, classWeights };
+    const labelSmoothing = share === 0 ? undefined : share;
+    const smoothed = { classWeights, labelSmoothing };
+    const own = { epochs: 1, batchSize: 11, dropout: false, augment: augmentPresets.none, ...smoothed };
     const order = Array.from(epochOrder(11, { ...settings, ...own, epoch: 0 }));
     const { logits } = await gradientsOf(order);
     let [loss, weights, right] = [0, 0, 0];
@@ -286,7 +312,8 @@ describe('what a step does', () => {
       const row = Array.from(logits.subarray(3 * i, 3 * i + 3));
       const largest = Math.max(...row);
       const sum = row.reduce((total, z) => total + Math.exp(z - largest), 0);
-      loss += classWeights[labels[at]] * (Math.log(sum) + largest - row[labels[at]]);
+      const lossAs = (label: number) => classWeights[label] * (Math.log(sum) + largest - row[label]);
+      loss += (1 - share) * lossAs(labels[at]) + (share / 3) * (lossAs(0) + lossAs(1) + lossAs(2));
       weights += classWeights[labels[at]];
       if (row.indexOf(largest) === labels[at]) right++;
     }

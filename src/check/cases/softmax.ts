@@ -184,18 +184,26 @@ interface LossShape extends Shape {
   /** rows of the batch before and behind the window that is worked on */
   readonly before: number;
   readonly behind: number;
+  /** of labels, in quarters */
+  readonly smoothed: number;
 }
 
 export const softmaxLossFamily = defineFamily<LossShape>({
   names: ['softmax-loss/weights', 'softmax-loss/loss', 'softmax-loss/gradient'],
   examples: [
-    ...examples.map((shape, i) => ({ ...shape, before: i % 2, behind: i % 3 })),
+    ...examples.map((shape, i) => ({ ...shape, before: i % 2, behind: i % 3, smoothed: i % 2 })),
     // More than a part of rows, and more than two.
-    { rows: 131, columns: 3, before: 0, behind: 0 },
-    { rows: 65, columns: 2, before: 70, behind: 9 },
+    { rows: 131, columns: 3, before: 0, behind: 0, smoothed: 2 },
+    { rows: 65, columns: 2, before: 70, behind: 9, smoothed: 0 },
+    { rows: 5, columns: 40, before: 0, behind: 0, smoothed: 3 },
   ],
-  shape: (choose) => ({ ...chooseShape(choose), before: choose(0, 9), behind: choose(0, 9) }),
-  cases({ rows, columns, before, behind }, kind, random): KernelCase[] {
+  shape: (choose) => ({
+    ...chooseShape(choose),
+    before: choose(0, 9),
+    behind: choose(0, 9),
+    smoothed: Math.max(0, choose(0, 6) - 3),
+  }),
+  cases({ rows, columns, before, behind, smoothed }, kind, random): KernelCase[] {
     const batch = before + rows + behind;
     // All rows end in one loss, where a NaN of one row would hide what becomes of an infinity in another.
     const hasNan = random.integer(2) === 1;
@@ -214,28 +222,41 @@ export const softmaxLossFamily = defineFamily<LossShape>({
       Array.from({ length: lossParts(rows) }, (_, part) =>
         values.slice(64 * part, 64 * part + 64).reduce((sum, value) => sum + value, 0),
       );
-    const crossEntropies = (x: Values) => reference.crossEntropies(x, own, columns);
-    const losses = (x: Values) => inParts(crossEntropies(x).map((value, n) => factors[n] * value));
+    const smoothing = smoothed / 4;
+    // Of row n and class c: how much of -log p[n, c] the loss has. The gradient is what follows from these shares alone.
+    const shares = Array.from(own, (label) =>
+      Array.from(
+        class_weights,
+        (weight, c) => (weight * ((c === label ? 1 - smoothing : 0) + smoothing / columns)) / weightSum,
+      ),
+    );
+    const logarithms = (x: Values) => reference.rowsOf(reference.logSoftmax(x, columns), columns);
+    const total = (terms: readonly number[]) => terms.reduce((sum, term) => sum + term, 0);
+    /** A class without a share has no part in it, whatever its logarithm. */
+    const spread = (x: Values, of: (logarithm: number) => number) =>
+      logarithms(x).map((row, n) => total(row.map((value, c) => (shares[n][c] === 0 ? 0 : shares[n][c] * of(value)))));
+    const rowLosses = (x: Values) => spread(x, (value) => -value);
+    const losses = (x: Values) => inParts(rowLosses(x));
     const gradient = (x: Values) =>
       reference.softmax(x, columns).map((p, at) => {
         const n = Math.floor(at / columns);
-        return factors[n] * (p - (at % columns === own[n] ? 1 : 0));
+        return p * total(shares[n]) - shares[n][at % columns];
       });
     const summed = random.integer(2);
-    const description = `${describe({ rows, columns })} behind ${before} of ${batch}${summed ? ', sum known' : ''}`;
-    const params = { rows, columns, first: before, batch, summed };
+    const description = `${describe({ rows, columns })} behind ${before} of ${batch}${summed ? ', sum known' : ''}${smoothed ? `, smoothed ${smoothing}` : ''}`;
+    const params = { rows, columns, first: before, batch, summed, smoothing };
     const weight_sum = Float32Array.of(summed ? weightSum : Number.NaN);
     // The sum of the weights, that of the losses, and what one row is made of.
-    const units = 2 * batch + columns + 50;
+    const units = 2 * batch + (smoothed ? 3 : 1) * columns + 50;
     const expectedLosses = (): Expected => {
-      const sizes = logarithmSizes(crossEntropies(logits), columns);
-      return { values: losses(logits), magnitudes: inParts(sizes.map((size, n) => factors[n] * size)), units };
+      const sizes = spread(logits, (value) => logarithmSizes([value], columns)[0]);
+      return { values: losses(logits), magnitudes: inParts(sizes), units };
     };
     const expectedGradient = (): Expected => {
       const { magnitudes } = probabilities(logits, columns);
       const sizes = Array.from(magnitudes!, (size, at) => {
         const n = Math.floor(at / columns);
-        return factors[n] * (size + (at % columns === own[n] ? 1 : 0));
+        return total(shares[n]) * size + shares[n][at % columns];
       });
       return { values: gradient(logits), magnitudes: sizes, units };
     };
@@ -270,8 +291,8 @@ export const softmaxLossFamily = defineFamily<LossShape>({
           kind === 'normal'
             ? {
                 at: logits,
-                upstream: factors,
-                forward: crossEntropies,
+                upstream: factors.map(() => 1),
+                forward: rowLosses,
                 gradient: () => gradient(logits),
               }
             : undefined,

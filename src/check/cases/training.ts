@@ -1,4 +1,5 @@
 /** Cases of what only training runs: dropout, the update. */
+import { adam, adamMasked } from '../../kernels/adam/adam.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
 import { sgdm, sgdmMasked } from '../../kernels/sgdm/sgdm.ts';
 import { packStep } from '../../kernels/step.ts';
@@ -136,6 +137,107 @@ export const sgdmFamily = defineFamily<UpdateShape>({
         params: parameters,
         inputs: { g, step, mask: masks },
         outputs: { w, v },
+        reference: () => expected((i) => masks[i]),
+      },
+    ];
+  },
+});
+
+interface AdamShape extends UpdateShape {
+  readonly decoupled: 0 | 1;
+  /** updates before this one */
+  readonly updates: number;
+}
+
+export const adamFamily = defineFamily<AdamShape>({
+  names: ['adam/update', 'adam/masked'],
+  examples: [1, 64, 1009].flatMap((count, i) =>
+    [0, 1, 10].map(
+      (mask) => ({ count, mask, decay: mask === 1 ? 0 : 1, decoupled: (i % 2) as 0 | 1, updates: 9 * i }) as const,
+    ),
+  ),
+  shape: (choose) => ({
+    count: choose(1, 300),
+    mask: choose(0, 12) / 2,
+    decay: choose(0, 1) as 0 | 1,
+    decoupled: choose(0, 1) as 0 | 1,
+    updates: choose(0, 5) === 5 ? choose(1000, 100_000) : choose(0, 20),
+  }),
+  cases({ count, mask, decay, decoupled, updates }, kind, random): KernelCase[] {
+    const learningRate = random.between(1e-5, 0.1);
+    const [beta1, beta2] = [random.between(0, 0.99), random.between(0.9, 0.9999)];
+    const weightDecay = random.between(0, 0.5);
+    const epsilon = 10 ** random.between(-8, -2);
+    const step = packStep({
+      ...{ learningRate, weightDecay, epsilon, updates, step: 3, seed: 1 },
+      ...{ momentum: beta1, secondMomentum: beta2 },
+    });
+    // Their squares are to stay finite.
+    const [w, m, g] = [0, 1, 2].map(() => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' }));
+    const v = valuesOf(random, kind, count, { decades: 15, instead: 'tiny' }).map(Math.abs);
+    const masks = Float32Array.from({ length: count }, () => [0, 0, 1, mask][random.integer(4)]);
+    const [added, shrink] = decoupled ? [0, decay] : [decay, 0];
+    const expected = (maskOf: (i: number) => number): Record<string, Expected> => {
+      const rows = Array.from({ length: count }, (_, i) => {
+        const rate = learningRate * maskOf(i);
+        if (rate === 0)
+          return { w: w[i], m: m[i], v: v[i], sizes: { w: 0, m: 0, v: 0 }, flushed: { w: 0, m: 0, v: 0 } };
+        const gradient = g[i] + weightDecay * added * w[i];
+        const terms = Math.abs(g[i]) + weightDecay * added * Math.abs(w[i]);
+        const mean = beta1 * m[i] + (1 - beta1) * gradient;
+        const square = beta2 * v[i] + (1 - beta2) * gradient ** 2;
+        const sizes = {
+          m: beta1 * Math.abs(m[i]) + (1 - beta1) * terms,
+          v: beta2 * v[i] + (1 - beta2) * terms ** 2,
+        };
+        const [c1, c2] = [1 - beta1 ** (updates + 1), Math.sqrt(1 - beta2 ** (updates + 1))];
+        const root = Math.sqrt(square);
+        const below = root / c2 + epsilon;
+        const decays = weightDecay * shrink * w[i];
+        // How an error of the mean, and one of the root, which halves that of the square, reach the weight.
+        const ofMean = rate / c1 / below;
+        const ofRoot = (ofMean * Math.abs(mean)) / c2 / below;
+        const rootSize = root + (square === 0 ? 0 : sizes.v / (2 * root));
+        const size = Math.abs(w[i]) + rate * Math.abs(decays) + ofMean * sizes.m + ofRoot * rootSize;
+        return {
+          ...{ m: mean, v: square, w: w[i] - rate * (mean / c1 / below + decays) },
+          sizes: { ...sizes, w: size },
+          // Of the square at most four results are taken for 0: of the root no more than the root of that.
+          flushed: {
+            ...{ m: 8 * SMALLEST_NORMAL, v: 8 * SMALLEST_NORMAL * (1 + terms) },
+            w: 16 * SMALLEST_NORMAL * (1 + rate + ofMean) + ofRoot * Math.sqrt(8 * SMALLEST_NORMAL),
+          },
+        };
+      });
+      const output = (name: 'w' | 'm' | 'v', units: number): Expected => ({
+        values: rows.map((row) => row[name]),
+        magnitudes: rows.map(({ sizes }) => sizes[name]),
+        flushed: rows.map(({ flushed }) => flushed[name]),
+        units,
+      });
+      // The square has the gradient's roundings twice; the weight those of both means, a root and a division.
+      return { m: output('m', 8), v: output('v', 14), w: output('w', 40) };
+    };
+    const parameters = { count, decay_factor: added, shrink };
+    const description = `n=${count} decay ${decay}${decoupled ? ' decoupled' : ''} after ${updates} updates`;
+    const outputs = { w, m, v };
+    return [
+      {
+        name: 'adam/update',
+        description: `${description} mask ${mask}`,
+        kernel: adam,
+        params: { ...parameters, mask },
+        inputs: { g, step },
+        outputs,
+        reference: () => expected(() => mask),
+      },
+      {
+        name: 'adam/masked',
+        description: `${description} masks 0, 1, ${mask}`,
+        kernel: adamMasked,
+        params: parameters,
+        inputs: { g, step, mask: masks },
+        outputs,
         reference: () => expected((i) => masks[i]),
       },
     ];

@@ -30,7 +30,7 @@ export const sweepOptions = {
     .array(z.number().positive())
     .optional()
     .describe('further rates of the new layer, tried with all others frozen'),
-  momentum: z.number().min(0).lt(1).optional().describe('of SGD; the paper has 0.99'),
+  momentum: z.number().min(0).lt(1).optional().describe('of SGD, the paper has 0.99; of Adam beta 1'),
   ...fitOptions,
   ...scoreOptions,
   epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6'),
@@ -124,7 +124,9 @@ export const command = defineCommand({
     const learningRates = values.learningRates ?? preset?.learningRates;
     if (learningRates === undefined) throw new FrostlineError('No learning rates: give --learning-rates LIST.');
     const data = values.data ?? preset?.data;
-    const momentum = values.momentum ?? preset?.momentum ?? 0.9;
+    // A preset's momentum is SGD's: as beta 1 of Adam it would mean something else.
+    const usual = (values.optimizer ?? 'sgdm') === 'sgdm' ? preset?.momentum : undefined;
+    const momentum = values.momentum ?? usual ?? 0.9;
     const epochs = values.epochs ?? preset?.epochs ?? 6;
     const augment = values.augment ?? preset?.augment ?? 'paper';
     const allFrozenRates = values.allFrozenRates ?? preset?.allFrozenRates ?? [];

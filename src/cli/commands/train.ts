@@ -39,7 +39,7 @@ export const command = defineCommand({
       .default('none')
       .describe('none, all (but the last learnable layer), or the number or name of a layer: it and all before it'),
     learningRate: z.number().positive().default(1e-4).describe('global learning rate'),
-    momentum: z.number().min(0).lt(1).default(0.9).describe('of SGD; the paper has 0.99'),
+    momentum: z.number().min(0).lt(1).default(0.9).describe('of SGD, the paper has 0.99; of Adam beta 1'),
     ...fitOptions,
     ...scoreOptions,
     tuneOnly: z

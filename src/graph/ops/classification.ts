@@ -24,13 +24,15 @@ function matrix(name: string, x: Tensor): { items: number; columns: number } {
 
 /**
  * Mean cross-entropy of the softmax of `logits` [N, C] against `labels` [N] (u32), one value. With class weights the
- * mean is weighted: sum of w_y l / sum of w_y (PyTorch's CrossEntropyLoss).
+ * mean is weighted: sum of w_y l / sum of w_y (PyTorch's CrossEntropyLoss). `labelSmoothing` e, from 0 to below 1, asks
+ * for a share e spread over all classes, weighted as there.
  */
 export function softmaxCrossEntropy(
   logits: Tensor,
   labels: Tensor,
   classWeights?: readonly number[],
   name = 'loss',
+  { labelSmoothing = 0 }: { readonly labelSmoothing?: number } = {},
 ): Tensor {
   const { items, columns } = matrix(name, logits);
   if (labels.type !== 'u32' || labels.size !== items) {
@@ -43,6 +45,9 @@ export function softmaxCrossEntropy(
   const weights = Float32Array.from(classWeights ?? Array.from({ length: columns }, () => 1));
   if (weights.length !== columns || !weights.every((value) => value > 0 && Number.isFinite(value))) {
     refuse(name, `class weights ${shapeText(Array.from(weights))}`, `Give ${columns} positive numbers.`);
+  }
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
+    refuse(name, `a label smoothing of ${labelSmoothing}`, 'Give a number from 0 to below 1.');
   }
   return apply(
     {
@@ -63,7 +68,14 @@ export function softmaxCrossEntropy(
         if (summed === 1) emit.run(softmaxLossWeights, { batch: items }, { ...ofAll, weight_sum: weightSum });
         let first = 0;
         for (const [i, window] of all.entries()) {
-          const params = { rows: window.count, columns, first: window.first, batch: items, summed };
+          const params = {
+            rows: window.count,
+            columns,
+            first: window.first,
+            batch: items,
+            summed,
+            smoothing: labelSmoothing,
+          };
           const views = {
             logits: rows(emit.value(logits), rowBytes, window),
             ...ofAll,

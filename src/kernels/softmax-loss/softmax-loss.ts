@@ -12,6 +12,11 @@
  *
  *   dloss/dx[n, i] = (w[label[n]] / W) * (p[n, i] - [i = label[n]])
  *
+ * Label smoothing e (Szegedy et al. 2016; with weights as PyTorch has it) asks of C classes for a share e / C of all:
+ *
+ *   loss_e         = (1 - e) loss + (e / C) (1 / W) * sum over n, c of  w[c] (log S[n] + m[n] - x[n, c])
+ *   dloss_e/dx[n, i] = (1 - e) dloss/dx[n, i] + (e / C) (1 / W) (p[n, i] * sum over c of w[c]  -  w[i])
+ *
  * W is known from the labels alone. So the row that has its maximum and its sum writes its gradient at once, and p is
  * never kept: the logits are read and the gradient is written, once. A loss that is not the end of a graph scales it.
  *
@@ -37,6 +42,8 @@ const params = {
   batch: 'u32',
   /** 1: `weight_sum` holds W; else it is not looked at */
   summed: 'u32',
+  /** e; at 0 nothing of it is computed */
+  smoothing: 'f32',
 } as const;
 type P = Params<typeof params>;
 
@@ -49,6 +56,28 @@ export const lossParts = (rows: number) => Math.ceil(rows / PART);
 const WEIGHT = /* wgsl */ `
 fn weight_of(n: u32) -> f32 { return class_weights[p.class_weights_base + labels[p.labels_base + n]]; }`;
 
+/** A class's part of what label smoothing asks for: of the sum of weights, and of the loss by all classes. */
+const SPREAD = /* wgsl */ `
+      let weight_i = class_weights[p.class_weights_base + i];
+      all_weights += weight_i;
+      spread += weight_i * (log(sum) + (largest - logits[start + i]));`;
+
+/** One value of the row's gradient. */
+const GRADIENT = /* wgsl */ `
+    let probability = exp(logits[start + i] - largest) / sum;
+    var gradient = weight / weights * (probability - select(0.0, 1.0, i == label)) + spoiled;
+    if (p.smoothing > 0.0) {
+      let others = probability * all_weights - class_weights[p.class_weights_base + i];
+      gradient = (1.0 - p.smoothing) * gradient + share / weights * others;
+    }
+    dlogits[to + i] = gradient;`;
+
+/** The row's loss, before the division by W. */
+const LOSS = /* wgsl */ `
+  let loss = weight * (log(sum) + (largest - logits[start + label]) + spoiled);
+  if (p.smoothing > 0.0) { return (1.0 - p.smoothing) * loss + share * spread; }
+  return loss;`;
+
 /** weighted_loss(n, weights): w l of row n; writes its gradient, where `weights` is the sum of all rows'. */
 const row = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
 fn weighted_loss(n: u32, weights: f32) -> f32 {
@@ -59,21 +88,26 @@ fn weighted_loss(n: u32, weights: f32) -> f32 {
   var sum = 0.0;
   for (var i = 0u; i < p.columns; i++) { sum += exp(logits[start + i] - largest); }
   let label = labels[p.labels_base + p.first + n];
-  let weight = class_weights[p.class_weights_base + label];${
+  let weight = class_weights[p.class_weights_base + label];
+  let share = p.smoothing / f32(p.columns);
+  var all_weights = 0.0;
+  var spread = 0.0;
+  if (p.smoothing > 0.0) {
+    for (var i = 0u; i < p.columns; i++) {${SPREAD}
+    }
+  }${
     withGradient
       ? /* wgsl */ `
   let to = p.dlogits_base + n * p.columns;
-  for (var i = 0u; i < p.columns; i++) {
-    let probability = exp(logits[start + i] - largest) / sum;
-    dlogits[to + i] = weight / weights * (probability - select(0.0, 1.0, i == label)) + spoiled;
+  for (var i = 0u; i < p.columns; i++) {${GRADIENT}
   }`
       : ''
-  }
-  return weight * (log(sum) + (largest - logits[start + label]) + spoiled);
+  }${LOSS}
 }`;
 
-/** Passes over a row: for the maximum, the sum and, with a gradient, that. */
-const accesses = (p: P, withGradient: boolean) => p.columns * (withGradient ? 4 : 2) + 4;
+/** Passes over a row: for the maximum, the sum and, with a gradient, that; with smoothing, over weights and logits again. */
+const accesses = (p: P, withGradient: boolean) =>
+  p.columns * ((withGradient ? 4 : 2) + (p.smoothing > 0 ? (withGradient ? 3 : 2) : 0)) + 4;
 
 /** Lanes of a team, and teams of a workgroup. */
 const TEAM = 32;
@@ -112,17 +146,23 @@ fn weighted_loss(n: u32, lane: u32, counts: bool, weights: f32) -> f32 {
   for (var i = own; i < p.columns; i += ${TEAM}u) { sum += exp(logits[start + i] - largest); }
   sum = team_sum(lane, sum);
   let label = labels[p.labels_base + p.first + n];
-  let weight = class_weights[p.class_weights_base + label];${
+  let weight = class_weights[p.class_weights_base + label];
+  let share = p.smoothing / f32(p.columns);
+  var all_weights = 0.0;
+  var spread = 0.0;
+  if (p.smoothing > 0.0) {
+    for (var i = own; i < p.columns; i += ${TEAM}u) {${SPREAD}
+    }
+    all_weights = team_sum(lane, all_weights);
+    spread = team_sum(lane, spread);
+  }${
     withGradient
       ? /* wgsl */ `
   let to = p.dlogits_base + n * p.columns;
-  for (var i = own; i < select(0u, p.columns, counts); i += ${TEAM}u) {
-    let probability = exp(logits[start + i] - largest) / sum;
-    dlogits[to + i] = weight / weights * (probability - select(0.0, 1.0, i == label)) + spoiled;
+  for (var i = own; i < select(0u, p.columns, counts); i += ${TEAM}u) {${GRADIENT}
   }`
       : ''
-  }
-  return weight * (log(sum) + (largest - logits[start + label]) + spoiled);
+  }${LOSS}
 }`;
 
 const teams = (withGradient: boolean): Variant<typeof params> => ({
