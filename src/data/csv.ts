@@ -1,103 +1,128 @@
-import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
-import { parse } from 'csv-parse/sync';
+import { basename, dirname, extname } from 'node:path';
 import { FrostlineError } from '../errors.ts';
+import { visibleName } from '../text.ts';
 import { type ImageDataset, type Sample, sortedClasses } from './dataset.ts';
-import { filesBelow, isImageName, kindOf, readWhole, relativeId } from './files.ts';
+import { kindOf, relativeId } from './files.ts';
+import { FileFinder } from './find-file.ts';
 import { refuseAll } from './problems.ts';
+import { indexOfColumn, type Row, readTable, type Table, type TableOptions } from './table.ts';
 
-export interface CsvOptions {
-  /** Header of the column of image files (default 'path'). */
+export interface CsvOptions extends TableOptions {
+  /** Column of image files: its header, or its number from 1 (default 'path'). */
   pathColumn?: string;
-  /** Header of the column of class names (default 'label'). */
+  /** Column of class names (default 'label'). */
   labelColumn?: string;
-  /** Header of the column of groups (default 'group' where the table has it). An empty cell is a group of its own. */
+  /** Columns that stand for a class each and hold 1 for the class of the row, 0 for the others. */
+  labelColumns?: readonly string[];
+  /** Column of groups (default 'group' where the table has it). An empty cell is a group of its own. */
   groupColumn?: string;
-  /** Between cells (default ',', in a .tsv file a tab). */
-  delimiter?: string;
 }
 
-interface Table {
-  header: string[];
-  rows: { cells: string[]; line: number }[];
+/** Where the columns of a table are. */
+interface Columns {
+  readonly path: number;
+  readonly group: number;
+  /** the column of class names, or a column for each class */
+  readonly label: number | readonly number[];
 }
 
-async function readTable(path: string, given: string | undefined): Promise<Table> {
-  // A shell gives a tab as \t.
-  const delimiter = given?.replaceAll('\\t', '\t') ?? (/\.tsv$/i.test(path) ? '\t' : ',');
-  const bytes = await readWhole(path);
-  let records: { record: string[]; info: { lines: number } }[];
-  try {
-    // With `info` each record comes with its line, for messages.
-    records = parse(Buffer.from(bytes), {
-      bom: true,
-      delimiter,
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-    }) as unknown as typeof records;
-  } catch (error) {
-    throw new FrostlineError(`${path} is no CSV table: ${(error as Error).message}; check its quotes and delimiter`);
-  }
-  if (records.length === 0) throw new FrostlineError(`${path} is empty; expected a header and a row for each image`);
-  const [first, ...rest] = records;
-  return { header: first.record, rows: rest.map(({ record, info }) => ({ cells: record, line: info.lines })) };
-}
+/** What a cell of a one-hot column may hold. */
+const isMark = (cell: string): boolean => /^([01]([.,]0*)?|true|false)$/i.test(cell);
+const isMarked = (cell: string): boolean => /^(1|true)/i.test(cell);
 
-const indexOfColumn = (header: readonly string[], name: string): number => {
-  const exact = header.indexOf(name);
-  return exact >= 0 ? exact : header.findIndex((column) => column.toLowerCase() === name.toLowerCase());
-};
-
-/** Whether a CSV file has the columns that the options (or their defaults) name. */
-export async function hasColumns(path: string, options: CsvOptions = {}): Promise<boolean> {
-  const { header } = await readTable(path, options.delimiter);
-  return [options.pathColumn ?? 'path', options.labelColumn ?? 'label'].every(
-    (name) => indexOfColumn(header, name) >= 0,
+/** Columns with 0 and 1 alone, one of them 1 in (nearly) each row: a column a class. */
+function oneHotColumns({ first, rows }: Table, taken: readonly number[]): number[] {
+  const marks = first.cells.flatMap((name, column) =>
+    name !== '' && !taken.includes(column) && rows.every(({ cells }) => isMark(cells[column] ?? '')) ? [column] : [],
   );
+  const marked = (row: Row) => marks.filter((column) => isMarked(row.cells[column])).length;
+  const once = rows.filter((row) => marked(row) === 1).length;
+  return marks.length >= 2 && once >= 0.9 * rows.length ? marks : [];
+}
+
+/** @returns nothing where the table lacks what is needed and `path` is not given for messages */
+function columnsOf(table: Table, options: CsvOptions, path?: string): Columns | undefined {
+  const header = table.first.cells;
+  const find = (option: string, name: string): number | undefined => {
+    const index = indexOfColumn(header, name);
+    if (path === undefined) return index < 0 ? undefined : index;
+    if (index < 0)
+      throw new FrostlineError(`${path} has no column '${visibleName(name)}'; ${whatThereIs(table, option)}`);
+    if (header.indexOf(header[index], index + 1) < 0) return index;
+    throw new FrostlineError(
+      `${path} has two columns '${header[index]}'; rename one of them, or give its number: --${option} ${index + 1}`,
+    );
+  };
+  const image = find('path-column', options.pathColumn ?? 'path');
+  if (image === undefined) return undefined;
+  const group =
+    options.groupColumn === undefined ? indexOfColumn(header, 'group') : find('group-column', options.groupColumn);
+  if (group === undefined) return undefined;
+  const columns = (label: Columns['label']) => ({ path: image, group, label });
+  if (options.labelColumns !== undefined) {
+    if (options.labelColumn !== undefined) {
+      throw new FrostlineError('--label-column and --label-columns: give one of them');
+    }
+    const each = options.labelColumns.map((name) => find('label-columns', name));
+    return each.includes(undefined) ? undefined : columns(each as number[]);
+  }
+  if (options.labelColumn === undefined && indexOfColumn(header, 'label') < 0) {
+    const each = oneHotColumns(table, [image, group]);
+    if (each.length > 0) return columns(each);
+  }
+  const label = find('label-column', options.labelColumn ?? 'label');
+  return label === undefined ? undefined : columns(label);
+}
+
+function whatThereIs({ first, rows }: Table, option: string): string {
+  const names = first.cells.map((name) => (name === '' ? "''" : visibleName(name)));
+  const hints = [`its columns are ${names.join(', ')}. Name the right one by --${option}`];
+  if (names.length === 1) hints.push('or what stands between cells by --delimiter');
+  // The first of the columns that all rows fill with 0 and 1.
+  const marks = first.cells.filter(
+    (_, column) => rows.length > 0 && rows.every(({ cells }) => isMark(cells[column] ?? '')),
+  );
+  if (option === 'label-column' && marks.length >= 2) {
+    hints.push(`or, where each class has a column of its own (one-hot), --label-columns ${marks.join(',')}`);
+  }
+  hints.push('or by its number from 1, as where there is no header');
+  return hints.join(', ');
 }
 
 /**
- * A table of images: file, class and, optionally, group. Files are relative to the table's folder. A bare name that
- * is no file there (HAM10000's `ISIC_0027419`, images in two folders) is searched below the folder, with or without
- * its extension; it must be found once.
+ * Whether a CSV file has the columns that the options (or their defaults) name. A file that is no table, or whose text
+ * is of an unknown encoding, has none, as far as its header cannot be read.
+ */
+export async function hasColumns(path: string, options: CsvOptions = {}): Promise<boolean> {
+  const read = (encoding: string | undefined) => readTable(path, { ...options, encoding });
+  const table = await read(options.encoding)
+    .catch(() => read('windows-1252'))
+    .catch(() => undefined);
+  return table !== undefined && columnsOf(table, options) !== undefined;
+}
+
+/**
+ * A table of images: file, class and, optionally, group. Files are relative to the table's folder, and found as
+ * `FileFinder` says (HAM10000's `ISIC_0027419`, images in two folders). Each must be found once. A table may have no header:
+ * its first row then names a file under the column of files.
  */
 export async function loadCsv(path: string, options: CsvOptions = {}): Promise<ImageDataset> {
-  const { header, rows } = await readTable(path, options.delimiter);
-  const column = (option: string, name: string): number => {
-    const index = indexOfColumn(header, name);
-    if (index >= 0) {
-      if (header.indexOf(header[index], index + 1) < 0) return index;
-      throw new FrostlineError(`${path} has two columns '${header[index]}'; rename one of them`);
-    }
-    throw new FrostlineError(
-      `${path} has no column '${name}'; its columns are ${header.join(', ')}. Name the right one by the option ${option}${
-        header.length === 1 ? ', or what stands between cells by the option delimiter' : ''
-      }`,
-    );
-  };
-  const pathIndex = column('pathColumn', options.pathColumn ?? 'path');
-  const labelIndex = column('labelColumn', options.labelColumn ?? 'label');
-  const groupIndex = options.groupColumn ? column('groupColumn', options.groupColumn) : indexOfColumn(header, 'group');
-
+  const table = await readTable(path, options);
+  const columns = columnsOf(table, options, path)!;
   const folder = dirname(path);
-  let byName: Map<string, string[]> | undefined;
-  let searched = 0;
-  const find = async (name: string): Promise<string | string[]> => {
-    const direct = resolve(folder, name);
-    if ((await kindOf(direct)) === 'file') return direct;
-    if (name !== basename(name)) return [];
-    byName ??= indexByName(await filesBelow(folder));
-    const found = byName.get(name) ?? [];
-    if (found.length !== 1) return found;
-    searched++;
-    return found[0];
-  };
+  const header = table.first.cells;
+  const names = [table.first, ...table.rows].map(({ cells }) => cells[columns.path] ?? '');
+  const finder = new FileFinder(folder, names.slice(1));
+  const headless = options.pathColumn !== undefined && (await isImageRow(table, columns, finder));
+  const rows = headless ? [table.first, ...table.rows] : table.rows;
+  const notes: string[] = [];
+  if (headless) notes.push('the table has no header: its first row is an image like the others');
 
   const problems: string[] = [];
   const samples: (Omit<Sample, 'label'> & { name: string })[] = [];
   const lineOf = new Map<string, number>();
-  for (const { cells, line } of rows) {
+  for (const row of rows) {
+    const { cells, line } = row;
     // A comma too many moves a class into another column.
     if (cells.slice(header.length).some((cell) => cell !== '')) {
       problems.push(
@@ -105,29 +130,35 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
       );
       continue;
     }
-    const [name, label] = [cells[pathIndex] ?? '', cells[labelIndex] ?? ''];
-    if (name === '' || label === '') {
-      problems.push(`line ${line}: the ${name === '' ? 'file' : 'label'} is empty`);
+    const name = cells[columns.path] ?? '';
+    const label = labelOf(header, row, columns.label);
+    if (name === '' || label.name === undefined) {
+      problems.push(`line ${line}: ${name === '' ? 'the file is empty' : label.problem}`);
       continue;
     }
-    const file = await find(name);
+    const file = await finder.find(name);
     if (typeof file !== 'string') {
       problems.push(
         file.length === 0
-          ? `line ${line}: ${name} not found`
-          : `line ${line}: ${name} found ${file.length} times: ${file.map((one) => relativeId(folder, one)).join(', ')}`,
+          ? `line ${line}: ${visibleName(name)} not found`
+          : `line ${line}: ${visibleName(name)} found ${file.length} times: ${file.map((one) => relativeId(folder, one)).join(', ')}`,
       );
       continue;
     }
     const before = lineOf.get(file);
     if (before !== undefined) {
-      problems.push(`line ${line}: ${name} stands already on line ${before}`);
+      problems.push(`line ${line}: ${visibleName(name)} stands already on line ${before}`);
       continue;
     }
     lineOf.set(file, line);
-    const group = groupIndex >= 0 ? cells[groupIndex] || undefined : undefined;
-    const id = isAbsolute(name) ? name : relativeId(folder, file);
-    samples.push({ id, name: label, ...(group !== undefined && { group }), source: { file } });
+    const group = columns.group >= 0 ? cells[columns.group] || undefined : undefined;
+    const inside = relativeId(folder, file);
+    samples.push({
+      id: inside.startsWith('../') ? file : inside,
+      name: label.name,
+      ...(group !== undefined && { group }),
+      source: { file },
+    });
   }
   refuseAll(
     `${path}: ${problems.length} of ${rows.length} rows cannot be used`,
@@ -136,6 +167,13 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
   );
   if (samples.length === 0) throw new FrostlineError(`${path} has a header and no row; expected a row for each image`);
 
+  if (finder.searched > 0) notes.push(`${finder.searched} images found by name below the folder of the table`);
+  if (typeof columns.label !== 'number') {
+    const used = new Set(samples.map(({ name }) => name));
+    const unused = columns.label.map((column) => header[column]).filter((name) => !used.has(name));
+    notes.push(`one column a class: ${columns.label.map((column) => header[column]).join(', ')}`);
+    if (unused.length > 0) notes.push(`no image is of class ${unused.join(', ')}: left out`);
+  }
   const classes = sortedClasses(samples.map(({ name }) => name));
   return {
     name: basename(path, extname(path)),
@@ -144,16 +182,34 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
     classes,
     samples: samples.map(({ name, ...sample }) => ({ ...sample, label: classes.indexOf(name) })),
     ignored: [],
-    notes: searched > 0 ? [`${searched} images found by name below the folder of the table`] : [],
+    notes,
   };
 }
 
-/** Image files by their name, with and without the extension. */
-function indexByName(files: readonly string[]): Map<string, string[]> {
-  const index = new Map<string, string[]>();
-  for (const file of files.filter(isImageName)) {
-    for (const name of [basename(file), basename(file, extname(file))])
-      index.set(name, [...(index.get(name) ?? []), file]);
+/** Whether the first row is no header: under the column of files it names one. */
+async function isImageRow({ first }: Table, columns: Columns, finder: FileFinder): Promise<boolean> {
+  const name = first.cells[columns.path] ?? '';
+  if (!/[\d.]/.test(name) || typeof columns.label !== 'number') return false;
+  const searched = finder.searched;
+  const found = await finder.find(name);
+  finder.searched = searched;
+  return typeof found === 'string' && (await kindOf(found)) === 'file';
+}
+
+function labelOf(
+  header: readonly string[],
+  { cells }: Row,
+  label: Columns['label'],
+): { name?: string; problem: string } {
+  if (typeof label === 'number') return { name: cells[label] || undefined, problem: 'the label is empty' };
+  const odd = label.find((column) => !isMark(cells[column] ?? ''));
+  if (odd !== undefined) {
+    return {
+      problem: `'${visibleName(cells[odd] ?? '')}' under ${header[odd]}; expected 1 for the class of the image, else 0`,
+    };
   }
-  return index;
+  const marked = label.filter((column) => isMarked(cells[column]));
+  if (marked.length === 1) return { name: header[marked[0]], problem: '' };
+  const found = marked.map((column) => header[column]).join(', ') || 'none';
+  return { problem: `${marked.length} classes marked (${found}); expected one` };
 }

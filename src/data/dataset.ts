@@ -58,11 +58,13 @@ export function classCounts(dataset: Pick<ImageDataset, 'classes' | 'samples'>):
 export function namedClasses(highest: number, names: readonly string[] | undefined, file: string): string[] {
   if (!names) return Array.from({ length: highest + 1 }, (_, label) => String(label));
   if (new Set(names).size !== names.length) {
-    throw new FrostlineError(`classNames: a name stands twice in ${names.join(', ')}; give every class its own name`);
+    throw new FrostlineError(
+      `--class-names: a name stands twice in ${names.join(', ')}; give every class its own name`,
+    );
   }
   if (names.length <= highest) {
     throw new FrostlineError(
-      `classNames: ${names.length} names, but ${file} holds label ${highest}; give at least ${highest + 1} names`,
+      `--class-names: ${names.length} names, but ${file} holds label ${highest}; give at least ${highest + 1} names`,
     );
   }
   return [...names];
@@ -73,7 +75,7 @@ export function withoutClasses(dataset: ImageDataset, names: readonly string[]):
   const unknown = names.filter((name) => !dataset.classes.includes(name));
   if (unknown.length > 0) {
     throw new FrostlineError(
-      `exclude: no class ${unknown.map((name) => `'${name}'`).join(', ')} in ${dataset.path}; its classes are ${dataset.classes.join(', ')}`,
+      `--exclude: no class ${unknown.map((name) => `'${name}'`).join(', ')} in ${dataset.path}; its classes are ${dataset.classes.join(', ')}`,
     );
   }
   const classes = dataset.classes.filter((name) => !names.includes(name));

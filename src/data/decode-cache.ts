@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import sharp from 'sharp';
+import { readBytes } from '../read-files.ts';
 import type { ImageSource } from './dataset.ts';
-import { kindOf, readWhole, writeAtomically } from './files.ts';
+import { writeAtomically } from './files.ts';
 
 /** Raise it whenever the same file would decode to other pixels. */
-const DECODER = 'frostline-pixels-1';
+const DECODER = 'frostline-pixels-2';
 const DIGEST_BYTES = 32;
 
 /**
@@ -34,18 +35,30 @@ export async function cacheFile(
   return join(folder, `${hash.digest('hex').slice(0, 32)}.rgba`);
 }
 
-const digestOf = (data: Uint8Array): Buffer => createHash('sha256').update(data).digest();
-
-/** The pixels of a cache file, or undefined where there is none, or one that a full disk or a copy has damaged. */
-export async function readCache(file: string, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if ((await kindOf(file)) !== 'file') return undefined;
-  const bytes = await readWhole(file);
-  const data = bytes.subarray(DIGEST_BYTES);
-  const sound = data.length === length && digestOf(data).equals(bytes.subarray(0, DIGEST_BYTES));
-  return sound ? data : undefined;
+function digestOf(...parts: readonly Uint8Array[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
 }
 
-/** A digest of the pixels, then the pixels. */
-export async function writeCache(file: string, data: Uint8Array): Promise<void> {
-  await writeAtomically(file, digestOf(data), data);
+/** Decoded images as they are kept: their pixels, and what was remarked when they were decoded. */
+export interface Kept {
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly remarks: readonly string[];
+}
+
+/** What a cache file holds, or undefined where there is none, or one that cannot be read or was damaged. */
+export async function readCache(file: string, length: number): Promise<Kept | undefined> {
+  const bytes = await readBytes(file).catch(() => undefined);
+  if (bytes === undefined || bytes.length < DIGEST_BYTES + length) return undefined;
+  const body = bytes.subarray(DIGEST_BYTES);
+  if (!digestOf(body).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;
+  const remarks = JSON.parse(Buffer.from(body.subarray(length)).toString()) as string[];
+  return { data: body.subarray(0, length), remarks };
+}
+
+/** A digest of what follows, the pixels, the remarks as JSON. */
+export async function writeCache(file: string, { data, remarks }: Kept): Promise<void> {
+  const text = Buffer.from(JSON.stringify(remarks));
+  await writeAtomically(file, digestOf(data, text), data, text);
 }

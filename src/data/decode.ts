@@ -1,8 +1,9 @@
 import { FrostlineError } from '../errors.ts';
+import { allocate } from '../read-files.ts';
 import { attemptAll } from './concurrent.ts';
 import type { ImageDataset } from './dataset.ts';
 import { cacheFile, readCache, writeCache } from './decode-cache.ts';
-import { arrayPixels, readPixels, reasonOf } from './pixels.ts';
+import { arrayPixels, type DecodedImage, decodeFile, Remarks, reasonOf } from './pixels.ts';
 import { refuseAll } from './problems.ts';
 import { resizeToRgba } from './resize.ts';
 
@@ -15,6 +16,10 @@ export interface DecodeOptions {
   concurrency?: number;
   /** Folder of decoded images; without it nothing is kept. */
   cacheFolder?: string;
+  /** Larger images are refused (default: `MOST_PIXELS`). */
+  maxPixels?: number;
+  /** Is told what hinders nothing: a cache that cannot be written. */
+  warn?: (text: string) => void;
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -24,6 +29,8 @@ export interface DecodedImages {
   readonly count: number;
   readonly height: number;
   readonly width: number;
+  /** What was remarked on files that were used nevertheless. */
+  readonly remarks: readonly string[];
 }
 
 /**
@@ -59,14 +66,19 @@ export async function decodeImages(
   const cached = cache && (await readCache(cache, count * size));
   if (cached) {
     onProgress?.(count, count);
-    return { data: cached, count, height, width };
+    return { ...cached, count, height, width };
   }
 
   const data = allocate(count * size, `${count} images of ${height} x ${width}`);
+  const told: Pick<DecodedImage, 'remark' | 'bits'>[] = [];
   const decode = async (at: number) => {
     const { source } = samples[at];
-    const pixels = 'file' in source ? await readPixels(source.file) : arrayPixels(source.array, source.index);
-    resizeToRgba(pixels, height, width, data, at * size);
+    const decoded: Pick<DecodedImage, 'pixels' | 'remark' | 'bits'> =
+      'file' in source
+        ? await decodeFile(source.file, options.maxPixels)
+        : { pixels: arrayPixels(source.array, source.index) };
+    told[at] = { remark: decoded.remark, bits: decoded.bits };
+    resizeToRgba(decoded.pixels, height, width, data, at * size);
   };
   const failures = await attemptAll(count, decode, options);
   refuseAll(
@@ -74,31 +86,35 @@ export async function decodeImages(
     failures.map(({ index, error }) => `${samples[index].id}: ${reasonOf(error)}`),
     'Replace or remove them.',
   );
-  if (cache) await writeCache(cache, data);
-  return { data, count, height, width };
-}
-
-function allocate(length: number, what: string): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(length);
-  } catch {
-    throw new FrostlineError(`${what} take ${length} bytes, more than the memory holds; decode fewer at a time`);
+  const remarks = new Remarks();
+  for (const [at, each] of told.entries()) remarks.add(samples[at].id, each);
+  const decoded = { data, remarks: remarks.lines() };
+  if (cache) {
+    await writeCache(cache, decoded).catch((error: Error) => {
+      options.warn?.(`${error.message}: decoded images are not kept. FROSTLINE_CACHE names another folder for them`);
+    });
   }
+  return { ...decoded, count, height, width };
 }
 
 /**
  * Decodes image files as `decodeImages` does, one behind the other in `into`; a file that cannot be decoded leaves its
  * place as it was, and takes no other with it.
  * @param into files x height x width x 4
+ * @param remarks gathers what the decoder remarked on files that are used
  * @returns those that cannot be decoded, by their place, and why
  */
 export async function decodeInto(
   files: readonly string[],
   into: Uint8Array<ArrayBuffer>,
-  { height, width, concurrency }: Pick<DecodeOptions, 'height' | 'width' | 'concurrency'>,
+  { height, width, concurrency, maxPixels }: Pick<DecodeOptions, 'height' | 'width' | 'concurrency' | 'maxPixels'>,
+  remarks?: Remarks,
 ): Promise<{ readonly index: number; readonly why: string }[]> {
-  const decode = async (at: number) =>
-    resizeToRgba(await readPixels(files[at]), height, width, into, at * height * width * 4);
+  const decode = async (at: number) => {
+    const decoded = await decodeFile(files[at], maxPixels);
+    remarks?.add(files[at], decoded);
+    resizeToRgba(decoded.pixels, height, width, into, at * height * width * 4);
+  };
   const failures = await attemptAll(files.length, decode, { concurrency });
   return failures.map(({ index, error }) => ({ index, why: reasonOf(error) }));
 }

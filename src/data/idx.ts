@@ -1,15 +1,18 @@
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { FrostlineError } from '../errors.ts';
+import { allocate } from '../read-files.ts';
 import { type ImageArray, type ImageDataset, namedClasses, type Sample } from './dataset.ts';
 import { entriesOf, kindOf, readWhole } from './files.ts';
+import { MOST_UNPACKED } from './unpack.ts';
 
 export interface IdxOptions {
   /** Which files to read: the training set, the test set (t10k) or all there are (default). */
   split?: 'train' | 'test' | 'all';
   /** Names of the classes in the order of the labels (default: the numbers). */
   classNames?: readonly string[];
+  /** Megabytes that a gzipped file may become (default 1024). */
+  maxUnpacked?: number;
 }
 
 export interface IdxArray {
@@ -21,14 +24,11 @@ export interface IdxArray {
 /**
  * Reads an IDX file of unsigned bytes, plain or gzipped: two zero bytes, the type 0x08, the number of dimensions, each
  * dimension as a big-endian 32-bit number, the values (LeCun, the MNIST database).
+ * @param maxUnpacked megabytes that a gzipped file may become
  */
-export async function readIdx(path: string): Promise<IdxArray> {
+export async function readIdx(path: string, maxUnpacked = MOST_UNPACKED): Promise<IdxArray> {
   let bytes: Uint8Array = await readWhole(path);
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
-    bytes = await promisify(gunzip)(bytes).catch((error: Error) => {
-      throw new FrostlineError(`${path} is a broken gzip file (${error.message}); download it again`);
-    });
-  }
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = await unpack(path, bytes, maxUnpacked);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header = 4 + 4 * (bytes[3] ?? 0);
   if (bytes.length < 8 || view.getUint16(0) !== 0 || bytes.length < header) {
@@ -50,6 +50,48 @@ export async function readIdx(path: string): Promise<IdxArray> {
     );
   }
   return { shape, data };
+}
+
+/** Unpacks as much as the header in the file says and a byte, and allocates that once. */
+async function unpack(path: string, packed: Uint8Array, maxUnpacked: number): Promise<Uint8Array> {
+  const gunzip = createGunzip();
+  gunzip.end(packed);
+  let bytes = new Uint8Array(0);
+  let wanted: number | undefined;
+  let at = 0;
+  try {
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      if (wanted === undefined) {
+        // The first piece holds the whole header, or the file does not.
+        wanted = lengthOf(chunk);
+        if (wanted > maxUnpacked * 1e6) {
+          throw new FrostlineError(
+            `${path} unpacks to ${wanted} bytes, more than ${maxUnpacked} MB; --max-unpacked ${Math.ceil(wanted / 1e6)} allows it`,
+          );
+        }
+        bytes = allocate(wanted + 1, path);
+      }
+      const room = bytes.subarray(at);
+      room.set(chunk.subarray(0, room.length));
+      at += Math.min(chunk.length, room.length);
+      if (at > wanted) break;
+    }
+  } catch (error) {
+    if (error instanceof FrostlineError) throw error;
+    throw new FrostlineError(`${path} is a broken gzip file (${(error as Error).message}); download it again`);
+  } finally {
+    gunzip.destroy();
+  }
+  return bytes.subarray(0, at);
+}
+
+/** Header and values, as the header says; of what is no IDX file enough to say so. */
+function lengthOf(start: Buffer): number {
+  const header = 4 + 4 * (start[3] ?? 0);
+  if (start.length < header) return start.length;
+  let values = 1;
+  for (let i = 0; i < start[3]; i++) values *= start.readUInt32BE(4 + 4 * i);
+  return header + values;
 }
 
 const hex = (bytes: Uint8Array): string => [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
@@ -97,11 +139,11 @@ export async function loadIdx(path: string, options: IdxOptions = {}): Promise<I
 
   const samples: Sample[] = [];
   for (const { file, part } of chosen) {
-    const array = await readImages(file);
-    const labels = await readLabels(file, array.count);
+    const array = await readImages(file, options.maxUnpacked);
+    const labels = await readLabels(file, array.count, options.maxUnpacked);
     labels.forEach((label, index) => void samples.push({ id: `${part}/${index}`, label, source: { array, index } }));
   }
-  if (samples.length === 0) throw new FrostlineError(`${path} holds IDX files of no images`);
+  if (samples.length === 0) throw new FrostlineError(`${path} holds IDX files of no images; download them again`);
   const highest = samples.reduce((most, { label }) => Math.max(most, label), 0);
   return {
     name: basename(path),
@@ -114,8 +156,8 @@ export async function loadIdx(path: string, options: IdxOptions = {}): Promise<I
   };
 }
 
-async function readImages(file: string): Promise<ImageArray> {
-  const { shape, data } = await readIdx(file);
+async function readImages(file: string, maxUnpacked?: number): Promise<ImageArray> {
+  const { shape, data } = await readIdx(file, maxUnpacked);
   if (shape.length !== 3) {
     throw new FrostlineError(`${file} has ${shape.length} dimensions; expected images x rows x columns`);
   }
@@ -123,7 +165,7 @@ async function readImages(file: string): Promise<ImageArray> {
   return { file, count, height, width, channels: 1, data };
 }
 
-async function readLabels(imagesFile: string, count: number): Promise<Uint8Array> {
+async function readLabels(imagesFile: string, count: number, maxUnpacked?: number): Promise<Uint8Array> {
   const name = basename(imagesFile)
     .replace(/images/i, 'labels')
     .replace(/idx3/i, 'idx1');
@@ -132,7 +174,7 @@ async function readLabels(imagesFile: string, count: number): Promise<Uint8Array
   if ((await kindOf(file)) !== 'file') {
     throw new FrostlineError(`${imagesFile} has no labels beside it; expected ${basename(plain)} or ${basename(file)}`);
   }
-  const { shape, data } = await readIdx(file);
+  const { shape, data } = await readIdx(file, maxUnpacked);
   if (shape.length !== 1 || shape[0] !== count) {
     throw new FrostlineError(
       `${file} holds ${shape.join(' x ')} labels; ${basename(imagesFile)} holds ${count} images`,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { attemptAll } from './concurrent.ts';
 import { classCounts, type DatasetFormat, type ImageDataset } from './dataset.ts';
-import { arrayPixels, decodeImage, reasonOf } from './pixels.ts';
+import { classDoubts, classProblems, leftOutLines } from './findings.ts';
+import { arrayPixels, type DecodedImage, decodeFile, Remarks, reasonOf } from './pixels.ts';
+import type { Pixels } from './resize.ts';
 
 export interface DatasetInspection {
   readonly name: string;
@@ -23,7 +24,7 @@ export interface DatasetInspection {
   };
   /** Number of images by number of channels in their files. */
   readonly channels: readonly { readonly channels: number; readonly count: number }[];
-  /** Samples whose bytes are the same. */
+  /** Samples whose pixels are the same, whatever their names and formats. */
   readonly duplicates: readonly { readonly ids: readonly string[]; readonly sameLabel: boolean }[];
   readonly unreadable: readonly { readonly id: string; readonly reason: string }[];
   readonly ignored: ImageDataset['ignored'];
@@ -32,21 +33,25 @@ export interface DatasetInspection {
 }
 
 export interface InspectOptions {
-  /** Fewest images that a class should have (default 2: one on each side of a split). */
+  /** Fewest images that a class should have (default 3: classes of one or two are mostly no classes). */
   fewest?: number;
   concurrency?: number;
+  /** Larger images count as unreadable (default: `MOST_PIXELS`). */
+  maxPixels?: number;
   onProgress?: (done: number, total: number) => void;
 }
 
 /** Opens and decodes every image and reports what there is; never throws for what it finds in them. */
 export async function inspectDataset(dataset: ImageDataset, options: InspectOptions = {}): Promise<DatasetInspection> {
   const { samples } = dataset;
-  const fewest = options.fewest ?? 2;
-  const found: ({ height: number; width: number; channels: number; digest: string } | undefined)[] = [];
+  const fewest = options.fewest ?? 3;
+  const found: (Described | undefined)[] = [];
   const open = async (at: number) => {
     const { source } = samples[at];
     found[at] =
-      'file' in source ? await describeFile(source.file) : describeArray(arrayPixels(source.array, source.index));
+      'file' in source
+        ? describe(await decodeFile(source.file, options.maxPixels))
+        : describe({ pixels: arrayPixels(source.array, source.index), fileChannels: source.array.channels });
   };
   const failures = await attemptAll(samples.length, open, options);
   const unreadable = failures.map(({ index, error }) => ({ id: samples[index].id, reason: reasonOf(error) }));
@@ -62,17 +67,19 @@ export async function inspectDataset(dataset: ImageDataset, options: InspectOpti
   const classes = dataset.classes.map((name, label) => ({ name, count: counts[label] }));
   const groups = new Set(samples.flatMap(({ group }) => group ?? [])).size;
 
+  const remarks = new Remarks();
+  for (const [at, each] of found.entries()) if (each !== undefined) remarks.add(samples[at].id, each);
+
   const conflicting = duplicates.filter(({ sameLabel }) => !sameLabel).length;
   const problems = [
-    ...(classes.length < 2 ? [`${classes.length} class: nothing to tell apart`] : []),
-    ...classes
-      .filter(({ count }) => count < fewest)
-      .map(({ name, count }) => `class '${name}' has ${count} images, expected ${fewest} or more`),
+    ...classProblems(dataset, fewest),
     ...(unreadable.length > 0
       ? [`${unreadable.length} image${unreadable.length === 1 ? '' : 's'} cannot be read`]
       : []),
     ...(duplicates.length > 0
-      ? [`${duplicates.length} images stand more than once and may fall on both sides of a split`]
+      ? [
+          `${duplicates.length} images stand more than once and may fall on both sides of a split (--duplicates together keeps them on one)`,
+        ]
       : []),
     ...(conflicting > 0 ? [`${conflicting} images stand under more than one label`] : []),
   ];
@@ -80,7 +87,7 @@ export async function inspectDataset(dataset: ImageDataset, options: InspectOpti
     name: dataset.name,
     path: dataset.path,
     format: dataset.format,
-    notes: dataset.notes,
+    notes: [...dataset.notes, ...leftOutLines(dataset), ...classDoubts(dataset), ...remarks.lines()],
     count: samples.length,
     classes,
     ...(groups > 0 && { groups }),
@@ -95,20 +102,20 @@ export async function inspectDataset(dataset: ImageDataset, options: InspectOpti
   };
 }
 
-const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
-async function describeFile(file: string) {
-  const bytes = await readFile(file);
-  const { pixels, fileChannels } = await decodeImage(bytes);
-  return { height: pixels.height, width: pixels.width, channels: fileChannels, digest: digestOf(bytes) };
+interface Described extends Pick<DecodedImage, 'remark' | 'bits'> {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly digest: string;
 }
 
-const describeArray = ({ height, width, channels, data }: ReturnType<typeof arrayPixels>) => ({
-  height,
-  width,
-  channels,
-  digest: digestOf(data),
-});
+function describe({ pixels, fileChannels, remark, bits }: DecodedImage): Described {
+  const { height, width } = pixels;
+  return { height, width, channels: fileChannels, digest: digestOf(pixels), remark, bits };
+}
+
+const digestOf = ({ height, width, channels, data }: Pixels): string =>
+  createHash('sha256').update(`${height} x ${width} x ${channels};`).update(data).digest('hex');
 
 /** Items by key, in order of first appearance; items without a key are left out. */
 function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K | undefined): Map<K, T[]> {

@@ -3,10 +3,10 @@ import { FrostlineError } from '../errors.ts';
 import { findArrays, loadNpy, type NpyOptions } from './arrays.ts';
 import { type CsvOptions, hasColumns, loadCsv } from './csv.ts';
 import { type DatasetFormat, type ImageDataset, withoutClasses } from './dataset.ts';
-import { entriesOf, filesBelow, isImageName, kindOf } from './files.ts';
+import { entriesOf, holdsImage, kindOf } from './files.ts';
 import { type FolderOptions, loadFolder } from './folder.ts';
 import { hasIdx, type IdxOptions, loadIdx } from './idx.ts';
-import { findPh2Table, loadPh2, type Ph2Options } from './ph2.ts';
+import { findPh2Table, loadPh2, type Ph2Options, refuseInnerPh2 } from './ph2.ts';
 
 export interface DatasetOptions
   extends Omit<FolderOptions, 'split'>,
@@ -26,10 +26,10 @@ export interface DatasetOptions
 
 /** The options that each format reads, besides path, format and exclude. */
 const optionsOf: Record<DatasetFormat, readonly (keyof DatasetOptions)[]> = {
-  folder: ['split'],
-  csv: ['pathColumn', 'labelColumn', 'groupColumn', 'delimiter'],
-  ph2: ['task', 'allowCounts'],
-  idx: ['split', 'classNames'],
+  folder: ['split', 'parts', 'masks'],
+  csv: ['pathColumn', 'labelColumn', 'labelColumns', 'groupColumn', 'delimiter', 'encoding'],
+  ph2: ['task', 'allowCounts', 'maxUnpacked'],
+  idx: ['split', 'classNames', 'maxUnpacked'],
   npy: ['images', 'labels', 'classNames'],
 };
 
@@ -43,6 +43,9 @@ export async function loadDataset(options: DatasetOptions): Promise<ImageDataset
   const path = resolve(options.path);
   const kind = await kindOf(path);
   if (!kind) throw new FrostlineError(`${options.path} does not exist; give a folder of images, a table or an array`);
+  if (kind === 'special') {
+    throw new FrostlineError(`${options.path} is a pipe or a device; give a folder of images, a table or an array`);
+  }
   const { format, reason } =
     options.format && options.format !== 'auto'
       ? { format: options.format, reason: undefined }
@@ -52,7 +55,7 @@ export async function loadDataset(options: DatasetOptions): Promise<ImageDataset
   for (const [option, value] of Object.entries(options)) {
     if (value !== undefined && !known.includes(option)) {
       throw new FrostlineError(
-        `option ${option} does not apply to format '${format}', which takes ${known.join(', ')}`,
+        `--${flag(option)} does not apply to format '${format}', which takes ${known.map(flag).join(', ')}`,
       );
     }
   }
@@ -62,6 +65,8 @@ export async function loadDataset(options: DatasetOptions): Promise<ImageDataset
     notes: [reason ? `format '${format}': ${reason}` : `format '${format}' as asked for`, ...dataset.notes],
   };
 }
+
+const flag = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 async function read(
   path: string,
@@ -79,14 +84,15 @@ async function read(
     case 'ph2':
       return loadPh2(path, options);
     case 'idx':
-      if (options.split === 'val') throw new FrostlineError("split: IDX data sets have 'train' and 'test', not 'val'");
+      if (options.split === 'val')
+        throw new FrostlineError("--split val: IDX data sets have 'train' and 'test'; give one of these");
       return loadIdx(path, { ...options, split: options.split });
     case 'npy':
       return loadNpy(path, options);
   }
 }
 
-const isTable = (file: string): boolean => /\.(csv|tsv)$/i.test(file);
+const isTable = (file: string): boolean => /\.(csv|tsv|tab)$/i.test(file);
 
 async function onlyTable(folder: string): Promise<string> {
   const tables = (await entriesOf(folder)).files.filter(isTable);
@@ -114,7 +120,7 @@ async function detectFormat(
   const { files, folders } = await entriesOf(path);
   const tables = files.filter(isTable);
   let hasImages = false;
-  for (const folder of folders) hasImages ||= (await filesBelow(folder)).some(isImageName);
+  for (const folder of folders) hasImages ||= await holdsImage(folder);
   if (tables.length === 1 && (await hasColumns(tables[0], options))) {
     return { format: 'csv', reason: `${basename(tables[0])} has the columns of a table of images` };
   }
@@ -122,10 +128,13 @@ async function detectFormat(
   if (tables.length > 0 && hasImages) {
     throw new FrostlineError(
       `${path} holds folders of images and ${tables.map((file) => basename(file)).join(', ')}, without the columns path and label; ` +
-        "say which: format 'folder', or format 'csv' with pathColumn and labelColumn",
+        'say which: --format folder, or --format csv with --path-column and --label-column (--label-columns where each class has its own)',
     );
   }
-  if (hasImages) return { format: 'folder', reason: 'folders of images found' };
+  if (hasImages) {
+    await refuseInnerPh2(path);
+    return { format: 'folder', reason: 'folders of images found' };
+  }
   const seen = [...folders, ...files].slice(0, 8).map((entry) => basename(entry));
   throw new FrostlineError(
     `${path} is no data set that is known; found ${seen.length > 0 ? seen.join(', ') : 'nothing'}. ` +

@@ -2,14 +2,18 @@ import { basename, dirname, extname } from 'node:path';
 import { readSheet } from 'read-excel-file/node';
 import { FrostlineError } from '../errors.ts';
 import type { ImageDataset, Sample } from './dataset.ts';
-import { entriesOf, filesBelow, isImageName, kindOf, readWhole, relativeId } from './files.ts';
+import { entriesBelow, entriesOf, hasImageExtension, kindOf, readWhole, relativeId } from './files.ts';
+import { saysMask } from './masks.ts';
 import { refuseAll } from './problems.ts';
+import { checkWorkbook } from './unpack.ts';
 
 export interface Ph2Options {
   /** 'melanoma': melanoma against the rest, the usual task (default); 'three-class': common, atypical, melanoma. */
   task?: 'melanoma' | 'three-class';
   /** Accept other numbers of cases than PH2's 80 common nevi, 80 atypical nevi and 40 melanomas. */
   allowCounts?: boolean;
+  /** Megabytes that the .xlsx may become when it is unpacked (default 1024). */
+  maxUnpacked?: number;
 }
 
 /** The table's code: 0 common nevus, 1 atypical nevus, 2 melanoma. */
@@ -38,6 +42,27 @@ export async function findPh2Table(path: string): Promise<string | undefined> {
 }
 
 /**
+ * Refuses the folder of PH2's images in place of PH2's: its cases would pass for classes.
+ * @throws FrostlineError that names the folder to give
+ */
+export async function refuseInnerPh2(path: string): Promise<void> {
+  const { folders } = await entriesOf(path);
+  const cases = folders.filter((folder) => caseId.test(basename(folder)));
+  if (cases.length < 2 || cases.length < folders.length / 2) return;
+  const above = dirname(path);
+  const table = await findPh2Table(above).catch(() => undefined);
+  throw new FrostlineError(
+    `${path} holds PH2's cases (${cases
+      .slice(0, 3)
+      .map((folder) => basename(folder))
+      .join(', ')}, ...), which are no classes, without their diagnoses. ` +
+      (table === undefined
+        ? 'Give the folder that holds PH2_dataset.txt or .xlsx as well, or --format folder where these are classes'
+        : `Give the folder above, which has ${basename(table)}: ${above}`),
+  );
+}
+
+/**
  * PH2 (Mendonça et al., 2013): 200 dermoscopic images with a clinical diagnosis, as they lie on disk. The table is
  * `PH2_dataset.txt` or `.xlsx`; the images are found below its folder by their name `IMDxxx`, whatever the folders
  * are called. Lesion masks are passed over. Case ids become the sample ids.
@@ -49,7 +74,9 @@ export async function loadPh2(path: string, options: Ph2Options = {}): Promise<I
       `${path} holds no PH2_dataset.txt or PH2_dataset.xlsx; give the folder of PH2 that has its table and its images`,
     );
   }
-  const cases = table.toLowerCase().endsWith('.xlsx') ? await readXlsx(table) : await readTxt(table);
+  const cases = table.toLowerCase().endsWith('.xlsx')
+    ? await readXlsx(table, options.maxUnpacked)
+    : await readTxt(table);
   checkCounts(table, cases, options.allowCounts ?? false);
 
   // Mirrors put the table beside the images' folder, or in a folder of its own: search from the folder that was given.
@@ -106,8 +133,10 @@ async function readTxt(file: string): Promise<Case[]> {
 }
 
 /** A header row somewhere below the title, then a row for each case with an X under its diagnosis. */
-async function readXlsx(file: string): Promise<Case[]> {
-  const rows = await readSheet(Buffer.from(await readWhole(file))).catch((error: Error) => {
+async function readXlsx(file: string, maxUnpacked?: number): Promise<Case[]> {
+  const bytes = Buffer.from(await readWhole(file));
+  checkWorkbook(bytes, file, maxUnpacked);
+  const rows = await readSheet(bytes).catch((error: Error) => {
     throw new FrostlineError(`${file} is no readable Excel file (${error.message}); use PH2_dataset.txt instead`);
   });
   const text = rows.map((row) => row.map((cell) => String(cell ?? '').trim()));
@@ -145,7 +174,7 @@ function checkCounts(table: string, cases: readonly Case[], allowCounts: boolean
   if (!allowCounts && counts.some((count, code) => count !== published[code])) {
     throw new FrostlineError(
       `${table}: ${counts.join(' / ')} cases (common / atypical / melanoma), expected PH2's ${published.join(' / ')}; ` +
-        'complete the download, or set allowCounts if you mean to use a part',
+        'complete the download, or give --allow-counts if you mean to use a part',
     );
   }
 }
@@ -154,11 +183,11 @@ function checkCounts(table: string, cases: readonly Case[], allowCounts: boolean
 async function findImages(root: string): Promise<{ images: Map<string, string[]>; others: string[] }> {
   const images = new Map<string, string[]>();
   const others: string[] = [];
-  for (const file of await filesBelow(root)) {
+  for (const file of (await entriesBelow(root)).files) {
     const id = basename(file, extname(file)).toUpperCase();
     const folders = relativeId(root, dirname(file)).split('/');
-    const isMask = folders.some((folder) => /(^|[\s_-])(lesions?|masks?|roi|labels?|truth|trainy)$/i.test(folder));
-    if (caseId.test(id) && isImageName(file) && !isMask) images.set(id, [...(images.get(id) ?? []), file]);
+    const isMask = folders.some((folder) => saysMask(folder) || /(^|[\s_-])(truth|trainy)$/i.test(folder));
+    if (caseId.test(id) && hasImageExtension(file) && !isMask) images.set(id, [...(images.get(id) ?? []), file]);
     else if (!isTableName(file)) others.push(file);
   }
   return { images, others };

@@ -1,4 +1,5 @@
 import { FrostlineError } from '../errors.ts';
+import { visibleName } from '../text.ts';
 
 const LISTED = 20;
 
@@ -8,7 +9,7 @@ const LISTED = 20;
  */
 export function refuseAll(headline: string, problems: readonly string[], remedy: string): void {
   if (problems.length === 0) return;
-  const lines = problems.slice(0, LISTED).map((problem) => `  ${problem}`);
+  const lines = problems.slice(0, LISTED).map((problem) => `  ${visibleName(problem)}`);
   if (problems.length > LISTED) lines.push(`  and ${problems.length - LISTED} more`);
   throw new FrostlineError([`${headline}:`, ...lines, remedy].join('\n'));
 }

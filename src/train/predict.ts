@@ -1,7 +1,10 @@
 /** Classes of new images: a network's inference over files, with the preprocessing and labels it carries. */
 import { resolve } from 'node:path';
 import { type DecodeOptions, decodeInto } from '../data/decode.ts';
-import { filesBelow, isImageName, kindOf } from '../data/files.ts';
+import { imagesBelow, kindOf, type LeftOut } from '../data/files.ts';
+import { imageFormats } from '../data/image-type.ts';
+import { separateMasks } from '../data/masks.ts';
+import { Remarks } from '../data/pixels.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Network } from '../models/network.ts';
@@ -22,12 +25,14 @@ export interface ImagePrediction {
   readonly classes: readonly Ranked[];
 }
 
-export interface PredictOptions extends Pick<DecodeOptions, 'concurrency' | 'onProgress'> {
+export interface PredictOptions extends Pick<DecodeOptions, 'concurrency' | 'onProgress' | 'maxPixels'> {
   /** How many classes for each image; 1 unless given. */
   readonly top?: number;
   /** Images at a time on the device; 16 unless given. */
   readonly batch?: number;
   readonly signal?: AbortSignal;
+  /** Is told what the decoder remarked on images that are used. */
+  onRemark?(text: string): void;
 }
 
 export interface StreamOptions extends PredictOptions {
@@ -35,24 +40,33 @@ export interface StreamOptions extends PredictOptions {
 }
 
 /**
- * The images that paths name: files as they are, folders with every image at any depth, sorted.
+ * The images that paths name: files as they are, folders with every image at any depth, sorted. What is named as a mask
+ * of another image of the same folder is left out, unless masks are asked for.
  *
  * @throws FrostlineError naming every path that does not exist, or a folder without images
  */
-export async function findImages(paths: readonly string[]): Promise<string[]> {
+export async function findImages(
+  paths: readonly string[],
+  { masks = 'leave-out' }: { readonly masks?: 'leave-out' | 'use' } = {},
+): Promise<{ images: string[]; leftOut: LeftOut[] }> {
   const found: string[] = [];
+  const leftOut: LeftOut[] = [];
   const problems: string[] = [];
   for (const path of paths) {
     const kind = await kindOf(path);
     if (kind === 'file') found.push(path);
     else if (kind === 'folder') {
-      const images = (await filesBelow(path)).filter(isImageName);
-      if (images.length === 0) problems.push(`${path} holds no image (jpg, png, webp, tiff, bmp)`);
-      found.push(...images);
-    } else problems.push(`${path} does not exist`);
+      const { images, others } = await imagesBelow(path);
+      if (images.length === 0) problems.push(`${path} holds no image (${imageFormats.join(', ')})`);
+      leftOut.push(...others);
+      const told = separateMasks(path, images);
+      for (const image of masks === 'use' ? images : told.images) found.push(image);
+      if (masks === 'use') continue;
+      leftOut.push(...told.masks.map((mask) => ({ path: mask.path, reason: `a mask of ${mask.of}, by its name` })));
+    } else problems.push(kind === 'special' ? `${path} is a pipe or a device, no image` : `${path} does not exist`);
   }
   if (problems.length > 0) throw new FrostlineError(`${problems.join('\n')}; check the paths of the images`);
-  return found;
+  return { images: found, leftOut };
 }
 
 /** An image that cannot be read, and why. */
@@ -71,11 +85,12 @@ export async function* streamPredictions(
   gpu: Gpu,
   network: Network,
   images: readonly string[],
-  { top = 1, batch = 16, signal, concurrency, onProgress, onUnreadable }: StreamOptions,
+  { top = 1, batch = 16, signal, concurrency, maxPixels, onProgress, onRemark, onUnreadable }: StreamOptions,
 ): AsyncGenerator<ImagePrediction[]> {
   const [height, width] = imageSize(network);
   const size = Math.min(batch, Math.max(1, images.length));
   const pixels = new Uint8Array(size * 4 * height * width);
+  const remarks = new Remarks();
   const model = createModel(network);
   try {
     const data = { kind: 'images' as const, pixels, height, width, labels: new Uint32Array(size) };
@@ -86,7 +101,10 @@ export async function* streamPredictions(
         const part = images.slice(first, first + size);
         const files = part.map((image) => resolve(image));
         const unreadable = new Map(
-          (await decodeInto(files, pixels, { height, width, concurrency })).map(({ index, why }) => [index, why]),
+          (await decodeInto(files, pixels, { height, width, concurrency, maxPixels }, remarks)).map(({ index, why }) => [
+            index,
+            why,
+          ]),
         );
         for (const [index, why] of unreadable) onUnreadable({ image: part[index], why });
         if (unreadable.size < part.length) {
@@ -102,6 +120,7 @@ export async function* streamPredictions(
         }
         onProgress?.(Math.min(images.length, first + size), images.length);
       }
+      for (const remark of remarks.lines()) onRemark?.(remark);
     } finally {
       evaluator.destroy();
     }

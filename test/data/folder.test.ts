@@ -82,7 +82,7 @@ describe('a folder for each class', () => {
 
   it('refuses an option that the format does not read', async () => {
     const root = lay(scratch(), { 'a/1.png': '' });
-    await expect(loadDataset({ path: root, task: 'melanoma' })).rejects.toThrow(/option task does not apply/);
+    await expect(loadDataset({ path: root, task: 'melanoma' })).rejects.toThrow(/--task does not apply/);
   });
 });
 
@@ -115,7 +115,8 @@ describe('a CSV table', () => {
     expect(await classesOf('tabs.tsv')).toEqual(['a, b']);
     expect(await classesOf('tabs.tsv', '\\t')).toEqual(['a, b']);
     expect(await classesOf('semicolons.csv', ';')).toEqual(['a, b']);
-    await expect(classesOf('semicolons.csv')).rejects.toThrow(/columns are path;label\. .*by the option delimiter/);
+    expect(await classesOf('semicolons.csv')).toEqual(['a, b']);
+    await expect(classesOf('semicolons.csv', '#')).rejects.toThrow(/columns are path;label\. .*by --delimiter/);
   });
 
   const ham = {
@@ -137,7 +138,7 @@ describe('a CSV table', () => {
 
   it('does not take the folders of a table for classes', async () => {
     const root = lay(scratch(), ham);
-    await expect(loadDataset({ path: root })).rejects.toThrow(/say which: format 'folder', or format 'csv'/);
+    await expect(loadDataset({ path: root })).rejects.toThrow(/say which: --format folder, or --format csv/);
     await expect(loadDataset({ path: root, format: 'csv' })).rejects.toThrow(
       /no column 'path'.*lesion_id, image_id, dx/,
     );

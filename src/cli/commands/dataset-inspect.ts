@@ -3,7 +3,7 @@ import type { DatasetInspection } from '../../data/inspect.ts';
 import { plural } from '../../report/format.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
-import { datasetOptions } from '../dataset-options.ts';
+import { datasetOptions, maxPixelsOption } from '../dataset-options.ts';
 
 export const command = defineCommand({
   description:
@@ -13,20 +13,21 @@ export const command = defineCommand({
     ...datasetOptions,
     images: z.string().optional().meta({ valueName: 'FILE' }).describe('npy: file of the images'),
     labels: z.string().optional().meta({ valueName: 'FILE' }).describe('npy: file of the labels'),
+    maxPixels: maxPixelsOption,
   }),
   json: true,
   examples: [
     { what: 'a folder for each class', line: 'samples/fashion-two' },
     { what: 'a table of files and labels', line: 'images.csv --label-column diagnosis' },
   ],
-  async run({ data, ...options }, context) {
+  async run({ data, maxPixels, ...options }, context) {
     const [{ loadDataset }, { inspectDataset }] = await Promise.all([
       import('../../data/load.ts'),
       import('../../data/inspect.ts'),
     ]);
     const dataset = await loadDataset({ path: data, ...options });
     const progress = countProgress(context, 'images');
-    const inspection = await inspectDataset(dataset, { onProgress: progress.update });
+    const inspection = await inspectDataset(dataset, { maxPixels, onProgress: progress.update });
     progress.stop();
     if (context.json) context.printJson(inspection);
     else context.print(describe(inspection));

@@ -5,6 +5,7 @@ import { presets } from '../../models/preprocessing.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
+import { masksOption, maxPixelsOption } from '../dataset-options.ts';
 import { inputSizeOption } from '../model-options.ts';
 
 export const command = defineCommand({
@@ -28,6 +29,8 @@ export const command = defineCommand({
       .describe("how images become the input, in place of what the file says; at the file's own size"),
     inputSize: inputSizeOption,
     batchSize: z.int().positive().default(16).describe('images at a time on the device'),
+    masks: masksOption,
+    maxPixels: maxPixelsOption,
     adapter: adapterOption,
     algorithm: algorithmOption,
   }),
@@ -47,6 +50,8 @@ export const command = defineCommand({
       { preprocessingPreset },
       predict,
       { checkWritable, GrowingFile },
+      { leftOutLines },
+      { csvText },
     ] = await Promise.all([
       import('../../models/zoo.ts'),
       import('../../models/load.ts'),
@@ -55,8 +60,11 @@ export const command = defineCommand({
       import('../../models/preprocessing.ts'),
       import('../../train/predict.ts'),
       import('../../files.ts'),
+      import('../../data/findings.ts'),
+      import('../../text.ts'),
     ]);
-    const files = await predict.findImages(images);
+    const { images: files, leftOut } = await predict.findImages(images, values);
+    for (const line of leftOutLines({ ignored: leftOut })) context.note(line);
     const path = zoo.resolveModel(model);
     const size = inputSize ?? (preprocessing === undefined ? undefined : declaredImageSize(readModel(path)));
     const network = await loadNetwork(path, {
@@ -69,17 +77,17 @@ export const command = defineCommand({
     const unreadable: import('../../train/predict.ts').Unreadable[] = [];
     const { signal } = context;
     const stream = predict.streamPredictions(gpu, network, files, {
-      ...{ top, batch: batchSize, signal, onProgress: progress.update },
+      ...{ top, batch: batchSize, signal, maxPixels: values.maxPixels, onProgress: progress.update },
+      onRemark: (text) => context.note(text),
       onUnreadable: (problem) => unreadable.push(problem),
     });
-    const { stringify } = await import('csv-stringify/sync');
     const columns = ['image', 'rank', 'class', 'probability'];
     const lines = (part: readonly import('../../train/predict.ts').ImagePrediction[], first: boolean): string => {
       if (format === 'jsonl') return part.map((one) => `${JSON.stringify(one)}\n`).join('');
       const rows = part.flatMap(({ image, classes }) =>
         classes.map(({ name, probability }, rank) => [image, rank + 1, name, probability]),
       );
-      return stringify(rows, { header: first, columns });
+      return csvText(first ? [columns, ...rows] : rows);
     };
     const kept: import('../../train/predict.ts').ImagePrediction[] = [];
     const file = output === undefined ? undefined : await GrowingFile.open(output);
