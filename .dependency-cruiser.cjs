@@ -25,7 +25,8 @@ module.exports = {
     ...upward,
     {
       name: 'leaves-import-nothing',
-      comment: 'src/onnx, src/data and src/statistics stand alone, but for errors, the generator, reading, writing and text',
+      comment:
+        'src/onnx, src/data and src/statistics stand alone, but for errors, the generator, reading, writing and text',
       severity: 'error',
       from: { path: '^src/(onnx|data|statistics)/' },
       to: { path: '^src/', pathNot: ['^src/(errors|random|read-files|files|text)\\.ts$', '^src/$1/'] },

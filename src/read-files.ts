@@ -130,9 +130,18 @@ export async function readGiven(path: string): Promise<Uint8Array<ArrayBuffer>> 
   return Uint8Array.from(Buffer.concat(chunks));
 }
 
-/** The text of a UTF-8 file; a byte-order mark is dropped. @throws FrostlineError that names the line where it is none */
-export async function readText(path: string): Promise<string> {
-  return decodeText(await readBytes(path), path);
+/**
+ * The text of a UTF-8 file; a byte-order mark is dropped.
+ * @param expected what should be there, for the message where the file cannot be read
+ * @throws FrostlineError that names the line where it is no UTF-8
+ */
+export async function readText(path: string, expected?: string): Promise<string> {
+  try {
+    return decodeText(await readBytes(path), path);
+  } catch (error) {
+    if (expected === undefined || !(error instanceof ReadError)) throw error;
+    throw new FrostlineError(`${error.message}; ${expected}`);
+  }
 }
 
 /** As `readText`, and nothing where there is no such file. */

@@ -19,8 +19,8 @@ export interface Context {
   stopSignal(): AbortSignal;
   /** The command ended where it can go on: exits with 75. */
   stopped(text: string): void;
-  /** A line on standard output. */
-  print(text: string): void;
+  /** A line on standard output. Control characters, which names of others may hold, are written out; `coloured`: ours are in it. */
+  print(text: string, options?: { readonly coloured?: boolean }): void;
   /** A result as JSON on standard output. */
   printJson(value: unknown): void;
   /** A line on standard error: progress and remarks that are no result. */

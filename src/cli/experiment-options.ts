@@ -6,7 +6,7 @@ import { type PreprocessingPreset, presets } from '../models/preprocessing.ts';
 import type { DataSource, ModelSource } from '../train/experiment.ts';
 import type { FitSettings } from '../train/fit.ts';
 import type { Schedule } from '../train/schedule.ts';
-import { datasetOptions } from './dataset-options.ts';
+import { datasetOptions, maxPixelsOption } from './dataset-options.ts';
 import { inputSizeOption } from './model-options.ts';
 import { kebabCase } from './options.ts';
 
@@ -42,6 +42,11 @@ export const dataOptions = {
     .lt(1)
     .default(0)
     .describe('share of each class of the training part that is not trained on but chosen on'),
+  duplicates: z
+    .enum(['tell', 'together'])
+    .optional()
+    .describe('images of equal pixels: tell where a split parts them, or keep them on one side'),
+  maxPixels: maxPixelsOption,
 };
 
 /** Which class is looked for, where a score has one. */
@@ -118,11 +123,11 @@ export function dataSource(
   tensors?: { images?: string; labels?: string },
   { splits, folds }: Values<typeof divisionOptions> = {},
 ): DataSource {
-  const { data, trainFraction, splitFile, validationFraction } = values;
+  const { data, trainFraction, splitFile, validationFraction, duplicates, maxPixels } = values;
   if (splits !== undefined && folds !== undefined) {
     throw new FrostlineError(`--splits ${splits} and --folds ${folds}: give one of them.`);
   }
-  const divisions = { splits, folds, validationFraction };
+  const divisions = { splits, folds, validationFraction, duplicates, maxPixels };
   if ((tensors?.images === undefined) !== (tensors?.labels === undefined)) {
     throw new FrostlineError('--images and --labels go together: the inputs and their classes.');
   }

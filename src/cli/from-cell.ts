@@ -1,7 +1,7 @@
 /** A cell of a grid as the options of one run: what `train --from` trains again, to the bit. */
-import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { FrostlineError } from '../errors.ts';
+import { readText } from '../read-files.ts';
 import type { Experiment } from '../train/experiment.ts';
 import type { CellResult } from '../train/results.ts';
 import { parseRunFile, type Settings } from '../train/run-folder.ts';
@@ -20,12 +20,8 @@ export interface GridCell {
 
 /** @throws FrostlineError where the folder is no cell of a grid */
 export async function readCell(folder: string): Promise<GridCell> {
-  const read = async <T>(file: string): Promise<T> => {
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new FrostlineError(
-        `--from ${folder}: ${file} cannot be read (${error.code}). Give the folder of a finished cell, GRID/cells/CELL.`,
-      );
-    });
+  const read = async <T extends object>(file: string): Promise<T> => {
+    const text = await readText(file, `--from ${folder}: give the folder of a finished cell, GRID/cells/CELL`);
     return parseRunFile<T>(file, text);
   };
   const { freeze, learningRate, seed, split } = await read<CellResult>(join(folder, 'result.json'));

@@ -30,6 +30,8 @@ export async function runProcess(registry: readonly Registered[]): Promise<void>
       // A second Ctrl-C does not wait for the first one's cleaning up.
       if (interruption.signal.aborted) process.exit(code);
       process.exitCode = code;
+      // At once: what runs on the device, or decodes, may take some time to end.
+      process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}interrupted; ending (once more to end at once)\n`);
       interruption.abort();
       await deferred.run();
       process.exit(code);

@@ -3,11 +3,12 @@
  * the command decides what is allowed.
  *
  * Exit codes: 0 all well, 1 a check failed, 2 the user can mend it (message only), 3 a defect (with its stack),
- * 75 stopped where it can go on; 130 and more: a signal.
+ * 75 stopped where it can go on; 130 and more: a signal (130 SIGINT, 138 SIGUSR1, 143 SIGTERM).
  */
 import { inspect } from 'node:util';
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
 import { FrostlineError, STOPPED } from '../errors.ts';
+import { visible, visibleJson } from '../text.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Command, Context } from './command.ts';
 import { Deferred } from './deferred.ts';
@@ -53,13 +54,30 @@ export async function runProgram(
 /** Prints an error as its kind deserves. Returns the exit code. */
 function report(error: unknown, stderr: Context['stderr']): number {
   if (error instanceof FrostlineError) {
-    stderr.write(`frostline: ${error.message}\n`);
+    stderr.write(`frostline: ${visible(error.message)}\n`);
     return error.exitCode;
+  }
+  if (isOutOfMemory(error)) {
+    stderr.write(
+      `frostline: the memory of this machine does not suffice (${visible(error.message)}). Use fewer or smaller images, a smaller model, or a machine with more\n`,
+    );
+    return 2;
   }
   // An error of the device's bindings may have no stack.
   const stack = error instanceof Error && error.stack ? error.stack : inspect(error);
-  stderr.write(`${stack}\n\nfrostline ${frostlineVersion}: this is a defect; please report it with the lines above\n`);
+  stderr.write(
+    `${visible(stack)}\n\nfrostline ${frostlineVersion}: this is a defect; please report it with the lines above\n`,
+  );
   return 3;
+}
+
+/** What Node throws where it gets no memory; a size that no machine could have is a defect of ours. */
+function isOutOfMemory(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return (
+    /Array buffer allocation failed/i.test(error.message) ||
+    ['ENOMEM', 'ERR_MEMORY_ALLOCATION_FAILED'].includes((error as NodeJS.ErrnoException).code ?? '')
+  );
 }
 
 async function dispatch(args: readonly string[], registry: readonly Registered[], surroundings: Full): Promise<number> {
@@ -267,11 +285,11 @@ function contextOf(json: boolean, surroundings: Full, setExitCode: (code: number
     stderr,
     json,
     signal,
-    print: (text) => void stdout.write(`${text}\n`),
-    printJson: (value) => void stdout.write(`${JSON.stringify(value, withNames, 2)}\n`),
-    note: (text) => void stderr.write(`${text}\n`),
+    print: (text, { coloured = false } = {}) => void stdout.write(`${coloured ? text : visible(text)}\n`),
+    printJson: (value) => void stdout.write(`${visibleJson(JSON.stringify(value, withNames, 2))}\n`),
+    note: (text) => void stderr.write(`${visible(text)}\n`),
     checkFailed: (text) => {
-      stderr.write(`${text}\n`);
+      stderr.write(`${visible(text)}\n`);
       setExitCode(1);
     },
     stopSignal() {
@@ -280,7 +298,7 @@ function contextOf(json: boolean, surroundings: Full, setExitCode: (code: number
       return stop.signal;
     },
     stopped: (text) => {
-      stderr.write(`${text}\n`);
+      stderr.write(`${visible(text)}\n`);
       setExitCode(STOPPED);
     },
     defer: (work) => deferred.add(work),

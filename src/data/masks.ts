@@ -4,7 +4,8 @@ import { basename, extname, relative, sep } from 'node:path';
 const WORD =
   '(?:masks?|lesions?|rois?|segm?|segmentations?|labels?|annotations?|ground[\\s_-]?truths?|gt|contours?|outlines?)';
 const folderSays = new RegExp(`(?:^|[\\s_.-])${WORD}[\\s_.-]?\\d*$`, 'i');
-const fileSays = new RegExp(`^(.+?)[\\s_.-]+(?:[a-z]?\\d+[\\s_.-])?${WORD}[\\s_.-]?\\d*$`, 'i');
+/** What follows the name of an image in that of its mask: `_lesion`, `_R1_Label3`, ` mask 2`. */
+const restSays = new RegExp(`^[\\s_.-]+(?:[a-z]?\\d+[\\s_.-]+)?${WORD}[\\s_.-]?\\d*$`, 'i');
 
 /** Whether the name of a folder, or of a class, says mask, lesion, segmentation and the like. */
 export const saysMask = (name: string): boolean => folderSays.test(name);
@@ -43,15 +44,17 @@ export function separateMasks(root: string, files: readonly string[]): Masks {
   for (const path of files) {
     const stem = stemOf(path);
     const inFolder = inMaskFolder(path);
-    const before = fileSays.exec(stem)?.[1];
     let of: string | undefined;
-    if (inFolder) {
-      for (const beginning of beginnings(stem)) of ??= plain.get(beginning);
-    } else if (before !== undefined) of = plain.get(before);
+    let says = inFolder;
+    for (const beginning of beginnings(stem)) {
+      const named = restSays.test(stem.slice(beginning.length));
+      says ||= named;
+      if (inFolder || named) of ??= plain.get(beginning);
+    }
     if (of !== undefined) masks.push({ path, of });
     else {
       images.push(path);
-      if (inFolder || before !== undefined) doubtful.push(path);
+      if (says) doubtful.push(path);
     }
   }
   return { images, masks, doubtful };

@@ -1,5 +1,6 @@
 import { FrostlineError } from '../errors.ts';
-import { readWhole, writeAtomically } from './files.ts';
+import { readGiven } from '../read-files.ts';
+import { writeAtomically } from './files.ts';
 
 /** NumPy's names without the byte order, which is always little-endian; 'b1' is a boolean, a byte of 0 or 1. */
 export interface NpyTypes {
@@ -84,9 +85,9 @@ export function parseNpy(bytes: Uint8Array<ArrayBuffer>, name: string): NpyArray
   return { type, shape, data } as NpyArray;
 }
 
-/** Reads a `.npy` file; see `parseNpy`. */
+/** Reads a `.npy` file, or what comes on standard input for `-`; see `parseNpy`. */
 export async function readNpy(path: string): Promise<NpyArray> {
-  return parseNpy(await readWhole(path), path);
+  return parseNpy(await readGiven(path), path === '-' ? 'standard input' : path);
 }
 
 /** The bytes before the values: version 1, padded so that they begin at a multiple of 64. */

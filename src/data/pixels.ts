@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import { FrostlineError } from '../errors.ts';
 import { readBytes } from '../read-files.ts';
 import { decodeBmp } from './bmp.ts';
 import type { ImageArray } from './dataset.ts';
@@ -138,7 +139,8 @@ export function arrayPixels({ height, width, channels, data }: ImageArray, index
 /** What went wrong, in one line: libraries report some errors over several. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'file not found';
+  // Whose name cannot be had is told as such.
+  if (code === 'ENOENT' && !(error instanceof FrostlineError && message.includes('UTF-8'))) return 'file not found';
   return message.trim().replace(/\s*\n\s*/g, '; ');
 }
 

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { FrostlineError } from '../errors.ts';
 import { Random } from '../random.ts';
+import { decodeText, readGiven } from '../read-files.ts';
 import type { ImageDataset } from './dataset.ts';
 
 /** Indices into the data set's samples, ascending. */
@@ -261,9 +261,7 @@ export async function loadSplit(path: string, dataset: ImageDataset): Promise<Sp
 }
 
 async function readSaved(path: string): Promise<SavedSplit> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new FrostlineError(`${path} cannot be read (${error.code}); check the path of the split`);
-  });
+  const text = decodeText(await readGiven(path), path);
   const isSide = (value: unknown): boolean =>
     typeof value === 'object' &&
     value !== null &&

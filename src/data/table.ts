@@ -58,6 +58,8 @@ export async function readTable(path: string, options: TableOptions = {}): Promi
     records = parse(text, {
       delimiter: delimiterOf(path, text, given),
       info: true,
+      // One file may have several: rows were pasted into it.
+      record_delimiter: ['\r\n', '\n', '\r'],
       relax_column_count: true,
       skip_empty_lines: true,
       trim: true,

@@ -5,6 +5,7 @@
 import { FrostlineError } from '../errors.ts';
 import { type AdapterKind, adapterName, chooseAdapter, isSoftware, requestAdapter } from './adapter.ts';
 import { parseAlgorithms } from './algorithms.ts';
+import { DeviceLostError } from './lost.ts';
 import { type Machine, machineNamed } from './machine.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
@@ -65,6 +66,15 @@ const USAGE = {
   uniform: 0x40,
   storage: 0x80,
 } as const;
+
+/** Milliseconds in which the word of a lost device is waited for. */
+const LOSS_PATIENCE = 2000;
+
+/** Whether a rejection may mean that the device is gone: mapping a buffer is aborted then. */
+const isOfLoss = (error: unknown): boolean => {
+  const { name, message } = error as Partial<Error>;
+  return name === 'AbortError' || name === 'OperationError' || /lost|destroyed/i.test(message ?? '');
+};
 
 const emitWarning = (text: string): void => process.emitWarning(text, 'FrostlineWarning');
 
@@ -138,7 +148,7 @@ export class Gpu {
         error.constructor.name === 'GPUOutOfMemoryError' ? this.outOfMemory() : this.defect(error.message);
     });
     device.lost.then((info) => {
-      if (!this.destroyed) this.failure ??= this.defect(`the device was lost: ${info.message}`);
+      if (!this.destroyed) this.failure = this.lost(info.message);
     });
   }
 
@@ -274,9 +284,31 @@ export class Gpu {
     this.check();
   }
 
-  /** Waits for a promise of the device's; on a software adapter without taking a core from it. */
-  wait<T>(promise: Promise<T>): Promise<T> {
-    return this.kind === 'hardware' ? promise : this.waiter.wait(promise);
+  /**
+   * Waits for a promise of the device's; on a software adapter without taking a core from it. Every promise of the device
+   * passes here: where it is rejected, the error says what became of the device.
+   * @throws DeviceLostError, or FrostlineError where this device was destroyed meanwhile
+   */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await (this.kind === 'hardware' ? promise : this.waiter.wait(promise));
+    } catch (error) {
+      throw await this.translated(error);
+    }
+  }
+
+  private async translated(error: unknown): Promise<unknown> {
+    if (!this.destroyed && this.failure === undefined && isOfLoss(error)) {
+      // The word that the device is lost may come after the rejections of what waits for it.
+      const patience = new Promise((resolve) => setTimeout(resolve, LOSS_PATIENCE).unref());
+      await Promise.race([this.device.lost, patience]);
+    }
+    try {
+      this.check();
+      return error;
+    } catch (known) {
+      return known;
+    }
   }
 
   /**
@@ -292,6 +324,14 @@ export class Gpu {
 
   private defect(message: string): Error {
     return new Error(`WebGPU on ${this.name}: ${message}`);
+  }
+
+  private lost(message: string): DeviceLostError {
+    const reason = message.trim().split('\n')[0].replace(/\.$/, '');
+    return new DeviceLostError(
+      `${this.name}: the device was lost${reason && ` (${reason})`}. The driver was reset, or the GPU was taken away or put ` +
+        'to sleep; what ran on it is lost. Run the command again',
+    );
   }
 
   private outOfMemory(): FrostlineError {

@@ -2,6 +2,8 @@
  * Pipelines by their final text. Compilations in flight are shared; layouts are explicit, since `layout: 'auto'` drops
  * bindings that a kernel happens not to use.
  */
+import { FrostlineError } from '../errors.ts';
+
 export type BindingAccess = 'uniform' | 'read' | 'write';
 
 export interface Pipeline {
@@ -64,6 +66,7 @@ export class PipelineCache {
         layout,
       };
     } catch (error) {
+      if (error instanceof FrostlineError) throw error;
       throw new Error(`Kernel ${label}: ${error instanceof Error ? error.message : error}\n${source}`);
     }
   }

@@ -7,6 +7,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, makeFolder } from '../files.ts';
+import { forEachChunk, reading } from '../read-files.ts';
 import type { Preprocessing } from './network.ts';
 import { preprocessingPreset, presets } from './preprocessing.ts';
 
@@ -77,9 +78,17 @@ export function manifest(): readonly WeightsEntry[] {
 export function listWeights(folder = defaultFolder): ListedWeights[] {
   return manifest().map((entry) => {
     const file = path.join(folder, entry.file);
-    const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
-    return size === entry.bytes ? { ...entry, path: file } : entry;
+    return sizeOf(file) === entry.bytes ? { ...entry, path: file } : entry;
   });
+}
+
+/** Bytes of a file; nothing where it is not there, or not to be seen. */
+function sizeOf(file: string): number | undefined {
+  try {
+    return fs.statSync(file).size;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The names of the models in the package's own `weights/`. */
@@ -91,8 +100,7 @@ const shippedModels = () =>
 
 /** Size and sha256 of a file, and which of the zoo's files or the package's own models it is. Throws FrostlineError when it cannot be read. */
 export async function verifyWeights(file: string): Promise<Verification> {
-  const found = fs.statSync(file, { throwIfNoEntry: false });
-  if (found === undefined) throw new FrostlineError(`${file} does not exist. Check the path.`);
+  const found = await reading(file, () => fs.promises.stat(file));
   if (!found.isFile()) throw new FrostlineError(`${file} is no file. Give the path of an ONNX file.`);
   const bytes = found.size;
   const sha256 = await sha256Of(file);
@@ -108,7 +116,7 @@ export async function verifyWeights(file: string): Promise<Verification> {
 
 /** How a zoo file wants its images, known by its sha256; undefined for any other file. */
 export async function knownPreprocessing(file: string): Promise<Preprocessing | undefined> {
-  const bytes = fs.statSync(file, { throwIfNoEntry: false })?.size;
+  const bytes = sizeOf(file);
   // A sum over 600 MB takes seconds: only files of a known size are worth it.
   if (!manifest().some((entry) => entry.bytes === bytes)) return undefined;
   const { entry } = await verifyWeights(file);
@@ -244,7 +252,7 @@ function discard(part: string): 0 {
 
 async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of fs.createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+  await forEachChunk(file, (chunk) => hash.update(chunk));
   return hash.digest('hex');
 }
 

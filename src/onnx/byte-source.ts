@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { FrostlineError } from '../errors.ts';
+import { asReadError } from '../read-files.ts';
 
 /**
  * Bytes that can be read in pieces: a file that is never loaded whole, or bytes in memory. Weights of 600 MB stay in
@@ -38,6 +39,8 @@ export function fileSource(path: string): ByteSource {
           if (got === 0) throw new FrostlineError(`${path} ended at byte ${offset + done} of ${seen.size}.`);
           done += got;
         }
+      } catch (error) {
+        throw asReadError(error, path);
       } finally {
         fs.closeSync(file);
       }
@@ -51,7 +54,7 @@ function statFile(path: string): fs.Stats {
   try {
     stats = fs.statSync(path);
   } catch (error) {
-    throw unreadable(path, error);
+    throw asReadError(error, path);
   }
   if (!stats.isFile()) throw new FrostlineError(`${path} is no file. Give the path of an ONNX file.`);
   return stats;
@@ -61,13 +64,6 @@ function openFile(path: string): number {
   try {
     return fs.openSync(path, 'r');
   } catch (error) {
-    throw unreadable(path, error);
+    throw asReadError(error, path);
   }
-}
-
-function unreadable(path: string, error: unknown): FrostlineError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return new FrostlineError(`${path} does not exist. Check the path.`);
-  if (code === 'EACCES') return new FrostlineError(`${path} may not be read (permission denied). Check its rights.`);
-  return new FrostlineError(`${path} cannot be read: ${(error as Error).message}`);
 }

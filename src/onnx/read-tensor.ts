@@ -92,7 +92,7 @@ function scan(source: ByteSource, start: number, end: number, folder: string | u
   const bytes = size * (array?.BYTES_PER_ELEMENT ?? 0);
 
   if (isExternal) {
-    const part = externalBytes(external, folder, bytes, what);
+    const part = externalBytes(external, { folder, model: source.name }, bytes, what);
     checkLength(part.length, bytes, dims, dataType, what);
     return new OnnxTensor(name, dims, dataType, () => typedArray(part.source.read(part.offset, part.length), dataType));
   }

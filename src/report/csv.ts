@@ -1,4 +1,4 @@
-import { stringify } from 'csv-stringify/sync';
+import { csvText } from '../csv-text.ts';
 import type { CellResult, GridResult } from '../train/results.ts';
 
 const columns: Readonly<Record<string, (cell: CellResult) => unknown>> = {
@@ -28,8 +28,8 @@ const columns: Readonly<Record<string, (cell: CellResult) => unknown>> = {
  * JSON with rows of true classes. Text that a spreadsheet would run as a formula is quoted by an apostrophe.
  */
 export function resultsCsv(grid: GridResult): string {
-  return stringify(
-    grid.cells.map((cell) => Object.values(columns).map((value) => value(cell))),
-    { header: true, columns: Object.keys(columns), escape_formulas: true },
-  );
+  return csvText([
+    Object.keys(columns),
+    ...grid.cells.map((cell) => Object.values(columns).map((value) => value(cell))),
+  ]);
 }

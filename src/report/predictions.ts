@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { FrostlineError } from '../errors.ts';
+import { unguarded } from '../text.ts';
 import type { GridResult } from '../train/results.ts';
 
 export interface Predictions {
@@ -41,7 +42,7 @@ function parsePredictionsOf(file: string, text: string, classes: readonly string
     throw refuse(`it is no CSV (${(error as Error).message})`);
   }
   const rows = records.map((record, i) => {
-    const [image, label, predicted, ...rest] = record;
+    const [image, label, predicted, ...rest] = record.map(unguarded);
     const probabilities = rest.map(Number);
     const [is, said] = [classes.indexOf(label), classes.indexOf(predicted)];
     if (is < 0 || said < 0 || rest.length !== classes.length || !probabilities.every((p) => p >= 0 && p <= 1)) {

@@ -1,8 +1,8 @@
 /** A grid's results from its folder: those of a finished one, or what there is so far. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
+import { readText, readTextIfThere } from '../read-files.ts';
 import { cellResult, gridPlan, gridResult, withScores } from '../train/result-schema.ts';
 import type { CellResult, GridAdapter, GridResult } from '../train/results.ts';
 
@@ -16,16 +16,7 @@ export const PLAN = 'plan.json';
  */
 export async function readResults(folder: string): Promise<GridResult> {
   const path = join(folder, RESULTS);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EACCES') throw error;
-    throw new FrostlineError(
-      `${path}: cannot be read (${code}); expected the folder of a grid, as 'frostline sweep --out FOLDER' writes it`,
-    );
-  }
+  const text = await readText(path, "expected the folder of a grid, as 'frostline sweep --out FOLDER' writes it");
   const grid = parseAs(path, text, gridResult, "run 'frostline sweep' again to write them anew");
   return { ...grid, cells: grid.cells.map(withScores) };
 }
@@ -37,7 +28,7 @@ export async function readResults(folder: string): Promise<GridResult> {
  */
 export async function readGrid(folder: string): Promise<GridResult> {
   const path = join(folder, PLAN);
-  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const text = await readTextIfThere(path);
   if (text === undefined) return await readResults(folder);
   const plan = parseAs(path, text, gridPlan, "run 'frostline sweep' again to write it anew");
   const before = await readResults(folder).catch((error: unknown) => {
@@ -54,7 +45,7 @@ async function gather(root: string, { configuration, cells: planned, ...plan }: 
   const pending: NonNullable<GridResult['pending']>[number][] = [];
   for (const cell of planned) {
     const file = join(root, cell.folder, 'result.json');
-    const text = await readFile(file, 'utf8').catch(() => undefined);
+    const text = await readTextIfThere(file);
     if (text === undefined) {
       pending.push(cell);
       continue;

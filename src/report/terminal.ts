@@ -1,6 +1,7 @@
 /** The grid as a table for the terminal. */
 import Table from 'cli-table3';
 import picocolors from 'picocolors';
+import { visibleStrings } from '../text.ts';
 import type { GridResult } from '../train/results.ts';
 import { duration, freezeLabel, freezePhrase, integer, percent, plural, score } from './format.ts';
 import { constantCells, type Entry, entryAt, type GridSummary, summarise } from './summary.ts';
@@ -18,7 +19,9 @@ type Colors = ReturnType<typeof picocolors.createColors>;
  * F1 and accuracy: rows are freeze points, columns learning rates, the best marked by an asterisk; then the failures
  * and a summary line. Where the columns do not fit, each cell gets a line of its own.
  */
-export function terminalTable(grid: GridResult, options: TerminalOptions = {}): string {
+export function terminalTable(result: GridResult, options: TerminalOptions = {}): string {
+  // The colours that are printed are ours alone.
+  const grid = visibleStrings(result);
   const columns = options.columns ?? process.stdout.columns ?? 80;
   const colors = picocolors.createColors(options.color ?? picocolors.isColorSupported);
   const summary = summarise(grid);

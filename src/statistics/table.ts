@@ -1,6 +1,7 @@
 /** The text of a table of predictions: columns point, split, seed, image, label, predicted; group and p_CLASS where there are any. */
 import { parse } from 'csv-parse/sync';
 import { FrostlineError } from '../errors.ts';
+import { unguarded } from '../text.ts';
 import type { PredictionRow } from './runs.ts';
 
 const needed = ['point', 'image', 'label', 'predicted'] as const;
@@ -65,13 +66,13 @@ export function parsePredictions(text: string, name: string): PredictionTable {
     }
     lines.push(line);
     rows.push({
-      point,
+      point: unguarded(point),
       split,
       seed,
-      image,
-      label,
-      predicted,
-      ...(group !== undefined && group !== '' && { group }),
+      image: unguarded(image),
+      label: unguarded(label),
+      predicted: unguarded(predicted),
+      ...(group !== undefined && group !== '' && { group: unguarded(group) }),
       ...(classColumns.length > 0 && {
         probabilities: Object.fromEntries(
           classColumns.map((column) => [column.slice(PROBABILITY.length), numberOf(record[column])]),

@@ -7,6 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
+import { classDoubts, classesLine, classProblems, leftOutLines } from '../data/findings.ts';
 import { type DatasetOptions, loadDataset } from '../data/load.ts';
 import { kFold, loadSplit, type Split, stratifiedSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
@@ -22,6 +23,7 @@ import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
 import { resolveModel, verifyWeights } from '../models/zoo.ts';
 import { readModel } from '../onnx/read.ts';
 import { type ImageData, selectSamples, type TrainingData } from './data.ts';
+import { digestsOf, sameOnBothSides, withEqualTogether } from './equal-images.ts';
 
 export interface ModelSource {
   /** an ONNX file, a known name, or random/alexnet, random/vgg16, random/alexnet-small for an untrained one */
@@ -48,6 +50,10 @@ export interface DataSource {
   readonly folds?: number;
   /** share of each class of the training part that is not trained on but chosen on; 0 unless given */
   readonly validationFraction?: number;
+  /** images of equal pixels: 'tell' where a split parts them (the default), or keep them 'together' */
+  readonly duplicates?: 'tell' | 'together';
+  /** larger images are refused */
+  readonly maxPixels?: number;
 }
 
 /** One division of the data: what is trained on, what choices are made on, and what is looked at once, at the end. */
@@ -81,6 +87,7 @@ export interface Experiment extends Division {
   withSeed(seed: number): Network;
   readonly source: { readonly name: string; readonly source: string; readonly sha256?: string };
   readonly classes: readonly string[];
+  /** with all that a user should know of it before it is trained on, a line each */
   readonly dataset: { readonly name: string; readonly notes: readonly string[] };
   /** how many splits or folds there are */
   readonly divisions: number;
@@ -90,17 +97,21 @@ export interface Experiment extends Division {
   readonly fingerprints: Readonly<Record<string, string>>;
 }
 
-/** @throws FrostlineError for a model or data that cannot be had, or do not go together */
+/**
+ * @param warn is told what hinders nothing
+ * @throws FrostlineError for a model or data that cannot be had, or do not go together
+ */
 export async function openExperiment(
   model: ModelSource,
   data: DataSource,
   seed: number,
   onProgress?: (done: number, total: number) => void,
+  warn?: (text: string) => void,
 ): Promise<Experiment> {
   const { network: pretrained, source } = await openNetwork(model, seed);
   const opened =
     data.tensors === undefined
-      ? await openImages(pretrained, data, seed, onProgress)
+      ? await openImages(pretrained, data, seed, { onProgress, warn })
       : await openTensors(data.tensors, data, seed);
   const { classes } = opened;
   const first = opened.divide(0);
@@ -215,13 +226,15 @@ interface OpenedData extends Pick<Experiment, 'classes' | 'dataset' | 'divisions
  * @param all the samples, in the data set's order; @param save whether the split is one to be saved
  */
 async function divided(
-  dataset: ImageDataset,
+  given: ImageDataset,
   all: TrainingData,
   data: DataSource,
   seed: number,
   save: boolean,
-): Promise<Pick<OpenedData, 'divisions' | 'divide'>> {
+): Promise<Pick<OpenedData, 'divisions' | 'divide'> & { readonly notes: readonly string[] }> {
   const { splitFile, splits = 1, folds, validationFraction = 0 } = data;
+  const digests = digestsOf(all);
+  const dataset = data.duplicates === 'together' ? withEqualTogether(given, digests) : given;
   const trainFraction = data.trainFraction as number;
   const whole = Array.from(dataset.samples, (_, i) => i);
   const drawn =
@@ -234,6 +247,7 @@ async function divided(
           : Array.from({ length: splits }, (_, s) => stratifiedSplit(dataset, { trainFraction, seed: seed + s }));
   return {
     divisions: drawn.length,
+    notes: sameOnBothSides(dataset, digests, trainFraction === 1 ? [] : drawn),
     divide(division) {
       const split = drawn[division];
       const { train, validation } = withValidation(dataset, split.train, validationFraction, seed + division);
@@ -280,7 +294,6 @@ async function openTensors(
   };
   if (count < 2) throw new FrostlineError(`${files.labels} holds one class, 0; a classifier needs 2 or more.`);
   const classes = Array.from({ length: count }, (_, c) => String(c));
-  const dataset = { name: basename(files.images), notes: ['tensors used as they are'] };
   if (source.trainFraction === 'given') {
     throw new FrostlineError(
       'Tensors have no parts train and test. Give a number as the share to train on; 1 for all.',
@@ -288,31 +301,47 @@ async function openTensors(
   }
   const samples = Array.from(labels, (label, i) => ({ id: String(i), label, source: { file: files.images } }));
   const described: ImageDataset = {
-    name: dataset.name,
+    name: basename(files.images),
     path: resolve(files.images),
     format: 'npy',
     classes,
     samples,
     ignored: [],
-    notes: [],
+    notes: ['tensors used as they are'],
   };
-  return { classes, dataset, ...(await divided(described, all, source, seed, false)) };
+  const { notes, ...division } = await divided(described, all, source, seed, false);
+  return { classes, dataset: { name: described.name, notes: [...described.notes, ...notes] }, ...division };
 }
 
-/** Where decoded images are kept; undefined where nothing can be written there, as without a home: they are decoded each time. */
-async function imageCache(): Promise<string | undefined> {
+/** Where decoded images are kept; undefined where nothing can be written there: they are decoded each time. */
+async function imageCache(warn?: (text: string) => void): Promise<string | undefined> {
   const folder = join(cacheFolder(), 'images');
   return checkWritable(folder).then(
     () => folder,
-    () => undefined,
+    (error: Error) => {
+      warn?.(`${error.message}: decoded images are not kept. FROSTLINE_CACHE names another folder for them`);
+      return undefined;
+    },
   );
 }
+
+/** All that is known of a data set before it is trained on: what `dataset inspect` would say of it. */
+const notesOf = (dataset: ImageDataset): string[] => [
+  ...dataset.notes,
+  classesLine(dataset),
+  ...leftOutLines(dataset),
+  ...classDoubts(dataset),
+  ...classProblems(dataset, FEW_IMAGES),
+];
+
+/** Classes of fewer images are mostly no classes. */
+const FEW_IMAGES = 3;
 
 async function openImages(
   network: Network,
   source: DataSource,
   seed: number,
-  onProgress?: (done: number, total: number) => void,
+  { onProgress, warn }: { onProgress?: (done: number, total: number) => void; warn?: (text: string) => void },
 ): Promise<OpenedData> {
   const { dataset: options, trainFraction, splitFile, validationFraction = 0 } = source;
   if (options === undefined) throw new FrostlineError('No data: give a data set (--data), or --images and --labels.');
@@ -323,11 +352,13 @@ async function openImages(
     throw new FrostlineError(`--split-file ${splitFile} and --train-fraction ${trainFraction}: give one of them.`);
   }
   const [, height, width] = network.inputs[0].shape;
-  const folder = await imageCache();
-  const decode = async (dataset: ImageDataset): Promise<ImageData> => {
-    const decoded = await decodeImages(dataset, { height, width, cacheFolder: folder, onProgress });
+  const cacheFolder = await imageCache(warn);
+  const { maxPixels } = source;
+  const decode = async (dataset: ImageDataset): Promise<ImageData & { remarks: readonly string[] }> => {
+    const decoded = await decodeImages(dataset, { height, width, cacheFolder, maxPixels, onProgress, warn });
     return {
       kind: 'images',
+      remarks: decoded.remarks,
       pixels: decoded.data as Uint8Array<ArrayBuffer>,
       height,
       width,
@@ -350,10 +381,17 @@ async function openImages(
     }
     const [trained, test] = [await decode(trainSet), await decode(testSet)];
     const whole = trainSet.samples.map((_, i) => i);
+    const remarks = [...trained.remarks, ...test.remarks];
+    const both = { ...trainSet, samples: [...trainSet.samples, ...testSet.samples] };
+    const tested = testSet.samples.map((_, i) => whole.length + i);
+    const equal = sameOnBothSides(both, [...digestsOf(trained), ...digestsOf(test)], [{ train: whole, test: tested }]);
     const { train, validation } = withValidation(trainSet, whole, validationFraction, seed);
     return {
       classes: trainSet.classes,
-      dataset: { name: trainSet.name, notes: trainSet.notes },
+      dataset: {
+        name: trainSet.name,
+        notes: [...new Set([...notesOf(trainSet), ...notesOf(testSet), ...remarks, ...equal])],
+      },
       divisions: 1,
       divide: () => ({
         train: validation.length === 0 ? trained : selectSamples(trained, train),
@@ -368,10 +406,12 @@ async function openImages(
   if (dataset.classes.length < 2) {
     throw new FrostlineError(`${options.path} has one class, ${dataset.classes.join()}; a classifier needs 2 or more.`);
   }
+  const { remarks, ...decoded } = await decode(dataset);
+  const { notes, ...division } = await divided(dataset, decoded, source, seed, true);
   return {
     classes: dataset.classes,
-    dataset: { name: dataset.name, notes: dataset.notes },
-    ...(await divided(dataset, await decode(dataset), source, seed, true)),
+    dataset: { name: dataset.name, notes: [...notesOf(dataset), ...remarks, ...notes] },
+    ...division,
   };
 }
 

@@ -2,14 +2,14 @@
  * The freezing experiment: a grid of runs over splits, seeds, freeze points and learning rates, all from the same
  * weights; the points of one split and seed see the same images, new layer and order. Each cell's result is a file; a grid that was interrupted goes on where it stopped.
  */
-import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { FrostlineError } from '../errors.ts';
 import { makeFolderIn, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
+import { readTextIfThere } from '../read-files.ts';
 import { type OpenedDivision, openDivision, runCell } from './cell.ts';
 import { removeCheckpoint, StoppedError } from './checkpoint.ts';
 import { Claim, clearClaims } from './claims.ts';
@@ -257,8 +257,9 @@ function uniqueAdapters(cells: readonly CellResult[]): GridAdapter[] {
  */
 async function readFinished(folder: string, cell: PlannedCell, configuration: string): Promise<CellResult | undefined> {
   const file = join(folder, cell.folder, 'result.json');
-  if (!existsSync(file)) return undefined;
-  const parsed = cellResult.safeParse(parseRunFile<unknown>(file, await readFile(file, 'utf8')));
+  const text = await readTextIfThere(file);
+  if (text === undefined) return undefined;
+  const parsed = cellResult.safeParse(parseRunFile(file, text));
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
     const where = path.length > 0 ? `${path.join('.')}: ` : '';

@@ -1,11 +1,12 @@
 /** From a grid's finished cells to its table of predictions, a row for each image of each run, and the verdict on it. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
-import { stringify } from 'csv-stringify/sync';
+import { csvText } from '../csv-text.ts';
+import { readText } from '../read-files.ts';
 import { gatherRuns, type PredictionRow } from '../statistics/runs.ts';
 import { PROBABILITY } from '../statistics/table.ts';
 import { type Verdict, verdictOf } from '../statistics/verdict.ts';
+import { unguarded } from '../text.ts';
 import type { Experiment } from './experiment.ts';
 import type { CellResult, FreezePoint, GridResult } from './results.ts';
 import { parseRunFile } from './run-folder.ts';
@@ -64,7 +65,7 @@ export async function judge(
     ...experiment.classes.map((name) => `${PROBABILITY}${name}`),
   ];
   return {
-    table: stringify([columns, ...lines]),
+    table: csvText([columns, ...lines]),
     verdict: new Set(rows.map(({ point }) => point)).size < 2 ? undefined : verdictOf(gatherRuns(rows)),
     leftOut: selection.leftOut.map(({ freeze, why }) => ({ point: pointName(freeze), why })),
   };
@@ -82,11 +83,11 @@ type CellRow = Pick<PredictionRow, 'image' | 'label' | 'predicted'> & { probabil
 
 /** Read by place, not by name: a class may be called as a column is. */
 async function cellRows(file: string, classes: readonly string[]): Promise<CellRow[]> {
-  const text = await readFile(file, 'utf8');
+  const text = await readText(file);
   const records = parse(text, { from_line: 2 }) as string[][];
   return records.map((record) => {
     if (record.length !== 3 + classes.length) return parseRunFile<never>(file, text);
-    const [image, label, predicted, ...rest] = record;
+    const [image, label, predicted, ...rest] = record.map(unguarded);
     return {
       image,
       label,

@@ -101,10 +101,9 @@ export async function* streamPredictions(
         const part = images.slice(first, first + size);
         const files = part.map((image) => resolve(image));
         const unreadable = new Map(
-          (await decodeInto(files, pixels, { height, width, concurrency, maxPixels }, remarks)).map(({ index, why }) => [
-            index,
-            why,
-          ]),
+          (await decodeInto(files, pixels, { height, width, concurrency, maxPixels }, remarks)).map(
+            ({ index, why }) => [index, why],
+          ),
         );
         for (const [index, why] of unreadable) onUnreadable({ image: part[index], why });
         if (unreadable.size < part.length) {

@@ -3,14 +3,15 @@
  * and metrics. A folder that holds another configuration is refused, so that results never mix.
  */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
+import { csvText } from '../csv-text.ts';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, createFile, LineFile, makeFolder, removeLeftovers, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { readTextIfThere } from '../read-files.ts';
 import { frostlineVersion } from '../version.ts';
 import { Claim } from './claims.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -49,11 +50,9 @@ export async function checkRunFolder(
 ): Promise<boolean> {
   await checkWritable(folder);
   const file = join(folder, 'config.json');
-  if (!existsSync(file)) return false;
-  const there = parseRunFile<{ hash?: string; settings?: Settings; fingerprints?: Record<string, string> }>(
-    file,
-    await readFile(file, 'utf8'),
-  );
+  const text = await readTextIfThere(file);
+  if (text === undefined) return false;
+  const there = parseRunFile<{ hash?: string; settings?: Settings; fingerprints?: Record<string, string> }>(file, text);
   if (there.hash === configurationHash(settings, experiment, grows)) return true;
   const differing = (before: Settings = {}, now: Settings = {}) =>
     Object.keys({ ...before, ...now }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
@@ -82,6 +81,7 @@ export function runFiles(
       hash: configurationHash(settings, experiment, grows),
       settings,
       protocol,
+      data: experiment.dataset,
       fingerprints: experiment.fingerprints,
     }),
     'environment.json': json({
@@ -130,8 +130,8 @@ export async function openRunFolder(
  */
 export async function stillOurs(folder: string, hash: string): Promise<void> {
   const file = join(folder, 'config.json');
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  const there = text === undefined ? undefined : parseRunFile<{ hash?: string } | null>(file, text);
+  const text = await readTextIfThere(file);
+  const there = text === undefined ? undefined : parseRunFile<{ hash?: string }>(file, text);
   if (there?.hash === hash) return;
   throw new FrostlineError(
     `${folder} is no longer the folder of this run: ${text === undefined ? 'its config.json is gone' : 'its config.json is another one'}; ` +
@@ -140,9 +140,11 @@ export async function stillOurs(folder: string, hash: string): Promise<void> {
 }
 
 /** @throws FrostlineError for a file that somebody else wrote, or that is damaged */
-export function parseRunFile<T>(file: string, text: string): T {
+export function parseRunFile<T extends object = object>(file: string, text: string): T {
   try {
-    return JSON.parse(text) as T;
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as T;
+    throw new Error(`it holds ${JSON.stringify(value)}`);
   } catch (error) {
     throw new FrostlineError(
       `${file} is not what frostline writes there (${(error as Error).message}). Delete it, or give another --out.`,
@@ -232,11 +234,11 @@ export class RunLog {
 /** CSV: sample, its class, the predicted class, the probability of each class. */
 export function predictionsCsv(experiment: Experiment, evaluation: Evaluation): string {
   const { classes, testIds, test } = experiment;
-  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const name = (c: number) => quote(classes[c] ?? String(c));
-  const lines = Array.from(evaluation.predictions, (prediction, i) => {
+  const name = (c: number) => classes[c] ?? String(c);
+  const rows = Array.from(evaluation.predictions, (prediction, i) => {
     const row = evaluation.probabilities.subarray(i * evaluation.classes, (i + 1) * evaluation.classes);
-    return [quote(testIds[i] ?? String(i)), name(test!.labels[i]), name(prediction), ...row].join();
+    return [testIds[i] ?? String(i), name(test!.labels[i]), name(prediction), ...row];
   });
-  return `${['sample', 'label', 'prediction', ...Array.from({ length: evaluation.classes }, (_, c) => name(c))].join()}\n${lines.join('\n')}\n`;
+  const header = ['sample', 'label', 'prediction', ...Array.from({ length: evaluation.classes }, (_, c) => name(c))];
+  return csvText([header, ...rows]);
 }

@@ -10,13 +10,15 @@ import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, releaseModel } from './model.ts';
 import { classNames, imageSize } from './predict.ts';
 
-export interface TestOptions extends Pick<DecodeOptions, 'concurrency' | 'onProgress'> {
+export interface TestOptions extends Pick<DecodeOptions, 'concurrency' | 'onProgress' | 'maxPixels'> {
   /** images at a time on the device; 16 unless given */
   readonly batch?: number;
   /** the class that is looked for, and the share of it that is to be found */
   readonly positive?: string;
   readonly sensitivity?: number;
   readonly signal?: AbortSignal;
+  /** is told what the decoder remarked on images that are used */
+  onRemark?(text: string): void;
 }
 
 export interface TestResult {
@@ -42,14 +44,16 @@ export async function testNetwork(
   options: TestOptions = {},
 ): Promise<TestResult> {
   const [height, width] = imageSize(network);
-  const { batch = 16, positive, sensitivity, signal, concurrency, onProgress } = options;
+  const { batch = 16, positive, sensitivity, signal, concurrency, onProgress, maxPixels } = options;
   const model = createModel(network);
   try {
     // One image tells how many classes there are, before all are decoded.
     const outputs = await withEvaluator(gpu, model, blank(height, width), 1, async (one) => (await one.run()).classes);
     const classes = network.labels === undefined ? dataset.classes : classNames(network, outputs);
     const labels = place(dataset, classes, outputs, network);
-    const { data } = await decodeImages(dataset, { height, width, concurrency, onProgress });
+    const decoding = { height, width, concurrency, onProgress, maxPixels };
+    const { data, remarks } = await decodeImages(dataset, decoding);
+    for (const remark of remarks) options.onRemark?.(remark);
     const images = { kind: 'images' as const, pixels: data, height, width, labels };
     return await withEvaluator(gpu, model, images, Math.min(batch, labels.length), async (evaluator) => {
       const evaluation = await evaluator.run(signal);

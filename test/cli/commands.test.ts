@@ -74,6 +74,6 @@ describe('frostline report', () => {
   it('refuses a folder without results', async () => {
     const { code, stderr } = await run(registry, 'report', join(folder, 'nowhere'));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/results\.json: cannot be read \(ENOENT\)/);
+    expect(stderr).toMatch(/results\.json cannot be read \(ENOENT\)/);
   });
 });

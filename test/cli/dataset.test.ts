@@ -37,8 +37,9 @@ describe('frostline dataset inspect', () => {
     expect(stdout).toMatch(/cannot be read:\n {2}dog\/cut\.png: /);
     expect(stdout).toMatch(/more than once:\n {2}cat\/0\.png, dog\/same\.png {2}\(under different labels\)\n/);
     expect(stdout).toMatch(/left out:\n {2}dog\/notes\.txt: not an image/);
-    expect(stdout).toMatch(/problems:\n {2}1 image cannot be read\n/);
-    expect(stderr).toMatch(/3 problems/);
+    expect(stdout).toMatch(/problems:\n {2}class 'cat' has 2 images, expected 3 or more\n/);
+    expect(stdout).toMatch(/\n {2}1 image cannot be read\n/);
+    expect(stderr).toMatch(/5 problems/);
   });
 
   it('prints JSON', async () => {
@@ -56,7 +57,7 @@ describe('frostline dataset inspect', () => {
 
   it.each([
     [['nowhere'], /nowhere does not exist/],
-    [['good', '--delimiter', ';', '--format', 'folder'], /option delimiter does not apply to format 'folder'/],
+    [['good', '--delimiter', ';', '--format', 'folder'], /--delimiter does not apply to format 'folder'/],
     [['good', '--exclude', 'cow'], /no class 'cow' in .*; its classes are cat, dog/],
     [['good', '--format', 'folders'], /--format: found "folders"/],
   ])('refuses %j', async ([folder, ...options], message) => {

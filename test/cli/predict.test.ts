@@ -45,7 +45,7 @@ function reference(image: Uint8Array, preprocessing = network.preprocessing!): F
 describe('frostline predict', () => {
   it('prints classes and probabilities of files and folders as CSV', async () => {
     const { code, stdout, stderr } = await predict(at('tiny.onnx'), at('photos'), '--top', '3', '--batch-size', '2');
-    expect(stderr).toMatch(/^adapter: /);
+    expect(stderr).toMatch(/^adapter: /m);
     expect(code).toBe(0);
     const [header, ...rows] = lines(stdout);
     expect(header).toEqual(['image', 'rank', 'class', 'probability']);

@@ -130,7 +130,7 @@ describe('refusals', () => {
     [['demo', 'm', '--learning-rates', '0.1,-2'], '--learning-rates[1]: found -2; expected number to be >0'],
     [['demo', 'm', '--shuffle', 'twice'], '--shuffle: found "twice"; expected one of "every-epoch"|"once"|"never"'],
     [['demo', 'm', '--grid', '[[1,'], "--grid: '[[1,' is not JSON"],
-    [['demo', 'm', '--config', '/nowhere.yaml'], '/nowhere.yaml: cannot be read (ENOENT)'],
+    [['demo', 'm', '--config', '/nowhere.yaml'], '/nowhere.yaml cannot be read (ENOENT)'],
   ])('%j', async (args, message) => {
     expect(await refusal(...args)).toContain(message);
   });

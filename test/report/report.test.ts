@@ -366,7 +366,7 @@ describe('writeReport and readResults', () => {
 
   it('names a folder that holds no results', async () => {
     await expect(readResults(join(folder, 'nowhere'))).rejects.toThrow(
-      /nowhere\/results\.json: cannot be read \(ENOENT\)/,
+      /nowhere\/results\.json cannot be read \(ENOENT\)/,
     );
   });
 

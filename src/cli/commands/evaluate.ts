@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
-import { datasetOptions } from '../dataset-options.ts';
+import { datasetOptions, maxPixelsOption } from '../dataset-options.ts';
 import { detailLines } from '../detail-lines.ts';
 import { modelOptions, scoreOptions } from '../experiment-options.ts';
 
@@ -14,6 +14,7 @@ export const command = defineCommand({
   options: z.object({
     data: z.string().meta({ valueName: 'DIR' }).describe('data set, every image of which is tested'),
     ...datasetOptions,
+    maxPixels: maxPixelsOption,
     ...modelOptions,
     ...scoreOptions,
     output: z.string().optional().meta({ valueName: 'FILE' }).describe('also write a CSV line for each image there'),
@@ -48,7 +49,9 @@ export const command = defineCommand({
     });
     const read = Object.keys(datasetOptions) as (keyof typeof datasetOptions)[];
     const dataset = await loadDataset({ path: data, ...Object.fromEntries(read.map((key) => [key, values[key]])) });
-    for (const note of dataset.notes) context.note(`data: ${note}`);
+    const { classDoubts, classesLine, leftOutLines } = await import('../../data/findings.ts');
+    const notes = [...dataset.notes, classesLine(dataset), ...leftOutLines(dataset), ...classDoubts(dataset)];
+    for (const note of notes) context.note(`data: ${note}`);
     if (output !== undefined) await files.checkWritable(dirname(output));
     const gpu = await openAdapter(values.adapter, context, values.algorithm);
     const progress = countProgress(context, 'images decoded');
@@ -58,16 +61,18 @@ export const command = defineCommand({
       sensitivity,
       signal: context.signal,
       onProgress: progress.update,
+      maxPixels: values.maxPixels,
+      onRemark: (text) => context.note(`data: ${text}`),
     });
     progress.stop();
     if (output !== undefined) {
-      const { stringify } = await import('csv-stringify/sync');
+      const { csvText } = await import('../../csv-text.ts');
       const { predictions, probabilities } = evaluation;
       const rows = dataset.samples.map(({ id }, i) => [
         ...[id, classes[labels[i]], classes[predictions[i]]],
         ...probabilities.subarray(i * classes.length, (i + 1) * classes.length),
       ]);
-      const csv = stringify(rows, { header: true, columns: ['image', 'label', 'predicted', ...classes] });
+      const csv = csvText([['image', 'label', 'predicted', ...classes], ...rows]);
       const [written] = await files.writeFilesAtomically(dirname(output), { [basename(output)]: csv });
       context.note(`wrote ${written}`);
     }

@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { FrostlineError } from '../../errors.ts';
 import type { Preset } from '../../train/presets.ts';
 import { adapterOption } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
@@ -14,15 +12,14 @@ export const command = defineCommand({
   json: true,
   examples: [{ what: 'after all shards', line: 'runs/paper-vgg16' }],
   async run({ grid, adapter }, context) {
-    const [{ command: sweep }, { presets }, { parseRunFile }] = await Promise.all([
+    const [{ command: sweep }, { presets }, { parseRunFile }, { readText }] = await Promise.all([
       import('./sweep.ts'),
       import('../../train/presets.ts'),
       import('../../train/run-folder.ts'),
+      import('../../read-files.ts'),
     ]);
     const file = join(grid, 'config.json');
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new FrostlineError(`${file} cannot be read (${error.code}). Give the folder of a sweep, its --out.`);
-    });
+    const text = await readText(file, 'give the folder of a sweep, its --out');
     const settings = { ...parseRunFile<{ settings?: Record<string, unknown> }>(file, text).settings };
     const preset: Preset | undefined = presets[settings['preset'] as keyof typeof presets];
     // What a preset gave is left to it again: its remarks on model and data belong to the report.

@@ -61,7 +61,7 @@ export const command = defineCommand({
       import('../../train/predict.ts'),
       import('../../files.ts'),
       import('../../data/findings.ts'),
-      import('../../text.ts'),
+      import('../../csv-text.ts'),
     ]);
     const { images: files, leftOut } = await predict.findImages(images, values);
     for (const line of leftOutLines({ ignored: leftOut })) context.note(line);

@@ -59,7 +59,7 @@ export const command = defineCommand({
       });
     }
     const { terminalTable } = await import('../../report/terminal.ts');
-    context.print(terminalTable(grid, { columns: context.stdout.columns }));
+    context.print(terminalTable(grid, { columns: context.stdout.columns }), { coloured: true });
     if (pending > 0) context.print(`not finished: ${pending} cells have no result yet`);
     context.print(`wrote ${Object.values(paths).join(', ')}`);
   },

@@ -105,6 +105,8 @@ export const command = defineCommand({
       { verdictText },
       { bestCell },
       { withFiles },
+      { acrossLosses, DeviceLostError },
+      { visible, visibleName },
     ] = await Promise.all([
       import('../../train/presets.ts'),
       import('../../train/experiment.ts'),
@@ -117,6 +119,8 @@ export const command = defineCommand({
       import('../../report/verdict-text.ts'),
       import('../../train/select.ts'),
       import('../../report/input.ts'),
+      import('../../gpu/lost.ts'),
+      import('../../text.ts'),
     ]);
     const preset: import('../../train/presets.ts').Preset | undefined = values.preset && presets[values.preset];
     const model = values.model ?? preset?.model;
@@ -140,7 +144,9 @@ export const command = defineCommand({
     const source = dataSource({ ...values, data }, undefined, { splits, folds: values.folds });
     const gpu = await openAdapter(values.adapter, context);
     const decoding = countProgress(context, 'images decoded');
-    const experiment = await openExperiment(modelSource(model, values), source, seed, decoding.update);
+    const experiment = await openExperiment(modelSource(model, values), source, seed, decoding.update, (text) =>
+      context.note(`warning: ${text}`),
+    );
     decoding.stop();
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const freeze = values.freeze.flatMap((point) =>
@@ -203,7 +209,7 @@ export const command = defineCommand({
     const follower = new CellFollower(tracker, { momentum, epochs });
     // Cells that this process runs, by their place among all.
     let mine: number[] = [];
-    const running = grid.runGrid(gpu, experiment, plan, settings, out, {
+    const hooks: import('../../train/grid.ts').GridHooks = {
       signal: context.signal,
       stop: context.stopSignal(),
       only,
@@ -214,9 +220,10 @@ export const command = defineCommand({
       onPlan(cells) {
         follower.plan(cells);
         mine = [...cells.keys()].filter((index) => only?.(index) !== false);
+        skipped = 0;
         if (mine.length === 0) return;
         const shown = gridProgress(
-          mine.map((index) => cells[index]),
+          mine.map((index) => ({ ...cells[index], label: visibleName(cells[index].label) })),
           { stream: context.stderr },
         );
         progress = shown;
@@ -243,10 +250,31 @@ export const command = defineCommand({
         const { status, metrics, error } = cell;
         follower.end(cell);
         ended++;
-        progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : (error ?? ''));
+        progress?.end(status, status === 'done' ? `F1 ${metrics!.f1.toFixed(3)}` : visible(error ?? ''));
       },
-    });
+    };
+    let device = gpu;
+    const running = acrossLosses(
+      gpu,
+      () => openAdapter(values.adapter, context),
+      (opened) => {
+        device = opened;
+        return grid.runGrid(opened, experiment, plan, settings, out, hooks);
+      },
+      ({ message }, losses) => {
+        progress?.stop();
+        context.note(
+          `${message.split('. ')[0]}. Finished cells are kept; going on with the device opened anew (${losses} of 3)`,
+        );
+      },
+    );
     const result = await running.catch((error: unknown) => {
+      progress?.stop();
+      if (error instanceof DeviceLostError) {
+        throw new DeviceLostError(
+          `${error.message}. Finished cells are kept in ${out}: the same command goes on there`,
+        );
+      }
       if (!(error instanceof StoppedError)) throw error;
       return error;
     });
@@ -263,12 +291,12 @@ export const command = defineCommand({
     if (!values.merge && skipped === result.cells.length) {
       context.note(`Every cell was finished before. To run them anew, delete ${out} or give another --out.`);
     }
-    await savePictures(gpu, experiment, result, fit.augment, out);
+    await savePictures(device, experiment, result, fit.augment, out);
     const paths = await writeReport(out, await withFiles(out, result));
     const { saveWinner } = await import('../../report/winner.ts');
     const winner = await saveWinner(out, result);
     if (context.json) return context.printJson(result);
-    context.print(terminalTable(result, { columns: context.stdout.columns }));
+    context.print(terminalTable(result, { columns: context.stdout.columns }), { coloured: true });
     if (result.verdict !== undefined) context.print(verdictText(result.verdict));
     for (const { point, why } of result.leftOut ?? []) context.print(`${point} is left out of the verdict: ${why}`);
     const best = bestCell(result.cells, select);

@@ -93,6 +93,7 @@ export const command = defineCommand({
       source,
       (cell?.settings.seed as number | undefined) ?? seed,
       decoding.update,
+      (text) => context.note(`warning: ${text}`),
     );
     decoding.stop();
     if (cell !== undefined) checkSame(given.from!, cell, opened);

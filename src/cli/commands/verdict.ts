@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { FrostlineError } from '../../errors.ts';
 import { measureNames } from '../../statistics/measure.ts';
 import { defineCommand } from '../command.ts';
 
@@ -17,6 +15,7 @@ export const command = defineCommand({
       .describe('the class that is looked for: sensitivity, specificity, auc; of two classes, else the rarer one'),
     level: z.number().gt(0.5).lt(1).default(0.95).describe('confidence of the set and the intervals'),
     draws: z.number().int().min(100).default(4000).describe('how often images, splits and seeds are drawn anew'),
+    encoding: z.string().optional().describe('of the table, such as windows-1252; UTF-8 unless given'),
     seed: z.number().int().min(0).default(1).describe('of the draws'),
   }),
   json: true,
@@ -24,22 +23,28 @@ export const command = defineCommand({
     { what: 'a grid', line: 'runs/quickstart' },
     { what: 'runs of any framework, by the area under the ROC curve', line: 'predictions.csv --score auc --json' },
   ],
-  async run({ table, ...options }, context) {
-    const [{ parsePredictions }, { gatherRuns }, { verdictOf }, { verdictText }, { isFolder }, { join }] =
-      await Promise.all([
-        import('../../statistics/table.ts'),
-        import('../../statistics/runs.ts'),
-        import('../../statistics/verdict.ts'),
-        import('../../report/verdict-text.ts'),
-        import('../../files.ts'),
-        import('node:path'),
-      ]);
+  async run({ table, encoding, ...options }, context) {
+    const [
+      { parsePredictions },
+      { gatherRuns },
+      { verdictOf },
+      { verdictText },
+      { isFolder },
+      { join },
+      { decodeText, readGiven },
+    ] = await Promise.all([
+      import('../../statistics/table.ts'),
+      import('../../statistics/runs.ts'),
+      import('../../statistics/verdict.ts'),
+      import('../../report/verdict-text.ts'),
+      import('../../files.ts'),
+      import('node:path'),
+      import('../../read-files.ts'),
+    ]);
     const file = (await isFolder(table)) ? join(table, 'predictions.csv') : table;
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new FrostlineError(
-        `${file} cannot be read (${error.code}). Give a table of predictions, or the folder of a grid that has one.`,
-      );
-    });
+    const bytes = await readGiven(file);
+    const remedy = 'Name its encoding, for example --encoding windows-1252 (Latin-1), or save it as UTF-8';
+    const text = decodeText(bytes, file, encoding, remedy);
     const { rows, at } = parsePredictions(text, file);
     const verdict = verdictOf(gatherRuns(rows, at), options);
     if (context.json) return context.printJson(verdict);

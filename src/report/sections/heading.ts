@@ -12,6 +12,7 @@ export function heading({ grid, summary }: Part): Html {
     model.note && html`<p><b>Pretraining.</b> ${model.note}</p>`,
     dataset.note && html`<p><b>Images.</b> ${dataset.note}</p>`,
   ].filter(Boolean);
+  const dataNotes = grid.protocol?.data?.notes ?? [];
   const counts = dataset.classes.map(
     (name, c) => `${name} ${dataset.counts.train[c] ?? 0} + ${dataset.counts.test[c] ?? 0}`,
   );
@@ -31,7 +32,11 @@ ${notes.length > 0 && html`<div class="notes">${notes}</div>`}
     model.sha256 && html`<br><small>sha256 ${model.sha256}</small>`
   }</dd>
 <dt>Data</dt><dd>${dataset.name}: ${integer(dataset.train)} training + ${plural(dataset.test, 'test image')} (${counts.join(', ')})</dd>
-<dt>${adapters.length > 1 ? 'Adapters' : 'Adapter'}</dt><dd>${
+${
+  dataNotes.length > 0 &&
+  html`<dt>Data, as read</dt><dd><small>${dataNotes.map((note) => html`${note}<br>`)}</small></dd>
+`
+}<dt>${adapters.length > 1 ? 'Adapters' : 'Adapter'}</dt><dd>${
     adapters.length === 0
       ? 'none so far'
       : adapters.map(({ name, kind, driver }) => `${name} (${kind}${driver && `, ${driver}`})`).join('; ')
