@@ -37,6 +37,12 @@ export { readModel } from './onnx/read.ts';
 export { writeModelFile } from './onnx/write.ts';
 export { affine } from './operators/affine/graph.ts';
 export { add, divide, multiply, subtract } from './operators/arithmetic/graph.ts';
+export {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type NormalizeBatchOptions,
+  normalizeBatch,
+} from './operators/batch-normalization/graph.ts';
 export { clip } from './operators/clip/graph.ts';
 export { concat } from './operators/concat/graph.ts';
 export { type Conv2dOptions, conv2d } from './operators/conv2d/graph.ts';

@@ -108,6 +108,12 @@ export const fitOptions = {
   shuffle: z.enum(['every-epoch', 'once', 'never']).default('every-epoch').describe('when the order is drawn'),
   augment: z.enum(['paper', 'matlab-alexnet', 'none']).default('paper').describe('random changes of the images'),
   dropout: z.enum(['auto', 'off']).default('auto').describe('off leaves dropout layers out'),
+  batchNorm: z
+    .enum(['running', 'batch'])
+    .optional()
+    .describe(
+      "what trained batch normalisation goes by: the file's running statistics, which stand still (the default), or each batch's own, which the running ones follow",
+    ),
   seed: z.number().int().min(0).default(1).describe('of split, new layer, order, augmentation and dropout'),
 };
 
@@ -166,6 +172,7 @@ export async function fitSettings(
     shuffle,
     augment: augmentPresets[augment],
     dropout: dropout === 'auto',
+    ...(values.batchNorm === 'batch' && { batchStatistics: true }),
     ...(classWeights && { classWeights }),
     ...(labelSmoothing !== undefined && { labelSmoothing }),
     ...(schedule && { schedule }),

@@ -39,6 +39,11 @@ export interface BuildOptions {
   readonly image?: Tensor;
   /** leave dropout out */
   readonly withoutDropout?: boolean;
+  /**
+   * Training normalises by the statistics of the batch, and keeps running ones, in layers whose parameters are trained by
+   * their masks as they are now; default false: by the running ones, which stand still
+   */
+  readonly batchStatistics?: boolean;
 }
 
 export interface BuiltNetwork {
@@ -54,7 +59,7 @@ export interface BuiltNetwork {
 
 /** @throws FrostlineError when shapes do not fit; the message names the node */
 export function buildNetwork(network: Network, options: BuildOptions): BuiltNetwork {
-  const { batch, parameters, image, withoutDropout = false } = options;
+  const { batch, parameters, image, withoutDropout = false, batchStatistics } = options;
   const inputs = new Map<string, Tensor>();
   const values = new Map<string, Tensor>();
   network.inputs.forEach(({ name, shape }, i) => {
@@ -74,6 +79,7 @@ export function buildNetwork(network: Network, options: BuildOptions): BuiltNetw
             name: node.name,
             attributes: node.op,
             inputs: reads,
+            batchStatistics,
             parameters: Object.fromEntries(
               Object.entries(rolesOf(node)).map(([role, name]) => [role, parameters.get(name)]),
             ),

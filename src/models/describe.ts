@@ -3,7 +3,7 @@ import { readModel } from '../onnx/read.ts';
 import { modelInputs } from './inputs.ts';
 import { freezePoints } from './layers.ts';
 import { loadNetwork } from './load.ts';
-import { type Network, type Node, operatorOf, type Pair, type Preprocessing, rolesOf } from './network.ts';
+import { type Network, type Node, operatorOf, type Pair, type Preprocessing, rolesOf, stateOf } from './network.ts';
 import { count, inferShapes } from './shapes.ts';
 
 export interface ModelDescription {
@@ -20,6 +20,8 @@ export interface ModelDescription {
   readonly parameterCount: number;
   /** The learnable layers but the last, the classifier. */
   readonly freezePoints: readonly { readonly number: number; readonly name: string }[];
+  /** what training does about batch normalisation, where there is any */
+  readonly batchNormalization?: string;
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
 }
@@ -66,9 +68,24 @@ export async function describeModel(file: string, options: { inputSize?: Pair } 
     freezePoints: freezePoints(network)
       .slice(0, -1)
       .map(({ number, name }) => ({ number, name })),
+    batchNormalization: aboutNormalization(network),
     preprocessing: network.preprocessing,
     labels: network.labels,
   };
+}
+
+/**
+ * What training does about the network's batch normalisation, for people; nothing where it has none.
+ *
+ * @param byBatch of `FitSettings.batchStatistics`
+ */
+export function aboutNormalization(network: Network, byBatch = false): string | undefined {
+  const layers = network.nodes.filter((node) => stateOf(network, node).length > 0);
+  if (layers.length === 0) return undefined;
+  const how = byBatch
+    ? "where they are trained, each batch's statistics count, and the running ones follow; frozen ones keep the file's"
+    : "the file's running statistics stay as they are (--batch-norm batch: each batch's own)";
+  return `${layers.length} of batch: scale and shift are trained, or frozen with the layer before; ${how}`;
 }
 
 /** The layers of a network. A parameter that several layers share counts once in the sum. */

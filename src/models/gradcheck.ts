@@ -5,8 +5,8 @@ import { type GradcheckInput, type GradcheckOptions, type GradcheckReport, gradc
 import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { Parameter, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { Random } from '../random.ts';
-import { buildNetwork } from './build.ts';
-import type { Network } from './network.ts';
+import { buildNetwork, parametersOf } from './build.ts';
+import { type Network, stateOf } from './network.ts';
 import { alexnet, alexnetSmall, vgg16 } from './tables.ts';
 
 /** The small AlexNet as it ships, AlexNet and VGG16 at small width, with random weights drawn from `seed`. */
@@ -47,23 +47,31 @@ async function checkAt(
   const floats: Record<string, GradcheckInput> = {
     image: { shape, values: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()) },
   };
+  // No gradient reaches running statistics: they are what the network has.
+  const state = new Set(network.nodes.flatMap((node) => stateOf(network, node)));
+  const still = [...parametersOf(network)].filter(([name]) => state.has(name));
   for (const [name, value] of network.parameters) {
+    if (state.has(name)) continue;
     // Biases of zero would centre every activation on ReLU's kink.
     const values = Float32Array.from(value.data, (x) => x || 0.5 + 0.1 * random.normal());
     floats[name] = { shape: value.shape, values };
   }
   const logitsOf = (tensors: Readonly<Record<string, Tensor>>) => {
     const given = Object.values(tensors).filter((tensor) => tensor instanceof Parameter);
-    const parameters = new Map(given.map((parameter) => [parameter.name, parameter]));
+    const parameters = new Map([...given.map((parameter) => [parameter.name, parameter] as const), ...still]);
     return buildNetwork(network, { batch, parameters, image: tensors['image'] }).logits;
   };
-  const labels = { shape: [batch], values: await leastLikely(gpu, logitsOf, floats, seed) };
-  return gradcheck(
-    gpu,
-    (tensors) => softmaxCrossEntropy(logitsOf(tensors), tensors['labels']),
-    { ...floats, labels },
-    { fastMode: true, directions: 2, atol: 1e-3, rtol: 1e-3, seed, ...rest },
-  );
+  try {
+    const labels = { shape: [batch], values: await leastLikely(gpu, logitsOf, floats, seed) };
+    return await gradcheck(
+      gpu,
+      (tensors) => softmaxCrossEntropy(logitsOf(tensors), tensors['labels']),
+      { ...floats, labels },
+      { fastMode: true, directions: 2, atol: 1e-3, rtol: 1e-3, seed, ...rest },
+    );
+  } finally {
+    for (const [, parameter] of still) parameter.release(gpu);
+  }
 }
 
 /** The class with the least logit, for each image. */

@@ -2,9 +2,10 @@
 import { FrostlineError } from '../errors.ts';
 import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
 import type { OnnxTensor } from '../onnx/tensor.ts';
-import type { ReadParameter, Surroundings } from '../operators/onnx/form.ts';
+import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
 import { refuse } from '../operators/onnx/reading.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
+import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
 import { expanded } from '../operators/rewrites/index.ts';
 import { rewritten } from '../operators/rewrites/match.ts';
@@ -13,7 +14,7 @@ import { foldedBy } from './fold-constants.ts';
 import { numberLayers } from './layers.ts';
 import { mergedConstants } from './merge-constants.ts';
 import { parseMetadata } from './metadata.ts';
-import type { Network, Node, Pair, ParameterValue, Preprocessing } from './network.ts';
+import type { Network, Node, Op, Pair, ParameterValue, Preprocessing } from './network.ts';
 import { Constants, type Extent } from './onnx-constants.ts';
 import { translate } from './onnx-operators.ts';
 import { outputShapes, type Shape } from './shapes.ts';
@@ -69,6 +70,10 @@ class Importer {
   private readonly parameters = new Map<string, ParameterValue>();
   /** The tensor each parameter is made of, to tell a shared weight from one used in two layouts. */
   private readonly origins = new Map<string, OnnxTensor>();
+  /** names of parameters that a tensor is */
+  private readonly names = new Map<OnnxTensor, string[]>();
+  /** Of parameters beside state, the initialisers of the node that has them. */
+  private readonly companions = new Map<string, string>();
   private readonly readers = new Map<string, number>();
   private readonly nodes: Node[] = [];
   /** Dimensions before those of an item. */
@@ -173,10 +178,16 @@ class Importer {
     const outputs: Node['outputs'] = [output, ...rest.slice(0, last + 1)];
     const twice = outputs.find((value) => this.shapes.has(value) || this.constants.has(value));
     if (twice !== undefined) throw refuse(source, `makes '${twice}' a second time`, 'Each value is made once.');
-    const node: Node = { op, name: layerName(source, parameters['weight']), inputs, outputs, parameters: {} };
+    const node: Node = {
+      op,
+      name: layerName(source, parameters['weight'] ?? parameters['scale']),
+      inputs,
+      outputs,
+      parameters: {},
+    };
     if (this.mergeIntoLast(source, node)) return;
     const named = Object.entries(parameters).flatMap(([role, one]) =>
-      one === undefined ? [] : [[role, this.parameter(one, node)] as const],
+      one === undefined ? [] : [[role, this.parameter(one, node, this.besideState(op, parameters, role))] as const],
     );
     const complete: Node = { ...node, parameters: Object.fromEntries(named) };
     for (const [value, shape] of outputShapes(complete, shapes, this.parameters, this.operators))
@@ -204,14 +215,33 @@ class Importer {
     return true;
   }
 
-  /** Registers a parameter under its initialiser's name; one that two layers read in different layouts gets a second name. */
-  private parameter({ name, tensor }: ReadParameter, node: Node): string {
+  /**
+   * Registers a parameter under its initialiser's name; one that two layers read in different layouts gets a second name,
+   * and so does one that stands in another place of another normalisation (`besideState`).
+   */
+  private parameter({ name, tensor }: ReadParameter, node: Node, place = ''): string {
     const taken = this.origins.get(name);
-    if (taken === tensor) return name;
-    const key = taken === undefined ? name : `${name}@${node.name}`;
+    const names = this.names.get(tensor) ?? [];
+    this.names.set(tensor, names);
+    const known = names.find((one) => (this.companions.get(one) ?? '') === place);
+    if (known !== undefined) return known;
+    const key = taken === undefined ? name : `${name}@${node.name}${place && `.${place.split(' ', 1)[0]}`}`;
+    this.companions.set(key, place);
     this.origins.set(key, tensor);
+    names.push(key);
     this.parameters.set(key, asParameter(tensor));
     return key;
+  }
+
+  /**
+   * Exporters write equal tensors once: an untrained normalisation's scale and variance are one initialiser of ones, its
+   * shift and mean, and all biases, one of zeros. Trained, they part. So what stands beside state is the same parameter only
+   * in the same role of a node with the same initialisers: a layer that is applied twice.
+   */
+  private besideState(op: Op, parameters: NonNullable<Reading['parameters']>, role: string): string {
+    const roles: Readonly<Record<string, Role>> = this.operators.operatorOf(op)?.parameters ?? {};
+    if (!Object.values(roles).some(({ kind }) => kind === 'state')) return '';
+    return [role, ...Object.values(parameters).map((one) => one?.name)].join(' ');
   }
 
   private extents(value: string): readonly Extent[] | undefined {
@@ -264,7 +294,7 @@ function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): Onnx
 }
 
 /** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */
-const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|\/kernel(:0)?)$/;
+const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|_gamma|\/(kernel|gamma)(:0)?)$/;
 
 /**
  * The node's own name; but torch numbers its nodes ('Conv_0', '/features/features.0/Conv') and Caffe2 gives none: then

@@ -1,13 +1,14 @@
 /** Layer numbers, and what is frozen when one says "freeze up to layer 10". */
 import { FrostlineError } from '../errors.ts';
+import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
-import { type Network, type Node, trainedOf } from './network.ts';
+import { type Network, type Node, operatorOf, trainedOf } from './network.ts';
 
-/** A layer with parameters: where the frost line may lie. */
+/** A layer with parameters, and what follows it (its batch normalisation): where the frost line may lie. */
 export interface FreezePoint {
   readonly number: number;
   readonly name: string;
-  /** Names of its trained parameters. */
+  /** Names of its trained parameters, and of those that follow it. */
   readonly parameters: readonly string[];
 }
 
@@ -37,11 +38,38 @@ export function numberLayers(
   });
 }
 
-/** The learnable layers in order. The last is the classifier. */
+/**
+ * The learnable layers in order. The last is the classifier. A layer whose parameters all follow another (batch
+ * normalisation) is none of its own: it stands still with the last learnable layer that it depends on, or, before all of
+ * them, with the first.
+ */
 export function freezePoints(network: Network): FreezePoint[] {
-  return network.nodes
-    .map((node) => ({ number: node.number!, name: node.name, parameters: trainedOf(network, node) }))
-    .filter(({ parameters }) => parameters.length > 0);
+  return withFollowers(network).map(({ node, followers }) => ({
+    number: node.number!,
+    name: node.name,
+    parameters: [node, ...followers].flatMap((one) => trainedOf(network, one)),
+  }));
+}
+
+/** Each learnable layer, and the layers whose parameters follow it. */
+function withFollowers(network: Network): { node: Node; followers: Node[] }[] {
+  const learnable = network.nodes.filter((node) => trainedOf(network, node).length > 0);
+  const following = (node: Node) =>
+    Object.entries<Role>(operatorOf(network, node).parameters).every(
+      ([role, known]) => node.parameters[role] === undefined || known.kind === 'state' || known.follows,
+    );
+  const own = learnable.filter((node) => !following(node));
+  // Where nothing is followed, each stands for itself.
+  const points = (own.length > 0 ? own : learnable).map((node) => ({ node, followers: [] as Node[] }));
+  /** the last learnable layer that a value depends on, by its place */
+  const last = new Map<string, number>();
+  for (const node of network.nodes) {
+    const before = Math.max(-1, ...node.inputs.map((value) => last.get(value) ?? -1));
+    const at = points.findIndex((point) => point.node === node);
+    if (at < 0 && learnable.includes(node)) points[Math.max(before, 0)].followers.push(node);
+    for (const value of node.outputs) last.set(value, Math.max(before, at));
+  }
+  return points;
 }
 
 /**
@@ -60,11 +88,17 @@ export function freezeThrough(network: Network, layer: number | string): Set<str
       ? points.length - 2
       : points.findIndex(({ number, name }) => String(number) === wanted || name === wanted);
   if (last < 0 && wanted !== 'all') {
-    const other = network.nodes.find((node) => String(node.number) === wanted || node.name === wanted);
     throw new FrostlineError(
-      `cannot freeze at '${wanted}': ${other ? `layer '${other.name}' (${other.op.kind}) has no parameters` : `${network.name} has no such layer`}. ` +
+      `cannot freeze at '${wanted}': ${whyNot(network, wanted)}. ` +
         `Give none, all, or one of ${points.map(({ number, name }) => `${number} (${name})`).join(', ')}.`,
     );
   }
   return new Set(points.slice(0, last + 1).flatMap(({ parameters }) => parameters));
+}
+
+function whyNot(network: Network, wanted: string): string {
+  const node = network.nodes.find((one) => String(one.number) === wanted || one.name === wanted);
+  if (node === undefined) return `${network.name} has no such layer`;
+  const leader = withFollowers(network).find(({ followers }) => followers.includes(node))?.node;
+  return `layer '${node.name}' (${node.op.kind}) ${leader ? `is frozen with '${leader.name}', which it follows` : 'has no parameters'}`;
 }

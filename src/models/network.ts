@@ -81,6 +81,12 @@ export function operatorOf(network: Pick<Network, 'operators'>, { op, name }: Pi
   return found;
 }
 
+/** Names of a node's parameters that forward itself writes in training: running statistics. */
+export function stateOf(network: Pick<Network, 'operators'>, node: Node): string[] {
+  const roles: Readonly<Record<string, Role>> = operatorOf(network, node).parameters;
+  return Object.entries(rolesOf(node)).flatMap(([role, name]) => (roles[role].kind === 'state' ? [name] : []));
+}
+
 /** Names of a node's parameters that are trained by gradients, in the order of the operator's roles. */
 export function trainedOf(network: Pick<Network, 'operators'>, node: Node): string[] {
   const roles: Readonly<Record<string, Role>> = operatorOf(network, node).parameters;

@@ -4,7 +4,9 @@ import type { KernelFamily } from '../check/case.ts';
 import { graphFamilies } from '../check/families.ts';
 import { graphCases } from '../graph/cases.ts';
 import { define, type OperationCases } from '../graph/operation-case.ts';
+import { Parameter } from '../graph/tensor.ts';
 import type { Checks } from './checks.ts';
+import type { Role } from './operator.ts';
 import { ours } from './registry.ts';
 
 /** Each operator with what checks it. */
@@ -18,26 +20,43 @@ export const operationCases: readonly OperationCases[] = [
     .filter(({ checks }) => !checks.handsOn)
     .map(({ operator, checks }) =>
       define(operator.kind, (choose, random) => {
-        const { attributes, inputs, parameters } = checks.draw(choose, random);
+        const { attributes, inputs, parameters = {} } = checks.draw(choose, random);
+        const ofKind = (kind: Role['kind']) =>
+          Object.entries(parameters).filter(([role]) => operator.parameters[role].kind === kind);
+        // No gradient reaches state: it is no input, and an option for an oracle.
+        const state = ofKind('state');
         return {
-          options: attributes as Readonly<Record<string, unknown>>,
-          inputs: { ...inputs, ...parameters },
-          build: (tensors) =>
-            operator.build({
+          options: {
+            ...attributes,
+            ...Object.fromEntries(state.map(([role, { values }]) => [role, Array.from(values)])),
+          },
+          inputs: { ...inputs, ...Object.fromEntries(ofKind('trained')) },
+          build: (tensors) => {
+            const still = state.map(([role, { shape, values }]) => {
+              const parameter = new Parameter(role, shape, values as Float32Array<ArrayBuffer>, { mask: 0 });
+              return [role, parameter] as const;
+            });
+            const trained = ofKind('trained').map(([role]) => [role, tensors[role]] as const);
+            return operator.build({
               name: operator.kind,
               attributes,
               inputs: Object.keys(inputs).map((name) => tensors[name]),
-              parameters: Object.fromEntries(Object.keys(parameters ?? {}).map((role) => [role, tensors[role]])),
-            })[0],
+              parameters: Object.fromEntries([...trained, ...still]),
+            })[0];
+          },
         };
       }),
     ),
+  ...checkedOperators.flatMap(({ checks }) => (checks.operations ?? []).map(({ cases }) => cases)),
   ...graphCases,
 ];
 
 /** The operations in PyTorch, by name: a lambda of the options and the inputs. */
 export const torchOperations: Readonly<Record<string, string>> = Object.fromEntries(
-  checkedOperators.map(({ operator, checks }) => [operator.kind, checks.torch]),
+  checkedOperators.flatMap(({ operator, checks }) => [
+    [operator.kind, checks.torch],
+    ...(checks.operations ?? []).map(({ cases, torch }) => [cases.operation, torch]),
+  ]),
 );
 
 /** Every family of kernel cases: what tests, `frostline gradcheck kernels` and the mutation check go through. */

@@ -3,6 +3,7 @@ import type { Broken } from '../check/broken.ts';
 import type { KernelFamily } from '../check/case.ts';
 import type { Choose } from '../check/choose.ts';
 import type { GradcheckInput } from '../graph/gradcheck.ts';
+import type { OperationCases } from '../graph/operation-case.ts';
 import type { Random } from '../random.ts';
 
 /** A random case of the operator: with it everything is checked, from import to the gradient. */
@@ -10,7 +11,7 @@ export interface Drawn<A> {
   readonly attributes: A;
   /** activations in order, by the names that PyTorch's lambda gives them; with the batch */
   readonly inputs: Readonly<Record<string, GradcheckInput>>;
-  /** by role */
+  /** by role, the state among them */
   readonly parameters?: Readonly<Record<string, GradcheckInput>>;
 }
 
@@ -21,6 +22,8 @@ export interface Checks<A> {
   readonly handsOn?: true;
   /** the operator in PyTorch: a lambda of the attributes `o`, the inputs and the parameters by their names */
   readonly torch: string;
+  /** operations of tensors that stand in the room beside the operator's own, each with its lambda in PyTorch */
+  readonly operations?: readonly { readonly cases: OperationCases; readonly torch: string }[];
   /** of the operator's own kernels: float64 references and derivatives */
   readonly families: readonly KernelFamily[];
   /** at least five ways to break each kernel that is the operator's own */

@@ -28,9 +28,12 @@ export interface Attribute<T> {
 /** Mapped over the attributes: one that is left out does not compile. */
 export type Schema<A> = { readonly [N in keyof A]-?: Attribute<A[N]> };
 
-/** `trained`: by gradients. `state`: forward itself writes it in training (running statistics); no gradient reaches it. */
+/**
+ * `trained`: by gradients; one that `follows` is frozen with the layer before, and makes no freeze point of its own.
+ * `state`: forward itself writes it in training (running statistics); no gradient reaches it.
+ */
 export type Role =
-  | { readonly kind: 'trained'; readonly decays: boolean; readonly optional?: true }
+  | { readonly kind: 'trained'; readonly decays: boolean; readonly optional?: true; readonly follows?: true }
   | { readonly kind: 'state' };
 
 export interface Given<A, R extends string> {
@@ -44,6 +47,8 @@ export interface Building<A, R extends string> {
   readonly attributes: A;
   readonly inputs: readonly Tensor[];
   readonly parameters: { readonly [N in R]?: Tensor };
+  /** in training, layers that are trained normalise by the statistics of the batch, and keep them; default false */
+  readonly batchStatistics?: boolean;
 }
 
 export interface Referred<A, R extends string> extends Given<A, R> {

@@ -7,6 +7,7 @@
 import { FrostlineError } from '../errors.ts';
 import { affine } from './affine/operator.ts';
 import { add, divide, multiply, subtract } from './arithmetic/operator.ts';
+import { batchNormalization } from './batch-normalization/operator.ts';
 import { clip } from './clip/operator.ts';
 import { concat } from './concat/operator.ts';
 import { conv2d } from './conv2d/operator.ts';
@@ -34,6 +35,7 @@ export const operators = {
   add,
   affine,
   averagePool,
+  batchNormalization,
   clip,
   concat,
   conv2d,

@@ -36,6 +36,11 @@ export interface FitSettings extends OptimizerSettings {
   readonly augment: AugmentPreset;
   /** false leaves dropout layers out */
   readonly dropout: boolean;
+  /**
+   * batch normalisation that is trained goes by each batch's statistics, and keeps running ones; false, the default: by the
+   * running ones of the file, which stand still
+   */
+  readonly batchStatistics?: boolean;
   readonly seed: number;
   /** a weight for each class in the loss */
   readonly classWeights?: readonly number[];
@@ -129,10 +134,13 @@ export class TrainingStep {
     gpu: Gpu,
     whole: Model,
     images: TrainingData,
-    settings: Pick<FitSettings, 'batchSize' | 'dropout' | 'classWeights' | 'augment' | 'optimizer' | 'labelSmoothing'>,
+    settings: Pick<
+      FitSettings,
+      'batchSize' | 'dropout' | 'batchStatistics' | 'classWeights' | 'augment' | 'optimizer' | 'labelSmoothing'
+    >,
     { reuse = true } = {},
   ): Promise<TrainingStep> {
-    const { batchSize, dropout, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
+    const { batchSize, dropout, batchStatistics, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
     if (images.labels.length < batchSize) {
       throw new FrostlineError(
         `There are ${images.labels.length} training samples, too few for a batch of ${batchSize}. ` +
@@ -149,6 +157,7 @@ export class TrainingStep {
       parameters: model.parameters,
       image: feed.image,
       withoutDropout: !dropout,
+      batchStatistics,
     });
     checkLabels(data.labels, logits.size / batchSize, model.network.name);
     const labels = input('labels', [batchSize], 'u32');

@@ -1,19 +1,30 @@
 /** The proof that what is frozen stood still: a hash of its bytes on the device, before and after training. */
 import { createHash } from 'node:crypto';
 import type { Gpu } from '../gpu/device.ts';
+import type { Parameter } from '../graph/tensor.ts';
+import { stateOf, trainedOf } from '../models/network.ts';
 import type { Model } from './model.ts';
 
 export interface FrozenRecord {
-  /** how many parameters have the mask 0 */
+  /** how many parameters are frozen */
   readonly parameters: number;
   /** sha256 of their names and bytes, in the network's order */
   readonly before: string;
   readonly after: string;
 }
 
-/** sha256 of the names and bytes of every parameter with the mask 0, as they are on the device; none where all train. */
-export async function frozenHash(gpu: Gpu, { parameters }: Model): Promise<string | undefined> {
-  const frozen = [...parameters].filter(([, parameter]) => !parameter.trainable);
+/** What no step may change: parameters with the mask 0, but for the running statistics of layers that are trained. */
+function frozenOf({ network, parameters }: Model): (readonly [string, Parameter])[] {
+  const trained = (name: string) => parameters.get(name)!.trainable;
+  const moving = new Set(
+    network.nodes.filter((node) => trainedOf(network, node).some(trained)).flatMap((node) => stateOf(network, node)),
+  );
+  return [...parameters].filter(([name, { trainable }]) => !trainable && !moving.has(name));
+}
+
+/** sha256 of the names and bytes of every frozen parameter, as they are on the device; none where all train. */
+export async function frozenHash(gpu: Gpu, model: Model): Promise<string | undefined> {
+  const frozen = frozenOf(model);
   if (frozen.length === 0) return undefined;
   const hash = createHash('sha256');
   for (const [name, parameter] of frozen) hash.update(`${name}\n`).update(await parameter.read(gpu));
@@ -33,6 +44,5 @@ export async function frozenRecord(
   if (before === undefined) return undefined;
   const after = (await frozenHash(gpu, model))!;
   if (after !== before) throw new Error(`frozen parameters changed in training: sha256 ${before}, then ${after}`);
-  const parameters = [...model.parameters.values()].filter(({ trainable }) => !trainable).length;
-  return { parameters, before, after };
+  return { parameters: frozenOf(model).length, before, after };
 }

@@ -5,7 +5,7 @@ import type { Mask, Parameter } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
 import { type FreezePoint, freezePoints, freezeThrough } from '../models/layers.ts';
-import { type Network, rolesOf } from '../models/network.ts';
+import { type Network, rolesOf, stateOf } from '../models/network.ts';
 import { DivergedError } from './diverged.ts';
 
 export interface Model {
@@ -90,12 +90,17 @@ export function setMasks(model: Model, options: MaskOptions): void {
   const decay = new Map(
     points.flatMap(({ parameters }, i) => parameters.map((name) => [name, layerDecay ** (points.length - 1 - i)])),
   );
+  // No gradient reaches state: it is not trained, and no mask is for it.
+  const state = new Set(model.network.nodes.flatMap((node) => stateOf(model.network, node)));
   const layerNames = new Map<string, string[]>();
   for (const node of model.network.nodes) {
-    for (const [role, name] of Object.entries(rolesOf(node))) layerNames.set(name, [name, `${node.name}.${role}`]);
+    for (const [role, name] of Object.entries(rolesOf(node))) {
+      if (!state.has(name)) layerNames.set(name, [name, `${node.name}.${role}`]);
+    }
   }
   const masks = new Map<string, Mask>();
   for (const name of model.parameters.keys()) {
+    if (state.has(name)) continue;
     const isNew = newParameters.includes(name);
     const still = frozen.has(name) || (tuned !== undefined && !tuned.includes(name) && !isNew);
     masks.set(name, still ? 0 : isNew ? newLayerFactor : (decay.get(name) ?? 1));
@@ -112,7 +117,7 @@ export function setMasks(model: Model, options: MaskOptions): void {
     }
     for (const name of hit) masks.set(name, factor);
   }
-  for (const [name, parameter] of model.parameters) parameter.mask = masks.get(name)!;
+  for (const [name, parameter] of model.parameters) parameter.mask = masks.get(name) ?? 0;
   if (![...model.parameters.values()].some((parameter) => parameter.trainable)) {
     throw new FrostlineError('Every parameter has the mask 0: nothing would be trained. Freeze less.');
   }

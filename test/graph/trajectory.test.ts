@@ -8,12 +8,13 @@ import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, type Mask, type Parameter, type Shape } from '../../src/graph/tensor.ts';
 import { replayDropout } from '../../src/kernels/dropout/dropout.ts';
 import { buildNetwork, parametersOf } from '../../src/models/build.ts';
-import type { Network } from '../../src/models/network.ts';
+import { type Network, stateOf } from '../../src/models/network.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../../src/models/tables.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { useGpu } from '../support/gpu.ts';
 import { hasPython, python } from '../support/oracle.ts';
+import { narrowResnet } from '../support/resnet.ts';
 import { describeForTorch, torchNetwork } from '../support/torch-network.ts';
 
 /**
@@ -36,12 +37,13 @@ losses = []
 for step in range(a['steps']):
     for p in P.values(): p.grad = None
     drop = {n: tensor(m[step]) for n, m in a['dropout'].items()}
-    loss = F.cross_entropy(forward(a['nodes'], x, P, drop), y, weight=weights, label_smoothing=a['smoothing'])
+    loss = F.cross_entropy(forward(a['nodes'], x, P, drop, a['by_batch']), y, weight=weights, label_smoothing=a['smoothing'])
     loss.backward(); losses.append(loss.item())
     with torch.no_grad():
         before = {n: p.clone() for n, p in P.items()}
         if optimizer: optimizer.step()
         for n, p in P.items():
+            if p.grad is None: continue # running statistics
             if optimizer:
                 p.copy_(before[n] + M[n] * (p - before[n]))
                 continue
@@ -60,6 +62,7 @@ interface Settings {
   readonly optimizer?: Optimizer;
   readonly smoothing?: number;
   readonly classWeights?: readonly number[];
+  readonly batchStatistics?: boolean;
   readonly mask?: (name: string, size: number, shape: Shape) => Mask;
 }
 
@@ -80,6 +83,7 @@ const piecewise = (_: string, size: number) =>
 // Seeds for which no sum comes so close to 0 that rounding decides its sign: PyTorch in float32 and float64 part there too.
 const small = () => alexnetSmall({ classes: 3, seed: 6, filters: [8, 12, 16, 16, 12], hidden: 32 });
 const narrow = () => alexnet({ classes: 4, seed: 6, filters: [4, 8, 8, 8, 8], hidden: 24 });
+const resnet = () => narrowResnet(6);
 const vgg = () => vgg16({ classes: 3, seed: 7, filters: [4, 6, 8, 8, 8], hidden: 24, size: 32 });
 
 const cases: [string, () => Network, Settings][] = [
@@ -152,6 +156,34 @@ const cases: [string, () => Network, Settings][] = [
     small,
     { steps: 20, batch: 4, rate: 2e-3, momentum: 0.9, decay: 0.01, smoothing: 0.1 },
   ],
+  [
+    'narrow ResNet: by running statistics, momentum 0.9, decay',
+    resnet,
+    { steps: 50, batch: 4, rate: 2e-3, momentum: 0.9, decay: 0.01 },
+  ],
+  [
+    'narrow ResNet: by running statistics, a mask for every element',
+    resnet,
+    { steps: 50, batch: 4, rate: 1e-3, momentum: 0.9, decay: 0.01, mask: piecewise },
+  ],
+  [
+    'narrow ResNet: by the batch, momentum 0.9, decay',
+    resnet,
+    { steps: 50, batch: 6, rate: 2e-3, momentum: 0.9, decay: 0.01, batchStatistics: true },
+  ],
+  [
+    'narrow ResNet: by the batch where it is trained, masks 0, 1 and 10',
+    resnet,
+    {
+      steps: 50,
+      batch: 6,
+      rate: 1e-3,
+      momentum: 0.9,
+      decay: 0.01,
+      batchStatistics: true,
+      mask: frozenBelow(/conv1|bn1/),
+    },
+  ],
   ['small VGG: dropout', vgg, { steps: 6, batch: 4, rate: 2e-3, momentum: 0.9, decay: 0, dropout: true }],
 ];
 
@@ -170,10 +202,18 @@ afterAll(() => {
 });
 
 async function expectTrajectory(what: string, network: Network, settings: Settings): Promise<void> {
-  const { steps, batch, rate, momentum, decay, dropout = false, mask = () => 1 } = settings;
+  const { steps, batch, rate, momentum, decay, dropout = false, batchStatistics = false, mask = () => 1 } = settings;
   const parameters = parametersOf(network);
-  for (const [name, parameter] of parameters) parameter.mask = mask(name, parameter.size, parameter.shape);
-  const built = buildNetwork(network, { batch, parameters, withoutDropout: !dropout });
+  const state = new Set(network.nodes.flatMap((node) => stateOf(network, node)));
+  for (const [name, parameter] of parameters) {
+    parameter.mask = state.has(name) ? 0 : mask(name, parameter.size, parameter.shape);
+  }
+  const built = buildNetwork(network, { batch, parameters, batchStatistics, withoutDropout: !dropout });
+  const byBatch = network.nodes.filter(
+    (node) =>
+      batchStatistics && stateOf(network, node).length > 0 && parameters.get(node.parameters['scale']!)!.trainable,
+  );
+  const moving = new Set(byBatch.flatMap((node) => stateOf(network, node)));
   const [image] = built.inputs.values();
   const random = new Random(11);
   const x = Float32Array.from({ length: image.size }, () => random.normal());
@@ -202,6 +242,7 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
       x: { shape: image.shape, data: Array.from(x) },
       labels: Array.from(labels),
       dropout: Object.fromEntries(drawn),
+      by_batch: byBatch.map(({ name }) => name),
       masks: forEach(parameters, ({ mask, shape }) =>
         typeof mask === 'number' ? mask : { shape, data: Array.from(mask) },
       ),
@@ -231,7 +272,7 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
       const bits = (values: Float32Array) => new Uint32Array(values.buffer);
       const { mask } = parameter;
       const moved = bits(actual).findIndex(
-        (word, i) => (typeof mask === 'number' ? mask : mask[i]) === 0 && word !== bits(start)[i],
+        (word, i) => !moving.has(name) && (typeof mask === 'number' ? mask : mask[i]) === 0 && word !== bits(start)[i],
       );
       expect(moved, `${name}: first frozen element that moved`).toBe(-1);
       const theirs = expected.parameters[name];
@@ -240,6 +281,7 @@ async function expectTrajectory(what: string, network: Network, settings: Settin
       const ratio = distance / (Math.hypot(...theirs) || 1);
       if (ratio > departure.weights) Object.assign(departure, { weights: ratio, parameter: name });
       expect(ratio, name).toBeLessThan(1e-4);
+      if (moving.has(name)) expect(bits(actual), `${name} moves`).not.toEqual(bits(start));
     }
   } finally {
     graph.destroy();

@@ -29,7 +29,10 @@ it.each(checkedOperators)('$operator.kind says what it computes, in words and in
     expect(doc.trim(), `${operator.kind}: what ${name} is`).not.toBe('');
   }
   expect(checks.torch.trim(), `${operator.kind}: torch`).not.toBe('');
-  expect(Object.keys(operator.onnx.reads), `${operator.kind}: read from no operator of ONNX`).not.toEqual([]);
+  // Arithmetic of two activations reads what becomes arithmetic with constants.
+  if (operator.kind !== 'affine') {
+    expect(Object.keys(operator.onnx.reads), `${operator.kind}: read from no operator of ONNX`).not.toEqual([]);
+  }
   const { attributes, inputs, parameters = {} } = checks.draw((low) => low, new Random(1));
   for (const { shape } of Object.values(inputs)) expect(count(shape.slice(1))).toBeLessThan(900);
   for (const role of Object.keys(operator.parameters)) {

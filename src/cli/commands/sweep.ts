@@ -96,6 +96,7 @@ export const command = defineCommand({
     const [
       { presets },
       { openExperiment },
+      { aboutNormalization },
       grid,
       { allFreezePoints },
       { writeReport },
@@ -110,6 +111,7 @@ export const command = defineCommand({
     ] = await Promise.all([
       import('../../train/presets.ts'),
       import('../../train/experiment.ts'),
+      import('../../models/describe.ts'),
       import('../../train/grid.ts'),
       import('../../train/plan.ts'),
       import('../../report/write.ts'),
@@ -149,6 +151,8 @@ export const command = defineCommand({
     );
     decoding.stop();
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
+    const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
+    if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? allFreezePoints(experiment.network) : [point],
     );

@@ -77,12 +77,15 @@ export const command = defineCommand({
     const values = cell === undefined ? given : ofCell(given, cell);
     if (values.model === undefined)
       throw new FrostlineError('No model: give --model FILE|NAME, or --from GRID/cells/CELL.');
-    const [{ openExperiment }, { trainOnce }, { imageRate }, { SingleBar }] = await Promise.all([
-      import('../../train/experiment.ts'),
-      import('../../train/run.ts'),
-      import('../../report/format.ts'),
-      import('cli-progress'),
-    ]);
+    const [{ openExperiment }, { aboutNormalization }, { trainOnce }, { imageRate }, { SingleBar }] = await Promise.all(
+      [
+        import('../../train/experiment.ts'),
+        import('../../models/describe.ts'),
+        import('../../train/run.ts'),
+        import('../../report/format.ts'),
+        import('cli-progress'),
+      ],
+    );
     const source = dataSource(values, values, cell?.settings);
     const gpu = await openAdapter(values.adapter, context, values.algorithm);
     const { seed, learningRate, freeze, newLayerFactor, mask, tuneOnly, layerDecay, out, positive, sensitivity } =
@@ -99,6 +102,8 @@ export const command = defineCommand({
     if (cell !== undefined) checkSame(given.from!, cell, opened);
     const experiment = cell === undefined ? opened : { ...opened.at(cell.division), network: opened.withSeed(seed) };
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
+    const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
+    if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
     const fit = { ...(await fitSettings(values)), learningRate, seed };
     const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...settings } = values;
     const bar = context.stderr.isTTY

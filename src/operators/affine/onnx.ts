@@ -1,8 +1,7 @@
-/** Arithmetic with constants, and normalisation by statistics that stand still, in ONNX. */
+/** Arithmetic with constants in ONNX. */
 import type { OnnxNode } from '../../onnx/model.ts';
-import { attribute } from '../onnx/attributes.ts';
 import type { OnnxForm, Reading, Surroundings } from '../onnx/form.ts';
-import { flag, parameter, perImage, plain, refuse } from '../onnx/reading.ts';
+import { perImage, refuse } from '../onnx/reading.ts';
 import type { AffineAttributes } from './shape.ts';
 
 /**
@@ -36,54 +35,9 @@ export function readAffine(
   return { op: { kind: 'affine', ...forms[node.opType]() }, inputs: [activation] };
 }
 
-/**
- * How the file says that the batch's own statistics are meant, or nothing. Before operator set 7 that is the default;
- * then, up to 13, it is the number of outputs alone that says so, whether anybody reads them or not.
- */
-function trainingMode(node: OnnxNode, opset: number): string | undefined {
-  if (flag(node, 'training_mode')) return 'training_mode = 1';
-  if (opset < 7) return flag(node, 'is_test') ? undefined : 'no is_test = 1';
-  const outputs = node.outputs.filter((output) => output !== '').length;
-  return opset < 14 && outputs > 1 ? `it has ${outputs} outputs` : undefined;
-}
-
-/**
- * At inference a map of each channel: y = (x - mean) / sqrt(var + epsilon) * scale + bias. All of it is constant here:
- * fine-tuning leaves it as it is.
- */
-function batchNormalization(node: OnnxNode, around: Surroundings): Reading {
-  const how = trainingMode(node, around.opset);
-  if (how !== undefined) {
-    throw refuse(node, `normalises by the statistics of the batch (${how})`, 'Export the model for inference.');
-  }
-  if (around.opset < 9 && attribute(node, 'spatial', 'int') === 0) {
-    throw refuse(node, 'has spatial = 0, statistics for every element', 'Statistics for every channel are expected.');
-  }
-  if (node.outputs.slice(1).some((output) => output && around.isRead(output))) {
-    throw refuse(node, 'hands on its statistics', 'Only its first output is supported.');
-  }
-  const [channels] = around.shapeOf(node.inputs[0], node);
-  const [scale, bias, mean, variance] = ['scale', 'bias', 'mean', 'variance'].map((role, i) => {
-    const { name, tensor } = parameter(node, i + 1, role, around);
-    if (tensor.dims.length !== 1 || tensor.size !== channels) {
-      throw refuse(
-        node,
-        `has ${role} '${name}' of shape [${tensor.dims}]`,
-        `[${channels}] is expected, one a channel.`,
-      );
-    }
-    return tensor.toFloat32();
-  });
-  const epsilon = attribute(node, 'epsilon', 'float') ?? 1e-5;
-  const factor = Array.from(scale, (value, c) => value / Math.sqrt(variance[c] + epsilon));
-  const shift = factor.map((value, c) => bias[c] - mean[c] * value);
-  return plain(node, { kind: 'affine', scale: factor, shift });
-}
-
 export const onnx: OnnxForm<AffineAttributes, never> = {
   // Add, Sub, Mul and Div belong to the arithmetic of two activations, which asks `readAffine`.
-  reads: { BatchNormalization: batchNormalization },
-  images: true,
+  reads: {},
   write({ name, attributes: { scale, shift }, inputs: [x], outputs: [y], shapes: [shape] }, to) {
     const constant = (role: string, values: readonly number[]) => {
       const dims = values.length === 1 ? [] : values.length === shape[0] ? shape.map((dim, i) => (i ? 1 : dim)) : shape;
