@@ -29,7 +29,7 @@ module.exports = {
         'src/onnx, src/data and src/statistics stand alone, but for errors, the generator, reading, writing and text',
       severity: 'error',
       from: { path: '^src/(onnx|data|statistics)/' },
-      to: { path: '^src/', pathNot: ['^src/(errors|random|read-files|files|text)\\.ts$', '^src/$1/'] },
+      to: { path: '^src/', pathNot: ['^src/(errors|limits|random|read-files|files|text)\\.ts$', '^src/$1/'] },
     },
     {
       name: 'gpu-stands-below',

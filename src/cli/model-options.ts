@@ -1,6 +1,7 @@
 /** Options of the commands that read a model. */
 import { z } from 'zod';
-import type { Pair } from '../models/network.ts';
+import type { Network, Pair } from '../models/network.ts';
+import type { Context } from './command.ts';
 
 export const inputSizeOption = z
   .array(z.int().positive())
@@ -9,3 +10,8 @@ export const inputSizeOption = z
   .optional()
   .meta({ valueName: 'PIXELS' })
   .describe("height and width of the image input in place of the file's, such as 227,227");
+
+/** Tells which outputs of a file its network has not. */
+export function noteLeftOut({ leftOut = [] }: Network, context: Context): void {
+  for (const { name, why } of leftOut) context.note(`model: output '${name}' is left out: ${why}`);
+}

@@ -8,6 +8,7 @@
 import { inspect } from 'node:util';
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
 import { FrostlineError, STOPPED } from '../errors.ts';
+import { parseLimits, raiseLimits } from '../limits.ts';
 import { visible, visibleJson } from '../text.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Command, Context } from './command.ts';
@@ -188,6 +189,8 @@ async function equip(
   if (specs.length > 0)
     sub.addOption(common('--config <FILE>', 'read options from a YAML or JSON file; flags win over it'));
   if (command.json) sub.addOption(common('--json', 'print the results as JSON'));
+  if (specs.length > 0)
+    sub.addOption(common('--limit <NAME=NUMBER...>', 'raise a bound on what files may ask for, as its message says'));
   sub.helpOption('-h, --help', 'print this help');
   if (command.examples?.length) {
     const lines = command.examples.map(({ line, what }) => `  ${what}:\n    frostline ${name} ${line}`);
@@ -196,7 +199,12 @@ async function equip(
   sub.action(async (...received: unknown[]) => {
     const flags = sub.opts<Record<string, unknown>>();
     const values = await collect(name, command, { argumentSpecs, specs, positional: received, flags });
-    await command.run(values as never, contextOf(flags.json === true, surroundings, setExitCode));
+    const restore = raiseLimits(parseLimits((flags.limit ?? []) as string[]));
+    try {
+      await command.run(values as never, contextOf(flags.json === true, surroundings, setExitCode));
+    } finally {
+      restore();
+    }
   });
 }
 

@@ -7,6 +7,7 @@ import { OnnxTensor } from '../onnx/tensor.ts';
 import { Random } from '../random.ts';
 import { buildNetwork, parametersOf } from './build.ts';
 import { type BoundNetwork, bindInputs, type GivenTensor } from './infer.ts';
+import { inlineFunctions } from './inline-functions.ts';
 import { modelInputs } from './inputs.ts';
 import type { Node } from './network.ts';
 import type { FloatTensor, LoadedModel } from './onnxruntime.ts';
@@ -57,11 +58,12 @@ export interface DiffOptions {
  */
 export async function diffLayers(
   gpu: Gpu,
-  model: OnnxModel,
+  from: OnnxModel,
   given: ReadonlyMap<string, GivenTensor>,
   reference: Reference,
-  { rtol = 1e-4, referenceModel = model }: DiffOptions = {},
+  { rtol = 1e-4, referenceModel: against = from }: DiffOptions = {},
 ): Promise<ModelDifference> {
+  const [model, referenceModel] = [inlineFunctions(from), inlineFunctions(against)];
   const bound = bindInputs(model, given);
   const made = new Set(referenceModel.graph.nodes.flatMap(({ outputs }) => outputs));
   const nodes = bound.network.nodes.filter(({ outputs: [output] }) => made.has(output));

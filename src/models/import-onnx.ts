@@ -1,23 +1,38 @@
 /** An ONNX model as a network: what the file computes, in frostline's operations, with its layers named and numbered. */
 import { FrostlineError } from '../errors.ts';
-import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
+import { withinLimit } from '../limits.ts';
+import type { Dim, OnnxModel, OnnxNode, ValueInfo } from '../onnx/model.ts';
 import type { OnnxTensor } from '../onnx/tensor.ts';
 import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
 import { refuse } from '../operators/onnx/reading.ts';
+import { checkAxes, checkOutputs, checkSchema, newestOpset } from '../operators/onnx/schema.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
 import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
-import { expanded } from '../operators/rewrites/index.ts';
+import { expanded, expandedFirst } from '../operators/rewrites/index.ts';
 import { rewritten } from '../operators/rewrites/match.ts';
 import { restoreDropout } from './dropout-heads.ts';
 import { foldedBy } from './fold-constants.ts';
+import { imageLayout } from './image-layout.ts';
+import { inlineFunctions } from './inline-functions.ts';
 import { numberLayers } from './layers.ts';
+import { liveNodes, readsOf } from './live-nodes.ts';
 import { mergedConstants } from './merge-constants.ts';
 import { parseMetadata } from './metadata.ts';
-import type { Network, Node, Op, Pair, ParameterValue, Preprocessing } from './network.ts';
+import {
+  type LeftOut,
+  type Network,
+  type NetworkInput,
+  type Node,
+  type Op,
+  type Pair,
+  type ParameterValue,
+  type Preprocessing,
+  rolesOf,
+} from './network.ts';
 import { Constants, type Extent } from './onnx-constants.ts';
 import { translate } from './onnx-operators.ts';
-import { outputShapes, type Shape } from './shapes.ts';
+import { count, outputShapes, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
 
@@ -45,6 +60,11 @@ export interface ImportOptions {
   /** In place of what the file's metadata says. */
   readonly preprocessing?: Preprocessing;
   readonly labels?: readonly string[];
+  /**
+   * Which outputs the network gets: 'all' (the default), where one that cannot be computed is refused; 'possible': those
+   * that can be computed, at least one, the others told in `Network.leftOut`; or names.
+   */
+  readonly outputs?: 'all' | 'possible' | readonly string[];
   /** For messages and `Network.name`; the graph's name otherwise. */
   readonly name?: string;
   /** With those of other packages: `withOperators`. Default: frostline's own. */
@@ -66,96 +86,258 @@ class Importer {
   private readonly options: ImportOptions;
   private readonly constants: Constants;
   private readonly operators: OperatorSet;
+  private readonly opset: number;
   private readonly shapes = new Map<string, Shape>();
   private readonly parameters = new Map<string, ParameterValue>();
-  /** The tensor each parameter is made of, to tell a shared weight from one used in two layouts. */
+  /** The tensor each parameter is made of, to tell a shared weight from one used in two layouts; and the reverse. */
   private readonly origins = new Map<string, OnnxTensor>();
-  /** names of parameters that a tensor is */
+  /** Names of the parameters that a tensor is. */
   private readonly names = new Map<OnnxTensor, string[]>();
   /** Of parameters beside state, the initialisers of the node that has them. */
   private readonly companions = new Map<string, string>();
   private readonly readers = new Map<string, number>();
   private readonly nodes: Node[] = [];
+  /** Where in `nodes` a value is made. */
+  private readonly places = new Map<string, number>();
+  /** Values that cannot be computed, and why: a refusal only where one of them is needed. */
+  private readonly refused = new Map<string, FrostlineError>();
   /** Dimensions before those of an item. */
   private readonly lead: 0 | 1;
 
   constructor(model: OnnxModel, options: ImportOptions) {
-    this.model = model;
+    this.model = inlineFunctions(model);
     this.options = options;
     this.operators = options.operators ?? ours;
     this.constants = new Constants(model.graph.initializers);
     this.lead = options.batchFirst === false ? 0 : 1;
+    const opset = model.opsets.get('');
+    if (opset === undefined) {
+      throw new FrostlineError(
+        `the model uses only the operators of ${[...model.opsets.keys()].join(', ')}, ONNX's own are expected.`,
+      );
+    }
+    if (opset > newestOpset) {
+      throw new FrostlineError(
+        `the model is of operator set ${opset}, the newest known here is ${newestOpset}. Export it with opset_version=${newestOpset} or older.`,
+      );
+    }
+    this.opset = opset;
+    withinLimit('graph-nodes', this.model.graph.nodes.length, 'the model has');
   }
 
   network(): Network {
-    const { graph, metadata } = this.model;
-    const opset = this.model.opsets.get('');
-    if (opset === undefined) {
-      throw new FrostlineError(
-        `the model uses only the operators of ${[...this.model.opsets.keys()].join(', ')}, ONNX's own are expected.`,
-      );
-    }
-    const outputNames = graph.outputs.map(({ name }) => name);
-    const known = { lead: this.lead, constants: this.constants };
-    const alive = liveNodes(graph.nodes, outputNames).flatMap((node) => expanded(node, 'first', known));
-    for (const node of alive) if (node.opType === 'Constant') this.constants.fold(node, opset, () => undefined);
-    const { rewrites } = this.operators;
-    const live = liveNodes(
-      rewritten({ nodes: alive, outputs: outputNames, constants: this.constants, opset }, rewrites),
-      outputNames,
-    );
-    for (const value of [...live.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]) {
+    const { metadata, graph } = this.model;
+    const wanted = this.wantedOutputs();
+    const live = this.simplified(wanted);
+    for (const value of [...live.flatMap(readsOf), ...wanted])
       this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
-    }
-    const inputs = graph.inputs
-      .filter(({ name }) => !graph.initializers.has(name) && this.readers.has(name))
-      .map((info, i) => ({ name: info.name, shape: this.inputShape(info.name, i === 0) }));
-    if (inputs.length === 0) throw new FrostlineError('the model has no input that its outputs depend on.');
-    for (const { name, shape } of inputs) this.shapes.set(name, shape);
+    const inputs = this.inputs(live);
+    const around = this.surroundings();
+    for (const node of live) this.read(node, around);
 
-    const lead = this.lead;
-    const around: Surroundings = {
-      opset,
-      lead,
+    const { outputs, leftOut } = this.computedOutputs(wanted);
+    const { nodes: needed, inputs: read } = this.needed(outputs, inputs);
+    const told = parseMetadata(metadata);
+    const restored = restoreDropout(needed, this.parameters, this.shapes);
+    const nodes = uniqueNames(restored).map((node): Node => {
+      const off = node.op.kind === 'dropout' && this.options.dropout === 'off';
+      return off ? { ...node, op: { kind: 'dropout', ratio: 0 } } : node;
+    });
+    const used = new Set(nodes.flatMap((node) => Object.values(rolesOf(node))));
+    return {
+      name: this.options.name ?? graph.name,
+      inputs: read,
+      outputs,
+      ...(leftOut.length > 0 && { leftOut }),
+      nodes: numberLayers(
+        nodes,
+        read.map(({ name }) => name),
+        told.layers,
+        this.operators,
+      ),
+      parameters: new Map([...this.parameters].filter(([name]) => used.has(name))),
+      preprocessing: this.options.preprocessing ?? told.preprocessing,
+      labels: this.options.labels ?? told.labels,
+      ...(this.operators !== ours && { operators: this.operators }),
+    };
+  }
+
+  private wantedOutputs(): readonly string[] {
+    const all = this.model.graph.outputs.map(({ name }) => name);
+    const { outputs } = this.options;
+    if (outputs === undefined || typeof outputs === 'string') return all;
+    const stranger = outputs.find((name) => !all.includes(name));
+    if (stranger !== undefined) {
+      throw new FrostlineError(`the model has no output '${stranger}'. Its outputs are ${all.join(', ')}.`);
+    }
+    return outputs;
+  }
+
+  /** The nodes that outputs depend on, patterns of several made one, what is constant whatever the images folded away. */
+  private simplified(wanted: readonly string[]): readonly OnnxNode[] {
+    const known = { lead: this.lead, constants: this.constants };
+    const valid = liveNodes(this.model.graph.nodes, wanted).filter((node) => this.isValid(node));
+    const alive = valid.flatMap((node) => expandedFirst(node, known));
+    const open = alive.filter((node) => !this.folds(node));
+    const { rewrites } = this.operators;
+    const { constants, opset } = this;
+    return liveNodes(rewritten({ nodes: open, outputs: wanted, constants, opset }, rewrites), wanted);
+  }
+
+  /** Whether a node is one of its operator's; what others make is refused. */
+  private isValid(node: OnnxNode): boolean {
+    return (
+      this.unlessRefused(node, () => {
+        checkSchema(node, this.opsetOf(node));
+        return true;
+      }) ?? false
+    );
+  }
+
+  /** Whether a node is of constants alone, which are computed, or refused for good. */
+  private folds(node: OnnxNode): boolean {
+    return (
+      this.unlessRefused(
+        node,
+        () => node.domain === '' && this.constants.fold(node, this.opsetOf(node), () => undefined),
+      ) ?? true
+    );
+  }
+
+  private opsetOf(node: OnnxNode): number {
+    return node.opset ?? this.opset;
+  }
+
+  /** Works on a node; a refusal is kept for whoever needs what the node makes. */
+  private unlessRefused<T>(node: OnnxNode, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof FrostlineError)) throw error;
+      this.refuseValues(node, error);
+      return undefined;
+    }
+  }
+
+  private refuseValues({ outputs }: OnnxNode, error: FrostlineError): void {
+    for (const output of outputs) if (output !== '') this.refused.set(output, error);
+  }
+
+  private inputs(live: readonly OnnxNode[]): NetworkInput[] {
+    const { graph } = this.model;
+    const infos = graph.inputs.filter(({ name }) => !graph.initializers.has(name) && this.readers.has(name));
+    if (infos.length === 0 && this.refused.size === 0)
+      throw new FrostlineError('the model has no input that its outputs depend on.');
+    const inputs: NetworkInput[] = [];
+    for (const [i, info] of infos.entries()) {
+      try {
+        const input = this.input(info, i === 0, live);
+        inputs.push(input);
+        this.shapes.set(input.name, input.shape);
+      } catch (error) {
+        if (!(error instanceof FrostlineError)) throw error;
+        this.refused.set(info.name, error);
+      }
+    }
+    return inputs;
+  }
+
+  private surroundings(): Surroundings {
+    return {
+      opset: this.opset,
+      lead: this.lead,
       asItStands: this.options.asItStands ?? false,
       constants: this.constants,
       shapeOf: (value, node) => this.shapeOf(value, node),
       isActivation: (value) => this.shapes.has(value),
       isRead: (value) => this.readers.has(value),
     };
-    for (const node of live) {
-      for (const part of expanded(node, 'read', around)) {
+  }
+
+  /** A node of the file becomes constants, nodes of the network, or values that are refused. */
+  private read(node: OnnxNode, general: Surroundings): void {
+    const missing = node.inputs.find((value) => this.refused.has(value));
+    if (missing !== undefined) {
+      this.refuseValues(node, this.refused.get(missing)!);
+      return;
+    }
+    const opset = this.opsetOf(node);
+    const around = opset === general.opset ? general : { ...general, opset };
+    this.unlessRefused(node, () => {
+      if (node.domain === '' && node.opType === 'If') {
+        this.branch(node, around);
+        return;
+      }
+      this.checkAxes(node, around);
+      for (const part of expanded(node, around)) {
         if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
         if (this.fold(part, around)) continue;
         this.add(part, around);
       }
-    }
-    const outputs = graph.outputs.map(({ name }) => name);
-    const missing = outputs.find((name) => !this.shapes.has(name));
-    if (missing !== undefined)
-      throw new FrostlineError(`the model's output '${missing}' does not depend on any image.`);
-
-    const told = parseMetadata(metadata);
-    const restored = restoreDropout(this.nodes, this.parameters, this.shapes);
-    const nodes = uniqueNames(restored).map((node): Node => {
-      const off = node.op.kind === 'dropout' && this.options.dropout === 'off';
-      return off ? { ...node, op: { kind: 'dropout', ratio: 0 } } : node;
+      checkOutputs(node, opset);
     });
-    return {
-      name: this.options.name ?? graph.name,
-      inputs,
-      outputs,
-      nodes: numberLayers(
-        nodes,
-        inputs.map(({ name }) => name),
-        told.layers,
-        this.operators,
-      ),
-      parameters: this.parameters,
-      preprocessing: this.options.preprocessing ?? told.preprocessing,
-      labels: this.options.labels ?? told.labels,
-      ...(this.operators !== ours && { operators: this.operators }),
-    };
+  }
+
+  private checkAxes(node: OnnxNode, { constants, lead }: Surroundings): void {
+    const shape = this.shapes.get(node.inputs[0] ?? '');
+    if (shape !== undefined) checkAxes(node, shape.length + lead, constants.integersOf(node.inputs[1] ?? ''));
+  }
+
+  /** A branch whose condition is known at import: its nodes stand in place of the If. */
+  private branch(node: OnnxNode, around: Surroundings): void {
+    const condition = this.constants.tensor(node.inputs[0]);
+    if (condition === undefined) {
+      throw refuse(
+        node,
+        `chooses between branches by '${node.inputs[0]}', which depends on the images`,
+        'Export the network without If, or with a fixed input size.',
+      );
+    }
+    const chosen = node.attributes.get(condition.data[0] ? 'then_branch' : 'else_branch');
+    if (chosen?.type !== 'graph' || chosen.value.outputs.length < node.outputs.length) {
+      throw refuse(node, 'has no such branch', 'Export the model again.');
+    }
+    const { nodes, initializers, outputs } = chosen.value;
+    for (const [name, tensor] of initializers) this.constants.define(tensor, name);
+    const names = outputs.map(({ name }) => name);
+    for (const inner of liveNodes(nodes, names)) if (this.isValid(inner)) this.read(inner, around);
+    for (const [i, output] of node.outputs.entries()) {
+      if (output === '') continue;
+      const handing = { name: '', opType: 'Identity', domain: '', inputs: [names[i]], outputs: [output] };
+      this.read({ ...handing, attributes: new Map() }, around);
+    }
+  }
+
+  /** The outputs that there are, and why the others are not. */
+  private computedOutputs(wanted: readonly string[]): { outputs: readonly string[]; leftOut: readonly LeftOut[] } {
+    const why = (name: string) =>
+      this.refused.get(name) ?? new FrostlineError(`the model's output '${name}' does not depend on any image.`);
+    const made = (name: string) => this.shapes.has(name) && !this.refused.has(name);
+    const outputs = wanted.filter(made);
+    const missing = wanted.filter((name) => !made(name));
+    if (missing.length === 0) return { outputs, leftOut: [] };
+    if (this.options.outputs === 'possible' && outputs.length > 0) {
+      return { outputs, leftOut: missing.map((name) => ({ name, why: why(name).message })) };
+    }
+    if (outputs.length === 0) throw why(missing[0]);
+    throw new FrostlineError(
+      `${why(missing[0]).message} Output '${missing[0]}' depends on it; ask for others alone: --outputs ${outputs.join(' ')}`,
+    );
+  }
+
+  /** What outputs need, where some values were refused: the parts of those that were not are there as well. */
+  private needed(outputs: readonly string[], inputs: readonly NetworkInput[]) {
+    if (this.refused.size === 0) return { nodes: this.nodes, inputs };
+    const wanted = new Set(outputs);
+    const nodes = this.nodes
+      .toReversed()
+      .filter((node) => {
+        if (!node.outputs.some((value) => wanted.has(value))) return false;
+        for (const value of node.inputs) wanted.add(value);
+        return true;
+      })
+      .reverse();
+    return { nodes, inputs: inputs.filter(({ name }) => wanted.has(name)) };
   }
 
   /** An operator of constants alone, by its reference: what the graph computes without looking at an image. */
@@ -190,16 +372,18 @@ class Importer {
       one === undefined ? [] : [[role, this.parameter(one, node, this.besideState(op, parameters, role))] as const],
     );
     const complete: Node = { ...node, parameters: Object.fromEntries(named) };
-    for (const [value, shape] of outputShapes(complete, shapes, this.parameters, this.operators))
+    for (const [value, shape] of outputShapes(complete, shapes, this.parameters, this.operators)) {
       this.shapes.set(value, shape);
+      this.places.set(value, this.nodes.length);
+    }
     this.nodes.push(complete);
   }
 
   /** What `mergeConstants` makes one with the node before, where nobody else reads the value between. */
   private mergeIntoLast(source: OnnxNode, node: Node): boolean {
     const [input] = node.inputs;
-    const at = this.nodes.findLastIndex(({ outputs }) => outputs.length === 1 && outputs[0] === input);
-    if (at < 0 || this.readers.get(input) !== 1) return false;
+    const at = this.places.get(input);
+    if (at === undefined || this.readers.get(input) !== 1 || this.nodes[at].outputs.length !== 1) return false;
     const before = this.nodes[at];
     const shape = this.shapes.get(input)!;
     const name = source.inputs.find((value) => this.constants.has(value)) ?? '';
@@ -212,20 +396,21 @@ class Importer {
     this.nodes[at] = { ...before, op: change.op, parameters, outputs: node.outputs };
     this.shapes.delete(input);
     this.shapes.set(node.outputs[0], shape);
+    this.places.set(node.outputs[0], at);
     return true;
   }
 
   /**
-   * Registers a parameter under its initialiser's name; one that two layers read in different layouts gets a second name,
-   * and so does one that stands in another place of another normalisation (`besideState`).
+   * Registers a parameter under its initialiser's name. One tensor is one parameter, whatever names lead to it; a name
+   * whose tensor two layers read in different layouts gets a second one, and so does one that stands in another place of
+   * another normalisation (`besideState`).
    */
   private parameter({ name, tensor }: ReadParameter, node: Node, place = ''): string {
-    const taken = this.origins.get(name);
     const names = this.names.get(tensor) ?? [];
     this.names.set(tensor, names);
     const known = names.find((one) => (this.companions.get(one) ?? '') === place);
     if (known !== undefined) return known;
-    const key = taken === undefined ? name : `${name}@${node.name}${place && `.${place.split(' ', 1)[0]}`}`;
+    const key = this.origins.has(name) ? `${name}@${node.name}${place && `.${place.split(' ', 1)[0]}`}` : name;
     this.companions.set(key, place);
     this.origins.set(key, tensor);
     names.push(key);
@@ -253,7 +438,12 @@ class Importer {
     const shape = this.shapes.get(value);
     if (shape !== undefined) return shape;
     if (this.constants.has(value)) {
-      throw refuse(node, `reads the constant '${value}' where an activation is expected`, 'Fold it before exporting.');
+      const sized = this.constants.tensor(value) === undefined;
+      throw refuse(
+        node,
+        `reads the constant '${value}' where an activation is expected`,
+        `${sized ? 'It holds the size of the batch, which is known in a run alone. ' : ''}Fold it before exporting, for example with onnx-simplifier.`,
+      );
     }
     if (this.model.graph.sparseInitializers.includes(value)) {
       throw refuse(node, `reads the sparse initialiser '${value}'`, 'Export the weights in dense form.');
@@ -261,36 +451,28 @@ class Importer {
     throw refuse(node, `reads '${value}', which no earlier node makes`, 'Export the model again, with sorted nodes.');
   }
 
-  /** The shape of an input without the batch: from the options, else from the file. */
-  private inputShape(name: string, isImage: boolean): Shape {
-    const given = this.options.inputShapes?.[name];
-    if (given) return given;
-    const { dims } = this.model.graph.inputs.find((info) => info.name === name)!;
+  /** An input without its batch: its shape from the options, else from the file. */
+  private input({ name, dims }: ValueInfo, isImage: boolean, live: readonly OnnxNode[]): NetworkInput {
+    const images = isImage && this.lead === 1 && dims !== undefined;
+    const layout = images ? imageLayout(live, name, dims, this.constants) : undefined;
+    const shape = this.options.inputShapes?.[name] ?? this.declaredShape(name, dims, isImage, layout);
+    withinLimit('activation-values', count(shape), `an item of the input '${name}' has`);
+    return layout === undefined ? { name, shape } : { name, shape, layout };
+  }
+
+  private declaredShape(name: string, dims: readonly Dim[] | undefined, isImage: boolean, layout?: 'NHWC'): Shape {
     const shape = dims?.slice(this.lead) ?? [];
     const { inputSize } = this.options;
-    if (isImage && inputSize && shape.length === 3) shape.splice(1, 2, ...inputSize);
+    if (isImage && inputSize && shape.length === 3) shape.splice(layout === 'NHWC' ? 0 : 1, 2, ...inputSize);
     if (dims === undefined || dims.length < this.lead || shape.some((dim) => typeof dim !== 'number' || dim < 1)) {
       const shown = dims?.map((dim) => dim ?? '?').join(', ') ?? 'unknown';
       throw new FrostlineError(
-        `the model's input '${name}' has the shape [${shown}]: all sizes but the batch must be known. Give the input's size.`,
+        `the model's input '${name}' has the shape [${shown}]: all sizes but the batch must be known. ` +
+          "Give the input's size: --input-size HEIGHT,WIDTH.",
       );
     }
     return shape as number[];
   }
-}
-
-/** Nodes that the outputs depend on, in the file's order: what else stands in the file need not be supported. */
-function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
-  const makers = new Map(nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
-  const live = new Set<OnnxNode>();
-  const wanted = [...outputs];
-  for (let value = wanted.pop(); value !== undefined; value = wanted.pop()) {
-    const maker = makers.get(value);
-    if (maker === undefined || live.has(maker)) continue;
-    live.add(maker);
-    wanted.push(...maker.inputs);
-  }
-  return nodes.filter((node) => live.has(node));
 }
 
 /** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */

@@ -5,9 +5,13 @@ import { compile } from '../graph/compile.ts';
 import type { Dim, OnnxModel, ValueInfo } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import { buildNetwork, parametersOf } from './build.ts';
+import { imageLayout } from './image-layout.ts';
 import { importOnnx } from './import-onnx.ts';
+import { inlineFunctions } from './inline-functions.ts';
 import { modelInputs } from './inputs.ts';
+import { liveNodes as neededNodes, readsOf } from './live-nodes.ts';
 import type { Network, Pair } from './network.ts';
+import { Constants } from './onnx-constants.ts';
 
 /** A tensor as the user gives it. */
 export interface GivenTensor {
@@ -31,6 +35,13 @@ export interface BoundNetwork {
   readonly inputs: ReadonlyMap<string, OnnxTensor>;
 }
 
+export interface BindOptions {
+  /** height and width of the first input in place of the file's */
+  readonly inputSize?: Pair;
+  /** names of the outputs that are wanted, where not all are */
+  readonly outputs?: readonly string[];
+}
+
 /** Types whose values become float32; integers are refused, for nothing says how they should be scaled. */
 const floats = ['float32', 'float16', 'bfloat16', 'float64'];
 
@@ -39,13 +50,18 @@ const floats = ['float32', 'float16', 'bfloat16', 'float64'];
  * uses as weights, biases or shapes are taken as constants, as is a new value for an initialiser that the file lists
  * among its inputs.
  *
- * @param inputSize height and width of the first input in place of the file's
  * @throws FrostlineError when an input is missing, unknown, or of another type or shape than the model declares
  */
-export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTensor>, inputSize?: Pair): BoundNetwork {
+export function bindInputs(
+  from: OnnxModel,
+  given: ReadonlyMap<string, GivenTensor>,
+  { inputSize, outputs }: BindOptions = {},
+): BoundNetwork {
+  const model = inlineFunctions(from);
   const { graph } = model;
+  const needed = neededNodes(graph.nodes, outputs ?? graph.outputs.map(({ name }) => name));
   const names = modelInputs(model).map(({ name }) => name);
-  const missing = names.find((name) => !given.has(name) && graph.nodes.some(({ inputs }) => inputs.includes(name)));
+  const missing = names.find((name) => !given.has(name) && needed.some((node) => readsOf(node).includes(name)));
   if (missing !== undefined) {
     throw new FrostlineError(`the input '${missing}' is not given. The model's inputs are ${names.join(', ')}.`);
   }
@@ -62,22 +78,28 @@ export function bindInputs(model: OnnxModel, given: ReadonlyMap<string, GivenTen
       initializers.set(name, new OnnxTensor(name, tensor.dims, tensor.dataType, () => tensor.data));
       continue;
     }
-    const isImage = name === names[0] && declared.dims?.length === 4;
-    const dims = declared.dims?.map((dim, axis) => (isImage && inputSize && axis >= 2 ? inputSize[axis - 2] : dim));
+    const dims = name === names[0] ? resized(model, declared, inputSize) : declared.dims;
     checkType(declared, given.get(name)!);
     checkShape(declared, given.get(name)!, dims, 1);
     inputs.set(name, tensor);
   }
   const bound = { ...model, graph: { ...graph, initializers } };
   try {
-    return { ...batchFirst(bound, given, inputs), inputs };
+    return { ...batchFirst(bound, given, inputs, outputs), inputs };
   } catch (error) {
     if (!(error instanceof FrostlineError)) throw error;
     // Softmax over the batch, products of whole matrices: the same numbers, the graph taken as it stands.
-    const network = oneItem(bound, inputs);
+    const network = oneItem(bound, inputs, outputs);
     if (network === undefined) throw error;
     return { network, batch: 1, oneItem: true, inputs };
   }
+}
+
+/** The sizes of the first input with another height and width, wherever they stand. */
+function resized(model: OnnxModel, { name, dims }: ValueInfo, size: Pair | undefined): ValueInfo['dims'] {
+  if (size === undefined || dims?.length !== 4) return dims;
+  const first = imageLayout(model.graph.nodes, name, dims, new Constants(model.graph.initializers)) === 'NHWC' ? 1 : 2;
+  return dims.map((dim, axis) => size[axis - first] ?? dim);
 }
 
 /** The network whose activations all have the batch first, and the batch of these inputs. */
@@ -85,9 +107,10 @@ function batchFirst(
   model: OnnxModel,
   given: ReadonlyMap<string, GivenTensor>,
   inputs: ReadonlyMap<string, OnnxTensor>,
+  outputs: readonly string[] | undefined,
 ): { network: Network; batch: number } {
   const inputShapes = Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims.slice(1)]));
-  const network = importOnnx(model, { inputShapes, asItStands: true });
+  const network = importOnnx(model, { inputShapes, outputs, asItStands: true });
   const [first, ...others] = network.inputs.map(({ name }) => ({ name, batch: inputs.get(name)!.dims[0] }));
   const other = others.find(({ batch }) => batch !== first.batch);
   if (other !== undefined) {
@@ -101,10 +124,14 @@ function batchFirst(
 }
 
 /** The network of the graph as one item, or undefined where that is refused too. */
-function oneItem(model: OnnxModel, inputs: ReadonlyMap<string, OnnxTensor>): Network | undefined {
+function oneItem(
+  model: OnnxModel,
+  inputs: ReadonlyMap<string, OnnxTensor>,
+  outputs: readonly string[] | undefined,
+): Network | undefined {
   const inputShapes = Object.fromEntries([...inputs].map(([name, { dims }]) => [name, dims]));
   try {
-    return importOnnx(model, { inputShapes, batchFirst: false, asItStands: true });
+    return importOnnx(model, { inputShapes, outputs, batchFirst: false, asItStands: true });
   } catch (error) {
     if (error instanceof FrostlineError) return undefined;
     throw error;

@@ -50,11 +50,34 @@ export interface Preprocessing {
   readonly std: readonly number[];
 }
 
+export interface NetworkInput {
+  readonly name: string;
+  /** without the batch */
+  readonly shape: readonly number[];
+  /** 'NHWC' where images lie with their channels last, as Keras has them; channels, height, width otherwise */
+  readonly layout?: 'NHWC';
+}
+
+/** Channels, height and width of an input that is an image, however it lies; undefined where it is none. */
+export function imageShape({ shape, layout }: NetworkInput): readonly [number, number, number] | undefined {
+  if (shape.length !== 3) return undefined;
+  const [a, b, c] = shape;
+  return layout === 'NHWC' ? [c, a, b] : [a, b, c];
+}
+
+/** An output of the file that the network has not, and why. */
+export interface LeftOut {
+  readonly name: string;
+  readonly why: string;
+}
+
 export interface Network {
   readonly name: string;
-  /** Graph inputs that are no initialisers; `shape` without the batch. The first is the image. */
-  readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** Graph inputs that are no initialisers. The first is the image. */
+  readonly inputs: readonly NetworkInput[];
   readonly outputs: readonly string[];
+  /** Outputs of its file that cannot be computed here and were not needed. */
+  readonly leftOut?: readonly LeftOut[];
   readonly nodes: readonly Node[];
   readonly parameters: ReadonlyMap<string, ParameterValue>;
   readonly preprocessing?: Preprocessing;

@@ -1,31 +1,43 @@
 /**
- * What an ONNX graph computes without looking at an image: weights behind Constant, Reshape or Transpose nodes, and
- * the shape arithmetic that exporters write in place of a flatten. It is worked out at import.
+ * What an ONNX graph computes without looking at an image: weights behind any chain of nodes, and the shape arithmetic
+ * that exporters write in place of a flatten. It is worked out at import. Sizes of activations are numbers like others,
+ * but for the batch, which is known when a graph is built: a list that holds it stands beside the tensors, symbolic.
  */
-import { FrostlineError } from '../errors.ts';
+import { withinLimit } from '../limits.ts';
+import type { DataType } from '../onnx/data-types.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { elementCount, OnnxTensor } from '../onnx/tensor.ts';
 import { attribute, castsTo } from '../operators/onnx/attributes.ts';
-import { transposed } from '../operators/onnx/tensors.ts';
+import { broadcast, placesIn, stepOf } from './constant-operators/elementwise.ts';
+import { computed } from './constant-operators/index.ts';
+import { concatenated, movedData, movements } from './constant-operators/movement.ts';
+import { isInteger } from './constant-operators/operator.ts';
 
 /** One number of a computed shape; the batch is not known at import. */
 export type Extent = number | 'batch';
 
+/** Integers of which some are the batch. */
+interface Symbolic {
+  readonly dims: readonly number[];
+  readonly values: readonly Extent[];
+}
+
 export class Constants {
   private readonly tensors: Map<string, OnnxTensor>;
-  private readonly extents = new Map<string, readonly Extent[]>();
+  private readonly symbolic = new Map<string, Symbolic>();
+  private work = 0;
 
   constructor(initializers: ReadonlyMap<string, OnnxTensor>) {
     this.tensors = new Map(initializers);
   }
 
   has(value: string): boolean {
-    return this.tensors.has(value) || this.extents.has(value);
+    return this.tensors.has(value) || this.symbolic.has(value);
   }
 
-  /** Adds a constant that is not in the file. */
-  define(tensor: OnnxTensor): void {
-    this.tensors.set(tensor.name, tensor);
+  /** Adds a constant that is not in the file, under its own name or another. */
+  define(tensor: OnnxTensor, name = tensor.name): void {
+    this.tensors.set(name, tensor);
   }
 
   tensor(value: string): OnnxTensor | undefined {
@@ -36,7 +48,7 @@ export class Constants {
   extentsOf(value: string): readonly Extent[] | undefined {
     const tensor = this.tensors.get(value);
     if (tensor && /^int(32|64)$/.test(tensor.dataType) && tensor.dims.length <= 1) return tensor.toIntegers();
-    return this.extents.get(value);
+    return this.symbolic.get(value)?.values;
   }
 
   /** As `extentsOf`, where the batch has no place. */
@@ -49,152 +61,156 @@ export class Constants {
    * Works out a node that reads constants and shapes alone.
    *
    * @param shapeOf an activation's shape, the batch included where it comes first
-   * @returns whether the node was such a one; its output is a constant from now on
+   * @returns whether the node was such a one; its outputs are constants from now on
    */
   fold(node: OnnxNode, opset: number, shapeOf: (value: string) => readonly Extent[] | undefined): boolean {
-    const [output] = node.outputs;
-    if (node.opType === 'Shape') return this.foldShape(node, shapeOf);
-    if (node.inputs.some((value) => value !== '' && !this.has(value))) return false;
-    const extents = this.foldExtents(node);
-    if (extents !== undefined) {
-      this.extents.set(output, extents);
-      return true;
+    if (node.opType === 'Shape' || node.opType === 'Size') return this.foldShape(node, shapeOf);
+    const given = node.inputs.filter((value) => value !== '');
+    if (!given.every((value) => this.has(value))) return false;
+    const [input] = node.inputs;
+    // The same tensor under another name, so that a weight that two layers share stays one.
+    if (node.opType === 'Identity' || (node.opType === 'Cast' && castsTo(node) === 1)) {
+      const tensor = this.tensors.get(input);
+      if (tensor !== undefined && (node.opType === 'Identity' || tensor.dataType === 'float32')) {
+        this.define(tensor, node.outputs[0]);
+        return true;
+      }
     }
-    const tensor = this.foldTensor(node, opset);
-    if (tensor === undefined) return false;
-    this.tensors.set(output, tensor);
-    return true;
+    const operands = { node, opset, inputs: node.inputs.map((value) => this.tensors.get(value)) };
+    if (!given.every((value) => this.tensors.has(value))) {
+      const made = this.foldSymbolic(operands);
+      if (made !== undefined) this.put(node.outputs[0], made);
+      return made !== undefined;
+    }
+    const made = computed(operands, (work) => this.spend(work));
+    for (const tensor of made ?? []) if (tensor.name !== '') this.define(tensor);
+    return made !== undefined;
+  }
+
+  private spend(work: number): void {
+    this.work += work;
+    withinLimit('constant-work', this.work, 'the model computes of constants');
+  }
+
+  private put(name: string, { dims, values }: Symbolic): void {
+    if (values.includes('batch')) this.symbolic.set(name, { dims, values });
+    else this.define(integersAs(name, dims, values as readonly number[]));
   }
 
   private foldShape(node: OnnxNode, shapeOf: (value: string) => readonly Extent[] | undefined): boolean {
-    const [input] = node.inputs;
-    const shape = shapeOf(input) ?? this.tensor(input)?.dims;
+    const [input, output] = [node.inputs[0], node.outputs[0]];
+    const shape = shapeOf(input) ?? this.tensor(input)?.dims ?? this.symbolic.get(input)?.dims;
     if (shape === undefined) return false;
+    if (node.opType === 'Size') {
+      if (shape.includes('batch')) return false;
+      this.put(output, { dims: [], values: [elementCount(shape as readonly number[])] });
+      return true;
+    }
     const start = attribute(node, 'start', 'int') ?? 0;
     const end = attribute(node, 'end', 'int') ?? shape.length;
-    this.extents.set(node.outputs[0], shape.slice(start, end));
+    const values = shape.slice(start, end);
+    this.put(output, { dims: [values.length], values });
     return true;
   }
 
-  /** Shape arithmetic: a scalar and a list of one are not told apart. */
-  private foldExtents(node: OnnxNode): readonly Extent[] | undefined {
-    const inputs = node.inputs.map((value) => this.extentsOf(value));
-    const [data] = inputs;
-    if (data === undefined) return undefined;
+  private sizes(value: string): Symbolic | undefined {
+    const tensor = this.tensors.get(value);
+    if (tensor === undefined) return this.symbolic.get(value);
+    return isInteger(tensor.dataType) || tensor.dataType === 'bool'
+      ? { dims: tensor.dims, values: Array.from(tensor.data as ArrayLike<number | bigint>, Number) }
+      : undefined;
+  }
+
+  /** Arithmetic of sizes of which some are the batch, as far as it leaves the batch what it is. */
+  private foldSymbolic(operands: Parameters<typeof computed>[0]): Symbolic | undefined {
+    const { node } = operands;
+    const given = node.inputs.map((value) => this.sizes(value));
+    const [data] = given;
+    const movement = movements[node.opType];
+    if (movement !== undefined && data !== undefined && node.outputs.length === 1) {
+      // Indices, starts and axes must be known.
+      if (node.inputs.slice(1).some((value) => value !== '' && !this.tensors.has(value))) return undefined;
+      const [moved] = movement(operands, data.dims);
+      withinLimit('constant-values', elementCount(moved.dims), `the shapes of the model make`);
+      return { dims: moved.dims, values: movedData(data.values as Extent[], moved) };
+    }
+    if (given.includes(undefined)) return undefined;
+    const all = given as readonly Symbolic[];
     switch (node.opType) {
       case 'Cast':
         // As numbers with a fraction they would be divided otherwise.
-        if (![6, 7].includes(castsTo(node) ?? 0)) return undefined;
-        return this.tensors.has(node.inputs[0]) ? undefined : data;
-      case 'Identity':
-      case 'Unsqueeze':
-      case 'Squeeze':
-        // A tensor keeps its dimensions on the other path.
-        return this.tensors.has(node.inputs[0]) ? undefined : data;
-      case 'Gather': {
-        const indices = this.integersOf(node.inputs[1]);
-        if (indices === undefined || data.length === 0) return undefined;
-        return indices.map((index) => data.at(index)!);
+        return [6, 7].includes(castsTo(node) ?? 0) ? data : undefined;
+      case 'Concat': {
+        const { dims, join } = concatenated(
+          operands,
+          all.map((one) => one.dims),
+        );
+        const values: Extent[] = [];
+        join(
+          all.map((one) => one.values),
+          (_, value) => values.push(value),
+        );
+        return { dims, values };
       }
-      case 'Concat':
-        return inputs.every((input) => input !== undefined) ? inputs.flat() : undefined;
-      case 'Slice': {
-        const at = (i: number, name: string) => attribute(node, name, 'ints') ?? this.integersOf(node.inputs[i] ?? '');
-        const [starts, ends, steps] = [at(1, 'starts'), at(2, 'ends'), at(4, 'steps') ?? [1]];
-        if (starts?.length !== 1 || ends?.length !== 1 || steps[0] !== 1) return undefined;
-        return data.slice(starts[0], ends[0]);
-      }
-      case 'Mul':
-      case 'Add':
-      case 'Sub':
-      case 'Div': {
-        const [a, b] = node.inputs.map((value) => this.integersOf(value));
-        if (a?.length !== 1 || b?.length !== 1) return undefined;
-        const [x, y] = [a[0], b[0]];
-        const results = { Mul: x * y, Add: x + y, Sub: x - y, Div: Math.trunc(x / y) };
-        return [results[node.opType]];
-      }
+      case 'ReduceProd':
+        return product(node, all[0]);
+      case 'Where':
+        return chosen(node, all);
       default:
-        return undefined;
-    }
-  }
-
-  private foldTensor(node: OnnxNode, opset: number): OnnxTensor | undefined {
-    const [output] = node.outputs;
-    if (node.opType === 'Constant') return constantNode(node, output);
-    const [input] = node.inputs.map((value) => this.tensor(value));
-    if (node.opType === 'ConstantOfShape') {
-      const dims = this.integersOf(node.inputs[0]);
-      if (dims === undefined) return undefined;
-      const value = attribute(node, 'value', 'tensor') ?? OnnxTensor.of('', [1], 'float32', Float32Array.of(0));
-      return new OnnxTensor(output, dims, value.dataType, () => {
-        const { data } = value;
-        if (!(data instanceof Float32Array || data instanceof BigInt64Array)) {
-          throw new FrostlineError(
-            `ConstantOfShape '${output}' fills with ${value.dataType}: float32 or int64 expected.`,
-          );
-        }
-        const count = elementCount(dims);
-        return data instanceof Float32Array
-          ? new Float32Array(count).fill(data[0])
-          : new BigInt64Array(count).fill(data[0]);
-      });
-    }
-    if (input === undefined) return undefined;
-    const renamed = (dims: readonly number[]) => new OnnxTensor(output, dims, input.dataType, () => input.data);
-    switch (node.opType) {
-      case 'Identity':
-        return input;
-      case 'Cast': {
-        const to = castsTo(node);
-        if (to !== 1) return to === 7 && input.dataType === 'int64' ? input : undefined;
-        return new OnnxTensor(output, input.dims, 'float32', () => input.toFloat32());
-      }
-      case 'Reshape': {
-        const shape = opset < 5 ? attribute(node, 'shape', 'ints') : this.integersOf(node.inputs[1]);
-        // A 0 that is meant as such makes a tensor of nothing.
-        if (shape === undefined || (attribute(node, 'allowzero', 'int') === 1 && shape.includes(0))) return undefined;
-        const known = shape.map((dim, i) => (dim === 0 ? input.dims[i] : dim));
-        const rest = input.size / elementCount(known.filter((dim) => dim !== -1));
-        return renamed(known.map((dim) => (dim === -1 ? rest : dim)));
-      }
-      case 'Flatten': {
-        const axis = attribute(node, 'axis', 'int') ?? 1;
-        return renamed([elementCount(input.dims.slice(0, axis)), elementCount(input.dims.slice(axis))]);
-      }
-      case 'Squeeze':
-      case 'Unsqueeze': {
-        const axes = opset < 13 ? attribute(node, 'axes', 'ints') : this.integersOf(node.inputs[1] ?? '');
-        const removing = node.opType === 'Squeeze';
-        if (axes === undefined) return removing ? renamed(input.dims.filter((dim) => dim !== 1)) : undefined;
-        const rank = removing ? input.dims.length : input.dims.length + axes.length;
-        const places = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)));
-        if (removing) return renamed(input.dims.filter((_, i) => !places.has(i)));
-        const dims = [...input.dims];
-        return renamed(Array.from({ length: rank }, (_, i) => (places.has(i) ? 1 : dims.shift()!)));
-      }
-      case 'Transpose': {
-        const perm = attribute(node, 'perm', 'ints') ?? [1, 0];
-        if (input.dims.length !== 2 || String(perm) !== '1,0') return undefined;
-        return transposed(input, output);
-      }
-      default:
-        return undefined;
+        return all.length === 2 ? combined(node, all) : undefined;
     }
   }
 }
 
-function constantNode(node: OnnxNode, output: string): OnnxTensor | undefined {
-  const value = attribute(node, 'value', 'tensor');
-  if (value) return new OnnxTensor(output, value.dims, value.dataType, () => value.data);
-  const float = attribute(node, 'value_float', 'float');
-  const floats = attribute(node, 'value_floats', 'floats') ?? (float === undefined ? undefined : [float]);
-  if (floats)
-    return OnnxTensor.of(output, float === undefined ? [floats.length] : [], 'float32', Float32Array.from(floats));
-  const int = attribute(node, 'value_int', 'int');
-  const ints = attribute(node, 'value_ints', 'ints') ?? (int === undefined ? undefined : [int]);
-  if (ints) {
-    return OnnxTensor.of(output, int === undefined ? [ints.length] : [], 'int64', BigInt64Array.from(ints.map(BigInt)));
+function integersAs(name: string, dims: readonly number[], values: readonly number[], type: DataType = 'int64') {
+  const data = type === 'int64' ? BigInt64Array.from(values, BigInt) : Uint8Array.from(values);
+  return OnnxTensor.of(name, dims, type, data);
+}
+
+/** A product over all, or over the one dimension there is, of which the others are 1. */
+function product(node: OnnxNode, { dims, values }: Symbolic): Symbolic | undefined {
+  const others = values.filter((value) => value !== 'batch');
+  if (values.length - others.length !== 1 || others.some((value) => value !== 1)) return undefined;
+  const keeps = (attribute(node, 'keepdims', 'int') ?? 1) !== 0;
+  return { dims: keeps ? dims.map(() => 1) : [], values: ['batch'] };
+}
+
+function chosen(node: OnnxNode, [condition, yes, no]: readonly Symbolic[]): Symbolic {
+  const dims = broadcast(node, [condition.dims, yes.dims, no.dims]);
+  const [at, atYes, atNo] = [condition, yes, no].map((one) => placesIn(one.dims, dims));
+  const values = Array.from({ length: elementCount(dims) }, (_, i) =>
+    condition.values[at(i)] ? yes.values[atYes(i)] : no.values[atNo(i)],
+  );
+  return { dims, values };
+}
+
+function combined(node: OnnxNode, [left, right]: readonly Symbolic[]): Symbolic | undefined {
+  const dims = broadcast(node, [left.dims, right.dims]);
+  const [atLeft, atRight] = [placesIn(left.dims, dims), placesIn(right.dims, dims)];
+  const values = Array.from({ length: elementCount(dims) }, (_, i) =>
+    step(node, left.values[atLeft(i)], right.values[atRight(i)]),
+  );
+  return values.includes(undefined) ? undefined : { dims, values: values as Extent[] };
+}
+
+/** One value of two; nothing where that would be another number than the batch and depend on it. */
+function step(node: OnnxNode, a: Extent, b: Extent): Extent | undefined {
+  if (a !== 'batch' && b !== 'batch') return stepOf(node, 'int64')?.(a, b);
+  const [other, first] = a === 'batch' ? [b, true] : [a, false];
+  if (other === 'batch') return undefined;
+  switch (node.opType) {
+    case 'Mul':
+      return other === 1 ? 'batch' : undefined;
+    case 'Div':
+      return other === 1 && first ? 'batch' : undefined;
+    case 'Add':
+      return other === 0 ? 'batch' : undefined;
+    case 'Sub':
+      return other === 0 && first ? 'batch' : undefined;
+    case 'Equal':
+      // A batch is 1 at least: it is no -1 that stands for "what is left".
+      return other < 1 ? 0 : undefined;
+    default:
+      return undefined;
   }
-  return undefined;
 }

@@ -3,11 +3,15 @@ import type { OnnxNode } from '../onnx/model.ts';
 import type { Reading, Surroundings } from '../operators/onnx/form.ts';
 import { refuse } from '../operators/onnx/reading.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
+import { expandedOperators } from '../operators/rewrites/index.ts';
 import type { Op } from './network.ts';
 
 /** Operators of activations, and those that may only compute constants and shapes. */
 export const supportedBy = (set: OperatorSet): readonly string[] =>
-  [...set.reads.keys(), ...['Sum', 'Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Slice']].sort();
+  [...set.reads.keys(), ...expandedOperators, ...sizing].sort();
+
+/** Of sizes and constants alone; those that are computed of constants only are many more: constant-operators. */
+const sizing = ['Constant', 'ConstantOfShape', 'Shape', 'Gather', 'Slice', 'If'];
 
 export const supportedOperators = supportedBy(ours);
 
@@ -17,10 +21,12 @@ export function translate(node: OnnxNode, around: Surroundings, set: OperatorSet
   const found = set.reads.get(shown);
   if (found === undefined) {
     const supported = supportedBy(set);
-    const computed = node.domain === '' && supported.includes(node.opType);
+    const computed = node.domain === '' && sizing.includes(node.opType);
     throw refuse(
       node,
-      computed ? `computes ${shown} of an activation` : `is of the unsupported operator ${shown}`,
+      computed
+        ? `computes ${shown} of an activation`
+        : `is of the unsupported operator ${shown}${expandedOperators.includes(node.opType) ? ' in this form' : ''}`,
       computed ? 'It is supported for constants and shapes alone.' : `Supported are ${supported.join(', ')}.`,
     );
   }

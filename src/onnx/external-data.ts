@@ -1,6 +1,5 @@
 /** Weights in files of their own (onnx/docs/ExternalData.md). */
 import fs from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { FrostlineError } from '../errors.ts';
 import { type ByteSource, fileSource } from './byte-source.ts';
@@ -9,24 +8,19 @@ import { type ByteSource, fileSource } from './byte-source.ts';
  * The bytes that an `external_data` entry points at.
  *
  * @param entries keys `location` (relative to the model's folder), `offset`, `length`, as strings
- * @param place the model's folder, without which external data is refused, and its file, where it is read from one
+ * @param from the model as the user named it
  * @param expected length in bytes that shape and type ask for
  * @param tensor names the tensor in messages
  */
 export function externalBytes(
   entries: ReadonlyMap<string, string>,
-  { folder, model }: { readonly folder?: string; readonly model: string },
+  from: ModelPlace,
   expected: number,
   tensor: string,
 ): { source: ByteSource; offset: number; length: number } {
   const location = entries.get('location');
   if (!location) throw new FrostlineError(`${tensor}: its external data names no location. Export the model again.`);
-  if (folder === undefined) {
-    throw new FrostlineError(
-      `${tensor} lies in another file, '${location}', but no folder is known. Read the model from its file, or give its folder.`,
-    );
-  }
-  const file = insideFolder(folder, model, location, tensor);
+  const file = besideModel(from, location, tensor);
   const source = fileSource(file);
   const offset = wholeNumber(entries.get('offset') ?? '0', 'offset', tensor);
   const length = wholeNumber(entries.get('length') ?? String(expected), 'length', tensor);
@@ -38,11 +32,28 @@ export function externalBytes(
   return { source, offset, length };
 }
 
+/** Where a model lies: `file` where it was read from one, which may be a link. */
+export interface ModelPlace {
+  readonly folder: string;
+  readonly file?: string;
+}
+
+export function withoutFolder(entries: ReadonlyMap<string, string>, tensor: string): FrostlineError {
+  return new FrostlineError(
+    `${tensor} lies in another file, '${entries.get('location') ?? ''}', but no folder is known. ` +
+      'Read the model from its file, or give its folder.',
+  );
+}
+
 /**
- * A model must not make us read any other file of the machine: no absolute path, no '..', no link that leads out of what
- * the user named. A cache that keeps the files of one model together under other names is part of it.
+ * A model must not make us read any other file of the machine: its data lie below the folder that the user named, and so
+ * does what a link there leads to; or in a store where links of that folder lead by design:
+ *
+ * - beside the file that the model itself is a link to (Hugging Face's cache: snapshots/REVISION/model.onnx is a link to
+ *   blobs/SUM, and so are its data);
+ * - in the store of git-annex, DVC or Hugging Face that the folder is a part of.
  */
-function insideFolder(folder: string, model: string, location: string, tensor: string): string {
+function besideModel({ folder, file: model }: ModelPlace, location: string, tensor: string): string {
   const parts = location.split(/[\\/]/);
   if (path.isAbsolute(location) || path.win32.isAbsolute(location) || parts.includes('..')) {
     throw new FrostlineError(
@@ -55,7 +66,9 @@ function insideFolder(folder: string, model: string, location: string, tensor: s
     throw new FrostlineError(`${tensor}: its external data ${file} does not exist. Copy it beside the model.`);
   }
   const real = fs.realpathSync(file);
-  if (!allowedRoots(folder, model, real).some((root) => isInside(root, real))) {
+  const root = fs.realpathSync(folder);
+  const target = model === undefined ? [] : [path.dirname(fs.realpathSync(model))];
+  if (![root, ...target, ...storesOf(root)].some((place) => isBelow(place, real))) {
     throw new FrostlineError(
       `${tensor}: its external data '${location}' is a link out of the model's folder, to ${real}, which is not allowed. ` +
         'Copy the file itself beside the model.',
@@ -64,32 +77,25 @@ function insideFolder(folder: string, model: string, location: string, tensor: s
   return real;
 }
 
-const isInside = (root: string, file: string): boolean => {
-  const below = path.relative(root, file);
-  return below.split(path.sep)[0] !== '..' && !path.isAbsolute(below);
-};
+/** Stores of whole trees, relative to a folder at or above the model's. */
+const stores = [path.join('.git', 'annex', 'objects'), path.join('.dvc', 'cache')];
 
-/**
- * Where the data of a model may lie: in its folder; where its own file lies, when it is a link as they are; in the store
- * of the Hugging Face hub, of git-annex or DVC, when the model's folder or their usual place belongs to it.
- */
-function allowedRoots(folder: string, model: string, data: string): string[] {
-  const root = fs.realpathSync(folder);
-  const roots = [root];
-  if (fs.existsSync(model)) roots.push(path.dirname(fs.realpathSync(model)));
-  const snapshot = root.split(path.sep);
-  const at = snapshot.lastIndexOf('snapshots');
-  if (at > 0) roots.push(path.join(snapshot.slice(0, at).join(path.sep), 'blobs'));
-  const hub =
-    process.env['HF_HUB_CACHE'] ??
-    path.join(process.env['HF_HOME'] ?? path.join(homedir(), '.cache', 'huggingface'), 'hub');
-  // Only what the hub keeps for models, not whatever else lies below.
-  if (/[\\/]models--[^\\/]+[\\/]blobs[\\/][0-9a-f]+$/.test(data) && fs.existsSync(hub))
-    roots.push(fs.realpathSync(hub));
-  for (let above = root; path.dirname(above) !== above; above = path.dirname(above)) {
-    for (const store of ['.git/annex/objects', '.dvc/cache']) roots.push(path.join(above, store));
+/** The stores that a folder's links lead to, links resolved. */
+function storesOf(folder: string): string[] {
+  const found: string[] = [];
+  for (let at = folder; ; at = path.dirname(at)) {
+    found.push(...stores.map((store) => path.join(at, store)));
+    // snapshots/REVISION/... beside blobs
+    if (path.basename(at) === 'snapshots') found.push(path.join(path.dirname(at), 'blobs'));
+    if (path.dirname(at) === at) break;
   }
-  return roots;
+  // A store that is a link itself would be anywhere.
+  return found.filter((store) => fs.existsSync(store) && fs.realpathSync(store) === store);
+}
+
+function isBelow(folder: string, file: string): boolean {
+  const relative = path.relative(folder, file);
+  return relative.split(path.sep)[0] !== '..' && !path.isAbsolute(relative);
 }
 
 function wholeNumber(text: string, key: string, tensor: string): number {

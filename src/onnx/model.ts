@@ -26,7 +26,11 @@ export interface AttributeValues {
 
 export type Attribute =
   | { [T in keyof AttributeValues]: { readonly type: T; readonly value: AttributeValues[T] } }[keyof AttributeValues]
-  /** A subgraph, a type, a sparse tensor: it has no value here and cannot be written. */
+  /** The body of a branch or a loop. */
+  | { readonly type: 'graph'; readonly value: OnnxGraph }
+  /** In the body of a function: the attribute of this name of the node that calls it. */
+  | { readonly type: 'reference'; readonly name: string }
+  /** A type, a sparse tensor, several subgraphs: it has no value here and cannot be written. */
   | { readonly type: 'opaque' };
 
 export interface OnnxNode {
@@ -39,6 +43,20 @@ export interface OnnxNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, Attribute>;
+  /** Of a node out of a function's body that is written in another operator set than the model. */
+  readonly opset?: number;
+}
+
+/** An operator that the model brings itself: nodes over its inputs, in place of those that call it. */
+export interface OnnxFunction {
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Values of attributes that a call leaves out. */
+  readonly defaults: ReadonlyMap<string, Attribute>;
+  readonly nodes: readonly OnnxNode[];
+  readonly opsets: ReadonlyMap<string, number>;
 }
 
 export interface OnnxGraph {
@@ -61,4 +79,5 @@ export interface OnnxModel {
   readonly producerVersion: string;
   readonly metadata: ReadonlyMap<string, string>;
   readonly graph: OnnxGraph;
+  readonly functions?: readonly OnnxFunction[];
 }

@@ -3,7 +3,7 @@ import protobuf from 'protobufjs/minimal.js';
 import { FrostlineError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { type DataType, dataTypeInfo, dataTypeOf, type NumericArray, type TensorData } from './data-types.ts';
-import { externalBytes } from './external-data.ts';
+import { externalBytes, type ModelPlace, withoutFolder } from './external-data.ts';
 import { elementCount, OnnxTensor } from './tensor.ts';
 import { type Field, FieldReader, wellFormed, wireType } from './wire.ts';
 
@@ -36,14 +36,14 @@ const fieldOfData = {
 /**
  * Finds the parts of the TensorProto between `start` and `end` without reading its values.
  *
- * @param folder where external data may lie
+ * @param place where external data may lie
  * @throws FrostlineError when the values are missing, too few, or of a type without arrays here
  */
-export function scanTensor(source: ByteSource, start: number, end: number, folder?: string): OnnxTensor {
-  return wellFormed(source.name, () => scan(source, start, end, folder));
+export function scanTensor(source: ByteSource, start: number, end: number, place?: ModelPlace): OnnxTensor {
+  return wellFormed(source.name, () => scan(source, start, end, place));
 }
 
-function scan(source: ByteSource, start: number, end: number, folder: string | undefined): OnnxTensor {
+function scan(source: ByteSource, start: number, end: number, place: ModelPlace | undefined): OnnxTensor {
   const reader = new FieldReader(source, source.name);
   const dims: number[] = [];
   const values = new Map<number, Field[]>();
@@ -92,9 +92,13 @@ function scan(source: ByteSource, start: number, end: number, folder: string | u
   const bytes = size * (array?.BYTES_PER_ELEMENT ?? 0);
 
   if (isExternal) {
-    const part = externalBytes(external, { folder, model: source.name }, bytes, what);
-    checkLength(part.length, bytes, dims, dataType, what);
-    return new OnnxTensor(name, dims, dataType, () => typedArray(part.source.read(part.offset, part.length), dataType));
+    if (place === undefined) throw withoutFolder(external, what);
+    // Looked for when it is asked for: a weight that is not needed need not be there.
+    return new OnnxTensor(name, dims, dataType, () => {
+      const part = externalBytes(external, place, bytes, what);
+      checkLength(part.length, bytes, dims, dataType, what);
+      return typedArray(part.source.read(part.offset, part.length), dataType);
+    });
   }
   if (raw !== undefined) {
     checkLength(raw.length, bytes, dims, dataType, what);

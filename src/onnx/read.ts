@@ -5,17 +5,20 @@ import onnxProto from 'onnx-proto';
 import { FrostlineError } from '../errors.ts';
 import { type ByteSource, fileSource, memorySource } from './byte-source.ts';
 import { dataTypeOf } from './data-types.ts';
+import type { ModelPlace } from './external-data.ts';
 import { shortestFloat32 } from './half.ts';
-import type { Attribute, Dim, OnnxGraph, OnnxModel, OnnxNode, ValueInfo } from './model.ts';
+import type { Attribute, Dim, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, ValueInfo } from './model.ts';
 import { keyAndValue, scanTensor } from './read-tensor.ts';
 import type { OnnxTensor } from './tensor.ts';
-import { type Field, FieldReader, toNumber, wellFormed, wireType } from './wire.ts';
+import { type Field, FieldReader, isDamage, toNumber, wellFormed, wireType } from './wire.ts';
 
 const { onnx } = onnxProto;
 
-/** Field numbers of ModelProto and GraphProto (onnx.proto). */
-const modelField = { graph: 7, metadata: 14 } as const;
-const graphField = { initializer: 5, sparseInitializer: 15 } as const;
+/** Field numbers of ModelProto, GraphProto and FunctionProto (onnx.proto). */
+const modelField = { graph: 7, metadata: 14, functions: 25 } as const;
+const graphField = { node: 1, initializer: 5, sparseInitializer: 15 } as const;
+/** onnx-proto's FunctionProto is of the draft of 2021. */
+const functionField = { name: 1, input: 4, output: 5, node: 7, opset: 9, domain: 10, default: 11 } as const;
 
 /**
  * Reads an ONNX model. Its weights stay in the file until they are asked for (see OnnxTensor).
@@ -26,25 +29,29 @@ const graphField = { initializer: 5, sparseInitializer: 15 } as const;
  */
 export function readModel(from: string | Uint8Array, options: { folder?: string } = {}): OnnxModel {
   const source = typeof from === 'string' ? fileSource(from) : memorySource(from);
-  const folder = options.folder ?? (typeof from === 'string' ? path.dirname(from) : undefined);
-  return wellFormed(source.name, () => readFrom(source, folder));
+  const file = typeof from === 'string' ? from : undefined;
+  const folder = options.folder ?? (file === undefined ? undefined : path.dirname(file));
+  const place = folder === undefined ? undefined : { folder, file };
+  return wellFormed(source.name, () => readFrom(source, place));
 }
 
-function readFrom(source: ByteSource, folder: string | undefined): OnnxModel {
+function readFrom(source: ByteSource, place: ModelPlace | undefined): OnnxModel {
   refuseOther(source);
   const reader = new FieldReader(source, source.name);
   const metadata = new Map<string, string>();
+  const functions: OnnxFunction[] = [];
   const rest: Uint8Array[] = [];
   let graph: OnnxGraph | undefined;
   for (const field of reader.fields(0, source.length)) {
-    if (field.number === modelField.graph && field.wire === wireType.bytes) graph = readGraph(source, field, folder);
+    if (field.number === modelField.graph && field.wire === wireType.bytes) graph = readGraph(source, field, place);
     else if (field.number === modelField.metadata) metadata.set(...keyAndValue(reader, field));
+    else if (field.number === modelField.functions && field.wire === wireType.bytes)
+      functions.push(readFunction(source, field, place));
     else rest.push(source.read(field.start, field.offset + field.length - field.start));
   }
   if (graph === undefined) throw notOnnx(source, 'it holds no graph');
   const model = decode(source, () => onnx.ModelProto.decode(Buffer.concat(rest)));
-  const opsets = new Map<string, number>();
-  for (const { domain, version } of model.opsetImport) opsets.set(plainDomain(domain), toNumber(version));
+  const opsets = opsetsOf(model.opsetImport);
   return {
     irVersion: toNumber(model.irVersion),
     // Before IR version 3 there was but one operator set and no entry for it.
@@ -53,6 +60,41 @@ function readFrom(source: ByteSource, folder: string | undefined): OnnxModel {
     producerVersion: model.producerVersion,
     metadata,
     graph,
+    ...(functions.length > 0 && { functions }),
+  };
+}
+
+const opsetsOf = (imports: readonly Proto.IOperatorSetIdProto[]) =>
+  new Map(imports.map(({ domain, version }) => [plainDomain(domain), toNumber(version)] as const));
+
+function readFunction(source: ByteSource, message: Field, place: ModelPlace | undefined): OnnxFunction {
+  const reader = new FieldReader(source, `${source.name}: function`);
+  const texts = { [functionField.name]: '', [functionField.domain]: '' } as Record<number, string>;
+  const lists: Record<number, string[]> = { [functionField.input]: [], [functionField.output]: [] };
+  const nodes: OnnxNode[] = [];
+  const opsets: Proto.IOperatorSetIdProto[] = [];
+  const defaults = new Map<string, Attribute>();
+  for (const field of reader.fields(message.offset, message.offset + message.length)) {
+    if (field.wire !== wireType.bytes) continue;
+    const bytes = () => Buffer.from(reader.bytes(field));
+    if (field.number in texts) texts[field.number] = reader.text(field);
+    else if (field.number in lists) lists[field.number].push(reader.text(field));
+    else if (field.number === functionField.node)
+      nodes.push(readNode(onnx.NodeProto.decode(bytes()) as Proto.NodeProto, source, place));
+    else if (field.number === functionField.opset) opsets.push(onnx.OperatorSetIdProto.decode(bytes()));
+    else if (field.number === functionField.default) {
+      const attribute = onnx.AttributeProto.decode(bytes()) as Proto.AttributeProto;
+      defaults.set(attribute.name, readAttribute(attribute, source, place));
+    }
+  }
+  return {
+    domain: plainDomain(texts[functionField.domain]),
+    name: texts[functionField.name],
+    inputs: lists[functionField.input],
+    outputs: lists[functionField.output],
+    defaults,
+    nodes,
+    opsets: opsetsOf(opsets),
   };
 }
 
@@ -64,36 +106,66 @@ export function readTensor(from: string | Uint8Array): OnnxTensor {
   return scanTensor(source, 0, source.length);
 }
 
-function readGraph(source: ByteSource, graph: Field, folder: string | undefined): OnnxGraph {
+function readGraph(source: ByteSource, graph: Field, place: ModelPlace | undefined): OnnxGraph {
   const reader = new FieldReader(source, `${source.name}: graph`);
-  const initializers = new Map<string, OnnxTensor>();
-  const sparseInitializers: string[] = [];
-  const rest: Uint8Array[] = [];
+  const initializers: OnnxTensor[] = [];
+  const sparse: string[] = [];
+  const rest = new Runs(source);
   for (const field of reader.fields(graph.offset, graph.offset + graph.length)) {
-    if (field.number === graphField.initializer) {
-      const tensor = scanTensor(source, field.offset, field.offset + field.length, folder);
-      if (initializers.has(tensor.name)) {
-        throw new FrostlineError(
-          `${source.name}: two initialisers are called '${tensor.name}'. Export the model again.`,
-        );
-      }
-      initializers.set(tensor.name, tensor);
-    } else if (field.number === graphField.sparseInitializer) {
-      sparseInitializers.push(onnx.SparseTensorProto.decode(reader.bytes(field)).values?.name ?? '');
-    } else rest.push(source.read(field.start, field.offset + field.length - field.start));
+    if (field.number === graphField.initializer && field.wire === wireType.bytes) {
+      initializers.push(scanTensor(source, field.offset, field.offset + field.length, place));
+    } else if (field.number === graphField.sparseInitializer && field.wire === wireType.bytes) {
+      const { values } = decode(source, () => onnx.SparseTensorProto.decode(Buffer.from(reader.bytes(field))));
+      sparse.push(values?.name ?? '');
+    } else rest.add(field);
   }
-  const small = decode(source, () => onnx.GraphProto.decode(Buffer.concat(rest)));
+  const small = decode(source, () => onnx.GraphProto.decode(rest.bytes()));
+  return graphOf(small, initializers, source, place, sparse);
+}
+
+/** A graph's message whose initialisers have been read. */
+function graphOf(
+  message: Proto.IGraphProto,
+  initializers: readonly OnnxTensor[],
+  source: ByteSource,
+  place: ModelPlace | undefined,
+  sparseInitializers: readonly string[],
+): OnnxGraph {
+  const byName = new Map(initializers.map((tensor) => [tensor.name, tensor]));
+  const twice = initializers.find((tensor) => byName.get(tensor.name) !== tensor);
+  if (twice !== undefined) {
+    throw new FrostlineError(`${source.name}: two initialisers are called '${twice.name}'. Export the model again.`);
+  }
   return {
-    name: small.name,
-    nodes: small.node.map((node) => readNode(node as Proto.NodeProto, source, folder)),
-    initializers,
-    inputs: small.input.map(readValueInfo),
-    outputs: small.output.map(readValueInfo),
+    name: message.name ?? '',
+    nodes: (message.node ?? []).map((node) => readNode(node as Proto.NodeProto, source, place)),
+    initializers: byName,
+    inputs: (message.input ?? []).map(readValueInfo),
+    outputs: (message.output ?? []).map(readValueInfo),
     sparseInitializers,
   };
 }
 
-function readNode(node: Proto.NodeProto, source: ByteSource, folder: string | undefined): OnnxNode {
+/** Fields that are read as they lie, those behind each other at once: a graph has as many as it has nodes. */
+class Runs {
+  private readonly runs: { start: number; end: number }[] = [];
+  private readonly source: ByteSource;
+  constructor(source: ByteSource) {
+    this.source = source;
+  }
+
+  add({ start, offset, length }: Field): void {
+    const last = this.runs.at(-1);
+    if (last?.end === start) last.end = offset + length;
+    else this.runs.push({ start, end: offset + length });
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.runs.map(({ start, end }) => this.source.read(start, end - start)));
+  }
+}
+
+function readNode(node: Proto.NodeProto, source: ByteSource, place: ModelPlace | undefined): OnnxNode {
   return {
     name: node.name,
     opType: node.opType,
@@ -103,19 +175,21 @@ function readNode(node: Proto.NodeProto, source: ByteSource, folder: string | un
     attributes: new Map(
       node.attribute.map((attribute) => [
         attribute.name ?? '',
-        readAttribute(attribute as Proto.AttributeProto, source, folder),
+        readAttribute(attribute as Proto.AttributeProto, source, place),
       ]),
     ),
   };
 }
 
-function readAttribute(attribute: Proto.AttributeProto, source: ByteSource, folder: string | undefined): Attribute {
+function readAttribute(attribute: Proto.AttributeProto, source: ByteSource, place: ModelPlace | undefined): Attribute {
   const types = onnx.AttributeProto.AttributeType;
   // An attribute's tensor is small as a rule: encoded again it takes the one path that all tensors take.
   const tensor = (message: Proto.ITensorProto) => {
     const bytes = onnx.TensorProto.encode(message).finish();
-    return scanTensor(memorySource(bytes, `${source.name}: attribute '${attribute.name}'`), 0, bytes.length, folder);
+    return scanTensor(memorySource(bytes, `${source.name}: attribute '${attribute.name}'`), 0, bytes.length, place);
   };
+  // In the body of a function: the value is the caller's.
+  if (attribute.refAttrName) return { type: 'reference', name: attribute.refAttrName };
   switch (attributeType(attribute)) {
     case types.FLOAT:
       return { type: 'float', value: shortestFloat32(attribute.f) };
@@ -133,6 +207,12 @@ function readAttribute(attribute: Proto.AttributeProto, source: ByteSource, fold
       return { type: 'strings', value: attribute.strings.map(text) };
     case types.TENSORS:
       return { type: 'tensors', value: attribute.tensors.map(tensor) };
+    case types.GRAPH: {
+      const { g } = attribute;
+      if (!g) return { type: 'opaque' };
+      const sparse = (g.sparseInitializer ?? []).map(({ values }) => values?.name ?? '');
+      return { type: 'graph', value: graphOf(g, (g.initializer ?? []).map(tensor), source, place, sparse) };
+    }
     default:
       return { type: 'opaque' };
   }
@@ -179,7 +259,7 @@ function decode<T>(source: ByteSource, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw error instanceof RangeError ? error : notOnnx(source, (error as Error).message);
+    throw isDamage(error) ? notOnnx(source, error.message) : error;
   }
 }
 

@@ -91,7 +91,7 @@ export class FieldReader {
       const count = fixedWidth && offset === start + 1 ? this.runLength(start, end, length + 1) : 1;
       return { number, wire, start, offset, length: length + (count - 1) * (length + 1), count };
     } catch (error) {
-      throw error instanceof RangeError ? this.malformed(start) : error;
+      throw isDamage(error) ? this.malformed(start) : error;
     }
   }
 
@@ -128,14 +128,42 @@ export class FieldReader {
   }
 }
 
-/** What protobufjs throws at damaged bytes, as the user's error. */
+/**
+ * What protobufjs throws at damaged bytes, as the user's error. Nothing else is taken for damage: want of memory is told
+ * as that, and an error of our own stays what it is.
+ */
 export function wellFormed<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new FrostlineError(`${what} is damaged (${error.message}). Fetch the file again, or export it again.`);
+    throw asReadingError(what, error);
   }
+}
+
+/** What protobufjs' reader says of bytes that are no message. */
+const damage = /^(index out of range|invalid (varint|wire type|end group))/;
+const tooDeep = /call stack/i;
+const outOfMemory = /allocation failed|out of memory|invalid (typed )?array (buffer )?length/i;
+
+export const isDamage = (error: unknown): error is Error =>
+  error instanceof Error && !(error instanceof FrostlineError) && damage.test(error.message);
+
+function asReadingError(what: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof FrostlineError) return error;
+  const { message } = error;
+  if (isDamage(error))
+    return new FrostlineError(`${what} is damaged (${message}). Fetch the file again, or export it again.`);
+  if (tooDeep.test(message)) {
+    return new FrostlineError(
+      `${what} holds messages nested thousands deep, which no exporter writes. Export it again.`,
+    );
+  }
+  if (outOfMemory.test(message)) {
+    return new FrostlineError(
+      `${what} needs more memory than there is (${message}). End other programs, or use a smaller model.`,
+    );
+  }
+  return error;
 }
 
 /** protobufjs gives 64-bit integers as Long objects, or as numbers where the package `long` is missing. */

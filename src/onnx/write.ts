@@ -99,6 +99,11 @@ function* modelPieces(model: OnnxModel): Generator<Uint8Array> {
   if (length > largestMessage) {
     throw new FrostlineError(`the model needs ${length} bytes, an ONNX file holds at most ${largestMessage}.`);
   }
+  if (model.functions?.length) {
+    throw new FrostlineError(
+      'a model with functions of its own cannot be written. Expand them first (inlineFunctions).',
+    );
+  }
   yield header(key.modelGraph, length);
   yield small;
   for (const tensor of model.graph.initializers.values()) {
@@ -186,9 +191,15 @@ function attributeMessage(name: string, attribute: Attribute, node: OnnxNode): P
       return { name, type: types.STRINGS, strings: attribute.value.map((s) => Buffer.from(s)) };
     case 'tensors':
       return { name, type: types.TENSORS, tensors: attribute.value.map(tensor) };
+    case 'graph': {
+      const initializer = [...attribute.value.initializers.values()].map(tensor);
+      return { name, type: types.GRAPH, g: { ...graphMessage(attribute.value), initializer } };
+    }
+    case 'reference':
+      return { name, refAttrName: attribute.name };
     case 'opaque':
       throw new FrostlineError(
-        `node '${node.name}' (${node.opType}): attribute '${name}' is a subgraph or a type, which cannot be written.`,
+        `node '${node.name}' (${node.opType}): attribute '${name}' is a type or a list of subgraphs, which cannot be written.`,
       );
   }
 }

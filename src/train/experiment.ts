@@ -16,7 +16,7 @@ import { cacheFolder } from '../gpu/embedded.ts';
 import { replaceClassifier } from '../models/classifier.ts';
 import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';
-import type { Network, Pair } from '../models/network.ts';
+import { imageShape, type Network, type Pair } from '../models/network.ts';
 import { preprocessingPreset } from '../models/preprocessing.ts';
 import { count, inferShapes } from '../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
@@ -24,6 +24,7 @@ import { resolveModel, verifyWeights } from '../models/zoo.ts';
 import { readModel } from '../onnx/read.ts';
 import { type ImageData, selectSamples, type TrainingData } from './data.ts';
 import { digestsOf, sameOnBothSides, withEqualTogether } from './equal-images.ts';
+import { imageSize } from './predict.ts';
 
 export interface ModelSource {
   /** an ONNX file, a known name, or random/alexnet, random/vgg16, random/alexnet-small for an untrained one */
@@ -198,7 +199,7 @@ async function openNetwork(options: ModelSource, seed: number) {
       );
     }
     const drawn = tables[table as keyof typeof tables]({ seed });
-    const [, height, width] = drawn.inputs[0].shape;
+    const [, height, width] = imageShape(drawn.inputs[0])!;
     if (inputSize !== undefined && inputSize.join() !== `${height},${width}`) {
       throw new FrostlineError(
         `--input-size ${inputSize.join()}: ${model} is made for ${height},${width}. Leave the option out.`,
@@ -351,7 +352,7 @@ async function openImages(
   if (splitFile !== undefined && (trainFraction === 'given' || trainFraction === 1)) {
     throw new FrostlineError(`--split-file ${splitFile} and --train-fraction ${trainFraction}: give one of them.`);
   }
-  const [, height, width] = network.inputs[0].shape;
+  const [height, width] = imageSize(network);
   const cacheFolder = await imageCache(warn);
   const { maxPixels } = source;
   const decode = async (dataset: ImageDataset): Promise<ImageData & { remarks: readonly string[] }> => {

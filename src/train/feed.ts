@@ -8,11 +8,12 @@ import type { CompiledGraph } from '../graph/compile.ts';
 import { warp } from '../graph/ops/warp.ts';
 import { input, type Tensor } from '../graph/tensor.ts';
 import { IDENTITY_TRANSFORM } from '../kernels/augment/augment.ts';
-import type { Network } from '../models/network.ts';
+import { imageShape, type Network } from '../models/network.ts';
+import { transpose } from '../operators/transpose/graph.ts';
 import type { TrainingData } from './data.ts';
 
 export interface Feed {
-  /** the network's input, [batch, C, H, W] */
+  /** the network's input, the batch first */
   readonly image: Tensor;
   /** Sends what stays resident; once, after compilation. */
   load(graph: CompiledGraph): void;
@@ -31,6 +32,9 @@ export function createFeed(gpu: Gpu, network: Network, data: TrainingData, batch
   }
   return data.kind === 'images' ? imageFeed(gpu, network, data, batch, fill) : tensorFeed(data, batch, name, shape);
 }
+
+/** As Keras' networks want their images; their first layer turns them back, and neither moves a value then. */
+const channelsLast = (image: Tensor, name: string): Tensor => transpose(image, [0, 2, 3, 1], `${name} channels last`);
 
 function tensorFeed(
   data: TrainingData & { kind: 'tensors' },
@@ -72,10 +76,13 @@ function imageFeed(
       `How images become the input of ${network.name} is not known. Give --preprocessing, a preset's name.`,
     );
   }
-  const [{ name, shape }] = network.inputs;
-  const [channels, height, width] = shape;
+  const [{ name, shape, layout }] = network.inputs;
+  const [channels, height, width] = imageShape(network.inputs[0]) ?? [0, 0, 0];
   if (channels !== 1 && channels !== 3) {
-    throw new FrostlineError(`Input ${name} has ${channels} channels; images give 1 or 3. Train on tensors instead.`);
+    throw new FrostlineError(
+      `Input ${name} is [N, ${shape.join(', ')}], no image of 1 or 3 channels. ` +
+        'Train on tensors instead: --images X.npy --labels Y.npy.',
+    );
   }
   const { height: imageHeight, width: imageWidth, labels } = data;
   const pixels = new Uint32Array(data.pixels.buffer, data.pixels.byteOffset, data.pixels.byteLength / 4);
@@ -84,7 +91,8 @@ function imageFeed(
   const images = input('images', [resident ? labels.length : batch, imageHeight, imageWidth], 'u32');
   const source = input('source', [batch], 'u32');
   const transforms = input('transforms', [batch, 6]);
-  const image = warp(images, source, transforms, { ...preprocessing, size: [height, width], channels, fill, name });
+  const warped = warp(images, source, transforms, { ...preprocessing, size: [height, width], channels, fill, name });
+  const image = layout === 'NHWC' ? channelsLast(warped, name) : warped;
   const identity = Float32Array.from({ length: 6 * batch }, (_, i) => IDENTITY_TRANSFORM[i % 6]);
   const part = new Uint32Array(resident ? 0 : batch * plane);
   return {

@@ -7,7 +7,7 @@ import { separateMasks } from '../data/masks.ts';
 import { Remarks } from '../data/pixels.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { Network } from '../models/network.ts';
+import { imageShape, type Network } from '../models/network.ts';
 import { Evaluator } from './evaluate.ts';
 import { createModel, releaseModel } from './model.ts';
 
@@ -136,11 +136,12 @@ export function imageSize({ name, inputs, preprocessing }: Network): readonly [n
         "Run it with 'frostline infer'.",
     );
   }
-  const [{ name: input, shape }] = inputs;
-  if (shape.length !== 3) {
+  const [input] = inputs;
+  const image = imageShape(input);
+  if (image === undefined) {
     throw new FrostlineError(
-      `${name}: the input ${input} is [N, ${shape.join(', ')}], an image [N, channels, height, width] is expected. ` +
-        "Run it with 'frostline infer'.",
+      `${name}: the input ${input.name} is [N, ${input.shape.join(', ')}], an image [N, channels, height, width] or ` +
+        "[N, height, width, channels] is expected. Run it with 'frostline infer'.",
     );
   }
   if (preprocessing === undefined) {
@@ -148,7 +149,7 @@ export function imageSize({ name, inputs, preprocessing }: Network): readonly [n
       `How images become the input of ${name} is not known. Give --preprocessing with a preset's name.`,
     );
   }
-  return [shape[1], shape[2]];
+  return [image[1], image[2]];
 }
 
 /** Of the outputs: the labels that the file carries, or numbers. */

@@ -506,7 +506,7 @@ describe('an input that is the only one', () => {
   const withSecond = (opType: string, inputs: string[], dims: readonly number[], convolved: boolean) => {
     const g = new GraphBuilder();
     if (convolved) g.node('Conv', ['x', g.weight('w', 3, 3, 1, 1)], 'conv');
-    g.node(opType, inputs, 'z');
+    g.node(opType, inputs, 'z', opType === 'Concat' ? { axis: int(1) } : {});
     const { model, x } = fileOf(g, 13, valuesOf(new Random(3), [2, 3, 4, 4]), 'z');
     const y = { name: 'y', dataType: 'float32' as const, dims: undefined };
     const second = valuesOf(new Random(4), dims);

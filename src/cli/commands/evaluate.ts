@@ -6,6 +6,7 @@ import { countProgress } from '../count-progress.ts';
 import { datasetOptions, maxPixelsOption } from '../dataset-options.ts';
 import { detailLines } from '../detail-lines.ts';
 import { modelOptions, scoreOptions } from '../experiment-options.ts';
+import { noteLeftOut } from '../model-options.ts';
 
 export const command = defineCommand({
   description:
@@ -52,6 +53,7 @@ export const command = defineCommand({
     const { classDoubts, classesLine, leftOutLines } = await import('../../data/findings.ts');
     const notes = [...dataset.notes, classesLine(dataset), ...leftOutLines(dataset), ...classDoubts(dataset)];
     for (const note of notes) context.note(`data: ${note}`);
+    noteLeftOut(network, context);
     if (output !== undefined) await files.checkWritable(dirname(output));
     const gpu = await openAdapter(values.adapter, context, values.algorithm);
     const progress = countProgress(context, 'images decoded');

@@ -20,6 +20,12 @@ export const command = defineCommand({
       .string()
       .meta({ valueName: 'FILE|DIR' })
       .describe('where to write: a file for one output, else a folder, which gets NAME.npy for each'),
+    outputs: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .meta({ valueName: 'NAME' })
+      .describe("these outputs alone; what others need need not be supported. Default: all of the model's"),
     inputSize: inputSizeOption,
     adapter: adapterOption,
     algorithm: algorithmOption,
@@ -29,7 +35,7 @@ export const command = defineCommand({
     { what: 'one input, one output', line: 'alexnet-small --input x.npy --output y.npy' },
     { what: 'inputs by name', line: 'two.onnx --input left=a.npy --input right=b.pb --output out/' },
   ],
-  async run({ model: nameOrPath, input, output, inputSize, adapter, algorithm }, context) {
+  async run({ model: nameOrPath, input, output, outputs: wanted, inputSize, adapter, algorithm }, context) {
     const [zoo, onnx, files, { bindInputs, infer }, { formatNpy }, { checkWritable, writeFilesAtomically }] =
       await Promise.all([
         import('../../models/zoo.ts'),
@@ -42,7 +48,7 @@ export const command = defineCommand({
     const path = zoo.resolveModel(nameOrPath);
     const model = onnx.readModel(path);
     const tensors = await readInputs(input, model);
-    const bound = withFileName(path, () => bindInputs(model, tensors, inputSize));
+    const bound = withFileName(path, () => bindInputs(model, tensors, { inputSize, outputs: wanted }));
     const { folder, names } = await outputPlaces(output, bound.network.outputs, files.outputFileNames);
     await checkWritable(folder);
 

@@ -6,7 +6,7 @@ import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import { masksOption, maxPixelsOption } from '../dataset-options.ts';
-import { inputSizeOption } from '../model-options.ts';
+import { inputSizeOption, noteLeftOut } from '../model-options.ts';
 
 export const command = defineCommand({
   description:
@@ -71,6 +71,7 @@ export const command = defineCommand({
       inputSize: size,
       preprocessing: preprocessing === undefined ? undefined : preprocessingPreset(preprocessing, size),
     });
+    noteLeftOut(network, context);
     if (output !== undefined) await checkWritable(dirname(output));
     const gpu = await openAdapter(adapter, context, algorithm);
     const progress = countProgress(context, 'images classified');

@@ -14,6 +14,7 @@ import {
   modelSource,
   scoreOptions,
 } from '../experiment-options.ts';
+import { noteLeftOut } from '../model-options.ts';
 import { CellFollower, openTrackers, trackingOptions } from '../tracking.ts';
 
 export const sweepOptions = {
@@ -153,6 +154,7 @@ export const command = defineCommand({
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
     if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
+    noteLeftOut(experiment.network, context);
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? allFreezePoints(experiment.network) : [point],
     );

@@ -14,6 +14,7 @@ import {
   modelSource,
   scoreOptions,
 } from '../experiment-options.ts';
+import { noteLeftOut } from '../model-options.ts';
 import { openTrackers, stepScalars, trackingOptions, trackResult } from '../tracking.ts';
 
 export const command = defineCommand({
@@ -104,6 +105,7 @@ export const command = defineCommand({
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
     if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
+    noteLeftOut(experiment.network, context);
     const fit = { ...(await fitSettings(values)), learningRate, seed };
     const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...settings } = values;
     const bar = context.stderr.isTTY

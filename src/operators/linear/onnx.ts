@@ -4,7 +4,7 @@ import { OnnxTensor } from '../../onnx/tensor.ts';
 import { attribute } from '../onnx/attributes.ts';
 import { int, type OnnxForm, type Reading, type ReadParameter, type Surroundings } from '../onnx/form.ts';
 import { flag, parameter, refuse } from '../onnx/reading.ts';
-import { scaled, transposed } from '../onnx/tensors.ts';
+import { reshaped, scaled, transposed } from '../onnx/tensors.ts';
 import type { None } from '../operator.ts';
 import type { LinearRole } from './rule.ts';
 
@@ -38,10 +38,8 @@ function asBias(node: OnnxNode, { name, tensor }: ReadParameter, out: number): O
     throw refuse(node, `has bias '${name}' of shape [${dims}]`, `[${out}] is expected, the same for all images.`);
   }
   if (dims.length === 1 && tensor.size === out) return tensor;
-  return new OnnxTensor(name, [out], 'float32', () => {
-    const values = tensor.toFloat32();
-    return values.length === out ? values : new Float32Array(out).fill(values[0]);
-  });
+  if (tensor.size === out) return reshaped(tensor, [out]);
+  return new OnnxTensor(name, [out], 'float32', () => new Float32Array(out).fill(tensor.toFloat32()[0]));
 }
 
 export const onnx: OnnxForm<None, LinearRole> = {

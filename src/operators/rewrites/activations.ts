@@ -12,6 +12,27 @@ export const silu: Rewrite = {
   ],
 };
 
+/** TensorFlow's max(x, a x), which is a leaky ReLU for a from 0 to 1. */
+export const leakyRelu: Rewrite = {
+  name: 'leaky relu',
+  pattern: {
+    opType: 'Max',
+    commutes: true,
+    inputs: [
+      'x',
+      {
+        opType: 'Mul',
+        commutes: true,
+        inputs: ['x', { constant: 'slope', test: (a: Float32Array) => single(a) && a[0] >= 0 && a[0] <= 1 }],
+      },
+    ],
+  },
+  replace: ({ values, constants, nodes: [last] }) => {
+    const alpha = { type: 'float', value: constants.get('slope')![0] } as const;
+    return [node('LeakyRelu', [values.get('x')!], last.outputs[0], new Map([['alpha', alpha]]), last.name)];
+  },
+};
+
 const is = (expected: number) => (values: Float32Array) => single(values) && values[0] === expected;
 
 /** min(max(x + 3, 0), 6), the bounds as inputs or, before operator set 11, as attributes. */

@@ -3,7 +3,6 @@
  * patterns, and how they are found. The rewrites themselves: index.ts.
  */
 import type { OnnxNode } from '../../onnx/model.ts';
-import type { OnnxTensor } from '../../onnx/tensor.ts';
 import type { KnownConstants, Surroundings } from '../onnx/form.ts';
 
 export interface Pattern {
@@ -35,8 +34,8 @@ export interface Match {
   readonly constants: ReadonlyMap<string, Float32Array>;
   /** the nodes that the pattern covers, the last one first */
   readonly nodes: readonly OnnxNode[];
-  /** a value's tensor, where it is a constant that is known before any node is read */
-  tensor(value: string): OnnxTensor | undefined;
+  /** all constants of the graph */
+  readonly known: KnownConstants;
 }
 
 /** Several nodes that are one operation. */
@@ -47,14 +46,22 @@ export interface Rewrite {
   replace(match: Match, opset: number): readonly OnnxNode[] | undefined;
 }
 
-/** One node that is several simpler ones. */
-export interface Expansion {
-  readonly opType: string;
-  /** `first`: before patterns are looked for, in which the steps may stand; `read`: when constants before it are known */
-  readonly when: 'first' | 'read';
-  /** the steps, of which the last makes what the node makes; or nothing where an operator reads the node itself */
-  expand(node: OnnxNode, around: Pick<Surroundings, 'lead' | 'constants'>): readonly OnnxNode[] | undefined;
-}
+/**
+ * One node that is several simpler ones: the steps, of which the last makes what the node makes; or nothing where an
+ * operator reads the node itself. `first`: before patterns are looked for, in which the steps may stand; `read`: when
+ * constants and shapes before it are known.
+ */
+export type Expansion =
+  | {
+      readonly opType: string;
+      readonly when: 'first';
+      expand(node: OnnxNode, around: Pick<Surroundings, 'lead' | 'constants'>): readonly OnnxNode[] | undefined;
+    }
+  | {
+      readonly opType: string;
+      readonly when: 'read';
+      expand(node: OnnxNode, around: Surroundings): readonly OnnxNode[] | undefined;
+    };
 
 export interface Graph {
   readonly nodes: readonly OnnxNode[];
@@ -162,10 +169,7 @@ function matched(
         (part !== pattern && part.commutes === true && part.inputs.every((input, i) => fits(input, one.inputs[1 - i])))
       );
     };
-    if (covers(pattern, last)) {
-      const tensor = (value: string) => constants.tensor(value);
-      return { values, constants: bound, nodes: [...new Set(covered)], tensor };
-    }
+    if (covers(pattern, last)) return { values, constants: bound, nodes: [...new Set(covered)], known: constants };
   }
   return undefined;
 }

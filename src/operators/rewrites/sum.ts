@@ -1,5 +1,7 @@
 import type { OnnxNode } from '../../onnx/model.ts';
-import type { Expansion } from './match.ts';
+import { OnnxTensor } from '../../onnx/tensor.ts';
+import type { Surroundings } from '../onnx/form.ts';
+import { type Expansion, node as step } from './match.ts';
 
 /** A sum of any number of values as sums of two. */
 function expand(node: OnnxNode): readonly OnnxNode[] {
@@ -16,3 +18,14 @@ function expand(node: OnnxNode): readonly OnnxNode[] {
 }
 
 export const sum: Expansion = { opType: 'Sum', when: 'first', expand };
+
+/** A mean as a sum times a constant. */
+function expandMean(node: OnnxNode, { constants }: Pick<Surroundings, 'constants'>): readonly OnnxNode[] {
+  const [output] = node.outputs;
+  const factor = `${output}/share`;
+  constants.define(OnnxTensor.of(factor, [], 'float32', Float32Array.of(1 / node.inputs.length)));
+  const total = { ...node, name: '', outputs: [`${output}/sum`] };
+  return [...expand(total), step('Mul', [total.outputs[0], factor], output, new Map(), node.name)];
+}
+
+export const mean: Expansion = { opType: 'Mean', when: 'first', expand: expandMean };

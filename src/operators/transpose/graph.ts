@@ -8,8 +8,19 @@ import { transposeForward, transposeParams } from '../../kernels/transpose/trans
 import { shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
+/** What a transposed tensor was made of, so that turning it back moves nothing. */
+const turned = new WeakMap<Tensor, { readonly from: Tensor; readonly perm: readonly number[] }>();
+
 /** Axis i of the result is axis perm[i] of x. The batch stays first: perm[0] is 0. ONNX Transpose. */
 export function transpose(x: Tensor, perm: readonly number[], name = 'transpose'): Tensor {
+  const before = turned.get(x);
+  if (before?.perm.length === perm.length && perm.every((axis, i) => before.perm[axis] === i)) return before.from;
+  const made = moved(x, perm, name);
+  turned.set(made, { from: x, perm });
+  return made;
+}
+
+function moved(x: Tensor, perm: readonly number[], name: string): Tensor {
   const rank = x.shape.length;
   if (perm[0] !== 0) refuse(name, `order ${shapeText(perm)}`, 'The batch, 0, must stay first.');
   const [shape] = shapesOf(name, rule, { perm: perm.slice(1).map((axis) => axis - 1) }, [x]);
