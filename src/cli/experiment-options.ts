@@ -49,6 +49,14 @@ export const dataOptions = {
   maxPixels: maxPixelsOption,
 };
 
+/** Of a training on its own; a grid takes several of each. */
+export const strategyOption = z
+  .string()
+  .meta({ valueName: 'STRATEGY' })
+  .describe(
+    'how it is trained: direct, head-first[=EPOCHS], gradual[=EPOCHS], layer-decay=FACTOR, a YAML file of phases',
+  );
+
 /** Which class is looked for, where a score has one. */
 export const scoreOptions = {
   positive: z

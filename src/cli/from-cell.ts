@@ -5,12 +5,13 @@ import { readText } from '../read-files.ts';
 import type { Experiment } from '../train/experiment.ts';
 import type { CellResult } from '../train/results.ts';
 import { parseRunFile, type Settings } from '../train/run-folder.ts';
+import type { Training } from '../train/strategy.ts';
 
 export interface GridCell {
   /** as the grid's config.json has them, the names of options */
   readonly settings: Settings;
   readonly fingerprints: Readonly<Record<string, string>>;
-  readonly freeze: number | string;
+  readonly training: Training;
   readonly learningRate: number;
   /** of the cell: new layer, order, augmentation, dropout; the grid's own is that of the splits */
   readonly seed: number;
@@ -24,7 +25,7 @@ export async function readCell(folder: string): Promise<GridCell> {
     const text = await readText(file, `--from ${folder}: give the folder of a finished cell, GRID/cells/CELL`);
     return parseRunFile<T>(file, text);
   };
-  const { freeze, learningRate, seed, split } = await read<CellResult>(join(folder, 'result.json'));
+  const { freeze, training, learningRate, seed, split } = await read<CellResult>(join(folder, 'result.json'));
   const file = join(dirname(dirname(resolve(folder))), 'config.json');
   const { settings, fingerprints } = await read<Partial<Pick<GridCell, 'settings' | 'fingerprints'>>>(file);
   if (settings === undefined || fingerprints === undefined || split === undefined) {
@@ -35,7 +36,8 @@ export async function readCell(folder: string): Promise<GridCell> {
   return {
     settings,
     fingerprints,
-    freeze: freeze.number ?? 'none',
+    // Of cells of earlier versions the freeze point says it.
+    training: training ?? { freeze: freeze.number ?? 'none' },
     learningRate,
     seed,
     division: Number(split) - 1,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Scalars, Tracker } from '../tracking/tracker.ts';
 import type { StepRecord } from '../train/fit.ts';
 import type { PlannedCell } from '../train/plan.ts';
-import type { CellResult } from '../train/results.ts';
+import { type CellResult, pointName } from '../train/results.ts';
 import type { Context } from './command.ts';
 
 export const trackingOptions = {
@@ -118,7 +118,7 @@ export class CellFollower {
     if (this.begun || this.cell === undefined) return;
     this.begun = true;
     const { folder, freeze, learningRate, newLayerRate, division, seed } = this.cell;
-    const own = { freeze: freeze.name, learningRate, newLayerRate, split: division + 1, seed };
+    const own = { freeze: pointName(freeze), learningRate, newLayerRate, split: division + 1, seed };
     this.tracker?.begin({ name: basename(folder), parameters: { ...own, ...this.common }, resumedAt: this.resumedAt });
   }
 }

@@ -1,7 +1,9 @@
 /** Several grids on one page: each one's verdict, and their scores over the freeze layers side by side. */
+
 import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';
 import type { Verdict } from '../statistics/verdict.ts';
+import { isSamePoint, pointName } from '../train/results.ts';
 import { compareFigure } from './figures/compare.ts';
 import { duration, freezeLabel, percent, plural, score } from './format.ts';
 import type { ReportInput } from './input.ts';
@@ -85,8 +87,8 @@ function pointsOf(name: string, { grid }: ReportInput): ComparedPoint[] {
   if (verdict !== undefined) return ofVerdict(name, verdict);
   const summary = summarise(grid);
   return summary.freezePoints.flatMap((freeze) => {
-    const best = bestOf(regularEntries(summary).filter((entry) => entry.freeze.number === freeze.number));
-    return best?.mean ? [{ grid: name, point: freeze.name, score: best.mean.f1, inSet: true }] : [];
+    const best = bestOf(regularEntries(summary).filter((entry) => isSamePoint(entry.freeze, freeze)));
+    return best?.mean ? [{ grid: name, point: pointName(freeze), score: best.mean.f1, inSet: true }] : [];
   });
 }
 
@@ -107,7 +109,7 @@ function gridsSection(compared: readonly Compared[], supplement: Supplement): Ht
       data: grid.dataset.name,
       runs: `${done.length} in ${duration(grid.seconds)}`,
       repeats: repeatsOf(grid) || 'one run each',
-      best: verdict?.best ?? best?.freeze.name ?? 'none',
+      best: verdict?.best ?? (best ? pointName(best.freeze) : 'none'),
       score: verdict?.points.find(({ point }) => point === verdict.best)?.score ?? best?.mean?.f1,
       set: verdict?.set.join(', ') ?? 'no verdict',
       baseline: baseline.f1,

@@ -1,9 +1,9 @@
 import { csvText } from '../csv-text.ts';
-import type { CellResult, GridResult } from '../train/results.ts';
+import { type CellResult, type GridResult, pointName } from '../train/results.ts';
 
 const columns: Readonly<Record<string, (cell: CellResult) => unknown>> = {
   freeze_number: (cell) => cell.freeze.number,
-  freeze_name: (cell) => cell.freeze.name,
+  freeze_name: (cell) => pointName(cell.freeze),
   learning_rate: (cell) => cell.learningRate,
   new_layer_rate: (cell) => cell.newLayerRate,
   seed: (cell) => cell.seed,

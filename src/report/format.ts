@@ -21,17 +21,18 @@ export function rate(value: number): string {
   return String(Number(value.toPrecision(6)));
 }
 
-/** 'none', '10 conv3', '20 fc7 (all)' */
+/** 'none', '10 conv3', '20 fc7 (all)', 'only conv3..conv5', '10 conv3, head first' */
 export function freezeLabel(point: FreezePoint): string {
-  if (point.number === null) return 'none';
-  return `${point.number} ${point.name}${point.all ? ' (all)' : ''}`;
+  const { number, name, all, method } = point;
+  return `${number === null ? '' : `${number} `}${name}${all ? ' (all)' : ''}${method === undefined ? '' : `, ${method}`}`;
 }
 
-/** 'no layer frozen', 'layers frozen through 10 (conv3)', 'all layers but the new one frozen' */
+/** 'no layer frozen', 'layers frozen through 10 (conv3)', 'all layers but the new one frozen', 'only conv3 trained' */
 export function freezePhrase(point: FreezePoint): string {
-  if (point.number === null) return 'no layer frozen';
-  if (point.all) return 'all layers but the new one frozen';
-  return `layers frozen through ${point.number} (${point.name})`;
+  const how = point.method === undefined ? '' : `, ${point.method}`;
+  if (point.number === null) return (point.name === 'none' ? 'no layer frozen' : `${point.name} trained`) + how;
+  if (point.all) return `all layers but the new one frozen${how}`;
+  return `layers frozen through ${point.number} (${point.name})${how}`;
 }
 
 /** 92 -> '1 min 32 s' */

@@ -1,5 +1,5 @@
 /** What every section of a report gets: the results, their summary, and where figures and tables are gathered. */
-import type { CellResult, GridResult } from '../train/results.ts';
+import { type CellResult, type GridResult, pointName } from '../train/results.ts';
 import { freezeLabel, plural } from './format.ts';
 import type { ReportInput } from './input.ts';
 import { Html, html } from './markup.ts';
@@ -15,7 +15,7 @@ export interface Part extends ReportInput {
 export const cellColumns = ['freeze_number', 'freeze_name', 'learning_rate', 'new_layer_rate', 'split', 'seed'];
 export const cellValues = ({ freeze, learningRate, newLayerRate, split, seed }: CellResult) => [
   freeze.number,
-  freeze.name,
+  pointName(freeze),
   learningRate,
   newLayerRate,
   split,

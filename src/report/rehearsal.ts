@@ -9,14 +9,17 @@ export function rehearsalText({ cells, steps, work, seconds }: Rehearsal): strin
     colAligns: ['left', 'right', 'right'],
     style: { head: [], border: [], compact: true },
   });
-  const total = cells.reduce((sum, { cost }) => sum + cost, 0);
+  const total = cells.reduce((sum, { cost }, i) => sum + cost * steps[i], 0);
   for (const [i, { label, cost }] of cells.entries()) {
-    table.push([label, amount((work * cost) / total), duration(Math.ceil(seconds[i]))]);
+    table.push([label, amount((work * cost * steps[i]) / total), duration(Math.ceil(seconds[i]))]);
   }
   const sum = seconds.reduce((a, b) => a + b, 0);
   return [
     table.toString(),
-    `${plural(cells.length, 'cell')} of ${plural(steps, 'step')}, ${amount(work)} multiply-adds, about ${duration(Math.ceil(sum))} on this adapter`,
+    `${plural(cells.length, 'cell')}, ${plural(
+      steps.reduce((a, b) => a + b, 0),
+      'step',
+    )}, ${amount(work)} multiply-adds, about ${duration(Math.ceil(sum))} on this adapter`,
     'reckoned from timed steps of the cheapest and the costliest cell; without decoding and compiling',
   ].join('\n');
 }

@@ -3,7 +3,7 @@
  * point and rate.
  */
 import { commonestF1 } from '../statistics/baseline.ts';
-import type { CellResult, FreezePoint, GridResult } from '../train/results.ts';
+import { type CellResult, type FreezePoint, type GridResult, isSamePoint } from '../train/results.ts';
 import { rate } from './format.ts';
 
 /** One column of the grid, one line of the figure. */
@@ -59,7 +59,7 @@ export function summarise(grid: GridResult): GridSummary {
   const allSeries = seriesOf(grid);
   const entries = grid.freezePoints.flatMap((freeze) =>
     allSeries.flatMap((s) => {
-      const cells = grid.cells.filter((cell) => cell.freeze.number === freeze.number && belongs(cell, s));
+      const cells = grid.cells.filter((cell) => isSamePoint(cell.freeze, freeze) && belongs(cell, s));
       return cells.length === 0 ? [] : [entryOf(freeze, s, cells)];
     }),
   );
@@ -116,7 +116,7 @@ function predictsOneClass({ confusion }: CellResult): boolean {
 
 /** The entry at a freeze point and series, if the grid has one. */
 export function entryAt(summary: GridSummary, freeze: FreezePoint, series: Series): Entry | undefined {
-  return summary.entries.find((entry) => entry.freeze.number === freeze.number && entry.series === series);
+  return summary.entries.find((entry) => isSamePoint(entry.freeze, freeze) && entry.series === series);
 }
 
 /** The rows of the paper's Table I: the best freeze layer at each rate, then the two extremes. */
@@ -129,7 +129,7 @@ export interface PaperTable {
 export function paperTable(summary: GridSummary): PaperTable {
   return {
     best: summary.series.flatMap((series) => bestOf(summary.entries.filter((e) => e.series === series)) ?? []),
-    none: summary.entries.filter((entry) => entry.freeze.number === null),
+    none: summary.entries.filter((entry) => entry.freeze.name === 'none'),
     all: summary.entries.filter((entry) => entry.freeze.all),
   };
 }

@@ -25,8 +25,12 @@ export function listed(names: readonly string[], last = 'or'): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} ${last} ${names.at(-1)}`;
 }
 
+/** Blocks and ways of training have names of several words: of those no depth can be spoken. */
+const isDepth = (name: string) => !/\s/.test(name);
+
 /** 'none' is the one point that is no depth. */
-function freezing(names: readonly string[]): string {
+function freezing(names: readonly string[], areDepths: boolean): string {
+  if (!areDepths) return listed(names.map((name) => `'${name}'`));
   const depths = names.filter((name) => name !== 'none');
   if (depths.length === 0) return 'freezing nothing';
   const through = `freezing through ${listed(depths)}`;
@@ -44,7 +48,7 @@ function baselineText({ title, points, best, baseline }: Found): string {
   return '';
 }
 
-/** Points are taken to stand in order of depth, as a grid writes them. */
+/** Points are taken to stand in order of depth, as a grid writes them, if all are depths. */
 export function sentenceOf(found: Found): string {
   return baselineText(found) + comparison(found);
 }
@@ -68,23 +72,26 @@ function comparison(found: Found): string {
       `To tell them apart takes more images${splits > 1 ? '' : ' or more splits'}.${limit}`
     );
   }
+  const order = points.map(({ point }) => point);
+  const areDepths = order.every(isDepth);
   const head =
     set.length === 1
-      ? `${capital(freezing(set))} is best ${where} (${range})`
-      : `${capital(freezing(set))} cannot be told apart at ${percent} ${where} (${range})`;
+      ? `${capital(freezing(set, areDepths))} is best ${where} (${range})`
+      : `${capital(freezing(set, areDepths))} cannot be told apart at ${percent} ${where} (${range})`;
 
-  const order = points.map(({ point }) => point);
   const [first, last] = [order.indexOf(set[0]), order.indexOf(set.at(-1)!)];
-  const groups: [string, string[]][] = [
-    ['freezing less', order.slice(0, first)],
-    ['what lies between', order.slice(first, last).filter((point) => !set.includes(point))],
-    ['freezing more', order.slice(last + 1)],
-  ];
+  const groups: [string, string[]][] = areDepths
+    ? [
+        ['freezing less', order.slice(0, first)],
+        ['what lies between', order.slice(first, last).filter((point) => !set.includes(point))],
+        ['freezing more', order.slice(last + 1)],
+      ]
+    : [['the rest', order.filter((point) => !set.includes(point))]];
   const losses = groups
     .filter(([, names]) => names.length > 0)
     .map(([what, names]) => {
       const { loss, half } = found.loss(names);
-      return `${what} (${listed(names, 'and')}) loses ${loss.toFixed(2)} ± ${half.toFixed(2)} of ${title}`;
+      return `${what} (${listed(areDepths ? names : names.map((name) => `'${name}'`), 'and')}) loses ${loss.toFixed(2)} ± ${half.toFixed(2)} of ${title}`;
     });
   const against = set.length === 1 ? '' : ` against ${best}`;
   return `${head}; ${losses.join('; ')}${against}.${limit}`;

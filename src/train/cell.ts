@@ -11,11 +11,12 @@ import { DivergedError, divergenceOf } from './diverged.ts';
 import { type EpochRecord, validationScores } from './early-stopping.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
-import type { StepRecord, TrainingStep } from './fit.ts';
-import { frozenHash, frozenRecord } from './frozen.ts';
+import type { StepRecord } from './fit.ts';
+import { frozenHash, frozenRecord, frozenThroughout } from './frozen.ts';
 import type { GridHooks } from './grid.ts';
 import { computeMetrics, confusionMatrix } from './metrics.ts';
 import type { Model } from './model.ts';
+import { type PhaseSteps, plannedEpochs, trainedBy, trainPhases } from './phases.ts';
 import type { GridPlan, PlannedCell } from './plan.ts';
 import type { CellResult, GridAdapter } from './results.ts';
 import { historyLines, predictionsCsv, stillOurs } from './run-folder.ts';
@@ -58,7 +59,7 @@ export interface CellContext {
   readonly at: OpenedDivision;
   readonly plan: GridPlan;
   readonly model: Model;
-  readonly step: TrainingStep;
+  readonly steps: PhaseSteps;
   readonly cell: PlannedCell;
   readonly index: number;
   /** of its checkpoint */
@@ -72,12 +73,13 @@ class ClaimLostError extends Error {}
 
 /** @returns nothing where the claim was lost on the way: the cell is another process's */
 export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | undefined> {
-  const { at, plan, model, step, cell, index, key, folder, hooks, configuration, claim } = context;
+  const { at, plan, model, steps, cell, index, key, folder, hooks, configuration, claim } = context;
   const own = join(folder, cell.folder);
   const { experiment } = at;
-  const { freeze, learningRate, newLayerRate, seed } = cell;
+  const { freeze, learningRate, newLayerRate, training, phases, seed } = cell;
+  const masks = { newParameters: experiment.newParameters, newLayerFactor: plan.newLayerFactor };
   const began = performance.now();
-  const from = await readCheckpoint(own, key, step.graph.stateSizes);
+  const from = await readCheckpoint(own, key);
   const records: StepRecord[] = [...(from?.records ?? [])];
   const epochs: EpochRecord[] = [...(from?.epochs ?? [])];
   const isOurs = async () => {
@@ -90,6 +92,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
     freeze,
     learningRate,
     newLayerRate,
+    training,
     split: experiment.splitName,
     seed,
     folder: cell.folder,
@@ -103,8 +106,14 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
   const files: Record<string, string> = {};
   let result: CellResult;
   try {
-    const before = await frozenHash(gpu, model);
-    await step.fit(
+    const still = frozenThroughout(model, trainedBy(model.network, phases, masks));
+    const before = await frozenHash(gpu, model, still);
+    const run = await trainPhases(
+      gpu,
+      model,
+      steps,
+      phases,
+      masks,
       { ...plan.fit, learningRate, seed },
       {
         signal: hooks.signal,
@@ -112,10 +121,11 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
           records.push(record);
           hooks.onStep?.(record, steps);
         },
-        async onCheckpoint(epoch, progress) {
+        async onCheckpoint(progress) {
           if (!(await isOurs())) throw new ClaimLostError();
           await saveCheckpoint(own, key, { ...progress, seconds: seconds() });
-          if (hooks.stop?.aborted) throw new StoppedError(`after epoch ${epoch + 1} of ${plan.fit.epochs}`);
+          if (!hooks.stop?.aborted) return;
+          throw new StoppedError(`after epoch ${progress.records.at(-1)!.epoch + 1} of ${plannedEpochs(phases)}`);
         },
         ...(at.validation && {
           validate: async () => validationScores(await at.validation!.run(hooks.signal), experiment.validation!.labels),
@@ -124,25 +134,28 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
       },
       from,
     );
-    const frozen = await frozenRecord(gpu, model, before);
+    const frozen = await frozenRecord(gpu, model, still, before);
     const validation = at.validation && (await score(at.validation, experiment.validation!, hooks.signal));
     const { evaluation, metrics, confusion } = await score(at.test, experiment.test!, hooks.signal);
     const detail = detailOf(experiment, evaluation, validation?.evaluation, plan);
     const [only, another] = new Set(evaluation.predictions);
     // Early stopping tests the best epoch's network, whatever came after it.
-    const diverged = plan.fit.earlyStopping === undefined ? divergenceOf(records.map(({ loss }) => loss)) : undefined;
+    const diverged =
+      phases.at(-1)!.earlyStopping === undefined ? divergenceOf(records.map(({ loss }) => loss)) : undefined;
     const lastEpoch = records.filter(({ epoch }) => epoch === records.at(-1)!.epoch);
     result = {
       ...common(),
       ...(diverged === undefined ? { status: 'done' as const } : { status: 'diverged' as const, error: diverged }),
       metrics,
       confusion,
+      classes: experiment.classes,
       detail,
       ...(validation && { validation: { metrics: validation.metrics, confusion: validation.confusion } }),
       ...(another === undefined && { constant: experiment.classes[only] }),
       trainAccuracy: lastEpoch.reduce((sum, { accuracy }) => sum + accuracy, 0) / lastEpoch.length,
       finalLoss: records.at(-1)!.loss,
       ...(epochs.length > 0 && { epochs }),
+      ...(run.phases.length > 1 && { phases: run.phases }),
       frozen,
     };
     files['predictions.csv'] = predictionsCsv(experiment, evaluation);

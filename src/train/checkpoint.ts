@@ -8,23 +8,20 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFilesAtomically } from '../files.ts';
 import { frostlineVersion } from '../version.ts';
-import type { Progress, StepRecord } from './fit.ts';
+import type { RunProgress } from './phases.ts';
 
 export const CHECKPOINT = 'checkpoint.bin';
 
-interface Header {
+interface Header extends Pick<RunProgress, 'records' | 'epochs' | 'done'> {
   readonly frostline: string;
   readonly key: string;
-  readonly records: readonly StepRecord[];
-  readonly epochs: Progress['epochs'];
   readonly seconds: number;
-  /** of the parts of the state, and of the best epoch's parameters, none without early stopping */
-  readonly sizes: readonly number[];
-  readonly bestSizes: readonly number[];
+  /** of the parts: state, the best epoch's parameters (none without early stopping), what earlier phases have settled */
+  readonly sizes: { readonly state: number[]; readonly best: number[]; readonly settled: number[] };
   readonly sha256: string;
 }
 
-export interface Checkpoint extends Progress {
+export interface Checkpoint extends RunProgress {
   /** spent on the run so far */
   readonly seconds: number;
 }
@@ -41,25 +38,22 @@ function digest(parts: readonly ArrayBuffer[]): string {
 }
 
 /** @param key of all that decides the bits: configuration, cell, adapter */
-export async function saveCheckpoint(folder: string, key: string, { state, best = [], ...rest }: Checkpoint) {
-  const parts = [...state, ...best];
-  const [sizes, bestSizes] = [state, best].map((of) => of.map(({ byteLength }) => byteLength));
-  const header: Header = { frostline: frostlineVersion, key, ...rest, sizes, bestSizes, sha256: digest(parts) };
+export async function saveCheckpoint(folder: string, key: string, checkpoint: Checkpoint) {
+  const { state, best = [], settled, ...rest } = checkpoint;
+  const parts = [...state, ...best, ...settled];
+  const sizesOf = (of: readonly ArrayBuffer[]) => of.map(({ byteLength }) => byteLength);
+  const sizes = { state: sizesOf(state), best: sizesOf(best), settled: sizesOf(settled) };
+  const header: Header = { frostline: frostlineVersion, key, ...rest, sizes, sha256: digest(parts) };
   const line = `${JSON.stringify(header)}\n`;
   const bytes = Buffer.concat([Buffer.from(line), ...parts.map((part) => new Uint8Array(part))]);
   await writeFilesAtomically(folder, { [CHECKPOINT]: bytes });
 }
 
 /**
- * @param sizes of the parts of the state that is to be restored
  * @returns nothing where there is none, or one that belongs to another configuration, adapter or version, or that is
  * damaged: the run then starts anew, which is slower and never wrong
  */
-export async function readCheckpoint(
-  folder: string,
-  key: string,
-  sizes: readonly number[],
-): Promise<Checkpoint | undefined> {
+export async function readCheckpoint(folder: string, key: string): Promise<Checkpoint | undefined> {
   const bytes = await readFile(join(folder, CHECKPOINT)).catch(() => undefined);
   const end = bytes?.indexOf(10) ?? -1;
   if (bytes === undefined || end < 0) return undefined;
@@ -69,20 +63,18 @@ export async function readCheckpoint(
   } catch {
     return undefined;
   }
-  if (header.frostline !== frostlineVersion || header.key !== key || header.sizes.join() !== sizes.join()) {
-    return undefined;
-  }
+  if (header.frostline !== frostlineVersion || header.key !== key) return undefined;
+  const { sizes, records, epochs, done, seconds } = header;
   let at = end + 1;
-  const parts = [...sizes, ...header.bestSizes].map((size) => {
+  const take = (size: number) => {
     const part = new Uint8Array(size);
     part.set(bytes.subarray(at, at + size));
     at += size;
     return part.buffer;
-  });
-  if (at !== bytes.length || digest(parts) !== header.sha256) return undefined;
-  const { records, epochs, seconds, bestSizes } = header;
-  const best = bestSizes.length === 0 ? undefined : parts.slice(sizes.length);
-  return { records, epochs, seconds, state: parts.slice(0, sizes.length), best };
+  };
+  const [state, best, settled] = [sizes.state, sizes.best, sizes.settled].map((of) => of.map(take));
+  if (at !== bytes.length || digest([...state, ...best, ...settled]) !== header.sha256) return undefined;
+  return { records, epochs, done, seconds, state, settled, ...(best.length > 0 && { best }) };
 }
 
 export const removeCheckpoint = (folder: string) => rm(join(folder, CHECKPOINT), { force: true });

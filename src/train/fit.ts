@@ -175,20 +175,26 @@ export class TrainingStep {
 
   /**
    * Trains from the parameters' present values, momentum starting at zero; or goes on from a checkpoint.
+   * @param from a checkpoint; `start`, steps and epochs of the run before this call
    * @returns a record for each step
    * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
    */
-  async fit(settings: FitSettings, hooks: FitHooks = {}, from?: Progress): Promise<StepRecord[]> {
+  async fit(
+    settings: FitSettings,
+    hooks: FitHooks = {},
+    from: Partial<Progress> & { readonly start?: { readonly step: number; readonly epoch: number } } = {},
+  ): Promise<StepRecord[]> {
     const { epochs, shuffle, seed, augment, momentum, secondMomentum, epsilon, weightDecay } = settings;
     const { labels } = this.data;
+    const { start = { step: 0, epoch: 0 } } = from;
     const steps = epochs * this.stepsAnEpoch();
     checkOptimizer(settings);
     checkSchedule(settings.schedule, steps);
     checkEarlyStopping(settings, hooks.validate);
-    const watch = new EpochWatch(this.graph, settings.earlyStopping, from);
+    const watch = new EpochWatch(this.graph, settings.earlyStopping, { epochs: from.epochs ?? [], best: from.best });
     this.graph.resetMomentum();
-    if (from !== undefined) this.graph.writeState(from.state);
-    const records: StepRecord[] = [...(from?.records ?? [])];
+    if (from.state !== undefined) this.graph.writeState(from.state);
+    const records: StepRecord[] = [...(from.records ?? [])];
     const flight: Flight[] = [];
     const times = [performance.now()];
     const land = async () => {
@@ -208,14 +214,18 @@ export class TrainingStep {
       records.push(record);
       hooks.onStep?.(record, steps);
     };
-    let step = records.length;
+    // Steps and epochs of this call count from 0 for the schedule and Adam; of the whole run for what is drawn.
+    let updates = records.length;
     try {
-      for (let epoch = step / this.stepsAnEpoch(); epoch < epochs; epoch++) {
+      for (let done = updates / this.stepsAnEpoch(); done < epochs; done++) {
+        const epoch = start.epoch + done;
         const order = epochOrder(labels.length, { shuffle, seed, epoch });
         for (const batch of batchesOf(order, { batchSize: this.batchSize })) {
           hooks.signal?.throwIfAborted();
-          const learningRate = rateAt(settings.learningRate, settings.schedule, { step, steps, epoch });
-          this.graph.setStep({ learningRate, momentum, secondMomentum, epsilon, weightDecay, step, seed });
+          const step = start.step + updates;
+          const learningRate = rateAt(settings.learningRate, settings.schedule, { step: updates, steps, epoch: done });
+          const adam = { secondMomentum, epsilon, updates };
+          this.graph.setStep({ learningRate, momentum, ...adam, weightDecay, step, seed });
           this.graph.write(
             this.labels,
             Uint32Array.from(batch, (i) => labels[i]),
@@ -225,9 +235,9 @@ export class TrainingStep {
           reading.catch(() => {}); // told when it lands
           flight.push({ step, epoch, learningRate, reading });
           if (flight.length >= STEPS_IN_FLIGHT) await land();
-          step++;
+          updates++;
         }
-        const last = epoch + 1 === epochs;
+        const last = done + 1 === epochs;
         if (hooks.validate === undefined && (hooks.onCheckpoint === undefined || last)) continue;
         while (flight.length > 0) await land();
         if (hooks.validate !== undefined) {

@@ -14,10 +14,11 @@ import { type OpenedDivision, openDivision, runCell } from './cell.ts';
 import { removeCheckpoint, StoppedError } from './checkpoint.ts';
 import { Claim, clearClaims } from './claims.ts';
 import type { Experiment } from './experiment.ts';
-import { type StepRecord, TrainingStep } from './fit.ts';
+import type { StepRecord } from './fit.ts';
 import { headOf, planFile } from './head.ts';
 import { judge } from './judge.ts';
-import { createModel, exportModel, releaseModel, setMasks } from './model.ts';
+import { createModel, exportModel, releaseModel } from './model.ts';
+import { PhaseSteps } from './phases.ts';
 import { checkPlan, type GridPlan, type PlannedCell, planCells } from './plan.ts';
 import { cellResult, withScores } from './result-schema.ts';
 import type { CellResult, GridAdapter, GridResult } from './results.ts';
@@ -54,6 +55,8 @@ export interface GridHooks {
 export const GROWS = [
   'data',
   'freeze',
+  'tuneOnly',
+  'strategy',
   'learningRates',
   'allFrozenRates',
   'repeats',
@@ -100,7 +103,7 @@ export async function runGrid(
   const { network } = experiment;
   const select = plan.select ?? 'test';
   checkPlan(plan, experiment);
-  const cells = planCells(network, plan, experiment.divisions);
+  const cells = planCells(network, plan, experiment.divisions, experiment.newParameters);
   await checkRunFolder(folder, settings, experiment, GROWS);
   hooks.onPlan?.(cells);
   const startedAt = new Date().toISOString();
@@ -118,25 +121,19 @@ export async function runGrid(
   const isOwn = (index: number) => hooks.only?.(index) !== false;
 
   const model = createModel(network);
-  let step: TrainingStep | undefined;
-  let compiledFor: PlannedCell | undefined;
-  let at: OpenedDivision | undefined;
+  let at: (OpenedDivision & { readonly steps: PhaseSteps }) | undefined;
   let opened = false;
-  /** Makes the network ready for a cell's split and freeze point. */
+  const masks = { newParameters: experiment.newParameters, newLayerFactor: plan.newLayerFactor };
+  /** Makes the network ready for a cell's split and first phase. */
   const prepare = async (cell: PlannedCell) => {
     if (at?.division !== cell.division) {
+      at?.steps.destroy();
       at?.destroy();
-      at = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan.fit.batchSize);
+      const division = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan.fit.batchSize);
+      at = { ...division, steps: new PhaseSteps(gpu, model, division.experiment.train, masks, plan.fit) };
     }
-    if (step === undefined || compiledFor!.freezeAt !== cell.freezeAt || compiledFor!.division !== cell.division) {
-      step?.destroy();
-      setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
-      // What stands still from here on may have been trained by the cells before.
-      for (const parameter of model.parameters.values()) parameter.reset(gpu);
-      step = await TrainingStep.compile(gpu, model, at.experiment.train, plan.fit);
-      compiledFor = cell;
-    }
-    return { at, step };
+    await at.steps.first(cell.phases[0]);
+    return { at, steps: at.steps };
   };
   const runClaimed = async (index: number, claim: Claim) => {
     const cell = cells[index];
@@ -203,7 +200,7 @@ export async function runGrid(
     }
     if (opened) await stillOurs(folder, configuration);
   } finally {
-    step?.destroy();
+    at?.steps.destroy();
     at?.destroy();
     releaseModel(gpu, model);
   }

@@ -3,7 +3,7 @@ import { freezePoints } from '../models/layers.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Experiment } from './experiment.ts';
 import type { GridPlan, PlannedCell } from './plan.ts';
-import type { FreezePoint } from './results.ts';
+import { type FreezePoint, pointKey } from './results.ts';
 import type { Settings } from './run-folder.ts';
 
 /** What is known of a grid before its first cell: the head of its results. */
@@ -59,7 +59,12 @@ export function planFile(
   )}\n`;
 }
 
+/** Prefixes in order of depth, then blocks and phases, for each way of training in turn. */
 function uniqueFreezePoints(cells: readonly PlannedCell[]): FreezePoint[] {
-  const points = new Map(cells.map(({ freeze }) => [freeze.number ?? 0, freeze]));
-  return [...points.values()].sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
+  const points = [...new Map(cells.map(({ freeze }) => [pointKey(freeze), freeze])).values()];
+  const methods = [...new Set(points.map(({ method = '' }) => method))].sort();
+  const depth = ({ number, name }: FreezePoint) => number ?? (name === 'none' ? 0 : Number.MAX_VALUE);
+  return points.sort(
+    (a, b) => methods.indexOf(a.method ?? '') - methods.indexOf(b.method ?? '') || depth(a) - depth(b),
+  );
 }

@@ -8,7 +8,7 @@ import { PROBABILITY } from '../statistics/table.ts';
 import { type Verdict, verdictOf } from '../statistics/verdict.ts';
 import { unguarded } from '../text.ts';
 import type { Experiment } from './experiment.ts';
-import type { CellResult, FreezePoint, GridResult } from './results.ts';
+import { type CellResult, type GridResult, pointName } from './results.ts';
 import { parseRunFile } from './run-folder.ts';
 import { chooseRates, type Select } from './select.ts';
 
@@ -18,9 +18,6 @@ export interface Judged {
   readonly verdict?: Verdict;
   readonly leftOut: NonNullable<GridResult['leftOut']>;
 }
-
-/** What a freeze point is called in the table: the layer's name. */
-export const pointName = ({ name }: FreezePoint): string => name;
 
 /** Reads each finished cell's own predictions. @param cells in the order of the plan, with their folders */
 export async function judge(

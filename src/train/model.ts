@@ -1,7 +1,7 @@
 /** A network on its way through training: its parameters on a device and what masks them. */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { Mask, Parameter } from '../graph/tensor.ts';
+import type { Parameter } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
 import { type FreezePoint, freezePoints, freezeThrough } from '../models/layers.ts';
@@ -17,16 +17,22 @@ export function createModel(network: Network): Model {
   return { network, parameters: parametersOf(network) };
 }
 
-export interface MaskOptions {
+/** Which layers are trained. */
+export interface LayerMasks {
   /** 'none', 'all', a layer's number or name: this layer and all before it stand still */
   readonly freeze: number | string;
+  /** names, numbers and ranges of the layers that alone are trained beside the new one; see `layersNamed` */
+  readonly tuneOnly?: readonly string[];
+  /** the layers that alone are trained: likewise, patterns with *, and `new` for the new one */
+  readonly exactly?: readonly string[];
+  /** factor on the rate for each learnable layer that lies before the last; 1 unless given (ULMFiT's discriminative rates) */
+  readonly layerDecay?: number;
+}
+
+export interface MaskOptions extends LayerMasks {
   /** parameters of the new layer, and the factor on their rate */
   readonly newParameters: readonly string[];
   readonly newLayerFactor: number;
-  /** names, numbers and ranges of the layers that alone are trained beside the new one; see `layersNamed` */
-  readonly tuneOnly?: readonly string[];
-  /** factor on the rate for each learnable layer that lies before the last; 1 unless given (ULMFiT's discriminative rates) */
-  readonly layerDecay?: number;
   /** pattern=factor, the last that matches wins; see `parseMaskRules` */
   readonly rules?: readonly MaskRule[];
 }
@@ -52,58 +58,77 @@ export function parseMaskRules(texts: readonly string[]): MaskRule[] {
 }
 
 /**
- * The learnable layers that a text names: `conv3`, `10`, or a range with both its ends, `conv3..conv5` or `10..14`.
+ * The learnable layers that a text names: `conv3`, `10`, a range with both its ends, `conv3..conv5` or `10..14`, or a
+ * pattern, `conv*`.
  * @throws FrostlineError for a layer that is none, or a range whose end lies before its beginning
  */
 export function layersNamed(network: Network, text: string): FreezePoint[] {
   const points = freezePoints(network);
-  const at = (name: string) => {
-    const found = points.findIndex((point) => String(point.number) === name || point.name === name);
-    if (found >= 0) return found;
-    throw new FrostlineError(
-      `--tune-only ${text}: ${network.name} has no learnable layer '${name}'. ` +
+  const unknown = (name: string) =>
+    new FrostlineError(
+      `${text}: ${network.name} has no learnable layer '${name}'. ` +
         `Give one of ${points.map(({ number, name }) => `${number} (${name})`).join(', ')}, or a range such as ` +
         `${points[0].name}..${points.at(-1)!.name}.`,
     );
+  const at = (name: string) => {
+    const found = points.findIndex((point) => String(point.number) === name || point.name === name);
+    if (found < 0) throw unknown(name);
+    return found;
   };
+  if (text.includes('*')) {
+    const matching = points.filter(({ name }) => wildcard(text.trim()).test(name));
+    if (matching.length === 0) throw unknown(text);
+    return matching;
+  }
   const [from, to = from, ...more] = text.split('..').map((part) => part.trim());
   const [first, last] = [at(from), at(to)];
   if (more.length > 0 || last < first) {
-    throw new FrostlineError(`--tune-only ${text}: a range is FIRST..LAST, from the image to the classifier.`);
+    throw new FrostlineError(`${text}: a range is FIRST..LAST, from the image to the classifier.`);
   }
   return points.slice(first, last + 1);
 }
 
 /**
- * Sets every parameter's learning-rate mask: 0 where frozen, or not among `tuneOnly` and not new; else 1, times
+ * The factor on every trained parameter's rate: 0 where frozen or not among those that alone are trained; else 1, times
  * layerDecay^k for the k-th learnable layer before the last; a new layer's `newLayerFactor`. Then the rules, in order.
  * @throws FrostlineError for layers and patterns that are not there, and where nothing would be trained
  */
-export function setMasks(model: Model, options: MaskOptions): void {
-  const { freeze, newParameters, newLayerFactor, tuneOnly, layerDecay = 1, rules = [] } = options;
-  const frozen = freezeThrough(model.network, freeze);
+export function masksOf(network: Network, options: MaskOptions): Map<string, number> {
+  const { freeze, newParameters, newLayerFactor, tuneOnly, exactly, layerDecay = 1, rules = [] } = options;
+  const frozen = freezeThrough(network, freeze);
   if (tuneOnly !== undefined && frozen.size > 0) {
     throw new FrostlineError(`--tune-only says what is trained, --freeze ${freeze} what is not: give one of them.`);
   }
-  const tuned = tuneOnly?.flatMap((text) => layersNamed(model.network, text)).flatMap(({ parameters }) => parameters);
-  const points = freezePoints(model.network);
-  const decay = new Map(
-    points.flatMap(({ parameters }, i) => parameters.map((name) => [name, layerDecay ** (points.length - 1 - i)])),
-  );
+  const namesOf = (text: string) =>
+    text === 'new' ? newParameters : layersNamed(network, text).flatMap(({ parameters }) => parameters);
+  const only =
+    exactly !== undefined
+      ? new Set(exactly.flatMap(namesOf))
+      : tuneOnly && new Set([...tuneOnly.flatMap(namesOf), ...newParameters]);
+  const points = freezePoints(network);
+  const masks = new Map<string, number>();
+  for (const [i, { parameters }] of points.entries()) {
+    for (const name of parameters) {
+      const still = frozen.has(name) || only?.has(name) === false;
+      const factor = newParameters.includes(name) ? newLayerFactor : layerDecay ** (points.length - 1 - i);
+      masks.set(name, still ? 0 : factor);
+    }
+  }
+  applyRules(network, masks, rules);
+  if ([...masks.values()].every((factor) => factor === 0)) {
+    throw new FrostlineError('Every parameter has the mask 0: nothing would be trained. Freeze less.');
+  }
+  return masks;
+}
+
+function applyRules(network: Network, masks: Map<string, number>, rules: readonly MaskRule[]): void {
   // No gradient reaches state: it is not trained, and no mask is for it.
-  const state = new Set(model.network.nodes.flatMap((node) => stateOf(model.network, node)));
+  const state = new Set(network.nodes.flatMap((node) => stateOf(network, node)));
   const layerNames = new Map<string, string[]>();
-  for (const node of model.network.nodes) {
+  for (const node of network.nodes) {
     for (const [role, name] of Object.entries(rolesOf(node))) {
       if (!state.has(name)) layerNames.set(name, [name, `${node.name}.${role}`]);
     }
-  }
-  const masks = new Map<string, Mask>();
-  for (const name of model.parameters.keys()) {
-    if (state.has(name)) continue;
-    const isNew = newParameters.includes(name);
-    const still = frozen.has(name) || (tuned !== undefined && !tuned.includes(name) && !isNew);
-    masks.set(name, still ? 0 : isNew ? newLayerFactor : (decay.get(name) ?? 1));
   }
   for (const { pattern, factor } of rules) {
     const matches = wildcard(pattern);
@@ -117,10 +142,12 @@ export function setMasks(model: Model, options: MaskOptions): void {
     }
     for (const name of hit) masks.set(name, factor);
   }
+}
+
+/** Sets every parameter's learning-rate mask, as `masksOf` has it. */
+export function setMasks(model: Model, options: MaskOptions): void {
+  const masks = masksOf(model.network, options);
   for (const [name, parameter] of model.parameters) parameter.mask = masks.get(name) ?? 0;
-  if (![...model.parameters.values()].some((parameter) => parameter.trainable)) {
-    throw new FrostlineError('Every parameter has the mask 0: nothing would be trained. Freeze less.');
-  }
 }
 
 function wildcard(pattern: string): RegExp {

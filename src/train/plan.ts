@@ -6,15 +6,20 @@ import { inferShapes } from '../models/shapes.ts';
 import { checkPositive } from './detail.ts';
 import type { Experiment } from './experiment.ts';
 import { checkFit, type FitSettings } from './fit.ts';
-import { describeFreeze } from './model.ts';
+import { type PhaseMasks, plannedEpochs, trainedBy } from './phases.ts';
 import type { Protocol } from './protocol.ts';
-import type { FreezePoint } from './results.ts';
+import { type FreezePoint, pointKey } from './results.ts';
 import type { Select } from './select.ts';
+import { describeTraining, type Phase, phasesOf, type Strategy, type Training, trainingsOf } from './strategy.ts';
 
 export interface GridPlan {
   readonly title: string;
   /** 'none', 'all', numbers or names; in the order to run */
   readonly freeze: readonly (number | string)[];
+  /** further points: layers that alone are trained beside the new one, as `layersNamed` has them */
+  readonly tuneOnly?: readonly (readonly string[])[];
+  /** how each point is trained; at once unless given */
+  readonly strategies?: readonly Strategy[];
   readonly learningRates: readonly number[];
   /** factor on the new layer's rate */
   readonly newLayerFactor: number;
@@ -39,15 +44,19 @@ export interface PlannedCell {
   /** where its files lie, below the grid's folder */
   readonly folder: string;
   readonly label: string;
-  readonly freezeAt: number | string;
+  readonly training: Training;
+  readonly phases: readonly Phase[];
   readonly freeze: FreezePoint;
   readonly learningRate: number;
   readonly newLayerRate: number;
   /** from 0 */
   readonly division: number;
   readonly seed: number;
-  /** proportional to the arithmetic of its steps */
+  /** multiply-adds of a step for an image: the mean over its phases, and each phase's */
   readonly cost: number;
+  readonly phaseCosts: readonly number[];
+  /** of all phases, where none stops early */
+  readonly epochs: number;
 }
 
 /** Every freeze point: none, then each learnable layer but the last. */
@@ -63,6 +72,10 @@ export function allFreezePoints(network: Network): (number | string)[] {
 /** Multiply-adds of a training step for an image: forward, and above the frost line two products backward. */
 export function trainingCost(network: Network, freeze: number | string): number {
   const frozen = freezeThrough(network, freeze);
+  return costOf(network, (name) => !frozen.has(name));
+}
+
+function costOf(network: Network, isTrained: (parameter: string) => boolean): number {
   const shapes = inferShapes(network, 1);
   let cost = 0;
   let above = false;
@@ -71,45 +84,92 @@ export function trainingCost(network: Network, freeze: number | string): number 
     if (name === undefined) continue;
     const weight = network.parameters.get(name)!.shape.reduce((product, extent) => product * extent, 1);
     const places = (shapes.get(node.outputs[0]) ?? []).slice(2).reduce((product, extent) => product * extent, 1);
-    const products = 1 + (frozen.has(name) ? 0 : 1) + (above ? 1 : 0);
+    const products = 1 + (isTrained(name) ? 1 : 0) + (above ? 1 : 0);
     cost += products * weight * places;
-    above ||= !frozen.has(name);
+    above ||= isTrained(name);
   }
   return cost;
 }
 
-/** @param divisions how many splits or folds; every one has all seeds */
-export function planCells(network: Network, plan: GridPlan, divisions = 1): PlannedCell[] {
-  const cell = (freezeAt: number | string, rate: number, division: number, seed: number): PlannedCell => {
-    const learningRate = Number(rate.toPrecision(12));
-    const freeze = describeFreeze(network, freezeAt);
-    const where = freeze.number === null ? 'none' : `${freeze.number}-${freeze.name.replaceAll(/[^\w.-]/g, '_')}`;
-    const label = freeze.number === null ? 'nothing frozen' : `frozen to ${freeze.number} ${freeze.name}`;
-    const split = divisions > 1 ? `, split ${division + 1}` : '';
-    return {
-      folder: `cells/${where}_rate-${decimal(learningRate)}_split-${division + 1}_seed-${seed}`,
-      label: `${label}, rate ${learningRate}${split}${plan.seeds.length > 1 ? `, seed ${seed}` : ''}`,
-      freezeAt,
-      freeze,
-      learningRate,
-      newLayerRate: Number((learningRate * plan.newLayerFactor).toPrecision(12)),
-      division,
-      seed,
-      cost: trainingCost(network, freezeAt),
-    };
-  };
-  const cells = Array.from({ length: divisions }, (_, division) => division).flatMap((division) =>
-    plan.seeds.flatMap((seed) => [
-      ...plan.freeze.flatMap((freeze) => plan.learningRates.map((rate) => cell(freeze, rate, division, seed))),
-      ...plan.allFrozenRates.map((rate) => cell('all', rate / plan.newLayerFactor, division, seed)),
-    ]),
+/**
+ * @param network with its new classifier; @param divisions how many splits or folds; every one has all seeds
+ * @throws FrostlineError for points that are not there
+ */
+export function planCells(
+  network: Network,
+  plan: GridPlan,
+  divisions = 1,
+  newParameters = newOf(network),
+): PlannedCell[] {
+  const strategies = plan.strategies ?? [{ kind: 'direct' }];
+  const masks = { newParameters, newLayerFactor: plan.newLayerFactor };
+  const points = trainingsOf(network, plan.freeze, plan.tuneOnly ?? [], strategies).map((training) =>
+    pointOf(network, training, plan, masks),
   );
-  // A step is compiled for a split and a freeze point: what shares it runs together.
-  const order = new Map(cells.map(({ freeze }) => freeze.number).map((number, i) => [number, i]));
-  return [...new Map(cells.map((planned) => [planned.folder, planned])).values()].sort(
-    (a, b) => a.division - b.division || order.get(a.freeze.number)! - order.get(b.freeze.number)!,
+  const allFrozen = plan.allFrozenRates.map((rate) => rate / plan.newLayerFactor);
+  const head = allFrozen.length === 0 ? [] : [pointOf(network, { freeze: 'all' }, plan, masks)];
+  const axes = Array.from({ length: divisions }, (_, division) => division).flatMap((division) =>
+    plan.seeds.map((seed) => ({ division, seed })),
+  );
+  const cells = axes.flatMap(({ division, seed }) => {
+    const cell = (point: ReturnType<typeof pointOf>, rate: number, byNewLayer: boolean): PlannedCell => {
+      const learningRate = clean(rate);
+      const newLayerRate = clean(learningRate * plan.newLayerFactor);
+      const details = [
+        byNewLayer ? `the new layer's rate ${newLayerRate}` : `rate ${learningRate}`,
+        ...(divisions > 1 ? [`split ${division + 1}`] : []),
+        ...(plan.seeds.length > 1 ? [`seed ${seed}`] : []),
+      ];
+      return {
+        ...point,
+        folder: `cells/${fileName(point.freeze)}_rate-${decimal(learningRate)}_split-${division + 1}_seed-${seed}`,
+        label: `${freezeText(point.freeze)}, ${details.join(', ')}`,
+        ...{ learningRate, newLayerRate, division, seed },
+      };
+    };
+    return [
+      ...points.flatMap((point) => plan.learningRates.map((rate) => cell(point, rate, false))),
+      ...head.flatMap((point) => allFrozen.map((rate) => cell(point, rate, true))),
+    ];
+  });
+  // A step is compiled for a split and a point: what shares it runs together.
+  const order = new Map(cells.map(({ freeze }) => pointKey(freeze)).map((key, i) => [key, i]));
+  const unique = new Map<string, PlannedCell>();
+  for (const planned of cells) if (!unique.has(planned.folder)) unique.set(planned.folder, planned);
+  return [...unique.values()].sort(
+    (a, b) => a.division - b.division || order.get(pointKey(a.freeze))! - order.get(pointKey(b.freeze))!,
   );
 }
+
+/** The last learnable layer's, for whoever plans without an experiment. */
+const newOf = (network: Network): readonly string[] => freezePoints(network).at(-1)!.parameters;
+
+/** Without the noise of binary fractions. */
+const clean = (rate: number) => Number(rate.toPrecision(12));
+
+function pointOf(network: Network, training: Training, plan: GridPlan, masks: PhaseMasks) {
+  const phases = phasesOf(network, training, { ...plan.fit, layerDecay: plan.layerDecay });
+  const epochs = plannedEpochs(phases);
+  const trained = trainedBy(network, phases, masks);
+  const phaseCosts = trained.map((names) => costOf(network, (name) => names.has(name)));
+  const cost = phases.reduce((sum, phase, p) => sum + phase.epochs * phaseCosts[p], 0) / epochs;
+  return { training, phases, freeze: describeTraining(network, training), cost, phaseCosts, epochs };
+}
+
+/** 'nothing frozen', 'frozen to 10 conv3, head first', 'only conv3..conv5' */
+function freezeText({ number, name, method }: FreezePoint): string {
+  const point = number !== null ? `frozen to ${number} ${name}` : name === 'none' ? 'nothing frozen' : name;
+  return method === undefined ? point : `${point}, ${method}`;
+}
+
+/** `10-conv3`, `only-conv3..conv5`, `10-conv3-head-first` */
+const fileName = ({ number, name, method }: FreezePoint) =>
+  [number, name, method]
+    .filter((part) => part !== null && part !== undefined)
+    .join('-')
+    .replaceAll(/[()]/g, '')
+    .replaceAll(' ', '-')
+    .replaceAll(/[^\w.-]/g, '_');
 
 /** Without an exponent, in which languages differ: 0.000025. */
 const decimal = (value: number) => (value < 1e-6 ? value.toFixed(12).replace(/0+$/, '') : String(value));
@@ -120,7 +180,9 @@ export function checkPlan(plan: GridPlan, experiment: Experiment): void {
   }
   refuseBlindChoice(plan, experiment);
   checkPositive(plan.positive, experiment.classes);
-  checkFit(plan.fit, experiment);
+  for (const { phases } of planCells(experiment.network, plan, 1, experiment.newParameters)) {
+    for (const phase of phases) checkFit({ ...plan.fit, ...phase }, experiment);
+  }
 }
 
 /** Several rates, nothing to choose between them on, and no word that the test part may be used for it. */

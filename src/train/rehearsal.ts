@@ -8,8 +8,8 @@ import { checkPlan, type GridPlan, type PlannedCell, planCells } from './plan.ts
 
 export interface Rehearsal {
   readonly cells: readonly PlannedCell[];
-  /** steps of each cell */
-  readonly steps: number;
+  /** by cell, where no phase stops early */
+  readonly steps: readonly number[];
   /** multiply-adds of all steps of all cells */
   readonly work: number;
   /** by cell: training and testing; without compilation and decoding */
@@ -17,7 +17,7 @@ export interface Rehearsal {
 }
 
 /**
- * Times a few steps of the cheapest and of the costliest cell, and the test part, and reckons the others between them.
+ * Times a few steps of the cheapest and of the costliest phase of any cell, and the test part, and reckons the others between them.
  * Writes nothing.
  * @throws FrostlineError as `runGrid` for a plan that cannot be run
  */
@@ -28,26 +28,29 @@ export async function rehearseGrid(
   signal?: AbortSignal,
 ): Promise<Rehearsal> {
   checkPlan(plan, experiment);
-  const cells = planCells(experiment.network, plan, experiment.divisions);
-  const byCost = [...cells].sort((a, b) => a.cost - b.cost);
+  const cells = planCells(experiment.network, plan, experiment.divisions, experiment.newParameters);
+  const byCost = cells
+    .flatMap(({ phases, phaseCosts, seed }) => phases.map(({ masks }, p) => ({ masks, cost: phaseCosts[p], seed })))
+    .sort((a, b) => a.cost - b.cost);
   const model = createModel(experiment.network);
   let at: OpenedDivision | undefined;
   try {
     const first = experiment.at(0);
     at = await openDivision(gpu, model, first, 0, plan.fit.batchSize);
-    const time = async (cell: PlannedCell) => {
-      setMasks(model, { ...plan, freeze: cell.freezeAt, newParameters: experiment.newParameters });
+    const time = async ({ masks, cost, seed }: (typeof byCost)[number]) => {
+      const { newParameters } = experiment;
+      setMasks(model, { ...masks, newParameters, newLayerFactor: plan.newLayerFactor });
       const step = await TrainingStep.compile(gpu, model, first.train, plan.fit);
       try {
-        return { cost: cell.cost, steps: step.stepsAnEpoch() * plan.fit.epochs, seconds: await timeSteps(step, cell) };
+        return { cost, stepsAnEpoch: step.stepsAnEpoch(), seconds: await timeSteps(step, seed) };
       } finally {
         step.destroy();
       }
     };
-    const timeSteps = async (step: TrainingStep, cell: PlannedCell): Promise<number> => {
+    const timeSteps = async (step: TrainingStep, seed: number): Promise<number> => {
       const landed: number[] = [];
       const enough = new AbortController();
-      const settings = { ...plan.fit, learningRate: 0, seed: cell.seed, epochs: 1 };
+      const settings = { ...plan.fit, learningRate: 0, seed, schedule: undefined, earlyStopping: undefined, epochs: 1 };
       const hooks = {
         signal: signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]),
         onStep() {
@@ -72,11 +75,12 @@ export async function rehearseGrid(
     await at.validation?.run(signal);
     const testing = (performance.now() - began) / 1000;
     const slope = high.cost === low.cost ? 0 : (high.seconds - low.seconds) / (high.cost - low.cost);
+    const steps = cells.map(({ epochs }) => epochs * low.stepsAnEpoch);
     return {
       cells,
-      steps: low.steps,
-      work: cells.reduce((sum, { cost }) => sum + cost * plan.fit.batchSize * low.steps, 0),
-      seconds: cells.map(({ cost }) => low.steps * (low.seconds + slope * (cost - low.cost)) + testing),
+      steps,
+      work: cells.reduce((sum, { cost }, i) => sum + cost * plan.fit.batchSize * steps[i], 0),
+      seconds: cells.map(({ cost }, i) => steps[i] * (low.seconds + slope * (cost - low.cost)) + testing),
     };
   } finally {
     at?.destroy();

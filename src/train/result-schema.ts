@@ -5,6 +5,7 @@ import type { Verdict } from '../statistics/verdict.ts';
 import { divergenceOf } from './diverged.ts';
 import { computeMetrics } from './metrics.ts';
 import type { Protocol } from './protocol.ts';
+import { strategySchema } from './strategy.ts';
 
 /** null in the file stands for NaN or infinity. */
 const lossy = z
@@ -17,7 +18,12 @@ const confusion = z
   .refine((rows) => rows.length > 0 && rows.every((row) => row.length === rows.length), {
     message: 'a confusion matrix has as many columns as rows',
   });
-const freezePoint = z.object({ number: z.int().positive().nullable(), name: z.string(), all: z.boolean().optional() });
+const freezePoint = z.object({
+  number: z.int().positive().nullable(),
+  name: z.string(),
+  all: z.boolean().optional(),
+  method: z.string().optional(),
+});
 
 const adapter = z.object({ name: z.string(), driver: z.string(), kind: z.enum(['hardware', 'software', 'embedded']) });
 
@@ -27,12 +33,20 @@ export const cellResult = z
     freeze: freezePoint,
     learningRate: z.number().positive(),
     newLayerRate: z.number().min(0),
+    training: z
+      .object({
+        freeze: z.union([z.number(), z.string()]),
+        tuneOnly: z.array(z.string()).optional(),
+        strategy: strategySchema.optional(),
+      })
+      .optional(),
     split: z.string().default('1'),
     seed: z.int(),
     folder: z.string().optional(),
     status: z.enum(['done', 'diverged', 'failed']),
     error: z.string().optional(),
     confusion: confusion.optional(),
+    classes: z.array(z.string()).optional(),
     validation: z.object({ confusion }).optional(),
     detail: z.custom<DetailedScores>((value) => typeof value === 'object').optional(),
     constant: z.string().optional(),
@@ -49,6 +63,7 @@ export const cellResult = z
         }),
       )
       .optional(),
+    phases: z.array(z.object({ name: z.string(), from: count, epochs: count })).optional(),
     frozen: z.object({ parameters: count, before: z.string(), after: z.string() }).optional(),
     adapter,
     seconds: z.number().min(0),

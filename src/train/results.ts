@@ -7,18 +7,38 @@ import type { Verdict } from '../statistics/verdict.ts';
 import type { EpochRecord } from './early-stopping.ts';
 import type { FrozenRecord } from './frozen.ts';
 import type { ConfusionMatrix, Metrics } from './metrics.ts';
+import type { PhaseRecord } from './phases.ts';
 import type { Protocol } from './protocol.ts';
 import type { Select } from './select.ts';
+import type { Training } from './strategy.ts';
 
-/** The frost line of a run: this layer and every one before it keep their pretrained weights. */
+/**
+ * A point of a grid. Most are the frost line of a run: this layer and every one before it keep their pretrained weights.
+ * Others train a block of layers ('only conv3..conv5') or phases of their own, with the number null.
+ */
 export interface FreezePoint {
-  /** MATLAB's layer number (the input is 1); null where nothing is frozen. */
+  /** MATLAB's layer number (the input is 1); null where no first layers are frozen. */
   readonly number: number | null;
-  /** The layer's name, or 'none'. */
+  /** The layer's name, 'none' where nothing is frozen, or what the point is called. */
   readonly name: string;
   /** True on the deepest point: all but the new layer is frozen. */
   readonly all?: boolean;
+  /** How it was trained, where not at once: 'head first', 'gradual', 'layer decay 0.5'. */
+  readonly method?: string;
 }
+
+/** Equal for what is the same point of a grid. */
+export const pointKey = ({ number, name, method = '' }: FreezePoint): string => `${number ?? ''}|${name}|${method}`;
+
+/** What a point is called in tables and verdicts: the layer's name, and how it was trained where not at once. */
+export const pointName = ({ name, method }: FreezePoint): string =>
+  method === undefined ? name : `${name}, ${method}`;
+
+/** True of a frost line: some first layers frozen, or none, and the rest trained at once. */
+export const isDepth = ({ number, name, method }: FreezePoint): boolean =>
+  method === undefined && (number !== null || name === 'none');
+
+export const isSamePoint = (a: FreezePoint, b: FreezePoint): boolean => pointKey(a) === pointKey(b);
 
 /** What a cell ran on. */
 export interface GridAdapter {
@@ -35,6 +55,8 @@ export interface CellResult {
   readonly learningRate: number;
   /** Rate of the new layer: the global rate times its mask, 10 in the paper. */
   readonly newLayerRate: number;
+  /** What was trained, as it was asked for; of results of earlier versions `freeze` says it. */
+  readonly training?: Training;
   /** '1' for the first split or fold. */
   readonly split: string;
   readonly seed: number;
@@ -47,6 +69,8 @@ export interface CellResult {
   /** Of the test set; both there when done. */
   readonly metrics?: Metrics;
   readonly confusion?: ConfusionMatrix;
+  /** Names of the rows and columns of all confusion matrices here. */
+  readonly classes?: readonly string[];
   /** Scores with intervals, areas, calibration, per class; from the test part's probabilities. */
   readonly detail?: DetailedScores;
   /** Of the validation part, where there is one: what rates and best cells are chosen on. */
@@ -58,6 +82,8 @@ export interface CellResult {
   readonly finalLoss?: number;
   /** The validation part's scores after each epoch, where there is one; early stopping keeps the last `best` epoch. */
   readonly epochs?: readonly EpochRecord[];
+  /** How the phases went, where there are several. */
+  readonly phases?: readonly PhaseRecord[];
   /** That what is frozen stood still; none where nothing is. */
   readonly frozen?: FrozenRecord;
   readonly adapter: GridAdapter;

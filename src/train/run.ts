@@ -10,20 +10,21 @@ import { checkPositive, detailOf } from './detail.ts';
 import { type EpochRecord, validationScores } from './early-stopping.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
-import { checkFit, type FitHooks, type FitSettings, TrainingStep } from './fit.ts';
-import { type FrozenRecord, frozenHash, frozenRecord } from './frozen.ts';
+import { checkFit, type FitHooks, type FitSettings } from './fit.ts';
+import { type FrozenRecord, frozenHash, frozenRecord, frozenThroughout } from './frozen.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
-import { createModel, exportModel, type Model, parseMaskRules, releaseModel, setMasks } from './model.ts';
+import { createModel, exportModel, type Model, parseMaskRules, releaseModel } from './model.ts';
+import { type PhaseRecord, PhaseSteps, type RunRecord, trainedBy, trainPhases } from './phases.ts';
 import { checkRunFolder, configurationHash, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
+import { phasesOf, type Training } from './strategy.ts';
 
 export interface RunOptions {
-  /** 'none', 'all', a layer's number or name */
-  readonly freeze: number | string;
+  /** what is trained, and how */
+  readonly training: Training;
   readonly newLayerFactor: number;
   /** PATTERN=FACTOR */
   readonly mask: readonly string[];
-  /** the layers that alone are trained, and the factor on the rate for each layer before the last; see `setMasks` */
-  readonly tuneOnly?: readonly string[];
+  /** factor on the rate for each layer before the last; see `masksOf` */
   readonly layerDecay?: number;
   readonly fit: FitSettings;
   /** the configuration as it is saved, and as it identifies the run */
@@ -45,6 +46,8 @@ export interface RunResult {
   readonly finalLoss: number;
   /** the validation part's scores after each epoch, where there is one */
   readonly epochs?: readonly EpochRecord[];
+  /** how the phases went, where there are several */
+  readonly phases?: readonly PhaseRecord[];
   /** that what is frozen stood still; none where nothing is */
   readonly frozen?: FrozenRecord;
   /** of the test part, where there is one */
@@ -72,56 +75,54 @@ export async function trainOnce(
   options: RunOptions,
   hooks: FitHooks = {},
 ): Promise<RunResult> {
-  const { freeze, newLayerFactor, mask, tuneOnly, layerDecay, fit, settings, out } = options;
+  const { training, newLayerFactor, mask, layerDecay, fit, settings, out } = options;
   const { newParameters, network, test } = experiment;
   const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];
   checkPositive(options.positive, experiment.classes);
-  checkFit(fit, experiment);
+  const masks = { newParameters, newLayerFactor, rules: parseMaskRules(mask) };
+  const phases = phasesOf(network, training, { ...fit, layerDecay });
+  for (const phase of phases) checkFit({ ...fit, ...phase }, experiment);
   await checkRunFolder(out, settings, experiment);
   for (const path of models) await checkWritable(dirname(path));
   if (options.export !== undefined && (await isFolder(options.export))) {
     throw new FrostlineError(`--export ${options.export}: this is a folder. Give a file's name.`);
   }
   const model = createModel(network);
-  setMasks(model, { freeze, newLayerFactor, newParameters, tuneOnly, layerDecay, rules: parseMaskRules(mask) });
   const began = performance.now();
   // What ran before on this device is no part of the run.
   gpu.resetPeak();
+  const compiled = new PhaseSteps(gpu, model, experiment.train, masks, fit);
   let log: RunLog | undefined;
   let complete = false;
   try {
-    const step = await TrainingStep.compile(gpu, model, experiment.train, fit);
+    const step = await compiled.first(phases[0]);
     const { parameters, momentum, transient } = step.graph.memory;
     const validation = experiment.validation;
     const evaluator = validation && (await Evaluator.compile(gpu, model, validation, fit.batchSize));
-    const before = await frozenHash(gpu, model);
-    const epochs: EpochRecord[] = [];
-    let steps = 0;
-    let finalLoss = Number.NaN;
+    const still = frozenThroughout(model, trainedBy(network, phases, masks));
+    const before = await frozenHash(gpu, model, still);
+    let run: RunRecord;
     try {
       // Not before the step is ready to run: what is wrong with the settings shows until then.
       const begun = await RunLog.begin(out, runFiles(settings, experiment, gpu), () =>
         checkRunFolder(out, settings, experiment),
       );
       log = begun;
-      await step.fit(fit, {
+      run = await trainPhases(gpu, model, compiled, phases, masks, fit, {
         signal: hooks.signal,
         onStep(record, of) {
-          steps++;
-          finalLoss = record.loss;
           begun.append(record);
           hooks.onStep?.(record, of);
         },
         ...(evaluator && {
           validate: async () => validationScores(await evaluator.run(hooks.signal), validation!.labels),
         }),
-        onValidation: (record) => epochs.push(record),
       });
     } finally {
-      step.destroy();
+      compiled.destroy();
       evaluator?.destroy();
     }
-    const frozen = await frozenRecord(gpu, model, before);
+    const frozen = await frozenRecord(gpu, model, still, before);
     const files: Record<string, string> = {};
     let scores: Pick<RunResult, 'metrics' | 'confusion' | 'detail'> = {};
     if (test !== undefined) {
@@ -141,10 +142,11 @@ export async function trainOnce(
     const result = {
       configuration,
       adapter: gpu.describe(),
-      steps,
+      steps: run.records.length,
       seconds: (performance.now() - began) / 1000,
-      finalLoss,
-      ...(epochs.length > 0 && { epochs }),
+      finalLoss: run.records.at(-1)!.loss,
+      ...(run.epochs.length > 0 && { epochs: run.epochs }),
+      ...(run.phases.length > 1 && { phases: run.phases }),
       frozen,
       ...scores,
       memory: { peak: gpu.memory().peak, parameters, momentum, transient },

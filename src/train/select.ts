@@ -3,7 +3,7 @@
  * that split's seeds, so that no split's choice sees what another one tests; the test part is then looked at once. The
  * paper chose on the test part: there one rate serves all splits, and the best of several draws is taken for its score.
  */
-import type { CellResult, FreezePoint } from './results.ts';
+import { type CellResult, type FreezePoint, pointKey } from './results.ts';
 
 export type Select = 'validation' | 'test';
 
@@ -39,7 +39,7 @@ export function chooseRates(cells: readonly CellResult[], select: Select): Selec
     return [...map.values()];
   };
   const rateOf = (cell: CellResult) => `${cell.learningRate} ${cell.newLayerRate}`;
-  for (const point of groups(cells, ({ freeze }) => freeze.number)) {
+  for (const point of groups(cells, ({ freeze }) => pointKey(freeze))) {
     const { freeze } = point[0];
     const own: CellResult[] = [];
     let why: string | undefined;

@@ -292,6 +292,42 @@ describe('frostline sweep', () => {
     expect(changed.stderr).toMatch(/(training|test) images changed since the grid ran/);
   });
 
+  it('crosses points with strategies, reports them by name, and train --from makes such a cell again', async () => {
+    const flags = [
+      '--learning-rates',
+      '0.01',
+      '--freeze',
+      'fc6',
+      '--batch-size',
+      '4',
+      '--epochs',
+      '1',
+      '--keep',
+      'all',
+    ];
+    const more = ['--strategy', 'direct,head-first=1', '--tune-only', 'conv1+conv2', '--optimizer', 'adam'];
+    const { code, stdout, stderr } = await sweep('crossed', ...flags, ...more);
+    expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
+    const page = readFileSync(at('crossed/report.html'), 'utf8');
+    for (const name of ['fc6, head first (1)', 'only conv1 and conv2', 'only conv1 and conv2, head first (1)']) {
+      expect(stdout).toContain(name);
+      expect(page).toContain(name);
+    }
+    const cells = readdirSync(at('crossed/cells'));
+    expect(cells.length).toBe(4);
+    for (const name of ['only-conv1-and-conv2-head-first-1', 'fc6-head-first-1']) {
+      const cell = cells.find((one) => one.includes(name))!;
+      const again = await run(registry, 'train', '--from', at(`crossed/cells/${cell}`), '--out', at(`again-${name}`));
+      expect([again.code, again.code === 0 ? '' : again.stderr]).toEqual([0, '']);
+      for (const file of ['model.onnx', 'predictions.csv']) {
+        const [one, other] = [at(`again-${name}/${file}`), at(`crossed/cells/${cell}/${file}`)];
+        expect(readFileSync(one).equals(readFileSync(other))).toBe(true);
+      }
+    }
+    const { protocol } = JSON.parse(readFileSync(at('crossed/config.json'), 'utf8'));
+    expect(protocol.optimizer).toMatch(/^Adam: .* beta1 0\.9 /);
+  });
+
   it('keeps the network of the best cell alone', async () => {
     const flags = ['--learning-rates', '0.01,0.02', '--freeze', 'none,all', '--batch-size', '4', '--epochs', '1'];
     const { stdout } = await sweep('best', ...flags, '--tensorboard', '--augment', 'paper');

@@ -16,7 +16,7 @@ import { Random } from '../../src/random.ts';
 import type { TensorData } from '../../src/train/data.ts';
 import { Evaluator } from '../../src/train/evaluate.ts';
 import { type FitSettings, TrainingStep } from '../../src/train/fit.ts';
-import { frozenHash, frozenRecord } from '../../src/train/frozen.ts';
+import { frozenHash, frozenRecord, frozenThroughout } from '../../src/train/frozen.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel, setMasks } from '../../src/train/model.ts';
 import { GraphBuilder, int } from '../models/zoo-graphs.ts';
 import { useGpu } from '../support/gpu.ts';
@@ -175,11 +175,13 @@ describe('in training', () => {
   async function changed(freeze: string, settings: FitSettings, use: (model: Model) => Promise<void> = async () => {}) {
     const model = createModel(network);
     setMasks(model, { ...open, freeze });
-    const before = await frozenHash(gpu(), model);
+    const names = [...model.parameters].flatMap(([name, { trainable }]) => (trainable ? [name] : []));
+    const stands = frozenThroughout(model, [new Set(names)]);
+    const before = await frozenHash(gpu(), model, stands);
     const step = await TrainingStep.compile(gpu(), model, data, settings);
     await step.fit(settings);
     step.destroy();
-    await frozenRecord(gpu(), model, before);
+    await frozenRecord(gpu(), model, stands, before);
     const moved: string[] = [];
     for (const [name, parameter] of model.parameters) {
       const now = await parameter.read(gpu());

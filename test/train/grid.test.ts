@@ -17,7 +17,7 @@ import type { Experiment } from '../../src/train/experiment.ts';
 import { runGrid } from '../../src/train/grid.ts';
 import type { GridPlan } from '../../src/train/plan.ts';
 import { rehearseGrid } from '../../src/train/rehearsal.ts';
-import type { CellResult } from '../../src/train/results.ts';
+import { type CellResult, pointName } from '../../src/train/results.ts';
 import { chooseRates } from '../../src/train/select.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -367,6 +367,57 @@ describe('a grid that stops and goes on', () => {
     expect(plain.cells[0].finalLoss).not.toBe(whole.cells[0].finalLoss);
   });
 
+  it('trains points by several strategies, goes on between two phases, and judges each by its name', async () => {
+    const phases = [{ train: ['new', 'conv1'], epochs: 1 }, { train: ['conv2'] }];
+    const several: GridPlan = {
+      ...plan,
+      freeze: [6, 'all'],
+      tuneOnly: [['conv3..conv4']],
+      strategies: [{ kind: 'direct' }, { kind: 'head-first', epochs: 1 }, { kind: 'phases', name: 'mine', phases }],
+      keep: 'all',
+    };
+    const whole = await runGrid(gpu(), experiment, several, { p: 1 }, join(folder, 'phases-whole'));
+    expect(whole.cells.map(({ folder, steps }) => [folder!.split('_')[0], steps])).toEqual([
+      ['cells/6-conv2', 8],
+      ['cells/6-conv2-head-first-1', 12],
+      ['cells/20-fc7', 8],
+      ['cells/only-conv3..conv4', 8],
+      ['cells/only-conv3..conv4-head-first-1', 12],
+      ['cells/phases-mine', 12],
+    ]);
+    const names = ['conv2', 'fc7', 'only conv3..conv4', 'phases mine', 'conv2, head first (1)'];
+    expect(whole.freezePoints.map(pointName)).toEqual([...names, 'only conv3..conv4, head first (1)']);
+    expect(new Set(whole.verdict!.points.map(({ point }) => point))).toEqual(
+      new Set(whole.freezePoints.map(pointName)),
+    );
+    expect(whole.verdict!.sentence).not.toMatch(/freezing (less|more|through)/i);
+    expect(whole.cells[1].phases!.map(({ from, epochs }) => [from, epochs])).toEqual([
+      [0, 1],
+      [1, 2],
+    ]);
+    // Of the head first and of the block both: what no phase trains.
+    expect(whole.cells.map(({ frozen }) => frozen!.parameters)).toEqual([4, 4, 14, 10, 10, 10]);
+
+    const out = join(folder, 'phases-stopped');
+    let stops = 0;
+    for (; ; stops++) {
+      const stop = new AbortController();
+      const hooks = { stop: stop.signal, onStep: () => stop.abort() };
+      const rest = await runGrid(gpu(), experiment, several, { p: 1 }, out, hooks).catch((error) => {
+        if (!(error instanceof StoppedError)) throw error;
+      });
+      if (rest === undefined) continue;
+      expect(bits(rest.cells)).toEqual(bits(whole.cells));
+      break;
+    }
+    // Once within each cell of two epochs, twice of three; and between two cells.
+    expect(stops).toBeGreaterThan(9);
+    for (const { folder: cell } of whole.cells) {
+      const model = (of: string) => readFile(join(folder, of, cell!, 'model.onnx'));
+      expect((await model('phases-stopped')).equals(await model('phases-whole'))).toBe(true);
+    }
+  });
+
   it('begins a cell anew whose checkpoint is damaged', async () => {
     const out = join(folder, 'damaged');
     const stop = new AbortController();
@@ -418,7 +469,7 @@ describe('a grid that stops and goes on', () => {
 
   it('reckons a grid without writing anything', async () => {
     const { cells, seconds, steps, work } = await rehearseGrid(gpu(), experiment, plan);
-    expect([cells.length, seconds.length, steps]).toEqual([3, 3, 8]);
+    expect([cells.length, seconds.length, steps]).toEqual([3, 3, [8, 8, 8]]);
     expect(seconds.every((one) => Number.isFinite(one))).toBe(true);
     expect(work).toBe(cells.reduce((sum, { cost }) => sum + cost, 0) * 5 * 8);
   });

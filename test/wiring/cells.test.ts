@@ -204,7 +204,7 @@ describe('a grid', () => {
     const out = join(folder, 'single');
     const experiment = { ...experimentAt(0), network: replaceClassifier(pretrained, classes, 2).network };
     const { confusion, finalLoss } = await trainOnce(gpu(), experiment, {
-      freeze: 6,
+      training: { freeze: 6 },
       newLayerFactor: 10,
       mask: [],
       fit: { ...plan.fit, learningRate: 0.01, seed: 2 },

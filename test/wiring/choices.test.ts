@@ -257,7 +257,7 @@ describe('what the validation part chooses', () => {
 
   it('the threshold of a single run; --mask is obeyed', async () => {
     const { detail } = await trainOnce(gpu(), contrary, {
-      freeze: 'none',
+      training: { freeze: 'none' },
       newLayerFactor: 10,
       mask: ['conv1.*=0'],
       positive: 'bright',

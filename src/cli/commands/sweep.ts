@@ -13,6 +13,7 @@ import {
   modelOptions,
   modelSource,
   scoreOptions,
+  strategyOption,
 } from '../experiment-options.ts';
 import { noteLeftOut } from '../model-options.ts';
 import { CellFollower, openTrackers, trackingOptions } from '../tracking.ts';
@@ -26,6 +27,20 @@ export const sweepOptions = {
     .min(1)
     .default(['all-points'])
     .describe('freeze points: numbers or names of layers, none, all; or all-points'),
+  tuneOnly: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .meta({ valueName: 'BLOCKS' })
+    .describe('further points: blocks that alone are trained beside the new layer, as in conv3..conv5,conv1+fc7'),
+  strategy: z
+    .array(strategyOption)
+    .min(1)
+    .optional()
+    .meta({ valueName: 'STRATEGIES' })
+    .describe(
+      'how each point is trained, side by side: direct, head-first[=EPOCHS], gradual[=EPOCHS], layer-decay=FACTOR; YAML files of phases are further points',
+    ),
   learningRates: z.array(z.number().positive()).min(1).optional().describe('global learning rates'),
   allFrozenRates: z
     .array(z.number().positive())
@@ -158,12 +173,17 @@ export const command = defineCommand({
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? allFreezePoints(experiment.network) : [point],
     );
+    const { parseStrategy } = await import('../strategies.ts');
+    const strategies = values.strategy && (await Promise.all(values.strategy.map(parseStrategy)));
+    const tuneOnly = values.tuneOnly?.map((block) => block.split('+').map((text) => text.trim()));
     const ownData = values.data !== undefined;
     const fit = await fitSettings({ ...values, momentum, epochs, augment });
     const plan = {
       title:
         values.title ?? preset?.title ?? `How deep to freeze ${experiment.source.name} on ${experiment.dataset.name}`,
       freeze,
+      tuneOnly,
+      strategies,
       learningRates,
       newLayerFactor,
       allFrozenRates,
@@ -193,6 +213,8 @@ export const command = defineCommand({
       splits,
       select,
       freeze,
+      tuneOnly,
+      strategy: strategies,
       learningRates,
       allFrozenRates,
       newLayerFactor,
@@ -205,6 +227,8 @@ export const command = defineCommand({
     let progress: import('../progress.ts').GridProgress | undefined;
     let skipped = 0;
     let waiting = false;
+    let planned: readonly import('../../train/plan.ts').PlannedCell[] = [];
+    let running: import('../../train/plan.ts').PlannedCell | undefined;
     let ended = 0;
     context.defer(() => {
       if (!context.signal.aborted) return;
@@ -225,6 +249,7 @@ export const command = defineCommand({
       },
       onPlan(cells) {
         follower.plan(cells);
+        planned = cells;
         mine = [...cells.keys()].filter((index) => only?.(index) !== false);
         skipped = 0;
         if (mine.length === 0) return;
@@ -244,12 +269,14 @@ export const command = defineCommand({
         waiting = true;
       },
       onBegin(index) {
+        running = planned[index];
         progress?.begin(mine.indexOf(index));
         follower.begin(index);
       },
       onStep(record, steps) {
         const { step, epoch, loss, imagesPerSecond } = record;
-        progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs: plan.fit.epochs, loss, imagesPerSecond });
+        const { epochs } = running!;
+        progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs, loss, imagesPerSecond });
         follower.step(record);
       },
       onEnd(_, cell) {
@@ -260,7 +287,7 @@ export const command = defineCommand({
       },
     };
     let device = gpu;
-    const running = acrossLosses(
+    const ending = acrossLosses(
       gpu,
       () => openAdapter(values.adapter, context),
       (opened) => {
@@ -274,7 +301,7 @@ export const command = defineCommand({
         );
       },
     );
-    const result = await running.catch((error: unknown) => {
+    const result = await ending.catch((error: unknown) => {
       progress?.stop();
       if (error instanceof DeviceLostError) {
         throw new DeviceLostError(

@@ -13,6 +13,7 @@ import {
   modelOptions,
   modelSource,
   scoreOptions,
+  strategyOption,
 } from '../experiment-options.ts';
 import { noteLeftOut } from '../model-options.ts';
 import { openTrackers, stepScalars, trackingOptions, trackResult } from '../tracking.ts';
@@ -49,6 +50,7 @@ export const command = defineCommand({
       .optional()
       .meta({ valueName: 'LAYERS' })
       .describe('train these layers and the new one alone: names, numbers, ranges, as in conv3..conv5,fc7'),
+    strategy: strategyOption.optional(),
     mask: z
       .array(z.string())
       .default([])
@@ -91,6 +93,9 @@ export const command = defineCommand({
     const gpu = await openAdapter(values.adapter, context, values.algorithm);
     const { seed, learningRate, freeze, newLayerFactor, mask, tuneOnly, layerDecay, out, positive, sensitivity } =
       values;
+    const { parseStrategy } = await import('../strategies.ts');
+    const strategy = values.strategy === undefined ? undefined : await parseStrategy(values.strategy);
+    const training: import('../../train/strategy.ts').Training = cell?.training ?? { freeze, tuneOnly, strategy };
     const decoding = countProgress(context, 'images decoded');
     const opened = await openExperiment(
       modelSource(values.model, values, values.keepHead),
@@ -107,7 +112,8 @@ export const command = defineCommand({
     if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
     noteLeftOut(experiment.network, context);
     const fit = { ...(await fitSettings(values)), learningRate, seed };
-    const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...settings } = values;
+    const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...recorded } = values;
+    const settings = { ...recorded, ...training };
     const bar = context.stderr.isTTY
       ? new SingleBar({
           stream: context.stderr,
@@ -133,10 +139,9 @@ export const command = defineCommand({
       gpu,
       experiment,
       {
-        freeze,
+        training,
         newLayerFactor,
         mask,
-        tuneOnly,
         layerDecay,
         fit,
         settings,
@@ -186,8 +191,10 @@ export const command = defineCommand({
 /** The grid's options in place of those given, but for where model, data and results lie. */
 function ofCell<Values extends { model?: string; data?: string }>(
   given: Values,
-  { settings, freeze, learningRate, seed }: import('../from-cell.ts').GridCell,
+  { settings, learningRate, seed }: import('../from-cell.ts').GridCell,
 ): Values {
   const { model = settings.model, data = settings.data } = given;
-  return { ...given, ...settings, freeze, learningRate, seed, model, data } as Values;
+  // What is trained, and how, is the cell's own.
+  const { freeze: _, tuneOnly: __, strategy: ___, ...common } = settings;
+  return { ...given, ...common, learningRate, seed, model, data } as Values;
 }

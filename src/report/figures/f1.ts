@@ -1,4 +1,5 @@
 /** F1 over the freeze layer, a line for each learning rate: the paper's Figures 6 and 7, with every run in them. */
+import { isSamePoint } from '../../train/results.ts';
 import { freezeLabel } from '../format.ts';
 import { type Baseline, bestOf, type Entry, type GridSummary, regularEntries } from '../summary.ts';
 import { colours, config, type FigureSize, legendColumns, render, shapes } from '../vega.ts';
@@ -10,7 +11,7 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
   const labels = summary.series.map((series) => series.label);
   const drawn = regularEntries(summary);
   const at = ({ freeze, series }: Entry) =>
-    summary.freezePoints.findIndex(({ number }) => number === freeze.number) +
+    summary.freezePoints.findIndex((point) => isSamePoint(point, freeze)) +
     sideStep(summary.series.indexOf(series), labels.length);
   const best = bestOf(drawn);
   const means = drawn.map((entry) => ({

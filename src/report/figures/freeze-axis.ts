@@ -2,7 +2,7 @@
  * The axis of freeze points: equal steps in order of depth. Numbers, not names, so that the marks of several rates can
  * stand side by side at a point while their lines stay lines.
  */
-import type { FreezePoint } from '../../train/results.ts';
+import { type FreezePoint, isDepth } from '../../train/results.ts';
 import { freezeLabel } from '../format.ts';
 import type { FigureSize } from '../vega.ts';
 
@@ -21,16 +21,21 @@ export function freezeAxis(points: readonly FreezePoint[], { width }: FigureSize
   // The number over the name; a phone and a deep network have room for the number only.
   const room = width / points.length;
   const longest = Math.max(0, ...labels.flatMap((label) => label.split(' ').map((word) => word.length)));
-  const shown = room >= Math.max(46, 7 * longest) ? labels : labels.map((label) => label.split(' ')[0]);
+  const fits = room >= Math.max(46, 7 * longest);
+  const shown = fits ? labels : labels.map((label) => label.split(' ')[0]);
+  // Of blocks and ways of training the first word says nothing.
+  const slanted = !fits && !points.every(isDepth);
   return {
     field,
     type: 'quantitative' as const,
-    title: 'last frozen layer',
+    title: points.every(isDepth) ? 'last frozen layer' : 'what is trained, and how',
     scale: { domain: [-0.5, points.length - 0.5], nice: false, zero: false },
     axis: {
       values: points.map((_, i) => i),
-      labelExpr: `split(${JSON.stringify(shown)}[datum.value], ' ')`,
-      labelAngle: 0,
+      labelExpr: slanted
+        ? `${JSON.stringify(labels)}[datum.value]`
+        : `split(${JSON.stringify(shown)}[datum.value], ' ')`,
+      labelAngle: slanted ? -45 : 0,
       labelOverlap: false,
       grid: false,
     },

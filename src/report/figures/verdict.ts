@@ -1,6 +1,6 @@
 /** Every freeze point at its chosen rate with its interval, those that cannot be told from the best filled. */
 import type { Verdict } from '../../statistics/verdict.ts';
-import type { FreezePoint } from '../../train/results.ts';
+import { type FreezePoint, pointName } from '../../train/results.ts';
 import { config, type FigureSize, render } from '../vega.ts';
 import { freezeAxis } from './freeze-axis.ts';
 
@@ -12,8 +12,9 @@ export async function verdictFigure(
   size: FigureSize,
 ): Promise<string> {
   const { width, narrow } = size;
-  const judged = freezePoints.filter(({ name }) => points.some(({ point }) => point === name));
-  const values = judged.map(({ name }, at) => {
+  const judged = freezePoints.filter((one) => points.some(({ point }) => point === pointName(one)));
+  const values = judged.map((one, at) => {
+    const name = pointName(one);
     const { score, interval } = points.find(({ point }) => point === name)!;
     return { at, score, low: interval[0], high: interval[1], told: !set.includes(name) };
   });

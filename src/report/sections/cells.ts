@@ -1,6 +1,6 @@
 /** Every run, with the whole message of each that failed. */
 import type { Metrics } from '../../train/metrics.ts';
-import type { CellResult } from '../../train/results.ts';
+import { type CellResult, isSamePoint } from '../../train/results.ts';
 import { duration, percent as formatPercent, freezeLabel, integer, plural, score } from '../format.ts';
 import { type Content, type Html, html } from '../markup.ts';
 import { type Part, scroll, section } from '../part.ts';
@@ -26,7 +26,7 @@ export function cellsSection({ grid, summary, supplement }: Part): Html | undefi
   const [splits, seeds] = [several('split'), several('seed')];
   const bodies = summary.freezePoints.map((freeze) => {
     const rows = summary.entries
-      .filter((entry) => entry.freeze.number === freeze.number)
+      .filter((entry) => isSamePoint(entry.freeze, freeze))
       .flatMap((entry) =>
         entry.cells.map((cell) => {
           const start = html`<th scope="row">${freezeLabel(freeze)}</th><td>${entry.series.label}</td>${

@@ -1,7 +1,7 @@
 /** Confusion matrices by freeze point and rate, and the ROC curves. */
 import { areaUnderRoc, ranking, rocCurve } from '../../statistics/roc.ts';
 import type { ConfusionMatrix } from '../../train/metrics.ts';
-import type { CellResult } from '../../train/results.ts';
+import { type CellResult, isSamePoint, pointName } from '../../train/results.ts';
 import { type RocCurve, rocFigure } from '../figures/roc.ts';
 import { freezeLabel, plural, score } from '../format.ts';
 import { type Content, Html, html } from '../markup.ts';
@@ -26,7 +26,7 @@ export function confusionSection({ grid, summary, supplement }: Part): Html | un
   );
   const open = summary.entries.length <= 60 && classes.length <= 12;
   const groups = summary.freezePoints.map((freeze) => {
-    const entries = summary.entries.filter((entry) => entry.freeze.number === freeze.number);
+    const entries = summary.entries.filter((entry) => isSamePoint(entry.freeze, freeze));
     if (entries.length === 0) return html``;
     const least = `${Math.max(10, classes.length * 2.4 + 5)}rem`;
     return html`<details${open && new Html(' open')}><summary>${freezeLabel(freeze)} <span>${freeze.number === null ? 'frozen' : 'last frozen layer'}</span></summary><div class="cards" style="--least:min(100%,${least})">${entries.map((entry) => card(entry, shown, entry === summary.best))}</div></details>`;
@@ -125,10 +125,12 @@ function chosen({ grid, summary }: Part): Entry[] {
     (grid.select === 'validation' ? validation?.metrics.f1 : undefined) ?? metrics?.f1 ?? 0;
   const mean = (entry: Entry) => entry.cells.reduce((sum, cell) => sum + judgedBy(cell), 0) / entry.cells.length;
   return summary.freezePoints.flatMap((freeze) => {
-    const own = summary.entries.filter((entry) => entry.freeze.number === freeze.number && entry.mean);
+    const own = summary.entries.filter((entry) => isSamePoint(entry.freeze, freeze) && entry.mean);
     return own.length === 0 ? [] : [own.reduce((best, entry) => (mean(entry) > mean(best) ? entry : best))];
   });
 }
 
 const isBest = ({ grid, summary }: Part, { freeze }: Entry) =>
-  grid.verdict === undefined ? freeze.number === summary.best?.freeze.number : freeze.name === grid.verdict.best;
+  grid.verdict === undefined
+    ? summary.best !== undefined && isSamePoint(freeze, summary.best.freeze)
+    : pointName(freeze) === grid.verdict.best;

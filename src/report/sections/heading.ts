@@ -1,5 +1,5 @@
 /** The head of the report: the verdict in words, the network with its frost line, and what was run. */
-import type { FreezePoint, GridResult } from '../../train/results.ts';
+import { type FreezePoint, type GridResult, pointName } from '../../train/results.ts';
 import { duration, freezePhrase, integer, percent, plural, score } from '../format.ts';
 import { type Html, html } from '../markup.ts';
 import { date } from '../page.ts';
@@ -82,8 +82,10 @@ function runs(grid: GridResult, { series, extraSeries, done, failed }: GridSumma
 /** Every learnable layer from the input to the output, cold up to the frost line; a dot under those not told from it. */
 function strip(grid: GridResult, { best }: GridSummary): Html {
   if (best === undefined) return html``;
-  const judged = grid.verdict && grid.freezePoints.find(({ name }) => name === grid.verdict!.best);
+  const judged = grid.verdict && grid.freezePoints.find((one) => pointName(one) === grid.verdict!.best);
   const at: FreezePoint = judged ?? best.freeze;
+  // Of blocks and phases no frost line can be drawn.
+  if (at.number === null && at.name !== 'none') return html``;
   const known = grid.model.layers ?? grid.freezePoints.filter(({ number }) => number !== null);
   const layers = known.filter((layer) => layer.number !== null);
   if (layers.length === 0) return html``;

@@ -1,4 +1,5 @@
 /** The scores: the verdict's points, F1 over the freeze layer, the paper's Table I, and the whole grid. */
+import { pointName } from '../../train/results.ts';
 import { f1Figure } from '../figures/f1.ts';
 import { verdictFigure } from '../figures/verdict.ts';
 import { percent as formatPercent, freezeLabel, plural, rate, score } from '../format.ts';
@@ -70,7 +71,7 @@ export async function f1Section({ grid, summary, supplement }: Part): Promise<Ht
     ['freeze_number', 'freeze_name', 'learning_rate', 'new_layer_rate', 'runs', 'mean_f1', 'sd_f1', 'mean_accuracy'],
     summary.entries.map(({ freeze, series, cells, mean, deviation }) => [
       freeze.number,
-      freeze.name,
+      pointName(freeze),
       series.learningRate,
       series.newLayerRate,
       cells.filter(({ status }) => status === 'done').length,
@@ -124,7 +125,7 @@ export function extremesSection({ grid, summary, supplement }: Part): Html | und
       entries.map(({ freeze, series, mean }) => [
         name,
         freeze.number,
-        freeze.name,
+        pointName(freeze),
         series.learningRate,
         series.newLayerRate,
         ...tableScores.map(([key]) => mean?.[key]),
@@ -179,7 +180,7 @@ export function gridSection({ summary, supplement, grid }: Part): Html | undefin
     ['freeze_number', 'freeze_name', ...summary.series.map(({ label }) => label)],
     summary.freezePoints.map((freeze) => [
       freeze.number,
-      freeze.name,
+      pointName(freeze),
       ...summary.series.map((s) => entryAt(summary, freeze, s)?.mean?.f1),
     ]),
   );
