@@ -93,6 +93,6 @@ function comparison(found: Found): string {
       const { loss, half } = found.loss(names);
       return `${what} (${listed(areDepths ? names : names.map((name) => `'${name}'`), 'and')}) loses ${loss.toFixed(2)} ± ${half.toFixed(2)} of ${title}`;
     });
-  const against = set.length === 1 ? '' : ` against ${best}`;
+  const against = set.length === 1 ? '' : ` against ${areDepths ? best : `'${best}'`}`;
   return `${head}; ${losses.join('; ')}${against}.${limit}`;
 }

@@ -1,18 +1,20 @@
 /** Runs of several phases: what goes over from one to the next, and that a run that was stopped ends in the same bits. */
 import { expect, it } from 'vitest';
 import { augmentPresets } from '../../src/data/augment.ts';
+import { freezePoints } from '../../src/models/layers.ts';
 import type { Network } from '../../src/models/network.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
 import type { TrainingData } from '../../src/train/data.ts';
 import { type FitSettings, TrainingStep } from '../../src/train/fit.ts';
 import { createModel, type Model, releaseModel, setMasks } from '../../src/train/model.ts';
-import { PhaseSteps, type RunHooks, type RunProgress, trainPhases } from '../../src/train/phases.ts';
+import { type PhaseMasks, PhaseSteps, type RunHooks, type RunProgress, trainPhases } from '../../src/train/phases.ts';
 import { phasesOf, type Training } from '../../src/train/strategy.ts';
 import { useGpu } from '../support/gpu.ts';
+import { narrowResnet } from '../support/resnet.ts';
 
 const gpu = useGpu();
 const network = alexnetSmall({ classes: 2, seed: 3, filters: [4, 4, 4, 4, 4], hidden: 8 });
-const masks = { newParameters: ['fc8.weight', 'fc8.bias'], newLayerFactor: 10 };
+const masks: PhaseMasks = { newParameters: ['fc8.weight', 'fc8.bias'], newLayerFactor: 10 };
 const data: TrainingData = {
   kind: 'tensors',
   values: Float32Array.from({ length: 8 * 3 * 64 * 64 }, (_, i) => ((i * 31) % 17) / 17 - 0.4),
@@ -32,6 +34,7 @@ const settings: FitSettings = {
   seed: 1,
   schedule: { kind: 'cosine' },
 };
+const plain = { network, data, masks };
 /** Trains conv1, leaves it as it has become, comes back to it: every kind of going over. */
 const phased: Training = {
   freeze: 'none',
@@ -52,7 +55,13 @@ async function valuesOf(model: Model): Promise<Map<string, Float32Array>> {
   return values;
 }
 
-async function train(training: Training, hooks: RunHooks = {}, from?: RunProgress, own: Partial<FitSettings> = {}) {
+async function train(
+  training: Training,
+  hooks: RunHooks = {},
+  from?: RunProgress,
+  own: Partial<FitSettings> = {},
+  { network, data, masks }: typeof plain = plain,
+) {
   const model = createModel(network);
   const fit = { ...settings, ...own };
   const steps = new PhaseSteps(gpu(), model, data, masks, fit);
@@ -124,6 +133,32 @@ it('goes on from any checkpoint to the same bits, within a phase and between two
     expect(values).toEqual(whole.values);
     expect(phases).toEqual(whole.phases);
   }
+});
+
+it('running statistics that an earlier phase moved go over, and through a checkpoint', async () => {
+  const resnet = narrowResnet(8);
+  const small: TrainingData = {
+    kind: 'tensors',
+    values: Float32Array.from({ length: 8 * 216 }, (_, i) => ((i * 31) % 17) / 17 - 0.4),
+    shape: [3, 9, 8],
+    labels: Uint32Array.from({ length: 8 }, (_, i) => i % 4),
+  };
+  const [first, head] = [freezePoints(resnet)[0].name, freezePoints(resnet).at(-1)!];
+  const own = { network: resnet, data: small, masks: { newParameters: head.parameters, newLayerFactor: 10 } };
+  const phases = [{ train: [first], epochs: 1 }, { train: ['new'] }];
+  const training: Training = { freeze: 'none', strategy: { kind: 'phases', name: 'x', phases } };
+  const saved: RunProgress[] = [];
+  const onCheckpoint = async (progress: RunProgress) => {
+    saved.push(progress);
+  };
+  const settings = { batchStatistics: true };
+  const whole = await train(training, { onCheckpoint }, undefined, settings, own);
+  const moved = [...whole.values].filter(([name, values]) =>
+    values.some((value, i) => value !== resnet.parameters.get(name)!.data[i]),
+  );
+  expect(moved.some(([name]) => /running/.test(name))).toBe(true);
+  expect(saved.length).toBe(2);
+  for (const from of saved) expect((await train(training, {}, from, settings, own)).values).toEqual(whole.values);
 });
 
 it('a phase that stops early hands on its best epoch, and the next begins to watch anew', async () => {

@@ -37,6 +37,7 @@ export function freezeAxis(points: readonly FreezePoint[], { width }: FigureSize
         : `split(${JSON.stringify(shown)}[datum.value], ' ')`,
       labelAngle: slanted ? -45 : 0,
       labelOverlap: false,
+      labelLimit: 0,
       grid: false,
     },
   };
