@@ -84,8 +84,16 @@ const withValues = (values: ReadonlyMap<string, Float32Array>): Network => ({
   ),
 });
 
-it('is what two runs are, the second from where the first ended: zero momentum, its own schedule, draws that go on', async () => {
-  const { losses, values, records, phases } = await train({ freeze: 6, strategy: { kind: 'head-first', epochs: 1 } });
+it.each([
+  ['whose draws go on', {}, true],
+  ['that knows nothing of it, where nothing is drawn', { shuffle: 'never', dropout: false }, false],
+] as const)('is what two runs are, the second from where the first ended: a run %s', async (_, own, goesOn) => {
+  const { losses, values, records, phases } = await train(
+    { freeze: 6, strategy: { kind: 'head-first', epochs: 1 } },
+    {},
+    undefined,
+    own,
+  );
   expect(phases).toEqual([
     { name: 'the new layer', from: 0, epochs: 1 },
     { name: 'all that is not frozen', from: 1, epochs: 2 },
@@ -101,8 +109,10 @@ it('is what two runs are, the second from where the first ended: zero momentum, 
   ] as const) {
     const model = createModel(withValues(before));
     setMasks(model, { freeze, ...masks });
-    const step = await TrainingStep.compile(gpu(), model, data, settings);
-    expected.push(...(await step.fit({ ...settings, epochs }, {}, { start })).map(({ loss }) => loss));
+    const step = await TrainingStep.compile(gpu(), model, data, { ...settings, ...own });
+    expected.push(
+      ...(await step.fit({ ...settings, ...own, epochs }, {}, goesOn ? { start } : {})).map(({ loss }) => loss),
+    );
     before = (await valuesOf(model)) as typeof before;
     step.destroy();
     releaseModel(gpu(), model);
