@@ -77,7 +77,7 @@ export const batchNormalizationFamily = defineFamily<Shape>({
     const { mean, variance } = moments(shape, given.x);
     const single = { mean: Float32Array.from(mean), variance: Float32Array.from(variance) };
     return [
-      ...[0, 1].flatMap((accumulate) => sumCases(shape, given, single, accumulate as 0 | 1)),
+      ...[0, 1].flatMap((accumulate) => sumCases(shape, given, single, { accumulate: accumulate as 0 | 1, kind })),
       running(shape, given, single),
       coefficients(shape, given, single),
       inputGradient(shape, given, single, kind),
@@ -103,7 +103,12 @@ const inverse = ({ variance }: Single, epsilon: number) =>
   Float64Array.from(variance, (v) => 1 / Math.sqrt(v + epsilon));
 
 /** Mean, variance and the scale's gradient, each from nothing or added to what is there. */
-function sumCases(shape: Shape, { x, dy, start }: Given, { mean, variance }: Single, accumulate: 0 | 1): KernelCase[] {
+function sumCases(
+  shape: Shape,
+  { x, dy, start, scale, shift }: Given,
+  { mean, variance }: Single,
+  { accumulate, kind }: { readonly accumulate: 0 | 1; readonly kind: Kind },
+): KernelCase[] {
   const { epsilon, ...planes } = shape;
   const count = shape.batch * shape.plane;
   const share = Math.fround(1 / count);
@@ -164,6 +169,19 @@ function sumCases(shape: Shape, { x, dy, start }: Given, { mean, variance }: Sin
           (c) => (1 + root[c]) * (reach + largest(dy)),
         ),
       }),
+      derivative:
+        kind === 'normal'
+          ? {
+              at: scale,
+              upstream: dy,
+              forward: (scales) =>
+                Float64Array.from(x, (value, at) => {
+                  const c = channelOf(shape, at);
+                  return scales[c] * (value - mean[c]) * root[c] + shift[c];
+                }),
+              gradient: () => channelSums(shape, (at, c) => dy[at] * (x[at] - mean[c]) * root[c]),
+            }
+          : undefined,
     },
   ];
 }
