@@ -25,6 +25,7 @@ export { argMax, countCorrect, softmaxCrossEntropy } from './graph/ops/classific
 export { type WarpOptions, warp } from './graph/ops/warp.ts';
 export { input, type Mask, Parameter, type ParameterOptions, type Shape, Tensor } from './graph/tensor.ts';
 export { defineKernel, type Kernel, type KernelSpec, type Variant } from './kernels/kernel.ts';
+export { type LimitName, raiseLimits } from './limits.ts';
 export { type BuiltNetwork, buildNetwork, parametersOf } from './models/build.ts';
 export { replaceClassifier } from './models/classifier.ts';
 export { exportOnnx } from './models/export-onnx.ts';

@@ -13,12 +13,14 @@ interface Limit {
 
 export const limits = {
   'graph-nodes': { most: 200_000, counts: 'nodes of a model, those of functions and branches at each place of use' },
-  'constant-values': { most: 2 ** 28, counts: 'values of one tensor that a model computes of constants' },
+  'constant-bytes': { most: 2 ** 29, counts: 'bytes of one tensor that a model computes of constants' },
+  'shape-values': { most: 2 ** 16, counts: 'sizes in one list that a model computes of shapes' },
   'constant-work': {
-    most: 2 ** 31,
+    most: 2 ** 29,
     counts: 'values read, made and multiplied for all tensors that a model computes of constants',
   },
   'image-constants': { most: 2 ** 24, counts: 'values of a constant that differs from place to place of an image' },
+  'window-places': { most: 2 ** 22, counts: 'places of one window of a pool' },
   'activation-values': { most: 2 ** 30, counts: 'values of one activation of one item' },
 } as const satisfies Readonly<Record<string, Limit>>;
 
@@ -38,10 +40,13 @@ export function withinLimit(name: LimitName, found: number, what: string): void 
   const most = limitOf(name);
   // Written so that NaN is refused.
   if (found <= most) return;
-  const shown = Number.isFinite(found) ? (found < 2 ** 53 ? String(found) : found.toExponential(1)) : 'endlessly many';
+  const finite = Number.isFinite(found);
+  const shown = finite ? (found < 2 ** 53 ? String(found) : found.toExponential(1)) : 'endlessly many';
+  // Rounded up, so that what is typed suffices; work is counted as it comes, and more of it follows.
+  const enough = finite ? 2 ** Math.ceil(Math.log2(found) + (name === 'constant-work' ? 1 : 0)) : most * 2;
   throw new FrostlineError(
     `${what} ${shown} ${name.replace('-', ' ')}; at most ${most} are accepted of a file. ` +
-      `If the file is meant so, raise the limit: --limit ${name}=${Number.isFinite(found) ? shown : most * 2}`,
+      `If the file is meant so, raise the limit: --limit ${name}=${enough}`,
   );
 }
 

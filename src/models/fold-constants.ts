@@ -1,9 +1,19 @@
 /** What a node computes of constants alone, by the reference of the operator that reads it. */
+import { withinLimit } from '../limits.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
+import { describeNode } from '../operators/onnx/attributes.ts';
 import type { ReadParameter, Surroundings } from '../operators/onnx/form.ts';
+import { count } from '../operators/operator.ts';
 import type { OperatorSet } from '../operators/registry.ts';
+import type { Op } from './network.ts';
 import { translate } from './onnx-operators.ts';
+
+/** Products for one value: those of a filter or a row, the places of a window. */
+function placesOf(op: Op, roles: readonly (readonly [string, ReadParameter])[]): number {
+  const window = 'kernel' in op ? count(op.kernel as readonly number[]) : 1;
+  return roles.reduce((most, [, { tensor }]) => Math.max(most, tensor.size / (tensor.dims[0] || 1)), window);
+}
 
 const isFloat = ({ dataType }: OnnxTensor) => /^b?float/.test(dataType);
 
@@ -11,9 +21,15 @@ const isFloat = ({ dataType }: OnnxTensor) => /^b?float/.test(dataType);
  * The node's outputs as tensors whose values are computed when they are first read; nothing where no operator of the set
  * folds it. Every operand is read as one item without a batch, so that the first dimension is any.
  *
+ * @param spend is told of values and products before any is computed
  * @throws FrostlineError where its operator refuses the node
  */
-export function foldedBy(source: OnnxNode, around: Surroundings, set: OperatorSet): OnnxTensor[] | undefined {
+export function foldedBy(
+  source: OnnxNode,
+  around: Surroundings,
+  set: OperatorSet,
+  spend: (work: number) => void,
+): OnnxTensor[] | undefined {
   const owner = set.reads.get(source.domain === '' ? source.opType : `${source.domain}.${source.opType}`)?.owner;
   const operand = (value: string) => {
     const tensor = around.constants.tensor(value);
@@ -41,7 +57,7 @@ export function foldedBy(source: OnnxNode, around: Surroundings, set: OperatorSe
   const operands = inputs.map(operand);
   if (operator?.folds !== 'reference' || operands.includes(undefined)) return undefined;
   const tensors = operands as OnnxTensor[];
-  const rank = Math.max(...tensors.map(({ dims }) => dims.length));
+  const rank = tensors.reduce((most, { dims }) => Math.max(most, dims.length), 0);
   // Aligned from the right, as ONNX broadcasts.
   const shapes = tensors.map(({ dims }) => [...new Array<number>(rank - dims.length).fill(1), ...dims]);
   const batch = lead === 1 ? shapes[0][0] : 1;
@@ -52,6 +68,9 @@ export function foldedBy(source: OnnxNode, around: Surroundings, set: OperatorSe
   };
   const items = tensors.map(({ name }, i) => ({ name, shape: shapes[i].slice(lead) }));
   const made = operator.shape({ ...given, inputs: items });
+  const outputs = batch * made.reduce((sum, shape) => sum + count(shape), 0);
+  withinLimit('constant-bytes', 4 * outputs, `${describeNode(source)} makes`);
+  spend(outputs * placesOf(op, roles) + tensors.reduce((sum, { size }) => sum + size, 0));
   const values = () =>
     operator.reference({
       ...given,

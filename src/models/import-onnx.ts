@@ -344,7 +344,7 @@ class Importer {
   private fold(source: OnnxNode, around: Surroundings): boolean {
     const given = source.inputs.filter((value) => value !== '');
     if (given.length === 0 || !given.every((value) => this.constants.has(value))) return false;
-    const folded = foldedBy(source, around, this.operators);
+    const folded = foldedBy(source, around, this.operators, (work) => this.constants.spend(work));
     for (const tensor of folded ?? []) this.constants.define(tensor);
     return folded !== undefined;
   }

@@ -10,7 +10,7 @@ export function liveNodes(nodes: readonly OnnxNode[], outputs: readonly string[]
     const maker = makers.get(value);
     if (maker === undefined || live.has(maker)) continue;
     live.add(maker);
-    wanted.push(...readsOf(maker));
+    for (const read of readsOf(maker)) wanted.push(read);
   }
   return nodes.filter((node) => live.has(node));
 }

@@ -7,7 +7,7 @@ import { withinLimit } from '../limits.ts';
 import type { DataType } from '../onnx/data-types.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import { elementCount, OnnxTensor } from '../onnx/tensor.ts';
-import { attribute, castsTo } from '../operators/onnx/attributes.ts';
+import { attribute, castsTo, describeNode } from '../operators/onnx/attributes.ts';
 import { broadcast, placesIn, stepOf } from './constant-operators/elementwise.ts';
 import { computed } from './constant-operators/index.ts';
 import { concatenated, movedData, movements } from './constant-operators/movement.ts';
@@ -87,7 +87,8 @@ export class Constants {
     return made !== undefined;
   }
 
-  private spend(work: number): void {
+  /** Counts values and products that are computed, together. */
+  spend(work: number): void {
     this.work += work;
     withinLimit('constant-work', this.work, 'the model computes of constants');
   }
@@ -131,7 +132,7 @@ export class Constants {
       // Indices, starts and axes must be known.
       if (node.inputs.slice(1).some((value) => value !== '' && !this.tensors.has(value))) return undefined;
       const [moved] = movement(operands, data.dims);
-      withinLimit('constant-values', elementCount(moved.dims), `the shapes of the model make`);
+      this.spendOnShapes(node, moved.dims);
       return { dims: moved.dims, values: movedData(data.values as Extent[], moved) };
     }
     if (given.includes(undefined)) return undefined;
@@ -145,6 +146,7 @@ export class Constants {
           operands,
           all.map((one) => one.dims),
         );
+        this.spendOnShapes(node, dims);
         const values: Extent[] = [];
         join(
           all.map((one) => one.values),
@@ -154,11 +156,33 @@ export class Constants {
       }
       case 'ReduceProd':
         return product(node, all[0]);
-      case 'Where':
-        return chosen(node, all);
       default:
-        return all.length === 2 ? combined(node, all) : undefined;
+        return this.combined(node, all);
     }
+  }
+
+  /** Values chosen by a condition, or made of two. */
+  private combined(node: OnnxNode, all: readonly Symbolic[]): Symbolic | undefined {
+    if (all.length !== (node.opType === 'Where' ? 3 : 2)) return undefined;
+    const dims = broadcast(
+      node,
+      all.map((one) => one.dims),
+    );
+    this.spendOnShapes(node, dims);
+    const at = all.map((one) => placesIn(one.dims, dims));
+    const values = Array.from({ length: elementCount(dims) }, (_, i) => {
+      const [a, b, c] = all.map((one, k) => one.values[at[k](i)]);
+      if (node.opType !== 'Where') return step(node, a, b);
+      return a ? b : c;
+    });
+    return values.includes(undefined) ? undefined : { dims, values: values as Extent[] };
+  }
+
+  /** Lists of sizes are JavaScript's own, of which each value takes many bytes. */
+  private spendOnShapes(node: OnnxNode, dims: readonly number[]): void {
+    const count = elementCount(dims);
+    withinLimit('shape-values', count, `${describeNode(node)} makes`);
+    this.spend(count);
   }
 }
 
@@ -173,24 +197,6 @@ function product(node: OnnxNode, { dims, values }: Symbolic): Symbolic | undefin
   if (values.length - others.length !== 1 || others.some((value) => value !== 1)) return undefined;
   const keeps = (attribute(node, 'keepdims', 'int') ?? 1) !== 0;
   return { dims: keeps ? dims.map(() => 1) : [], values: ['batch'] };
-}
-
-function chosen(node: OnnxNode, [condition, yes, no]: readonly Symbolic[]): Symbolic {
-  const dims = broadcast(node, [condition.dims, yes.dims, no.dims]);
-  const [at, atYes, atNo] = [condition, yes, no].map((one) => placesIn(one.dims, dims));
-  const values = Array.from({ length: elementCount(dims) }, (_, i) =>
-    condition.values[at(i)] ? yes.values[atYes(i)] : no.values[atNo(i)],
-  );
-  return { dims, values };
-}
-
-function combined(node: OnnxNode, [left, right]: readonly Symbolic[]): Symbolic | undefined {
-  const dims = broadcast(node, [left.dims, right.dims]);
-  const [atLeft, atRight] = [placesIn(left.dims, dims), placesIn(right.dims, dims)];
-  const values = Array.from({ length: elementCount(dims) }, (_, i) =>
-    step(node, left.values[atLeft(i)], right.values[atRight(i)]),
-  );
-  return values.includes(undefined) ? undefined : { dims, values: values as Extent[] };
 }
 
 /** One value of two; nothing where that would be another number than the batch and depend on it. */

@@ -1,5 +1,6 @@
 /** Shapes of all activations of a network, before anything is built: a mistake is named here, not on the GPU. */
 import { FrostlineError } from '../errors.ts';
+import { withinLimit } from '../limits.ts';
 import { asked, checkAttributes, count, type Role, refuse } from '../operators/operator.ts';
 import type { OperatorSet } from '../operators/registry.ts';
 import { type Network, type Node, operatorOf, operatorsOf, type ParameterValue, rolesOf } from './network.ts';
@@ -65,6 +66,7 @@ export function outputShapes(
     const values = inputs.map((shape, i) => ({ name: node.inputs[i], shape }));
     return operator.shape({ attributes, inputs: values, parameters: Object.fromEntries(roles) });
   });
+  for (const shape of shapes) withinLimit('activation-values', count(shape), `layer '${node.name}' makes`);
   return new Map(outputs.map((output, i) => [output, shapes[i]] as const).filter(([output]) => output !== ''));
 }
 

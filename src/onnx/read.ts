@@ -50,7 +50,7 @@ function readFrom(source: ByteSource, place: ModelPlace | undefined): OnnxModel 
     else rest.push(source.read(field.start, field.offset + field.length - field.start));
   }
   if (graph === undefined) throw notOnnx(source, 'it holds no graph');
-  const model = decode(source, () => onnx.ModelProto.decode(Buffer.concat(rest)));
+  const model = decode(source, () => onnx.ModelProto.decode(plainBytes(Buffer.concat(rest))));
   const opsets = opsetsOf(model.opsetImport);
   return {
     irVersion: toNumber(model.irVersion),
@@ -76,7 +76,7 @@ function readFunction(source: ByteSource, message: Field, place: ModelPlace | un
   const defaults = new Map<string, Attribute>();
   for (const field of reader.fields(message.offset, message.offset + message.length)) {
     if (field.wire !== wireType.bytes) continue;
-    const bytes = () => Buffer.from(reader.bytes(field));
+    const bytes = () => plainBytes(reader.bytes(field));
     if (field.number in texts) texts[field.number] = reader.text(field);
     else if (field.number in lists) lists[field.number].push(reader.text(field));
     else if (field.number === functionField.node)
@@ -115,11 +115,11 @@ function readGraph(source: ByteSource, graph: Field, place: ModelPlace | undefin
     if (field.number === graphField.initializer && field.wire === wireType.bytes) {
       initializers.push(scanTensor(source, field.offset, field.offset + field.length, place));
     } else if (field.number === graphField.sparseInitializer && field.wire === wireType.bytes) {
-      const { values } = decode(source, () => onnx.SparseTensorProto.decode(Buffer.from(reader.bytes(field))));
+      const { values } = decode(source, () => onnx.SparseTensorProto.decode(plainBytes(reader.bytes(field))));
       sparse.push(values?.name ?? '');
     } else rest.add(field);
   }
-  const small = decode(source, () => onnx.GraphProto.decode(rest.bytes()));
+  const small = decode(source, () => onnx.GraphProto.decode(plainBytes(rest.bytes())));
   return graphOf(small, initializers, source, place, sparse);
 }
 
@@ -254,6 +254,9 @@ function plainDomain(domain: string | null | undefined): string {
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
+
+/** protobufjs ends a text that is too long with a Node Buffer, without a word; of plain bytes it refuses it. */
+const plainBytes = (bytes: Uint8Array) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
 function decode<T>(source: ByteSource, read: () => T): T {
   try {

@@ -6,6 +6,7 @@ import protobuf from 'protobufjs/minimal.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
 import { readModel, readTensor } from '../../src/onnx/read.ts';
+import { wellFormed } from '../../src/onnx/wire.ts';
 import { Random } from '../../src/random.ts';
 
 const { onnx } = onnxProto;
@@ -91,6 +92,88 @@ describe('files that are no model', () => {
     }
   });
 });
+
+describe('what protobuf says of damage', () => {
+  const varint = [8, ...Array(11).fill(255)];
+  const group = [(1 << 3) | 3, 0];
+  const field = (number: number, bytes: readonly number[]) => [
+    ...protobuf.Writer.create()
+      .uint32((number << 3) | 2)
+      .uint32(bytes.length)
+      .finish(),
+    ...bytes,
+  ];
+
+  it.each([
+    ['an invalid varint', varint],
+    ['a group that does not end', group],
+    ['a wire type that there is not', [(1 << 3) | 7, 0]],
+    ['an invalid varint of a node', field(7, field(1, varint))],
+    ['an invalid wire type of a node', field(7, field(1, [(15 << 3) | 7, 0]))],
+    ['an invalid varint of an attribute', field(7, field(1, field(5, varint)))],
+    ['an invalid varint of an initialiser', field(7, field(5, varint))],
+    ['an invalid varint of a sparse initialiser', field(7, field(15, varint))],
+    ['an invalid varint of a function', field(25, varint)],
+    ['an invalid varint of its node', field(25, field(7, varint))],
+    ['an invalid varint of an operator set', field(8, varint)],
+    ['an invalid varint of metadata', field(14, varint)],
+  ])('%s', (_, bytes) => {
+    const graph = field(7, field(1, field(4, [82])));
+    expect(refusal(() => readModel(Uint8Array.from([...graph, ...bytes])))).toMatch(/no ONNX|damaged/);
+  });
+
+  it.each([varint, group, [(1 << 3) | 7, 0], [(1 << 3) | 0, ...varint.slice(1)]])('in a tensor: %j', (...bytes) => {
+    expect(refusal(() => readTensor(Uint8Array.from(bytes)))).toMatch(/no ONNX|damaged/);
+  });
+
+  it('messages nested 8,000 deep', () => {
+    let bytes = Buffer.alloc(0);
+    const head = (length: number) =>
+      protobuf.Writer.create()
+        .uint32((6 << 3) | 2)
+        .uint32(length)
+        .finish();
+    // An attribute's graph's node's attribute ...
+    for (let i = 0; i < 4000; i++) {
+      const node = Buffer.concat([Buffer.from([(5 << 3) | 2]), lengthOf(bytes), bytes]);
+      const graph = Buffer.concat([Buffer.from([(1 << 3) | 2]), lengthOf(node), node]);
+      bytes = Buffer.concat([head(graph.length), graph]);
+    }
+    const outer = Buffer.concat([Buffer.from([(5 << 3) | 2]), lengthOf(bytes), bytes]);
+    const nodes = Buffer.concat([Buffer.from([(1 << 3) | 2]), lengthOf(outer), outer]);
+    const whole = Buffer.concat([Buffer.from([(7 << 3) | 2]), lengthOf(nodes), nodes]);
+    expect(refusal(() => readModel(whole))).toMatch(/nested thousands deep/);
+  });
+
+  it('want of memory is not called damage', () => {
+    for (const [error, told] of [
+      [
+        new RangeError('Array buffer allocation failed'),
+        /more memory than there is \(Array buffer allocation failed\)/,
+      ],
+      [new RangeError('Invalid typed array length: 5000000000'), /more memory than there is/],
+    ] as const) {
+      const said = refusal(() =>
+        wellFormed('model.onnx', () => {
+          throw error;
+        }),
+      );
+      expect(said).toMatch(told);
+      expect(said).not.toMatch(/damage/);
+    }
+    // What is neither is a defect, and stays what it is.
+    const defect = new TypeError("Cannot read properties of undefined (reading 'length')");
+    expect(() =>
+      wellFormed('model.onnx', () => {
+        throw defect;
+      }),
+    ).toThrow(defect);
+  });
+});
+
+function lengthOf(bytes: Uint8Array): Uint8Array {
+  return protobuf.Writer.create().uint32(bytes.length).finish();
+}
 
 describe('tensors', () => {
   it('unpacked float_data and double_data, also in several runs', () => {

@@ -21,7 +21,7 @@ import {
 
 /** ONNX's broadcasting, aligned from the right. @throws FrostlineError where the shapes do not fit */
 export function broadcast(node: OnnxNode, shapes: readonly (readonly number[])[]): number[] {
-  const rank = Math.max(...shapes.map(({ length }) => length));
+  const rank = shapes.reduce((most, { length }) => Math.max(most, length), 0);
   return Array.from({ length: rank }, (_, axis) => {
     const sizes = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
     const size = sizes.find((one) => one !== 1) ?? 1;
@@ -54,8 +54,14 @@ function aligned({ node, opset }: Operands, first: OnnxTensor, other: OnnxTensor
 
 type Formula = (...values: number[]) => number;
 
-/** Any number of operands of one type, and what is made of a value of each. */
-function combine(operands: Operands, tensors: readonly OnnxTensor[], type: DataType, formula: Formula): Computed[] {
+/** Any number of operands of one type: what is made of a value of each, of more than two one after the other. */
+function combine(
+  operands: Operands,
+  tensors: readonly OnnxTensor[],
+  type: DataType,
+  formula: Formula,
+  end: (value: number) => number = (value) => value,
+): Computed[] {
   const { node } = operands;
   const shapes = tensors.map((tensor, i) => (i === 0 ? tensor.dims : aligned(operands, tensors[0], tensor)));
   const dims = broadcast(node, shapes);
@@ -67,10 +73,14 @@ function combine(operands: Operands, tensors: readonly OnnxTensor[], type: DataT
     const [a, b] = data;
     const [atA, atB] = at;
     if (tensors.length === 1) return filled(node, kept(type), count, (i) => round(formula(a[i])));
-    if (tensors.length === 2) return filled(node, kept(type), count, (i) => round(formula(a[atA(i)], b[atB(i)])));
-    return filled(node, kept(type), count, (i) => round(formula(...data.map((one, k) => one[at[k](i)]))));
+    if (tensors.length === 2) return filled(node, kept(type), count, (i) => round(end(formula(a[atA(i)], b[atB(i)]))));
+    return filled(node, kept(type), count, (i) => {
+      let value = a[atA(i)];
+      for (let k = 1; k < data.length; k++) value = formula(value, data[k][at[k](i)]);
+      return round(end(value));
+    });
   };
-  return [{ dims, dataType: kept(type), values }];
+  return [{ dims, dataType: kept(type), values, work: count * (tensors.length - 1) }];
 }
 
 const number = (node: OnnxNode, name: string, otherwise: number) => attribute(node, name, 'float') ?? otherwise;
@@ -196,16 +206,19 @@ const comparisons: Readonly<Record<string, Formula>> = {
   Xor: flag((a, b) => (a !== 0) !== (b !== 0)),
 };
 
+/** Of any number of operands, one after the other. */
 const variadic: Readonly<Record<string, Formula>> = {
-  Sum: (...values) => values.reduce((a, b) => a + b),
-  Mean: (...values) => values.reduce((a, b) => a + b) / values.length,
-  Max: Math.max,
-  Min: Math.min,
+  Sum: (a, b) => a + b,
+  Mean: (a, b) => a + b,
+  Max: (a, b) => Math.max(a, b),
+  Min: (a, b) => Math.min(a, b),
 };
 
 /** What is known of a comparison or an arithmetic step by name: for sizes, of which some are not known. */
 export const stepOf = (node: OnnxNode, type: DataType): Formula | undefined =>
-  binary[node.opType]?.(node, type) ?? comparisons[node.opType] ?? variadic[node.opType] ?? unary[node.opType]?.(node);
+  binary[node.opType]?.(node, type) ??
+  comparisons[node.opType] ??
+  (node.opType === 'Mean' ? undefined : variadic[node.opType]);
 
 const all = (operands: Operands) => operands.inputs.map((_, i) => operand(operands, i));
 
@@ -274,9 +287,12 @@ export const elementwise: Readonly<Record<string, ConstantOperator>> = {
     comparisons,
     (formula) => (operands) => combine(operands, [operand(operands, 0), operand(operands, 1)], 'bool', formula),
   ),
-  ...entries(variadic, (formula) => (operands) => {
+  ...entries(variadic, (formula, name) => (operands) => {
     const tensors = all(operands);
-    return combine(operands, tensors, operand(operands, 0).dataType, formula);
+    const { dataType } = operand(operands, 0);
+    const count = tensors.length;
+    if (count === 1) return combine(operands, tensors, dataType, (value) => value);
+    return combine(operands, tensors, dataType, formula, name === 'Mean' ? (sum) => sum / count : undefined);
   }),
   Where: where,
   Clip: clip,

@@ -1,5 +1,6 @@
 /** All operators that constants are computed with, by the name that ONNX has for them. */
 import { withinLimit } from '../../limits.ts';
+import { type DataType, dataTypeInfo } from '../../onnx/data-types.ts';
 import { elementCount, OnnxTensor } from '../../onnx/tensor.ts';
 import { describeNode } from '../../operators/onnx/attributes.ts';
 import { refuse } from '../../operators/onnx/reading.ts';
@@ -47,18 +48,21 @@ export function computed(operands: Operands, spend: (work: number) => void): rea
   const { node, inputs } = operands;
   const operator = table.get(node.opType);
   if (node.domain !== '' || operator === undefined) return undefined;
-  const depth = 1 + Math.max(0, ...inputs.map((tensor) => (tensor && depths.get(tensor)) ?? 0));
+  const depth = 1 + inputs.reduce((most, tensor) => Math.max(most, (tensor && depths.get(tensor)) ?? 0), 0);
   return operator(operands)
     .slice(0, node.outputs.length)
     .map((result, i) => {
       const count = elementCount(result.dims);
       if (result.dims.some((size) => !(size >= 0)))
         throw refuse(node, `makes the shape [${result.dims}]`, 'Sizes of 0 or more are expected.');
-      withinLimit('constant-values', count, `${describeNode(node)} makes`);
+      withinLimit('constant-bytes', count * bytesEach(result.dataType), `${describeNode(node)} makes`);
       spend(count + (result.work ?? 0));
       return tensorOf(node.outputs[i], result, count, depth);
     });
 }
+
+/** A text is a reference to it. */
+const bytesEach = (type: DataType) => dataTypeInfo(type).array?.BYTES_PER_ELEMENT ?? 8;
 
 function tensorOf(name: string, { dims, dataType, values }: Computed, count: number, depth: number): OnnxTensor {
   if (count <= small || depth > deepest) return OnnxTensor.of(name, dims, dataType, values());

@@ -2,9 +2,8 @@
  * Operators that move values and compute none: shape and, for each place of the result, the place in the first operand
  * that its value comes from. So they serve tensors of any type, and shapes of which some sizes are not known.
  */
-import { withinLimit } from '../../limits.ts';
 import { elementCount, type OnnxTensor } from '../../onnx/tensor.ts';
-import { attribute, describeNode } from '../../operators/onnx/attributes.ts';
+import { attribute } from '../../operators/onnx/attributes.ts';
 import { refuse } from '../../operators/onnx/reading.ts';
 import { broadcast, placesIn } from './elementwise.ts';
 import { axisOf, integers, numbersOf, type Operands, operand, stridesOf, walk } from './operator.ts';
@@ -139,7 +138,10 @@ const split: Movement = (operands, dims) => {
   const parts = attribute(node, 'num_outputs', 'int') ?? node.outputs.length;
   const chunk = Math.ceil(dims[axis] / parts);
   const equal = () => Array.from({ length: parts }, (_, i) => Math.max(Math.min(chunk, dims[axis] - i * chunk), 0));
-  const sizes = integers(operands, 'split', 1, 13) ?? equal();
+  const given = integers(operands, 'split', 1, 13);
+  if (given === undefined && operands.opset < 18 && dims[axis] % parts !== 0)
+    throw refuse(node, `divides ${dims[axis]} into ${parts} equal parts`, 'A number that divides it is expected.');
+  const sizes = given ?? equal();
   if (sizes.reduce((a, b) => a + b, 0) !== dims[axis] || sizes.length < node.outputs.length || sizes.some((n) => n < 0))
     throw refuse(node, `divides ${dims[axis]} into [${sizes}]`, 'The parts must sum to it.');
   const strides = stridesOf(dims);
@@ -275,7 +277,6 @@ export function concatenated(
     axis,
     shapes.reduce((sum, shape) => sum + shape[axis], 0),
   );
-  withinLimit('constant-values', elementCount(dims), `${describeNode(node)} makes`);
   const rows = elementCount(dims.slice(0, axis));
   const lengths = shapes.map((shape) => elementCount(shape.slice(axis)));
   return {

@@ -23,6 +23,12 @@ interface Reduction {
   end?(sum: number, count: number): number;
 }
 
+/** log(exp(a) + exp(b)) where exp(a) or exp(b) may be beyond all numbers. */
+function logOfSum(a: number, b: number): number {
+  const largest = Math.max(a, b);
+  return Number.isFinite(largest) ? largest + Math.log1p(Math.exp(Math.min(a, b) - largest)) : largest;
+}
+
 const add = (sum: number, value: number) => sum + value;
 const reductions: Readonly<Record<string, Reduction>> = {
   ReduceSum: { start: 0, step: add },
@@ -33,7 +39,7 @@ const reductions: Readonly<Record<string, Reduction>> = {
   ReduceL1: { start: 0, step: (sum, value) => sum + Math.abs(value) },
   ReduceL2: { start: 0, step: (sum, value) => sum + value * value, end: Math.sqrt },
   ReduceLogSum: { start: 0, step: add, end: Math.log },
-  ReduceLogSumExp: { start: 0, step: (sum, value) => sum + Math.exp(value), end: Math.log },
+  ReduceLogSumExp: { start: Number.NEGATIVE_INFINITY, step: logOfSum },
   ReduceSumSquare: { start: 0, step: (sum, value) => sum + value * value },
 };
 

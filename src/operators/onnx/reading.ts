@@ -1,5 +1,6 @@
 /** What reading ONNX's operators has in common: parameters, windows, axes, constants that are the same for all images. */
 import { FrostlineError } from '../../errors.ts';
+import { withinLimit } from '../../limits.ts';
 import type { OnnxNode } from '../../onnx/model.ts';
 import type { OnnxTensor } from '../../onnx/tensor.ts';
 import { count, type Shape } from '../operator.ts';
@@ -112,6 +113,12 @@ export function perImage(node: OnnxNode, around: Surroundings, constant: OnnxTen
   }
   const values = constant.toFloat32();
   if (values.length === 1) return [values[0]];
+  if (image.slice(1).every((dim) => dim === 1)) return Array.from({ length: shape[0] }, (_, c) => values[c]);
+  withinLimit(
+    'image-constants',
+    count(shape),
+    `${describeNode(node)} lays its constant over the whole image: it makes`,
+  );
   const full = Float32Array.from({ length: count(shape) }, (_, i) => {
     let place = 0;
     let stride = 1;

@@ -1,5 +1,7 @@
 /** The shape rules of pooling, and all that is refused. */
+
 import { type PoolShape, poolOutput } from '../../kernels/pooling.ts';
+import { withinLimit } from '../../limits.ts';
 import type { Pads, Pair } from '../onnx/reading.ts';
 import { flag, type None, numbers, type Rule, refuse, type Shape, show, type Value } from '../operator.ts';
 
@@ -36,11 +38,13 @@ function pooled(x: Value, window: PoolAttributes & { readonly dilations: Pair })
   if (!whole([...kernel, ...strides, ...dilations], 1) || !whole(pads, 0)) {
     refuse(`has ${shown}`, 'Whole numbers are expected: of pads at least 0, of all others at least 1.');
   }
+  withinLimit('window-places', kernel[0] * kernel[1], `the pool of '${x.name}' has windows of`);
   const shape: PoolShape = { ...window, batch: 1, channels, height, width };
   const output = poolOutput(shape);
   if (output.some((extent) => extent < 1)) {
     refuse(`reads '${x.name}' of ${height} x ${width}, too small for ${shown}`, 'Give a larger input size.');
   }
+  withinLimit('activation-values', channels * output[0] * output[1], `the pool of '${x.name}' makes`);
   if ([0, 1].some((axis) => seesPaddingAlone(shape, output[axis], axis as 0 | 1))) {
     refuse(
       `reads '${x.name}' of ${height} x ${width} with ${shown}: a window sees only padding`,
@@ -50,12 +54,19 @@ function pooled(x: Value, window: PoolAttributes & { readonly dilations: Pair })
   return [[channels, ...output]];
 }
 
-function seesPaddingAlone(shape: PoolShape, outputs: number, axis: 0 | 1): boolean {
-  const size = axis === 0 ? shape.height : shape.width;
-  const dilation = shape.dilations?.[axis] ?? 1;
-  return Array.from({ length: outputs }, (_, i) => i * shape.strides[axis] - shape.pads[axis]).some((start) =>
-    Array.from({ length: shape.kernel[axis] }, (_, k) => start + k * dilation).every((tap) => tap < 0 || tap >= size),
-  );
+/** Whether no tap of some window along an axis falls on the image. */
+function seesPaddingAlone({ height, width, dilations, ...window }: PoolShape, outputs: number, axis: 0 | 1): boolean {
+  const size = [height, width][axis];
+  const [kernel, stride, pad] = [window.kernel[axis], window.strides[axis], window.pads[axis]];
+  const dilation = dilations?.[axis] ?? 1;
+  if ((outputs - 1) * stride - pad >= size) return true;
+  // A window that begins on the image sees it; of the others the first tap that is not before the image tells.
+  for (let i = 0; i < outputs && i * stride < pad; i++) {
+    const before = pad - i * stride;
+    const tap = Math.ceil(before / dilation);
+    if (tap >= kernel || tap * dilation - before >= size) return true;
+  }
+  return false;
 }
 
 const attributes = {

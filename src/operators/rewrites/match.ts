@@ -113,6 +113,9 @@ export function rewritten(
   return current;
 }
 
+/** Exporters write three at most; a file may hold any number. */
+const mostBetween = 8;
+
 function matched(
   pattern: Pattern,
   last: OnnxNode,
@@ -129,12 +132,14 @@ function matched(
     const values = new Map<string, string>();
     const bound = new Map<string, Float32Array>();
     const covered: OnnxNode[] = [];
-    /** What a way that fails has covered is not. */
+    /** What a way that fails has covered and bound is not. */
     const tried = (way: () => boolean): boolean => {
-      const before = covered.length;
-      const fitted = way();
-      if (!fitted) covered.length = before;
-      return fitted;
+      const [length, before, constant] = [covered.length, [...values], [...bound]];
+      if (way()) return true;
+      covered.length = length;
+      refill(values, before);
+      refill(bound, constant);
+      return false;
     };
     const fits = (part: Part, value: string | undefined): boolean => {
       if (value === undefined) return false;
@@ -150,28 +155,35 @@ function matched(
         return true;
       }
       if ('either' in part) return part.either.some((one) => tried(() => fits(one, value)));
-      const maker = makers.get(value);
       if ('via' in part) {
-        if (tried(() => fits(part.part, value))) return true;
-        if (maker === undefined || maker.domain !== '' || !part.via.includes(maker.opType)) return false;
-        covered.push(maker);
-        return fits(part, maker.inputs[0]);
+        for (let [at, steps] = [value, 0]; ; steps++) {
+          if (tried(() => fits(part.part, at))) return true;
+          const between = makers.get(at);
+          if (between?.domain !== '' || !part.via.includes(between.opType) || steps === mostBetween) return false;
+          covered.push(between);
+          at = between.inputs[0];
+        }
       }
+      const maker = makers.get(value);
       return maker !== undefined && covers(part, maker);
     };
     const covers = (part: Pattern, one: OnnxNode): boolean => {
       if (one.opType !== part.opType || one.domain !== '' || !(part.test?.(one) ?? true)) return false;
       covered.push(one);
       const given = part === pattern ? order.map((i) => one.inputs[i]) : one.inputs;
-      const straight = part.inputs.every((input, i) => fits(input, given[i]));
+      if (tried(() => part.inputs.every((input, i) => fits(input, given[i])))) return true;
       return (
-        straight ||
-        (part !== pattern && part.commutes === true && part.inputs.every((input, i) => fits(input, one.inputs[1 - i])))
+        part !== pattern && part.commutes === true && part.inputs.every((input, i) => fits(input, one.inputs[1 - i]))
       );
     };
     if (covers(pattern, last)) return { values, constants: bound, nodes: [...new Set(covered)], known: constants };
   }
   return undefined;
+}
+
+function refill<T>(map: Map<string, T>, entries: readonly [string, T][]): void {
+  map.clear();
+  for (const [key, value] of entries) map.set(key, value);
 }
 
 export const single = (values: Float32Array): boolean => values.length === 1;
