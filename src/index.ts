@@ -3,6 +3,13 @@
  * The library: open an adapter, build networks from operations or ONNX files, train them, check their gradients.
  * Everything exported here has its documentation where it is declared.
  */
+export { defineFamily, drawKernelCases, type KernelCase, type KernelFamily } from './check/case.ts';
+export { type CaseFinding, checkKernelCases, checkReferences } from './check/check-kernels.ts';
+export { checkWgsl, type WgslBinding, type WgslCheck, type WgslReport } from './check/check-wgsl.ts';
+export type { Choose } from './check/choose.ts';
+export type { DerivativeClaim } from './check/derivative.ts';
+export { type Expected, exactly, sumsOf } from './check/expected.ts';
+export { type Kind as ValueKind, valuesOf } from './check/values.ts';
 export { type AugmentPreset, augmentPresets } from './data/augment.ts';
 export { type DecodedImages, decodeImages } from './data/decode.ts';
 export { type DatasetOptions, loadDataset } from './data/load.ts';
@@ -24,7 +31,7 @@ export { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from
 export { argMax, countCorrect, softmaxCrossEntropy } from './graph/ops/classification.ts';
 export { type WarpOptions, warp } from './graph/ops/warp.ts';
 export { input, type Mask, Parameter, type ParameterOptions, type Shape, Tensor } from './graph/tensor.ts';
-export { defineKernel, type Kernel, type KernelSpec, type Variant } from './kernels/kernel.ts';
+export { defineKernel, type Kernel, type KernelSpec, perElement, type Variant } from './kernels/kernel.ts';
 export { type LimitName, raiseLimits } from './limits.ts';
 export { type BuiltNetwork, buildNetwork, parametersOf } from './models/build.ts';
 export { replaceClassifier } from './models/classifier.ts';
@@ -44,6 +51,12 @@ export {
   type NormalizeBatchOptions,
   normalizeBatch,
 } from './operators/batch-normalization/graph.ts';
+export {
+  checkAgainstReference,
+  type PlainTensor,
+  type ReferenceQuestion,
+  type ReferenceReport,
+} from './operators/check-against-reference.ts';
 export { clip } from './operators/clip/graph.ts';
 export { concat } from './operators/concat/graph.ts';
 export { type Conv2dOptions, conv2d } from './operators/conv2d/graph.ts';

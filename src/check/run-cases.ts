@@ -22,10 +22,18 @@ export interface CaseOutput {
   readonly damage: string | undefined;
 }
 
+/** Beside inputs: another NaN than beside outputs, or what is read beyond one and written beyond the other goes unseen. */
+const INPUT_GUARD_BITS = 0x7fc1_0ab3;
+
 /** Places for arrays of words one after another, guards between them. */
 class Arena {
+  private readonly guard: number;
   private readonly parts: { readonly start: number; readonly contents: number | Words }[] = [];
   private end = GUARD;
+
+  constructor(guard: number) {
+    this.guard = guard;
+  }
 
   /** @returns the element at which it begins, a multiple of `alignment` */
   add(contents: number | Words, alignment: number): number {
@@ -36,7 +44,7 @@ class Arena {
   }
 
   words(): Uint32Array<ArrayBuffer> {
-    const words = new Uint32Array(this.end).fill(GUARD_BITS);
+    const words = new Uint32Array(this.end).fill(this.guard);
     for (const { start, contents } of this.parts) {
       if (typeof contents === 'number') words.fill(RUBBISH, start, start + contents);
       else words.set(new Uint32Array(contents.buffer, contents.byteOffset, contents.length), start);
@@ -52,7 +60,7 @@ interface Place {
 
 /** Runs each, in order; a case that occurs several times brings its inputs once. */
 export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<CaseOutput[]> {
-  const [inputs, outputs] = [new Arena(), new Arena()];
+  const [inputs, outputs] = [new Arena(INPUT_GUARD_BITS), new Arena(GUARD_BITS)];
   const read = new Map<CaseRun['testCase'], Record<string, Place>>();
   const written = runs.map(({ testCase }) => {
     if (!read.has(testCase)) read.set(testCase, place(inputs, testCase.kernel, testCase.inputs));

@@ -1,6 +1,6 @@
 import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import { type Lrn, lrn, lrnBackwardTerms, scales } from '../reference/lrn.ts';
+import { type Lrn, lrn, lrnBackwardTerms, lrnUnits } from '../reference/lrn.ts';
 import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 const shapes: [batch: number, channels: number, plane: number, size: number][] = [
@@ -45,10 +45,7 @@ export const lrnFamily = defineFamily<Lrn>({
     const values = () => valuesOf(random, kind, count, { decades: 12, instead: 'tiny' });
     const [x, dy] = [values(), values()];
     const description = `[${p.batch},${p.channels},${p.plane}] size ${p.size} alpha ${p.alpha} beta ${p.beta} bias ${p.bias}`;
-    // s is a sum of `size` squares; the power's own error grows with |log2 s| (WGSL: exp2 is off by 3 + 2 |x| units in
-    // the last place, log2 by 3, near 1 by 2^-21).
-    const largest = Math.max(...scales(p, x).map((s) => Math.abs(Math.log2(s))));
-    const power = p.beta * (p.size + 16 + 8 * largest) + 32;
+    const power = lrnUnits(p, x);
     const backward = (relu: 0 | 1): KernelCase => {
       // Differences must not step over the ReLU's kink: one among thousands would not be noticed as one.
       const argument = kind === 'normal' && relu === 1 ? x.map((value) => value + 1e-3 * Math.sign(value)) : x;

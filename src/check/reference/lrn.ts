@@ -47,6 +47,15 @@ export function scales(p: Lrn, x: ArrayLike<number>): number[] {
   });
 }
 
+/**
+ * What rounding may do to y in single precision, in units: s is a sum of `size` squares; the power's own error grows with
+ * |log2 s| (WGSL: exp2 is off by 3 + 2 |x| units in the last place, log2 by 3, near 1 by 2^-21).
+ */
+export function lrnUnits(p: Lrn, x: ArrayLike<number>): number {
+  const largest = scales(p, x).reduce((most, s) => Math.max(most, Math.abs(Math.log2(s))), 0);
+  return p.beta * (p.size + 16 + 8 * largest) + 32;
+}
+
 /** dL/dx, and the sum of the absolute values of its terms. */
 export function lrnBackwardTerms(p: Lrn, x: ArrayLike<number>, dy: ArrayLike<number>) {
   const terms = (size: (value: number) => number) =>
