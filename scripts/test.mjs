@@ -22,6 +22,7 @@ const checks = [
     'src',
     'test',
   ],
+  ['API report', join(root, 'scripts', 'api.mjs'), '--check'],
 ];
 
 let passed = 0;

@@ -24,6 +24,7 @@ export const limits = {
   'activation-values': { most: 2 ** 30, counts: 'values of one activation of one item' },
 } as const satisfies Readonly<Record<string, Limit>>;
 
+/** Names of the bounds on what files may ask for, as `--limit` takes them. */
 export type LimitName = keyof typeof limits;
 
 const raised = new Map<string, number>();

@@ -13,6 +13,7 @@ import type { DerivativeClaim } from './derivative.ts';
 import type { Expected } from './expected.ts';
 import { chooseKind, type Kind } from './values.ts';
 
+/** One run of a kernel with its inputs and what its outputs must hold. */
 export interface KernelCase {
   /** what is computed, by the kernel's own name or, where one kernel serves many, the use's: `conv2d/forward` */
   readonly name: string;
@@ -32,6 +33,7 @@ export interface KernelCase {
   applies?(choice: Choice): boolean;
 }
 
+/** Cases of some kernels: examples, and shapes to draw others from. */
 export interface KernelFamily {
   /** names of the cases it draws */
   readonly names: readonly string[];
@@ -49,7 +51,8 @@ export function drawKernelCases(family: KernelFamily, seed: number): KernelCase[
   return family.draw(...drawing(seed));
 }
 
-interface FamilyDefinition<Shape> {
+/** What `defineFamily` takes. */
+export interface FamilyDefinition<Shape> {
   readonly names: readonly string[];
   /** corners of the text, shapes of real networks in small */
   readonly examples: readonly Shape[];

@@ -10,6 +10,7 @@ import { compare, type Expected } from './expected.ts';
 import { type FieldType, WgslKernel, type WgslOutputs } from './run-wgsl.ts';
 import { isDenormal, SMALLEST_NORMAL } from './values.ts';
 
+/** A binding of a kernel to be checked: its values, or how many it writes. */
 export type WgslBinding =
   /** a uniform struct: its fields in order, whose values stand in `params` */
   | { readonly access: 'uniform'; readonly fields: Readonly<Record<string, FieldType>> }
@@ -18,6 +19,7 @@ export type WgslBinding =
   | { readonly access: 'write'; readonly type?: 'f32' | 'u32'; readonly length: number }
   | { readonly access: 'write'; readonly values: Words };
 
+/** What `checkWgsl` runs: the text, its bindings, parameters and reference. */
 export interface WgslCheck {
   /** with the entry point `main`; all bindings in group 0 */
   readonly code: string;
@@ -39,6 +41,7 @@ export interface WgslCheck {
 /** What was looked at, in order. */
 export type WgslAspect = 'values' | 'two runs' | 'guards' | 'unwritten' | 'folding' | 'denormals' | 'default limits';
 
+/** What `checkWgsl` found, aspect by aspect. */
 export interface WgslReport {
   readonly passed: boolean;
   /** `skipped` says why an aspect was not looked at */

@@ -6,7 +6,8 @@
  */
 import type { Random } from '../random.ts';
 
-type Values = ArrayLike<number>;
+/** Numbers in any array. */
+export type Values = ArrayLike<number>;
 
 /** The claim that `gradient` is the derivative of the sum of upstream[i] forward(x)[i] at x = `at`. */
 export interface DerivativeClaim {
@@ -16,6 +17,7 @@ export interface DerivativeClaim {
   gradient(): Values;
 }
 
+/** What differences said of a claimed derivative. */
 export interface DerivativeFinding {
   /**
    * the largest error over directions, relative to the sum of the absolute values of the terms of dx . u, or where that

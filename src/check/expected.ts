@@ -13,8 +13,10 @@ import { isDenormal, SMALLEST_NORMAL } from './values.ts';
 
 const UNIT = 2 ** -24;
 
-type Values = ArrayLike<number>;
+/** Numbers in any array. */
+export type Values = ArrayLike<number>;
 
+/** What an output must hold, and how far rounding may take it from that. */
 export interface Expected {
   readonly values: Values;
   /** how many units of rounding are allowed; 0 for values that are copied or chosen, not computed */

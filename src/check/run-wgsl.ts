@@ -6,6 +6,7 @@ import type { Storage } from '../gpu/storage.ts';
 import { GUARD_BITS, RUBBISH, type Words } from '../kernels/run.ts';
 import type { WgslBinding, WgslCheck } from './check-wgsl.ts';
 
+/** Types of parameters. */
 export type FieldType = 'u32' | 'i32' | 'f32';
 
 /** Words of a guard before and behind each binding: as many as any adapter's alignment of offsets. */

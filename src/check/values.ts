@@ -24,6 +24,7 @@ const INFINITE = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN
 export const chooseKind = (choose: Choose): Kind =>
   (['wide', 'tiny', 'infinite'] as const)[choose(0, 8) - 6] ?? 'normal';
 
+/** What kinds of values mean for one input. */
 export interface ValuesOptions {
   /** `wide` runs from 10^-decades to 10^decades. Default 30; less where values are multiplied */
   readonly decades?: number;

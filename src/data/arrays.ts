@@ -4,6 +4,7 @@ import { type ImageDataset, namedClasses } from './dataset.ts';
 import { kindOf } from './files.ts';
 import { type NpyArray, readNpy } from './npy.ts';
 
+/** npy files of images and labels. */
 export interface NpyOptions {
   /** File of the images (default X.npy or images.npy in the folder). */
   images?: string;

@@ -1,6 +1,7 @@
 import { FrostlineError } from '../errors.ts';
 import { Random, randomBits } from '../random.ts';
 
+/** Least and most of a drawn value. */
 export type Range = readonly [low: number, high: number];
 
 /** What each image of each epoch is subjected to; every value is drawn uniformly from its range. */
@@ -22,6 +23,10 @@ export interface AugmentPreset {
 /** MATLAB's examples shift by up to 30 pixels at AlexNet's input of 227; as a fraction it serves every input size. */
 const SHIFT = 30 / 227;
 
+/**
+ * Ranges of random rotation, scale, shear, translation and reflection by name; `matlab` is of imageDataAugmenter's
+ * kind.
+ */
 export const augmentPresets = {
   /**
    * What the paper names: translation, reflection, rotation, scaling. Ranges as in MathWorks' "Train Deep Learning

@@ -1,6 +1,7 @@
 import { FrostlineError } from '../errors.ts';
 import { Random } from '../random.ts';
 
+/** The order of samples in an epoch. */
 export type Shuffle = 'every-epoch' | 'once' | 'never';
 
 /** Separates this use of a seed from others. */

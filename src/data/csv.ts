@@ -7,6 +7,7 @@ import { FileFinder } from './find-file.ts';
 import { refuseAll } from './problems.ts';
 import { indexOfColumn, type Row, readTable, type Table, type TableOptions } from './table.ts';
 
+/** How a table of image files and classes is read. */
 export interface CsvOptions extends TableOptions {
   /** Column of image files: its header, or its number from 1 (default 'path'). */
   pathColumn?: string;

@@ -13,8 +13,10 @@ export interface ImageArray {
   readonly data: Uint8Array;
 }
 
+/** Bytes of an image, and where they lie. */
 export type ImageSource = { readonly file: string } | { readonly array: ImageArray; readonly index: number };
 
+/** One image with its class and group. */
 export interface Sample {
   /** Unique in the data set and independent of where the data set lies: what a saved split names. */
   readonly id: string;
@@ -25,6 +27,7 @@ export interface Sample {
   readonly source: ImageSource;
 }
 
+/** Formats of data sets that are known. */
 export type DatasetFormat = 'folder' | 'csv' | 'ph2' | 'idx' | 'npy';
 
 /** A data set is plain data: what there is and where it lies. Nothing is decoded before `decodeImages`. */

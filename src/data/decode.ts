@@ -7,6 +7,7 @@ import { arrayPixels, type DecodedImage, decodeFile, Remarks, reasonOf } from '.
 import { refuseAll } from './problems.ts';
 import { resizeToRgba } from './resize.ts';
 
+/** Size and colours that images are brought to. */
 export interface DecodeOptions {
   height: number;
   width: number;
@@ -23,6 +24,7 @@ export interface DecodeOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+/** Decoded images, and what could not be. */
 export interface DecodedImages {
   /** count x height x width x 4: red, green, blue, 255. */
   readonly data: Uint8Array<ArrayBuffer>;

@@ -6,6 +6,7 @@ import { imageFormats } from './image-type.ts';
 import { separateMasks } from './masks.ts';
 import { findParts, leftAside, type Part, type Parts, readTree, type Tree } from './parts.ts';
 
+/** How a folder of class folders is read. */
 export interface FolderOptions {
   /** Which of the parts train, val, test to read where the data set has them (default 'all': merged). */
   split?: Part | 'all';

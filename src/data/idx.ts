@@ -6,6 +6,7 @@ import { type ImageArray, type ImageDataset, namedClasses, type Sample } from '.
 import { entriesOf, kindOf, readWhole } from './files.ts';
 import { MOST_UNPACKED } from './unpack.ts';
 
+/** IDX files of images and labels, as MNIST has them. */
 export interface IdxOptions {
   /** Which files to read: the training set, the test set (t10k) or all there are (default). */
   split?: 'train' | 'test' | 'all';

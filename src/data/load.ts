@@ -8,6 +8,7 @@ import { type FolderOptions, loadFolder } from './folder.ts';
 import { hasIdx, type IdxOptions, loadIdx } from './idx.ts';
 import { findPh2Table, loadPh2, type Ph2Options, refuseInnerPh2 } from './ph2.ts';
 
+/** Where a data set lies, in which format, and what is read of it. */
 export interface DatasetOptions
   extends Omit<FolderOptions, 'split'>,
     CsvOptions,

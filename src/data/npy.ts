@@ -15,6 +15,7 @@ export interface NpyTypes {
   f4: Float32Array;
   f8: Float64Array;
 }
+/** Element types of npy files that are read. */
 export type NpyType = keyof NpyTypes;
 
 /** An array as NumPy has it: element type, shape, and the values in C (row-major) order. */

@@ -5,6 +5,7 @@ import { entriesOf, type FoundImages, imagesAmong, imagesBelow, type LeftOut, re
 import { saysMask } from './masks.ts';
 
 export const partKinds = ['train', 'val', 'test'] as const;
+/** Parts of a data set that come divided. */
 export type Part = (typeof partKinds)[number];
 
 const kinds = new Map<string, Part>([

@@ -7,6 +7,7 @@ import { saysMask } from './masks.ts';
 import { refuseAll } from './problems.ts';
 import { checkWorkbook } from './unpack.ts';
 
+/** How the PH2 data set is read. */
 export interface Ph2Options {
   /** 'melanoma': melanoma against the rest, the usual task (default); 'three-class': common, atypical, melanoma. */
   task?: 'melanoma' | 'three-class';

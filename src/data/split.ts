@@ -9,6 +9,7 @@ export interface Split {
   readonly test: readonly number[];
 }
 
+/** How images are divided into parts. */
 export interface SplitOptions {
   /** Share of each class that is trained on (default 0.75). */
   trainFraction?: number;

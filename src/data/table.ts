@@ -3,6 +3,7 @@ import { parse } from 'csv-parse/sync';
 import { FrostlineError } from '../errors.ts';
 import { decodeText, readBytes } from '../read-files.ts';
 
+/** How a table of text is read: its encoding, delimiter and header. */
 export interface TableOptions {
   /** Between cells (default: what the first line shows; in a .tsv file a tab). */
   delimiter?: string;

@@ -9,6 +9,7 @@ import { FrostlineError } from '../errors.ts';
 import { loadEmbeddedDriver } from './embedded.ts';
 import { createInstance, type Instance } from './node.ts';
 
+/** A GPU, an installed driver in software (lavapipe), or the driver in software that comes with the package. */
 export type AdapterKind = 'hardware' | 'software' | 'embedded';
 
 export interface ChosenAdapter {

@@ -29,6 +29,7 @@ export interface Limits {
   readonly maxWorkgroupMemory: number;
 }
 
+/** Which adapter `Gpu.open` takes, and what is planned for it. */
 export interface OpenOptions {
   /** `auto`, `hardware`, `software`, `embedded`, or part of an adapter's name; else FROSTLINE_ADAPTER, else `auto` */
   readonly adapter?: string;
@@ -52,6 +53,7 @@ export interface OpenOptions {
 /** What `Gpu.from` takes: an opened device brings its adapter, so there is none to choose. */
 export type FromOptions = Omit<OpenOptions, 'adapter'>;
 
+/** Bytes of buffers on a device. */
 export interface MemoryReport {
   /** bytes in buffers that exist now */
   readonly live: number;
@@ -78,6 +80,7 @@ const isOfLoss = (error: unknown): boolean => {
 
 const emitWarning = (text: string): void => process.emitWarning(text, 'FrostlineWarning');
 
+/** One opened device: its limits, pipelines and memory. `Gpu.open` chooses an adapter, `Gpu.from` takes a device. */
 export class Gpu {
   readonly name: string;
   /** the driver's description of itself */

@@ -4,8 +4,10 @@
  */
 import { FrostlineError } from '../errors.ts';
 
+/** How a kernel touches a binding. */
 export type BindingAccess = 'uniform' | 'read' | 'write';
 
+/** A compute pipeline with its layout. */
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -13,6 +15,7 @@ export interface Pipeline {
 
 const BUFFER_TYPE = { uniform: 'uniform', read: 'read-only-storage', write: 'storage' } as const;
 
+/** Pipelines of a device by their text. */
 export class PipelineCache {
   /** texts that were dispatched before, or are being warmed up (warm-up.ts) */
   readonly warm = new Set<string>();

@@ -9,6 +9,7 @@ import { splitOffset, type View } from './storage.ts';
 import { type PassTimer, PassTimers } from './timer.ts';
 import { warmUp } from './warm-up.ts';
 
+/** One storage binding of a dispatch: a view, read or written. */
 export interface Binding {
   readonly access: Exclude<BindingAccess, 'uniform'>;
   readonly view: View;
@@ -44,6 +45,7 @@ interface Prepared {
   readonly workgroups: readonly [number, number];
 }
 
+/** A static list of dispatches with their pipelines and bind groups, encoded as often as wanted. */
 export class Program {
   readonly dispatches: readonly Dispatch[];
   private readonly gpu: Gpu;

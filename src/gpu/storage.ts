@@ -20,6 +20,7 @@ export class Storage {
   }
 }
 
+/** A range of a storage: what one binding reads or writes. */
 export interface View {
   readonly storage: Storage;
   /** in bytes, a multiple of 4; the binding's own alignment is the recorder's care */

@@ -4,6 +4,7 @@ import type { Gpu } from './device.ts';
 const STAMP_BYTES = 8;
 const USAGE = { copySource: 0x04, queryResolve: 0x200 } as const;
 
+/** Stamps the beginning and the end of a compute pass. */
 export class PassTimer {
   readonly timestampWrites: GPUComputePassTimestampWrites;
   private readonly querySet: GPUQuerySet;

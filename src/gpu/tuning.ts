@@ -17,6 +17,7 @@ import { webgpuVersion } from './node.ts';
 
 const FORMAT = 'frostline tuning 1';
 
+/** A measured choice for one shape. */
 export interface TunedChoice {
   readonly variant: string;
   readonly configuration: Readonly<Record<string, number>>;
@@ -31,6 +32,7 @@ export interface Measurement extends TunedChoice {
   readonly wrong?: number;
 }
 
+/** A shape with its measurements. */
 export interface TunedShape {
   readonly choice: TunedChoice;
   /** ISO 8601 */
@@ -79,6 +81,7 @@ export const textHash = (text: string): string => createHash('sha256').update(te
 /** Whether FROSTLINE_TUNE lets earlier results count. */
 export const tuningWanted = (): boolean => process.env['FROSTLINE_TUNE'] !== 'off';
 
+/** Choices measured on an adapter, from the cache's file. */
 export class TuningTable {
   readonly file: string;
   private readonly adapter: TunedAdapter;

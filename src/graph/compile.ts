@@ -29,6 +29,7 @@ export { CompiledGraph, type CompiledMemory } from './compiled-graph.ts';
 export { tapeOf } from './tape.ts';
 export type { Optimizer } from './update.ts';
 
+/** What `compile` is to compute: outputs, a loss to differentiate, gradients to be read, updates. */
 export interface CompileOptions {
   /** tensors to be read after a run */
   readonly outputs?: readonly Tensor[];

@@ -7,6 +7,7 @@ import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
 import { checkValues, describeValue, type Mask, Parameter, type Tensor } from './tensor.ts';
 
+/** Bytes that a compiled graph keeps on the device. */
 export interface CompiledMemory {
   /** bytes of the parameters' values, of their momentum, of inputs, outputs and constants */
   readonly parameters: number;
@@ -57,6 +58,7 @@ export interface Preparation {
 /** GPUBufferUsage.COPY_SRC: WebGPU's names are no globals of Node. */
 const COPY_SRC = 0x4;
 
+/** A compiled program with its memory: written, run, read, destroyed. */
 export class CompiledGraph {
   readonly gpu: Gpu;
   readonly memory: CompiledMemory;

@@ -4,6 +4,7 @@ import type { Random } from '../random.ts';
 import type { GradcheckInput } from './gradcheck.ts';
 import { type Shape, sizeOf, type Tensor } from './tensor.ts';
 
+/** An operation on drawn inputs, for gradcheck. */
 export interface OperationCase {
   readonly operation: string;
   /** what the inputs' shapes leave open; plain data, so that an oracle elsewhere can read it */
@@ -12,6 +13,7 @@ export interface OperationCase {
   build(tensors: Readonly<Record<string, Tensor>>): Tensor;
 }
 
+/** Drawn cases of an operation. */
 export interface OperationCases {
   readonly operation: string;
   /** A case with shapes by `choose` and values by `random`; one image of it stays below 900 values. */

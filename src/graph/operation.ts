@@ -12,6 +12,7 @@ import { RELU, type Relu } from '../kernels/relu/relu.ts';
 import type { PieceWise } from './pieces.ts';
 import { type ElementType, type Shape, Tensor } from './tensor.ts';
 
+/** What `forward` of an operation gets: tensors and their memory, memory of its own, and `run` to dispatch kernels. */
 export interface ForwardEmitter {
   readonly gpu: Gpu;
   readonly inputs: readonly Tensor[];
@@ -69,6 +70,7 @@ export function epilogueOf({ after }: Pick<ForwardEmitter, 'after'>): { relu: Re
     : { relu: after.code as Relu, epilogue: undefined };
 }
 
+/** What `backward` of an operation gets: dL/dy, its inputs' values, and where gradients go. */
 export interface BackwardEmitter extends ForwardEmitter {
   /** dL/d output; of several outputs, the first */
   readonly outputGradient: Storage;
@@ -99,6 +101,10 @@ export interface Update {
   readonly decayFactor: number;
 }
 
+/**
+ * A differentiable operation of the graph: how its forward and backward become dispatches. `apply` makes a tensor of
+ * it.
+ */
 export interface Operation {
   readonly name: string;
   /** The output has the input's bytes, no kernel at all: always (reshape), or in inference (dropout). */
@@ -123,11 +129,6 @@ export interface Operation {
    * without it for smooth.
    */
   readonly pieces?: PieceWise;
-  /**
-   * What `gradcheck` lets its derivative be off by, relative, where no `rtol` is given: for one that is only an
-   * approximation. 3e-4 where left out.
-   */
-  readonly tolerance?: number;
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

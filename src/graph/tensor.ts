@@ -8,13 +8,16 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
 import type { Operation } from './operation.ts';
 
+/** Lengths of a tensor's dimensions, outermost first. */
 export type Shape = readonly number[];
+/** Types of a tensor's elements. */
 export type ElementType = 'f32' | 'u32';
 
 export const sizeOf = (shape: Shape): number => shape.reduce((product, extent) => product * extent, 1);
 
 let created = 0;
 
+/** A value of the graph: a shape, an element type, and what makes it. */
 export class Tensor {
   readonly shape: Shape;
   readonly type: ElementType;
@@ -76,6 +79,7 @@ export function input(name: string, shape: Shape, type: ElementType = 'f32'): Te
  */
 export type Mask = number | Float32Array<ArrayBuffer>;
 
+/** Learning-rate mask and decay factor of a parameter. */
 export interface ParameterOptions {
   readonly mask?: Mask;
   /** factor on the global weight decay; 0 for biases in MATLAB. Default 1 */

@@ -16,15 +16,20 @@ import { splitOffset, type View } from '../gpu/storage.ts';
 import { type Epilogue, fill, hasHole } from './epilogue.ts';
 import { textHash } from './text-hash.ts';
 
+/** Types of a kernel's parameters. */
 export type FieldType = 'u32' | 'i32' | 'f32';
+/** Names and types of a kernel's parameters, in the order of the uniform struct. */
 export type ParamSchema = Readonly<Record<string, FieldType>>;
+/** Values of a kernel's parameters. */
 export type Params<P extends ParamSchema> = { readonly [K in keyof P]: number };
 
+/** One binding of a kernel. */
 export interface BindingSpec {
   readonly access: 'read' | 'write';
   /** element type; f32 where left out. Views of vec4f begin at multiples of 16 bytes. */
   readonly type?: 'f32' | 'u32' | 'vec4f';
 }
+/** Bindings of a kernel by name, in the order of the WGSL. */
 export type BindingSchema = Readonly<Record<string, BindingSpec>>;
 
 /** What a variant may ask of the adapter. `Gpu` satisfies it. */
@@ -50,6 +55,7 @@ export interface Capabilities {
 /** Constants in the text: tile sizes, unrolling. */
 export type Configuration = Readonly<Record<string, number>>;
 
+/** WGSL of a variant. */
 export interface VariantText {
   /** statements of the entry point */
   readonly main: string;
@@ -57,6 +63,7 @@ export interface VariantText {
   readonly declarations?: string;
 }
 
+/** One text of a kernel, with the constants that it can be tuned by. */
 export interface Variant<P extends ParamSchema> {
   readonly name: string;
   /** Candidates for tuning; the first that fits is the default where `estimate` is left out. */
@@ -78,6 +85,7 @@ export interface Variant<P extends ParamSchema> {
   text(configuration: Configuration): VariantText;
 }
 
+/** What a run of a kernel computes and moves. */
 export interface Cost {
   /** floating-point operations, a multiply-add counted as two */
   readonly flops: number;
@@ -85,6 +93,7 @@ export interface Cost {
   readonly bytes: number;
 }
 
+/** What `defineKernel` takes. */
 export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
   /** folder/direction, as in `conv2d/forward` */
   readonly name: string;
@@ -94,6 +103,7 @@ export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
   cost(params: Params<P>): Cost;
 }
 
+/** A variant of a kernel and its configuration. */
 export interface Choice {
   readonly variant: string;
   readonly configuration: Configuration;
@@ -106,6 +116,7 @@ export interface KernelDispatch extends Dispatch {
   readonly choice: Choice;
 }
 
+/** A kernel: its text in variants, what it costs, and how a run of it becomes a dispatch. `defineKernel` makes one. */
 export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSchema = BindingSchema>
   extends KernelSpec<P, B> {
   /** The final text of a variant, readable WGSL. */
@@ -135,6 +146,11 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
   ): KernelDispatch;
 }
 
+/**
+ * Makes a kernel of its description: the same schema gives the WGSL declarations and packs the bytes of each run.
+ *
+ * @throws Error where parameters or an epilogue do not fit, when a run is dispatched
+ */
 export function defineKernel<const P extends ParamSchema, const B extends BindingSchema>(
   spec: KernelSpec<P, B>,
 ): Kernel<P, B> {

@@ -13,6 +13,7 @@ export const GUARD_BITS = 0x7fc0_5eed;
 /** What an output holds before it is written: it must not be taken for zero. */
 export const RUBBISH = 0x4b1d_4b1d;
 
+/** Values of a buffer, of 4 bytes each. */
 export type Words = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 export class Bench {

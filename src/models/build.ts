@@ -32,6 +32,7 @@ function asOwnBuffer(data: Float32Array): Float32Array<ArrayBuffer> {
   return data as Float32Array<ArrayBuffer>;
 }
 
+/** How a network becomes tensors: batch, parameters, where it ends. */
 export interface BuildOptions {
   readonly batch: number;
   readonly parameters: ReadonlyMap<string, Parameter>;
@@ -46,6 +47,7 @@ export interface BuildOptions {
   readonly batchStatistics?: boolean;
 }
 
+/** A network as tensors of the graph, by name. */
 export interface BuiltNetwork {
   /** by name, without the image where it was given */
   readonly inputs: ReadonlyMap<string, Tensor>;

@@ -36,6 +36,7 @@ import { count, outputShapes, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
 
+/** How an ONNX model becomes a network. */
 export interface ImportOptions {
   /** Height and width of the image input, in place of those in the file (227 for the zoo's AlexNet). */
   readonly inputSize?: Pair;

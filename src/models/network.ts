@@ -10,12 +10,15 @@ import { FrostlineError } from '../errors.ts';
 import type { AnyOperator, Role } from '../operators/operator.ts';
 import { type ForeignOp, type OperatorSet, type OurOp, ours } from '../operators/registry.ts';
 
+/** Along y, and along x. */
 export type Pair = readonly [number, number];
 /** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
 export type Pads = readonly [number, number, number, number];
 
+/** What a node computes: its kind with its attributes. */
 export type Op = OurOp | ForeignOp;
 
+/** A node of a network: an operation with its inputs, parameters and outputs by name. */
 export interface Node {
   readonly op: Op;
   /** The layer's name: MATLAB's or the file's; unique in the network. */
@@ -34,6 +37,7 @@ export interface Node {
   readonly parameters: { readonly [role: string]: string | undefined };
 }
 
+/** Values of a parameter, or where they are read from. */
 export interface ParameterValue {
   readonly shape: readonly number[];
   /** Row-major values; a getter may read them late from the file's buffer. */
@@ -50,6 +54,7 @@ export interface Preprocessing {
   readonly std: readonly number[];
 }
 
+/** An input of a network: its name and the shape of an item. */
 export interface NetworkInput {
   readonly name: string;
   /** without the batch */
@@ -71,6 +76,7 @@ export interface LeftOut {
   readonly why: string;
 }
 
+/** A network: nodes in order, parameters, inputs, outputs and classes. */
 export interface Network {
   readonly name: string;
   /** Graph inputs that are no initialisers. The first is the image. */

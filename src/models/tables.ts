@@ -8,6 +8,7 @@ import type { Network, Node, Op, Pads, Pair, ParameterValue, Preprocessing } fro
 import { preprocessingPreset } from './preprocessing.ts';
 import { outputShapes } from './shapes.ts';
 
+/** Classes and input of a network from a table. */
 export interface TableOptions {
   /** Names of the classes, or how many there are; 1000 unless given. */
   readonly classes?: number | readonly string[];
@@ -18,6 +19,7 @@ export interface TableOptions {
   readonly preprocessing?: Preprocessing;
 }
 
+/** Widths of a small AlexNet's layers. */
 export interface WidthOptions extends TableOptions {
   /** AlexNet: filters of conv1 to conv5, those of conv2, conv4 and conv5 in two groups. VGG16: of its five blocks. */
   readonly filters?: readonly [number, number, number, number, number];
@@ -25,6 +27,7 @@ export interface WidthOptions extends TableOptions {
   readonly hidden?: number;
 }
 
+/** Further options of VGG16. */
 export interface VggOptions extends WidthOptions {
   /** Height and width of the input, a multiple of 32. Default 224 */
   readonly size?: number;

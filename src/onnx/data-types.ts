@@ -12,6 +12,7 @@ export type NumericArray =
   | BigInt64Array
   | BigUint64Array;
 
+/** Values of an ONNX tensor as a typed array. */
 export type TensorData = NumericArray | readonly string[];
 
 interface NumericArrayConstructor {
@@ -45,6 +46,7 @@ export const dataTypes = {
   bfloat16: { code: 16, array: Uint16Array, field: 'int32' },
 } as const satisfies Record<string, DataTypeInfo>;
 
+/** Names of ONNX's element types. */
 export type DataType = keyof typeof dataTypes;
 
 export function dataTypeInfo(type: DataType): DataTypeInfo {

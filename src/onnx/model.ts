@@ -5,6 +5,7 @@ import type { OnnxTensor } from './tensor.ts';
 /** A dimension: a size, a symbol ('BatchSize'), or not known. */
 export type Dim = number | string | undefined;
 
+/** Name, element type and shape of an input or output of an ONNX graph. */
 export interface ValueInfo {
   readonly name: string;
   /** Undefined for sequences, maps and types without arrays here. */
@@ -13,6 +14,7 @@ export interface ValueInfo {
   readonly dims?: readonly Dim[];
 }
 
+/** Values of an ONNX attribute, by its type. */
 export interface AttributeValues {
   readonly float: number;
   readonly int: number;
@@ -24,6 +26,7 @@ export interface AttributeValues {
   readonly tensors: readonly OnnxTensor[];
 }
 
+/** An attribute of an ONNX node. */
 export type Attribute =
   | { [T in keyof AttributeValues]: { readonly type: T; readonly value: AttributeValues[T] } }[keyof AttributeValues]
   /** The body of a branch or a loop. */
@@ -33,6 +36,7 @@ export type Attribute =
   /** A type, a sparse tensor, several subgraphs: it has no value here and cannot be written. */
   | { readonly type: 'opaque' };
 
+/** A node of an ONNX graph. */
 export interface OnnxNode {
   /** May be empty. */
   readonly name: string;
@@ -59,6 +63,7 @@ export interface OnnxFunction {
   readonly opsets: ReadonlyMap<string, number>;
 }
 
+/** A graph of an ONNX model: nodes in order, initialisers, inputs and outputs. */
 export interface OnnxGraph {
   readonly name: string;
   /** In the file's order: each value is made before it is read. */
@@ -71,6 +76,7 @@ export interface OnnxGraph {
   readonly sparseInitializers: readonly string[];
 }
 
+/** An ONNX model, decoded: its graph, operator sets and metadata. */
 export interface OnnxModel {
   readonly irVersion: number;
   /** Operator set version of each domain; '' is ONNX's own. */

@@ -6,6 +6,7 @@ import type { Bounded } from './bounds.ts';
 import { asked, checkAttributes, count, refuse, show } from './operator.ts';
 import { type Kind, operators } from './registry.ts';
 
+/** Values in plain arrays with their shape. */
 export interface PlainTensor {
   /** with the batch: [N, C, H, W]; a parameter's own */
   readonly shape: readonly number[];
@@ -13,6 +14,7 @@ export interface PlainTensor {
   readonly values: ArrayLike<number>;
 }
 
+/** What `checkAgainstReference` compares: an operation, its attributes and inputs, and the output to be judged. */
 export interface ReferenceQuestion {
   /** the operator's kind, as docs/operators.md lists them: 'conv2d' */
   readonly op: Kind;
@@ -26,6 +28,7 @@ export interface ReferenceQuestion {
   readonly gradient?: { readonly of: string; readonly upstream: ArrayLike<number> };
 }
 
+/** How far an output is from the reference, and what is allowed. */
 export interface ReferenceReport {
   readonly passed: boolean;
   /** the largest error and what is allowed, in units of 2^-24 of the size of the value's terms */

@@ -15,6 +15,10 @@ export interface Drawn<A> {
   readonly parameters?: Readonly<Record<string, GradcheckInput>>;
 }
 
+/**
+ * What checks an operator: drawn problems, references in double precision, mutations of its kernels, the PyTorch
+ * expression.
+ */
 export interface Checks<A> {
   /** A case with shapes by `choose` and values by `random`; one image of it stays below 900 values. */
   draw(choose: Choose, random: Random): Drawn<A>;

@@ -10,6 +10,7 @@ import type { Kernel } from '../kernels/kernel.ts';
 import type { Checks } from './checks.ts';
 import type { OnnxForm } from './onnx/form.ts';
 
+/** Lengths of a value's dimensions while a network is read, before any tensor exists. */
 export type Shape = readonly number[];
 
 /** A value as a rule sees it: its name, for messages, and its shape without the batch (of a parameter: the whole). */
@@ -36,12 +37,14 @@ export type Role =
   | { readonly kind: 'trained'; readonly decays: boolean; readonly optional?: true; readonly follows?: true }
   | { readonly kind: 'state' };
 
+/** Shapes and values that an operator knows of its inputs when it infers the shape of its output. */
 export interface Given<A, R extends string> {
   readonly attributes: A;
   readonly inputs: readonly Value[];
   readonly parameters: { readonly [N in R]?: Value };
 }
 
+/** What `build` gets: the tensors and parameters that a node refers to, by role, to make graph operations of. */
 export interface Building<A, R extends string> {
   readonly name: string;
   readonly attributes: A;
@@ -51,6 +54,7 @@ export interface Building<A, R extends string> {
   readonly batchStatistics?: boolean;
 }
 
+/** What a node refers to, by role: its inputs and its parameters. */
 export interface Referred<A, R extends string> extends Given<A, R> {
   /** float64 or float32 values of the inputs, whose shapes have the batch here, and of the parameters */
   readonly values: readonly ArrayLike<number>[];
@@ -59,6 +63,10 @@ export interface Referred<A, R extends string> extends Given<A, R> {
   readonly outputs: readonly Shape[];
 }
 
+/**
+ * An operator of networks: its attributes, what it takes, its shape rule, how it becomes graph operations, how it is
+ * read from ONNX and written, and what checks it. docs/adding-an-operation.md walks through one.
+ */
 export interface Operator<K extends string = string, A = unknown, R extends string = string> {
   /** ours: a word. An outsider's: 'package:word' */
   readonly kind: K;
@@ -91,6 +99,7 @@ export interface Operator<K extends string = string, A = unknown, R extends stri
 /** What an operator makes of which shapes, and all that it refuses: for networks, files and tensors alike. */
 export type Rule<A, R extends string = never> = Pick<Operator<string, A, R>, 'attributes' | 'shape'>;
 
+/** An operator of whatever attributes and roles: what lists of them hold. */
 // biome-ignore lint/suspicious/noExplicitAny: operators of different attributes in one list; `operatorOf` pairs them again
 export type AnyOperator = Operator<string, any, any>;
 

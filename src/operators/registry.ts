@@ -62,13 +62,16 @@ export const operators = {
   transpose,
 } satisfies { readonly [kind: string]: AnyOperator };
 
+/** Names of the operators that the package brings. */
 export type Kind = keyof typeof operators;
-type AttributesOf<O> = O extends Operator<string, infer A, infer _R> ? A : never;
+/** The attributes of an operator's nodes. */
+export type AttributesOf<O> = O extends Operator<string, infer A, infer _R> ? A : never;
 /** A node's operator and its attributes; the union over all kinds. */
 export type OurOp = { [K in Kind]: { readonly kind: K } & AttributesOf<(typeof operators)[K]> }[Kind];
 
 /** An outsider's: the kind is 'package:word', so that it never is one of ours, and unions of ours stay exhaustive. */
 export type ForeignKind = `${string}:${string}`;
+/** The attributes of a node whose operator was brought by `OperatorSet`, with its kind. */
 export type ForeignOp = { readonly kind: ForeignKind } & Readonly<Record<string, unknown>>;
 
 /** Does not compile where a key is not the kind of its operator. */

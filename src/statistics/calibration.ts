@@ -1,6 +1,7 @@
 /** Whether a probability of 0.8 is right in 8 of 10 images: the reliability curve and its distance from the diagonal. */
 import { wilsonInterval } from './binomial.ts';
 
+/** A bin of the reliability curve: mean confidence beside the share that is right. */
 export interface ReliabilityBin {
   /** Images whose largest probability lies in (from, to]. */
   readonly from: number;

@@ -10,11 +10,13 @@ import { expectedCalibrationError, type ReliabilityBin, reliability } from './ca
 import { areaInterval, areaUnderRoc, type OperatingPoint, operatingPoint, ranking } from './roc.ts';
 import { confusionScores } from './scores.ts';
 
+/** A score with its interval at 95 %. */
 export interface Estimate {
   readonly value: number;
   readonly interval: readonly [low: number, high: number];
 }
 
+/** Scores of one class against the rest, with intervals. */
 export interface ClassDetail {
   readonly name: string;
   /** Share of the class that is found; also called recall. */
@@ -27,6 +29,7 @@ export interface ClassDetail {
   readonly auc: Estimate;
 }
 
+/** All scores of one set of predictions, with intervals at 95 %. */
 export interface DetailedScores {
   readonly macroPrecision: Estimate;
   readonly balancedAccuracy: Estimate;

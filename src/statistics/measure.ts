@@ -14,6 +14,7 @@ export const measureNames = [
   'specificity',
   'auc',
 ] as const;
+/** Names of the scores that a verdict can be about. */
 export type MeasureName = (typeof measureNames)[number];
 
 export interface Measure {

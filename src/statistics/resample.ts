@@ -16,6 +16,7 @@ import { Random } from '../random.ts';
 import type { Measure } from './measure.ts';
 import type { Runs } from './runs.ts';
 
+/** How many times and from which seed is resampled. */
 export interface Draws {
   /** Mean score of each point over all its runs; splits count alike, however many seeds each has. */
   readonly scores: readonly number[];

@@ -16,8 +16,10 @@ import { type Draws, drawDeviations } from './resample.ts';
 import type { Runs } from './runs.ts';
 import { sentenceOf } from './sentence.ts';
 
+/** Bounds of an interval. */
 export type Interval = readonly [low: number, high: number];
 
+/** A freeze point among the others. */
 export interface VerdictPoint {
   readonly point: string;
   /** Mean over splits and their seeds. */
@@ -40,6 +42,7 @@ export interface SplitTest {
   readonly pCorrected: number;
 }
 
+/** Two freeze points compared. */
 export interface VerdictPair {
   readonly first: string;
   readonly second: string;
@@ -53,6 +56,7 @@ export interface VerdictPair {
   readonly mcnemar: readonly SplitTest[];
 }
 
+/** The freeze points that cannot be told from the best, with wins and pairs. */
 export interface Verdict {
   readonly level: number;
   /** Name of the score, as `--score` takes it. */

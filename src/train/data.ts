@@ -19,6 +19,7 @@ export interface TensorData {
   readonly labels: Uint32Array<ArrayBuffer>;
 }
 
+/** Images and labels of a training run, decoded or to be decoded. */
 export type TrainingData = ImageData | TensorData;
 
 /** The samples with these indices. */

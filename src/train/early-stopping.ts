@@ -21,6 +21,7 @@ export interface ValidationScores {
   readonly f1: number;
 }
 
+/** Loss and scores after an epoch. */
 export interface EpochRecord extends ValidationScores {
   /** from 0; the scores are those after its last update */
   readonly epoch: number;

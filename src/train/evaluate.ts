@@ -9,6 +9,7 @@ import { DivergedError } from './diverged.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
 
+/** Loss, predictions and probabilities of a set of images. */
 export interface Evaluation {
   /** class of each sample: the first of the largest probabilities */
   readonly predictions: Uint32Array<ArrayBuffer>;
@@ -17,6 +18,7 @@ export interface Evaluation {
   readonly classes: number;
 }
 
+/** A compiled network that classifies sets of images, batch after batch. */
 export class Evaluator {
   private readonly graph: CompiledGraph;
   private readonly feed: Feed;

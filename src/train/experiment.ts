@@ -26,6 +26,7 @@ import { type ImageData, selectSamples, type TrainingData } from './data.ts';
 import { digestsOf, sameOnBothSides, withEqualTogether } from './equal-images.ts';
 import { imageSize } from './predict.ts';
 
+/** Where the network comes from: an ONNX file, or a table with weights. */
 export interface ModelSource {
   /** an ONNX file, a known name, or random/alexnet, random/vgg16, random/alexnet-small for an untrained one */
   readonly model: string;
@@ -37,6 +38,7 @@ export interface ModelSource {
   readonly keepHead?: boolean;
 }
 
+/** Where images come from: a folder, a table, PH2, IDX or npy files. */
 export interface DataSource {
   readonly dataset?: DatasetOptions;
   /** .npy of float32 N,C,H,W used as they are, and .npy of integers N */

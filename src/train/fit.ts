@@ -25,6 +25,7 @@ import type { Model } from './model.ts';
 import { checkOptimizer, type OptimizerSettings } from './optimizer.ts';
 import { checkSchedule, rateAt, type Schedule } from './schedule.ts';
 
+/** Rates, epochs, batch and seed of a training run. */
 export interface FitSettings extends OptimizerSettings {
   /** the global rate; a parameter's mask multiplies it */
   readonly learningRate: number;
@@ -52,6 +53,7 @@ export interface FitSettings extends OptimizerSettings {
   readonly earlyStopping?: number;
 }
 
+/** What a training step did: its loss, and when. */
 export interface StepRecord {
   /** from 0 */
   readonly step: number;
@@ -66,6 +68,7 @@ export interface StepRecord {
   readonly imagesPerSecond: number;
 }
 
+/** What `fit` tells while it trains. */
 export interface FitHooks {
   onStep?(record: StepRecord, steps: number): void;
   /** Scores the validation part with the parameters as they are, after each epoch: for the record, and to stop by. */

@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { stateOf, trainedOf } from '../models/network.ts';
 import type { Model } from './model.ts';
 
+/** Hashes of the frozen parameters before and after training. */
 export interface FrozenRecord {
   /** how many parameters no phase trains or moves */
   readonly parameters: number;

@@ -33,6 +33,7 @@ import {
 } from './run-folder.ts';
 import { bestCell } from './select.ts';
 
+/** What `runGrid` tells while it works. */
 export interface GridHooks {
   onPlan?(cells: readonly PlannedCell[]): void;
   onSkip?(index: number): void;

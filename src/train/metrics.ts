@@ -16,6 +16,7 @@ import { confusionScores } from '../statistics/scores.ts';
 /** Rows are true classes, columns predicted ones; counts of images. */
 export type ConfusionMatrix = readonly (readonly number[])[];
 
+/** Precision, recall and F1 of one class. */
 export interface ClassMetrics {
   /** Images of this class. */
   readonly support: number;
@@ -28,6 +29,7 @@ export interface ClassMetrics {
   readonly f1: number;
 }
 
+/** Accuracy, and macro averages over classes, of a confusion matrix. */
 export interface Metrics {
   readonly total: number;
   readonly correct: number;

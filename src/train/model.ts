@@ -8,11 +8,13 @@ import { type FreezePoint, freezePoints, freezeThrough } from '../models/layers.
 import { type Network, rolesOf, stateOf } from '../models/network.ts';
 import { DivergedError } from './diverged.ts';
 
+/** A network with its parameters. */
 export interface Model {
   readonly network: Network;
   readonly parameters: ReadonlyMap<string, Parameter>;
 }
 
+/** A network with its parameters on the host, ready to be compiled; their masks are all 1. */
 export function createModel(network: Network): Model {
   return { network, parameters: parametersOf(network) };
 }
@@ -29,6 +31,7 @@ export interface LayerMasks {
   readonly layerDecay?: number;
 }
 
+/** What is frozen, and factors on the rates of the rest. */
 export interface MaskOptions extends LayerMasks {
   /** parameters of the new layer, and the factor on their rate */
   readonly newParameters: readonly string[];
@@ -37,6 +40,7 @@ export interface MaskOptions extends LayerMasks {
   readonly rules?: readonly MaskRule[];
 }
 
+/** A pattern of parameter names and the mask that they get. */
 export interface MaskRule {
   readonly pattern: string;
   readonly factor: number;

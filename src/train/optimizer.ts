@@ -2,6 +2,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Optimizer } from '../graph/compile.ts';
 
+/** Which update a step makes, and its constants. */
 export interface OptimizerSettings {
   /** what updates the parameters: SGD with momentum unless given */
   readonly optimizer?: Optimizer;

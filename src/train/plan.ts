@@ -12,6 +12,7 @@ import { type FreezePoint, pointKey } from './results.ts';
 import type { Select } from './select.ts';
 import { describeTraining, type Phase, phasesOf, type Strategy, type Training, trainingsOf } from './strategy.ts';
 
+/** Freeze points, rates, repeats and splits of a grid, before it runs. */
 export interface GridPlan {
   readonly title: string;
   /** 'none', 'all', numbers or names; in the order to run */
@@ -40,6 +41,7 @@ export interface GridPlan {
   readonly notes: { readonly model?: string; readonly dataset?: string };
 }
 
+/** A cell of a grid before it runs. */
 export interface PlannedCell {
   /** where its files lie, below the grid's folder */
   readonly folder: string;

@@ -4,6 +4,7 @@ import type { DataSource, Experiment } from './experiment.ts';
 import type { FitSettings } from './fit.ts';
 import { describeOptimizer } from './optimizer.ts';
 
+/** How a result was made, beside its rates: data, preprocessing, split, augmentation, optimizer. */
 export interface Protocol {
   readonly model: { readonly source: string; readonly sha256?: string; readonly newParameters: readonly string[] };
   readonly input: { readonly shape: readonly number[]; readonly preprocessing: unknown };

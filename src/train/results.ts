@@ -47,6 +47,7 @@ export interface GridAdapter {
   readonly kind: 'hardware' | 'software' | 'embedded';
 }
 
+/** A finished cell of a grid: what was trained, its scores and predictions, or why it failed. */
 export interface CellResult {
   /** Hash of the configuration that made it, config.json's: a result of another one is not taken for one's own. */
   readonly configuration?: string;
@@ -100,6 +101,7 @@ export type PendingCell = Pick<CellResult, 'freeze' | 'learningRate' | 'newLayer
   readonly folder: string;
 };
 
+/** A grid's results as `results.json` holds them. */
 export interface GridResult {
   readonly title: string;
   /** ISO 8601. */

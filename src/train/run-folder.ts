@@ -19,6 +19,7 @@ import type { Experiment } from './experiment.ts';
 import type { StepRecord } from './fit.ts';
 import type { Protocol } from './protocol.ts';
 
+/** Everything that decides a run's result, as its configuration holds it. */
 export type Settings = Readonly<Record<string, unknown>>;
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

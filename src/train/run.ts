@@ -18,6 +18,7 @@ import { type PhaseRecord, PhaseSteps, type RunRecord, trainedBy, trainPhases } 
 import { checkRunFolder, configurationHash, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
 import { phasesOf, type Training } from './strategy.ts';
 
+/** What `trainOnce` trains. */
 export interface RunOptions {
   /** what is trained, and how */
   readonly training: Training;
@@ -37,6 +38,7 @@ export interface RunOptions {
   readonly export?: string;
 }
 
+/** What a training run came to. */
 export interface RunResult {
   /** the hash of the configuration that made it: config.json's */
   readonly configuration: string;

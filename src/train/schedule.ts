@@ -14,6 +14,7 @@
  */
 import { FrostlineError } from '../errors.ts';
 
+/** How the learning rate changes over the steps of a run. */
 export interface Schedule {
   readonly kind: 'constant' | 'step' | 'cosine';
   /** steps over which the rate rises; 0 unless given */

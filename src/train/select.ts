@@ -5,6 +5,7 @@
  */
 import { type CellResult, type FreezePoint, pointKey } from './results.ts';
 
+/** On which part of the data the best is chosen: validation or test. */
 export type Select = 'validation' | 'test';
 
 export interface Selection {

@@ -38,6 +38,7 @@ export const strategySchema = z.union([
   z.strictObject({ kind: z.literal('layer-decay'), factor: z.number().gt(0).max(1) }),
   z.strictObject({ kind: z.literal('phases'), name: z.string().min(1), phases: z.array(phaseSchema).min(1) }),
 ]);
+/** The phases that a run trains in, by name. */
 export type Strategy = z.output<typeof strategySchema>;
 
 /** What is trained, and how: enough to train it again. */
@@ -50,6 +51,7 @@ export interface Training {
   readonly strategy?: Strategy;
 }
 
+/** A part of a training run with masks of its own. */
 export interface Phase {
   readonly name: string;
   readonly masks: LayerMasks;

@@ -8,6 +8,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeModelFile } from '../../src/onnx/write.ts';
+import { narrowResnetModel } from '../support/resnet.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -78,6 +80,66 @@ describe('the package', () => {
       encoding: 'utf8',
     });
     expect([status, stderr]).toEqual([2, expect.stringMatching(/never built.*npm pack --ignore-scripts=false/)]);
+  });
+
+  it('is published as node and TypeScript expect it', async () => {
+    const tarball = join(folder, (await readdir(folder)).find((name) => name.endsWith('.tgz'))!);
+    run(folder, process.execPath, join(root, 'node_modules/publint/src/cli.js'), 'run', tarball, '--strict');
+    const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js');
+    run(folder, process.execPath, attw, tarball, '--profile', 'esm-only');
+  });
+
+  describe('its examples', () => {
+    const example = (name: string, ...args: string[]) =>
+      run(folder, process.execPath, join('examples', `${name}.js`), ...args);
+
+    beforeAll(async () => {
+      await cp(join(folder, 'package', 'examples'), join(folder, 'examples'), { recursive: true });
+      await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+      const sources = (await readdir(join(folder, 'examples'))).filter((name) => name.endsWith('.ts'));
+      expect(sources.length).toBe(5);
+      const flags = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node', '--skipLibCheck'];
+      const tsc = join(root, 'node_modules/typescript/bin/tsc');
+      run(folder, process.execPath, tsc, ...flags, ...sources.map((name) => join('examples', name)));
+    });
+
+    it('train a small net', () => {
+      const losses = [...example('train-small-net').matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+      expect(losses.length).toBe(6);
+      expect(losses.at(-1)).toBeLessThan(0.3);
+    });
+
+    it('bring an operator of their own', () => {
+      const said = example('own-operator');
+      expect(said).toContain('gradcheck: passed');
+      expect(Number(/largest error: (\S+)/.exec(said)![1])).toBeLessThan(1e-6);
+      const [, before, after] = /loss ([\d.]+) -> ([\d.]+)/.exec(said)!.map(Number);
+      expect(after).toBeLessThan(before / 2);
+    });
+
+    it('time a kernel', () => {
+      const lines = example('time-kernel').trim().split('\n');
+      expect(lines.filter((line) => /dispatches: /.test(line)).length).toBe(4);
+      expect(lines.some((line) => /^winograd.*conv2d\/winograd-output/.test(line))).toBe(true);
+    });
+
+    it('fine-tune a residual network from ONNX', async () => {
+      await writeModelFile(join(folder, 'resnet.onnx'), narrowResnetModel(5));
+      process.env['PREPROCESSING'] = 'torchvision';
+      const data = join('node_modules', 'frostline', 'samples', 'fashion-two');
+      const said = example('fine-tune', 'resnet.onnx', data, 'tuned.onnx');
+      delete process.env['PREPROCESSING'];
+      expect(said).toMatch(/frozen through layer\S+ of conv1/);
+      expect(existsSync(join(folder, 'tuned.onnx'))).toBe(true);
+    });
+
+    it('run a grid', () => {
+      const package_ = join('node_modules', 'frostline');
+      const model = join(package_, 'weights', 'alexnet-small.onnx');
+      const said = example('grid', model, join(package_, 'samples', 'fashion-two'), 'results');
+      expect(said.match(/: done, F1 [\d.]+/g)?.length).toBe(9);
+      expect(said.trim().split('\n').at(-1)).toMatch(/[Ff]reez/);
+    });
   });
 
   it("runs the README's example, which is typed", async () => {

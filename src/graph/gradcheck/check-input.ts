@@ -11,9 +11,6 @@ import type { Subject } from './subject.ts';
 
 const SAMPLE_STREAM = 2;
 
-/** An uncertainty of so much of an input's derivatives still tells one from what is wrong, whatever passes beside it. */
-const RESOLVED = 1e-3;
-
 type Place = Pick<GradcheckSample, 'element' | 'block' | 'direction'>;
 
 export interface GivenGradient {
@@ -52,7 +49,7 @@ export async function checkInput(
       step,
       noises,
       analytic,
-      resolved: Math.max(rtol, RESOLVED) * size,
+      resolved: rtol * size,
       allowed,
     });
     if (verdict === 'kink') kinks++;

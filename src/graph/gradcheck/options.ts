@@ -2,6 +2,7 @@
 import { FrostlineError } from '../../errors.ts';
 import { input, Parameter, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 
+/** An input of a check: its values, and what is asked of its gradient. */
 export interface GradcheckInput {
   readonly shape: Shape;
   /** row-major. Integers (labels, choices) are given to the function as they are; floats are differentiated */
@@ -10,6 +11,7 @@ export interface GradcheckInput {
   readonly requiresGrad?: boolean;
 }
 
+/** What `gradcheck` checks, and how closely. docs/gradcheck.md explains them. */
 export interface GradcheckOptions {
   /**
    * The first step that is tried, in units of the element (of the input's root mean square where that is 0, and for
@@ -19,8 +21,7 @@ export interface GradcheckOptions {
   readonly eps?: number | Readonly<Record<string, number>>;
   /**
    * |analytic - numeric| <= atol size + rtol |numeric| + what noise makes of numeric, where size is the input's largest
-   * derivative (for directions: the root mean square over the elements along which it goes). Defaults: 2e-5, and the
-   * operation's own `tolerance` (3e-4 where it states none), of several operations the largest and at least 1e-3
+   * derivative (for directions: the root mean square over the elements along which it goes). Defaults 2e-5 and 1e-3
    */
   readonly atol?: number;
   readonly rtol?: number;
@@ -47,11 +48,10 @@ export interface GradcheckOptions {
 
 export interface Settings extends Required<GradcheckOptions> {}
 
-/** `rtol` hangs on the function: ./tolerance.ts. */
-const DEFAULTS: Omit<Settings, 'rtol'> & { readonly rtol: undefined } = {
+const DEFAULTS: Settings = {
   eps: 1 / 16,
   atol: 2e-5,
-  rtol: undefined,
+  rtol: 1e-3,
   nondetTol: 0,
   elements: 16,
   blocks: 8,
@@ -93,11 +93,8 @@ function orInfinity(value: number): boolean {
   return Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY;
 }
 
-/**
- * The options with the defaults of those that are left out, or undefined: a `raiseException` that is not set throws.
- * What is wrong is told before the function is built; what it returns takes the function's own `rtol`.
- */
-export function settingsOf(options: GradcheckOptions, inputs: readonly string[]): (rtol: number) => Settings {
+/** The options with the defaults of those that are left out, or undefined: a `raiseException` that is not set throws. */
+export function settingsOf(options: GradcheckOptions, inputs: readonly string[]): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (name === 'eps') {
@@ -113,14 +110,14 @@ export function settingsOf(options: GradcheckOptions, inputs: readonly string[])
     const found = typeof value === 'string' ? `'${value}'` : value;
     throw new FrostlineError(`gradcheck: ${name} is ${found}. Give ${words}.`);
   }
-  const settings: Omit<Settings, 'rtol'> & { rtol?: number } = { ...DEFAULTS, ...Object.fromEntries(given) };
-  if (settings.atol === 0 && settings.rtol === 0) {
+  const settings: Settings = { ...DEFAULTS, ...Object.fromEntries(given) };
+  if (settings.atol + settings.rtol === 0) {
     throw new FrostlineError('gradcheck: atol and rtol are both 0, which no rounded number meets. Give one of them.');
   }
   if (settings.directions === 0 && (settings.fastMode || settings.elements === 0)) {
     throw new FrostlineError('gradcheck: neither elements nor directions are asked for. Ask for one of each or more.');
   }
-  return (rtol) => ({ ...settings, rtol: settings.rtol ?? rtol });
+  return settings;
 }
 
 export function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {

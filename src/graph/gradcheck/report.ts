@@ -1,6 +1,7 @@
 /** What gradcheck finds. */
 import type { Shape } from '../tensor.ts';
 
+/** One difference beside the claimed derivative. */
 export interface GradcheckSample {
   /** the element's flat index; undefined for a direction */
   readonly element: number | undefined;
@@ -21,6 +22,7 @@ export interface GradcheckSample {
   readonly ratio: number;
 }
 
+/** What was found of one input's gradient. */
 export interface GradcheckInputReport {
   readonly name: string;
   readonly shape: Shape;
@@ -46,6 +48,7 @@ export interface GradcheckInputReport {
   readonly nondeterminism: number;
 }
 
+/** What `gradcheck` found, input by input. */
 export interface GradcheckReport {
   readonly passed: boolean;
   readonly inputs: readonly GradcheckInputReport[];

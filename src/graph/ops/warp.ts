@@ -4,6 +4,7 @@ import { apply, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 
+/** Affine maps of images, and what stands beyond their edges. */
 export interface WarpOptions extends Normalisation {
   /** height, width of the output */
   readonly size: readonly [number, number];

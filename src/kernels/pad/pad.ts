@@ -14,6 +14,7 @@
 import { defineKernel, elementwise, type Params } from '../kernel.ts';
 
 export const padModes = ['constant', 'edge', 'reflect'] as const;
+/** What stands beyond the edges. */
 export type PadMode = (typeof padModes)[number];
 
 const backwardParams = {

@@ -16,8 +16,11 @@ import { rule } from './rule.ts';
 
 /** y = a + b; a dimension of 1 (but not the batch) is repeated to that of the other. So are the three below. */
 export const add = (a: Tensor, b: Tensor, name = 'add'): Tensor => binary('add', a, b, name);
+/** a - b, elementwise, of equal shapes or with NumPy's broadcasting. */
 export const subtract = (a: Tensor, b: Tensor, name = 'subtract'): Tensor => binary('subtract', a, b, name);
+/** a b, elementwise, of equal shapes or with NumPy's broadcasting. */
 export const multiply = (a: Tensor, b: Tensor, name = 'multiply'): Tensor => binary('multiply', a, b, name);
+/** a / b, elementwise, of equal shapes or with NumPy's broadcasting. */
 export const divide = (a: Tensor, b: Tensor, name = 'divide'): Tensor => binary('divide', a, b, name);
 
 /** What one run of a binary kernel reads or writes: a tensor's shape and where it lies. */

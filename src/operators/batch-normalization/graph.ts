@@ -11,12 +11,14 @@ import { batchMean, batchVariance, runningStatistics } from '../../kernels/batch
 import { shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
+/** What normalising by the batch adds to the variance. */
 export interface NormalizeBatchOptions {
   /** added to the variance. Default 1e-5 */
   readonly epsilon?: number;
   readonly name?: string;
 }
 
+/** What batch normalisation goes by in training, and how fast its running statistics follow. */
 export interface BatchNormalizationOptions extends NormalizeBatchOptions {
   /** share of the running statistics that a step of training by the batch leaves (1 - PyTorch's momentum). Default 0.9 */
   readonly momentum?: number;

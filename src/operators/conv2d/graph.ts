@@ -9,6 +9,7 @@ import { bytesOf, type Convolution } from './algorithms/convolution.ts';
 import { selectConvolution } from './algorithms/index.ts';
 import { type Conv2dAttributes, geometry } from './shape.ts';
 
+/** Strides, pads (top, left, bottom, right), dilations and groups of a convolution. */
 export interface Conv2dOptions extends Partial<Conv2dAttributes> {
   readonly name?: string;
 }

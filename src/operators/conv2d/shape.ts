@@ -3,6 +3,7 @@ import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import type { Pads, Pair } from '../onnx/reading.ts';
 import { type Given, refuse, type Shape, show } from '../operator.ts';
 
+/** Attributes of a convolution, as in ONNX's Conv. */
 export interface Conv2dAttributes {
   readonly strides: Pair;
   readonly pads: Pads;

@@ -1,6 +1,7 @@
 import { number, type Rule, whole } from '../operator.ts';
 import { imageOf } from '../pooling/rule.ts';
 
+/** Attributes of local response normalisation, as in ONNX's LRN. */
 export interface LrnAttributes {
   readonly size: number;
   readonly alpha: number;

@@ -18,6 +18,7 @@ export interface KnownConstants {
   define(tensor: OnnxTensor): void;
 }
 
+/** What is known around an ONNX node while it is read: constants, shapes, who uses a value. */
 export interface Surroundings {
   readonly opset: number;
   /** 1 where the batch comes first in every shape of the file, 0 where the graph is one item. */
@@ -32,6 +33,7 @@ export interface Surroundings {
   isRead(value: string): boolean;
 }
 
+/** A parameter as an ONNX node refers to it. */
 export interface ReadParameter {
   /** The initialiser's name. */
   readonly name: string;
@@ -47,8 +49,10 @@ export interface Reading<Op extends { readonly kind: string } = { readonly kind:
   readonly parameters?: { readonly [role: string]: ReadParameter | undefined };
 }
 
+/** What reading an ONNX node gave: attributes, inputs and parameters by role. */
 export type Read = (node: OnnxNode, around: Surroundings) => Reading;
 
+/** ONNX nodes and initialisers that an operation is written as. */
 export interface Written<A, R extends string> {
   readonly name: string;
   readonly attributes: A;
@@ -77,6 +81,7 @@ export interface Writer {
   integers(name: string, values: readonly number[]): string;
 }
 
+/** How an operator is read from ONNX nodes and written as them. */
 export interface OnnxForm<A, R extends string> {
   /** by 'Name', or 'domain.Name' */
   readonly reads: Readonly<Record<string, Read>>;

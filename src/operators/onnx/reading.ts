@@ -7,6 +7,7 @@ import { count, type Shape } from '../operator.ts';
 import { attribute, describeNode } from './attributes.ts';
 import type { Reading, ReadParameter, Surroundings } from './form.ts';
 
+/** Along y, and along x. */
 export type Pair = readonly [number, number];
 /** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
 export type Pads = readonly [number, number, number, number];

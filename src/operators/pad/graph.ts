@@ -7,6 +7,7 @@ import { type PadMode, padBackward, padForward, padModes } from '../../kernels/p
 import { shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
+/** How far is padded, and with what. */
 export interface PadOptions {
   /** elements before and behind, one number a dimension, 0 for the batch; negative ones are cut off */
   readonly before: readonly number[];

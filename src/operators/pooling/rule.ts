@@ -5,6 +5,7 @@ import { withinLimit } from '../../limits.ts';
 import type { Pads, Pair } from '../onnx/reading.ts';
 import { flag, type None, numbers, type Rule, refuse, type Shape, show, type Value } from '../operator.ts';
 
+/** Attributes of pooling, as in ONNX's MaxPool and AveragePool. */
 export interface PoolAttributes {
   readonly kernel: Pair;
   readonly strides: Pair;

@@ -5,6 +5,7 @@
 import type { OnnxNode } from '../../onnx/model.ts';
 import type { KnownConstants, Surroundings } from '../onnx/form.ts';
 
+/** Nodes of an ONNX graph that are one operation together. */
 export interface Pattern {
   readonly opType: string;
   /** what each input must be: a pattern, a name that is bound to the value, or a test of a constant */
@@ -20,6 +21,7 @@ export interface Via {
   readonly via: readonly string[];
   readonly part: Part;
 }
+/** One node of a pattern. */
 export type Part =
   | Pattern
   | Via
@@ -27,6 +29,7 @@ export type Part =
   | string
   | { readonly constant: string; readonly test?: (values: Float32Array) => boolean };
 
+/** Nodes that a pattern was found in, by the names it gives them. */
 export interface Match {
   /** bound values by name */
   readonly values: ReadonlyMap<string, string>;
