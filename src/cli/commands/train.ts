@@ -50,7 +50,7 @@ export const command = defineCommand({
       .optional()
       .meta({ valueName: 'LAYERS' })
       .describe('train these layers and the new one alone: names, numbers, ranges, as in conv3..conv5,fc7'),
-    strategy: strategyOption.optional(),
+    strategy: strategyOption.optional().meta({ ...strategyOption.meta() }),
     mask: z
       .array(z.string())
       .default([])
