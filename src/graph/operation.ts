@@ -129,6 +129,11 @@ export interface Operation {
    * without it for smooth.
    */
   readonly pieces?: PieceWise;
+  /**
+   * What `gradcheck` lets its derivative be off by, relative, where no `rtol` is given: for one that is only an
+   * approximation. 3e-4 where left out.
+   */
+  readonly tolerance?: number;
   forward(emit: ForwardEmitter): void;
   backward: ((emit: BackwardEmitter) => void) | null;
 }

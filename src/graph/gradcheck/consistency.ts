@@ -1,7 +1,7 @@
 /**
  * What must be the same however it is computed, whatever the derivative is:
  *
- * - two runs of forward, and of backward: the same bits (`nondetTol`);
+ * - every evaluation of forward at the given inputs, and two runs of backward: the same bits (`nondetTol`);
  * - forward alone, forward with a derivative behind it, and the function on its pieces: the same values;
  * - gradients of one input alone (as with all else frozen) and of all together: the same bits;
  * - backward is linear in dy: 8 dy gives 8 times the gradient, exactly, for 8 is a power of two;
@@ -12,7 +12,7 @@ import type { CompiledGraph } from '../compile.ts';
 import { tapeOf } from '../compile.ts';
 import { Parameter } from '../tensor.ts';
 import type { Settings } from './options.ts';
-import type { Subject } from './subject.ts';
+import { largestDifference, type Subject } from './subject.ts';
 
 type Values = Float32Array<ArrayBuffer>;
 
@@ -25,11 +25,6 @@ export interface Gradients {
 }
 
 export const titleOf = (tensor: Parameter) => `${tensor.name} [${tensor.shape.join(', ')}]`;
-
-/** Two runs of forward: the largest difference. */
-export async function forwardNondeterminism(subject: Subject): Promise<number> {
-  return largestDifference(subject.base('function').y, (await subject.evaluate('function')).y);
-}
 
 export async function gradientsOf(subject: Subject, { nondetTol }: Settings): Promise<Gradients> {
   const { checked, output } = subject;
@@ -55,6 +50,7 @@ export async function gradientsOf(subject: Subject, { nondetTol }: Settings): Pr
   }
 
   await graph.run();
+  subject.again(await graph.read(output), differentiated);
   for (const [tensor, again] of await readAll(graph, checked)) {
     const difference = largestDifference(values.get(tensor)!, again);
     nondeterminism.set(tensor, difference);
@@ -65,6 +61,7 @@ export async function gradientsOf(subject: Subject, { nondetTol }: Settings): Pr
 
   subject.setUpstream(graph, SCALE);
   await graph.run();
+  subject.again(await graph.read(output), differentiated);
   for (const [tensor, scaled] of await readAll(graph, checked)) {
     const found = scaled.map((value) => value / SCALE);
     const at = farthest(values.get(tensor)!, found, LINEAR_TOLERANCE + nondetTol);
@@ -170,12 +167,3 @@ function farthest(a: Values, b: Values, tolerance: number): number | undefined {
 
 const rms = (values: Values) =>
   Math.sqrt(values.reduce((sum, value) => sum + (Number.isFinite(value) ? value * value : 0), 0) / values.length);
-
-/** The largest difference between two runs; NaN in one alone, and other bits for equal numbers (-0), count too. */
-export function largestDifference(a: Values, b: Values): number {
-  return a.reduce((largest, value, i) => {
-    if (Object.is(value, b[i])) return largest;
-    const difference = Math.abs(value - b[i]);
-    return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(largest, difference, Number.MIN_VALUE);
-  }, 0);
-}

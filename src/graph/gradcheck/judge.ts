@@ -35,31 +35,46 @@ interface Sample {
 const FACTOR = 8;
 /** how many times the step is multiplied or divided by it, at most */
 const [MOST_DOWN, MOST_UP] = [-6, 4];
+/** by how many powers the step grows at once while nothing moves at all, and the longest one reached so, absolute */
+const [LEAP, LONGEST] = [5, 1];
 /** a sample is settled when its uncertainty is this share of what is allowed */
 const SETTLED = 1 / 4;
 
 export async function judge(subject: Subject, sample: Sample): Promise<Verdict> {
   const { tensor, values, direction, step, noises, analytic, resolved, allowed } = sample;
   let side = 'function' as Side;
+  let vanishing = false;
   const at = async (length: number): Promise<Slope | 'border'> => {
-    const found = await slopeAt(subject, side, tensor, values, direction, length, noises);
+    const found = await slopeAt(subject, side, tensor, values, direction, length, noises, vanishing);
     if (found !== 'crossed') return found;
     side = 'piece';
     return at(length);
   };
   const tried = new Map<number, Slope>();
-  for (let power = 0; power >= MOST_DOWN && power <= MOST_UP && !tried.has(power); ) {
+  const unmoved = () => [...tried.values()].every(({ still }) => still === 'all');
+  for (let [power, least, most] = [0, MOST_DOWN, MOST_UP]; power >= least && power <= most && !tried.has(power); ) {
     const slope = await at(step * FACTOR ** power);
     if (slope === 'border') return 'kink';
     tried.set(power, slope);
     if (slope.still === 'none' && slope.uncertainty <= SETTLED * allowed(slope.numeric)) break;
     // High differences of their own cannot tell noise from a function that bends: that of the outputs can.
     const tooShort = slope.still !== 'none' || slope.noise >= slope.uncertainty / 2;
-    power += slope.finite && tooShort ? 1 : -1;
+    // Elements so small beside the rest (weights of 1e-30, with a bias) that no step of their own size moves an output.
+    const leaps = slope.still === 'all' && unmoved() && step * FACTOR ** (power + LEAP) <= LONGEST;
+    power += leaps ? LEAP : slope.finite && tooShort ? 1 : -1;
+    if (leaps) {
+      vanishing = true;
+      [least, most] = [power - LEAP + 1, Math.log(LONGEST / step) / Math.log(FACTOR)];
+    }
   }
   const slopes = [...tried].map(([power, slope]) => ({ power, slope }));
-  // No output moved at any step: it does not depend on the elements.
-  if (slopes.every(({ slope }) => slope.still === 'all')) return { slope: slopes[0].slope, onPiece: side === 'piece' };
+  if (unmoved()) {
+    const [{ slope }] = slopes;
+    const longest = step * FACTOR ** Math.max(...tried.keys());
+    // Where even the claim would have moved nothing, nothing is known; else the output does not depend on the elements.
+    const known = Math.abs(analytic) <= allowed(0) || Math.abs(analytic) * longest > hiddenAtMost(subject, noises);
+    return known ? { slope, onPiece: side === 'piece' } : 'hidden';
+  }
   const best = bestOf(slopes);
   if (best === undefined) return 'hidden';
   let { slope } = best;
@@ -77,6 +92,11 @@ export async function judge(subject: Subject, sample: Sample): Promise<Verdict> 
   // What noise does not let one tell to the tolerance, it may still let one tell from what is far off.
   const farOff = error() > allowed(slope.numeric) + 2 * slope.uncertainty;
   return shows(slope) || farOff ? { slope, onPiece: side === 'piece' } : 'hidden';
+}
+
+/** What v . y may change by while no output does, for sums on the way are rounded, too. */
+function hiddenAtMost({ v }: Subject, noises: Readonly<Float64Array>): number {
+  return noises.reduce((sum, noise, o) => sum + 4 * Math.abs(v[o]) * noise, 0);
 }
 
 interface AtPower {

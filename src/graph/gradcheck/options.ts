@@ -21,7 +21,8 @@ export interface GradcheckOptions {
   readonly eps?: number | Readonly<Record<string, number>>;
   /**
    * |analytic - numeric| <= atol size + rtol |numeric| + what noise makes of numeric, where size is the input's largest
-   * derivative (for directions: the root mean square over the elements along which it goes). Defaults 2e-5 and 1e-3
+   * derivative (for directions: the root mean square over the elements along which it goes). Defaults: 2e-5, and the
+   * operation's own `tolerance` (3e-4 where it states none), of several operations the largest and at least 1e-3
    */
   readonly atol?: number;
   readonly rtol?: number;
@@ -48,10 +49,11 @@ export interface GradcheckOptions {
 
 export interface Settings extends Required<GradcheckOptions> {}
 
-const DEFAULTS: Settings = {
+/** `rtol` hangs on the function: ./tolerance.ts. */
+const DEFAULTS: Omit<Settings, 'rtol'> & { readonly rtol: undefined } = {
   eps: 1 / 16,
   atol: 2e-5,
-  rtol: 1e-3,
+  rtol: undefined,
   nondetTol: 0,
   elements: 16,
   blocks: 8,
@@ -93,8 +95,11 @@ function orInfinity(value: number): boolean {
   return Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY;
 }
 
-/** The options with the defaults of those that are left out, or undefined: a `raiseException` that is not set throws. */
-export function settingsOf(options: GradcheckOptions, inputs: readonly string[]): Settings {
+/**
+ * The options with the defaults of those that are left out, or undefined: a `raiseException` that is not set throws.
+ * What is wrong is told before the function is built; what it returns takes the function's own `rtol`.
+ */
+export function settingsOf(options: GradcheckOptions, inputs: readonly string[]): (rtol: number) => Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (name === 'eps') {
@@ -110,14 +115,14 @@ export function settingsOf(options: GradcheckOptions, inputs: readonly string[])
     const found = typeof value === 'string' ? `'${value}'` : value;
     throw new FrostlineError(`gradcheck: ${name} is ${found}. Give ${words}.`);
   }
-  const settings: Settings = { ...DEFAULTS, ...Object.fromEntries(given) };
-  if (settings.atol + settings.rtol === 0) {
+  const settings: Omit<Settings, 'rtol'> & { rtol?: number } = { ...DEFAULTS, ...Object.fromEntries(given) };
+  if (settings.atol === 0 && settings.rtol === 0) {
     throw new FrostlineError('gradcheck: atol and rtol are both 0, which no rounded number meets. Give one of them.');
   }
   if (settings.directions === 0 && (settings.fastMode || settings.elements === 0)) {
     throw new FrostlineError('gradcheck: neither elements nor directions are asked for. Ask for one of each or more.');
   }
-  return settings;
+  return (rtol) => ({ ...settings, rtol: settings.rtol ?? rtol });
 }
 
 export function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {

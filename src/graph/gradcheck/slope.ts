@@ -20,7 +20,7 @@ export interface Slope {
   readonly uncertainty: number;
   /** of which what the outputs' noise (`outputNoise`) accounts for */
   readonly noise: number;
-  /** NaN or infinity met; two runs at the inputs as given that differ, by how much */
+  /** false: NaN or infinity is met within reach, or rounded points fall together */
   readonly finite: boolean;
   /** no output moved between two neighbouring points: the step is below what y resolves, or y does not depend on it */
   readonly still: 'all' | 'some' | 'none';
@@ -31,8 +31,13 @@ const REACH = 3;
 const ORDERS = [4, 5, 6];
 /** of the noise that so few differences show, what passes it once in some thousands */
 const SAFETY = 4;
+/** What some dozens of terms of an output may lose where each falls below the smallest normal number: no noise shows it. */
+const UNDERFLOW = 2 ** (-126 + 6);
 
-/** At a step of `step` |u|; 'crossed' where a kink lies within reach, 'border' where one lies at the point itself. */
+/**
+ * At a step of `step` |u|; 'crossed' where a kink lies within reach, 'border' where one lies at the point itself.
+ * @param vanishing the step is of the outputs' resolution: those that do not move yet may depend on the elements, too
+ */
 export async function slopeAt(
   subject: Subject,
   side: Side,
@@ -41,6 +46,7 @@ export async function slopeAt(
   direction: Readonly<Float64Array>,
   step: number,
   noises: Readonly<Float64Array>,
+  vanishing: boolean,
 ): Promise<Slope | 'crossed' | 'border'> {
   const squared = direction.reduce((sum, value) => sum + value * value, 0);
   const base = subject.base(side);
@@ -71,7 +77,7 @@ export async function slopeAt(
   // So few values may miss noise by luck, above all where it is a lattice of few places: what each output that moves has.
   const [first, last] = [points[0].y, points[2 * REACH].y];
   const expected = Math.sqrt(
-    first.reduce((sum, value, o) => (value === last[o] ? sum : sum + (subject.v[o] * noises[o]) ** 2), 0),
+    first.reduce((sum, value, o) => (value === last[o] && !vanishing ? sum : sum + (subject.v[o] * noises[o]) ** 2), 0),
   );
   const noise = (SAFETY * expected) / step;
   const moves = points.slice(1).map(({ y }, i) => y.some((value, o) => value !== points[i].y[o]));
@@ -82,7 +88,7 @@ export async function slopeAt(
 
 /**
  * The noise of each output, from seven runs in which every element of the input moves by 2^-9 of itself and less: that of
- * the output's own table, its rounding, or what most others have, whichever is the largest.
+ * the output's own table, its rounding, what most others have, or what underflow hides, whichever is the largest.
  */
 export async function outputNoise(
   subject: Subject,
@@ -94,17 +100,19 @@ export async function outputNoise(
   const side = subject.kinked.length > 0 ? 'piece' : 'function';
   const runs: Values[] = [];
   for (let k = -REACH; k <= REACH; k++) {
-    const moved = values.map(
-      (value, i) => value + (k / REACH) * 2 ** -9 * (Math.abs(value) || scale) * Math.sign(signs[i]),
-    );
+    const by = (k / REACH) * 2 ** -9;
+    const moved =
+      k === 0 ? values : values.map((value, i) => value + by * (Math.abs(value) || scale) * Math.sign(signs[i]));
     runs.push((await subject.evaluate(side, tensor, moved)).y);
+    // Unmoved: once more the given inputs.
+    if (k === 0) subject.again(runs.at(-1)!, subject.base(side).y);
   }
   const own = Float64Array.from(runs[0], (_, o) => noiseOf(runs.map((y) => y[o])));
   const common = own.toSorted()[Math.floor(0.75 * (own.length - 1))];
   // A unit in the last place is uniform rounding's standard deviation times the root of 12.
   return own.map((noise, o) => {
     const rounding = (2 ** -23 * Math.abs(runs[REACH][o])) / Math.sqrt(12);
-    return Math.max(Number.isFinite(noise) ? noise : 0, Number.isFinite(common) ? common : 0, rounding);
+    return Math.max(Number.isFinite(noise) ? noise : 0, Number.isFinite(common) ? common : 0, rounding, UNDERFLOW);
   });
 }
 

@@ -38,6 +38,8 @@ export class Subject {
   private readonly graphs: CompiledGraph[] = [];
   private readonly sides = new Map<Side, CompiledGraph>();
   private readonly bases = new Map<Side, Evaluation>();
+  private evaluations = 1;
+  private largest = 0;
 
   private constructor(
     gpu: Gpu,
@@ -123,6 +125,17 @@ export class Subject {
     return this.bases.get(side)!;
   }
 
+  /** Notes an evaluation at the given inputs that was made once more, for whatever reason. */
+  again(y: Values, first = this.base('function').y): void {
+    this.evaluations++;
+    this.largest = Math.max(this.largest, largestDifference(first, y));
+  }
+
+  /** How many evaluations of forward at the given inputs were compared, and their largest difference. */
+  get repeated(): { readonly evaluations: number; readonly difference: number } {
+    return { evaluations: this.evaluations, difference: this.largest };
+  }
+
   /** Of `side`, with `tensor` at these values where given. */
   async evaluate(side: Side, tensor?: Parameter, values?: Values): Promise<Evaluation> {
     if (tensor !== undefined) tensor.reset(this.gpu, values);
@@ -148,6 +161,15 @@ export class Subject {
 }
 
 const V_STREAM = 1;
+
+/** The largest difference between two runs; NaN in one alone, and other bits for equal numbers (-0), count too. */
+export function largestDifference(a: Values, b: Values): number {
+  return a.reduce((largest, value, i) => {
+    if (Object.is(value, b[i])) return largest;
+    const difference = Math.abs(value - b[i]);
+    return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(largest, difference, Number.MIN_VALUE);
+  }, 0);
+}
 
 /** Nothing would be written to an input that the function brings itself: it would be checked at what lies there. */
 function expectGiven(output: Tensor, given: readonly Tensor[]): void {
