@@ -497,6 +497,21 @@ describe('no false verdicts', () => {
     }
   });
 
+  it('elements over five decades pass: rounding of large ones is no error of small ones', async () => {
+    const shape = [7, 9];
+    const values = Float32Array.from({ length: 63 }, () => 10 ** random.between(-3, 2));
+    const constant = { shape, values: new Float32Array(63).fill(1), requiresGrad: false };
+    for (const seed of seeds) {
+      const inverse = (derivative?: string) => (t: Record<'x' | 'one', Tensor>) =>
+        frostline.divide(t.one, scaled(t.x, { derivative }));
+      const inputs = { x: { shape, values }, one: constant };
+      const { problems } = await gradcheck(gpu(), inverse(), inputs, { ...quiet, seed });
+      expect(problems, `seed ${seed}`).toEqual([]);
+      const wrong = inverse('1.01 * dy[p.dy_base + index]');
+      expect((await gradcheck(gpu(), wrong, inputs, { ...quiet, seed })).passed, `seed ${seed}`).toBe(false);
+    }
+  });
+
   it.each([1e-30, 1e-36])('weights of %f, beside a bias or alone, are no mismatch', async (size) => {
     const tiny = (shape: Shape) => {
       const { values } = normal(shape);

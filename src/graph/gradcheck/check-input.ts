@@ -49,6 +49,7 @@ export async function checkInput(
       tensor,
       values,
       direction,
+      gradient,
       step,
       noises,
       analytic,

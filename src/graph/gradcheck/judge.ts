@@ -5,8 +5,7 @@
  * until both are small beside what is allowed. Where a kink lies within reach, the function gives way to the one on the
  * piece of the point, which has none. A mismatch counts only if other steps, with noise of their own, show it too.
  */
-import type { Parameter } from '../tensor.ts';
-import { type Slope, slopeAt } from './slope.ts';
+import { type Line, type Slope, slopeAt } from './slope.ts';
 import type { Side, Subject } from './subject.ts';
 
 export interface Judged {
@@ -17,14 +16,9 @@ export interface Judged {
 /** 'kink': the point has no derivative; 'hidden': noise hides it, or differences have no limit. */
 export type Verdict = Judged | 'kink' | 'hidden';
 
-interface Sample {
-  readonly tensor: Parameter;
-  readonly values: Float32Array<ArrayBuffer>;
-  readonly direction: Readonly<Float64Array>;
+interface Sample extends Line {
   /** the first step, in units of the direction */
   readonly step: number;
-  /** of each output: `outputNoise` */
-  readonly noises: Readonly<Float64Array>;
   readonly analytic: number;
   /** an uncertainty with which a sample still counts as judged, of the size of the input's derivatives */
   readonly resolved: number;
@@ -41,11 +35,11 @@ const [LEAP, LONGEST] = [5, 1];
 const SETTLED = 1 / 4;
 
 export async function judge(subject: Subject, sample: Sample): Promise<Verdict> {
-  const { tensor, values, direction, step, noises, analytic, resolved, allowed } = sample;
+  const { step, noises, analytic, resolved, allowed } = sample;
   let side = 'function' as Side;
   let vanishing = false;
   const at = async (length: number): Promise<Slope | 'border'> => {
-    const found = await slopeAt(subject, side, tensor, values, direction, length, noises, vanishing);
+    const found = await slopeAt(subject, side, sample, length, vanishing);
     if (found !== 'crossed') return found;
     side = 'piece';
     return at(length);

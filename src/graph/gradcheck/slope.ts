@@ -34,6 +34,17 @@ const SAFETY = 4;
 /** What some dozens of terms of an output may lose where each falls below the smallest normal number: no noise shows it. */
 const UNDERFLOW = 2 ** (-126 + 6);
 
+/** Along what, and with what noise. */
+export interface Line {
+  readonly tensor: Parameter;
+  readonly values: Values;
+  readonly direction: Readonly<Float64Array>;
+  /** as claimed, of each element */
+  readonly gradient: Values;
+  /** of each output: `outputNoise` */
+  readonly noises: Readonly<Float64Array>;
+}
+
 /**
  * At a step of `step` |u|; 'crossed' where a kink lies within reach, 'border' where one lies at the point itself.
  * @param vanishing the step is of the outputs' resolution: those that do not move yet may depend on the elements, too
@@ -41,26 +52,27 @@ const UNDERFLOW = 2 ** (-126 + 6);
 export async function slopeAt(
   subject: Subject,
   side: Side,
-  tensor: Parameter,
-  values: Values,
-  direction: Readonly<Float64Array>,
+  { tensor, values, direction, gradient, noises }: Line,
   step: number,
-  noises: Readonly<Float64Array>,
   vanishing: boolean,
 ): Promise<Slope | 'crossed' | 'border'> {
   const squared = direction.reduce((sum, value) => sum + value * value, 0);
   const base = subject.base(side);
   const places: number[] = [];
+  const drifts: number[] = [];
   const points: Evaluation[] = [];
   for (let k = -REACH; k <= REACH; k++) {
     if (k === 0) {
       places.push(0);
+      drifts.push(0);
       points.push(base);
       continue;
     }
     const moved = values.map((value, i) => value + k * step * direction[i]);
     // Where a rounded point lies along the direction, in units of the direction.
-    places.push(moved.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared);
+    const place = moved.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
+    places.push(place);
+    drifts.push(drift(moved, place, values, direction, gradient));
     const found = await subject.evaluate(side, tensor, moved);
     if (side === 'function' && !onOnePiece(base, found)) return 'crossed';
     if (side === 'piece' && leavesBorder(base, found)) return 'border';
@@ -69,7 +81,7 @@ export async function slopeAt(
   const products = points.map(({ y }) => subject.product(y));
   const finite = products.every(Number.isFinite) && places.every((place, i) => i === 0 || place > places[i - 1]);
   if (!finite) return { numeric: Number.NaN, uncertainty: Infinity, noise: Infinity, finite, still: 'none' };
-  const rest = products.map((value) => value - products[REACH]);
+  const rest = products.map((value, i) => value - products[REACH] - drifts[i]);
   const six = derivative(places, rest);
   const four = derivative(places.slice(1, -1), rest.slice(1, -1));
   // What the slope makes of unequal distances is no noise.
@@ -84,6 +96,25 @@ export async function slopeAt(
   const still = moves.every((move) => !move) ? 'all' : moves.every(Boolean) ? 'none' : 'some';
   const uncertainty = Math.max(Math.abs(six - four), (SAFETY * sigma) / step, noise);
   return { numeric: six, uncertainty, noise, finite, still };
+}
+
+/**
+ * What the claimed gradient makes of the way from a point on the line to where rounding puts it: a large element's rounding
+ * is many steps of a small one. A claim that is wrong is so by as little as that way is short.
+ */
+function drift(
+  moved: Values,
+  place: number,
+  values: Values,
+  direction: Readonly<Float64Array>,
+  gradient: Values,
+): number {
+  let sum = 0;
+  for (let i = 0; i < moved.length; i++) {
+    const off = moved[i] - values[i] - place * direction[i];
+    if (off !== 0 && Number.isFinite(gradient[i])) sum += gradient[i] * off;
+  }
+  return sum;
 }
 
 /**
