@@ -55,7 +55,7 @@ function parseYaml(path: string, text: string): unknown {
   let value: unknown;
   let firstProblem: string | undefined;
   try {
-    const document = parseDocument(text);
+    const document = parseDocument(text, { logLevel: 'error' });
     firstProblem = document.errors[0]?.message.split('\n')[0];
     value = firstProblem === undefined ? document.toJS() : undefined;
     // Refuses a circle, as JSON has none.

@@ -2,26 +2,21 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { onnx as Proto } from 'onnx-proto';
-import onnxProto from 'onnx-proto';
-import protobuf from 'protobufjs/minimal.js';
 import { describe, expect, it } from 'vitest';
 import { importOnnx } from '../../src/models/import-onnx.ts';
 import { declaredImageSize } from '../../src/models/inputs.ts';
 import { imageShape } from '../../src/models/network.ts';
-import type { Attribute, OnnxModel, OnnxNode } from '../../src/onnx/model.ts';
+import type { Attribute, OnnxModel } from '../../src/onnx/model.ts';
 import { readModel } from '../../src/onnx/read.ts';
 import { OnnxTensor } from '../../src/onnx/tensor.ts';
-import { writeModel } from '../../src/onnx/write.ts';
 import { Random } from '../../src/random.ts';
 import { drawn, expectAsOnnxruntime } from '../support/as-onnxruntime.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed } from '../support/gpu.ts';
 import { hasOnnxruntime, openOnnxruntime } from '../support/onnxruntime.ts';
+import { callingFunctions, functionStep as step, withFunctions } from './function-graphs.ts';
 import { interpret } from './interpret.ts';
 import { float, GraphBuilder, int, ints } from './zoo-graphs.ts';
-
-const { onnx } = onnxProto;
 
 interface Drawn {
   readonly model: OnnxModel;
@@ -224,84 +219,9 @@ describe.skipIf(!hasOnnxruntime)('as onnxruntime computes it (needs onnxruntime-
   });
 });
 
-/** A file with functions, which are written here by hand: ours writes none. */
-function withFunctions(model: OnnxModel, functions: readonly object[]): Uint8Array {
-  const writer = protobuf.Writer.create();
-  for (const { name, inputs, outputs, attributes = [], nodes } of functions as readonly LocalFunction[]) {
-    const body = writer.uint32((25 << 3) | 2).fork();
-    body.uint32((1 << 3) | 2).string(name);
-    for (const one of inputs) body.uint32((4 << 3) | 2).string(one);
-    for (const one of outputs) body.uint32((5 << 3) | 2).string(one);
-    for (const one of attributes) body.uint32((6 << 3) | 2).string(one);
-    for (const one of nodes) body.uint32((7 << 3) | 2).bytes(onnx.NodeProto.encode(one).finish());
-    for (const [domain, version] of [
-      ['', 17],
-      ['own', 1],
-    ] as const)
-      body.uint32((9 << 3) | 2).bytes(onnx.OperatorSetIdProto.encode({ domain, version }).finish());
-    body.uint32((10 << 3) | 2).string('own');
-    body.ldelim();
-  }
-  const opsets = new Map([...model.opsets, ['own', 1]]);
-  return Buffer.concat([writeModel({ ...model, opsets }), writer.finish()]);
-}
-
-interface LocalFunction {
-  readonly name: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes?: readonly string[];
-  readonly nodes: readonly Proto.INodeProto[];
-}
-
 describe('functions of a file', () => {
-  const step = (opType: string, input: string[], output: string[], more: Proto.INodeProto = {}) => ({
-    opType,
-    input,
-    output,
-    ...more,
-  });
-  /** Conv and an activation whose slope the caller gives, twice, one within the other; names are those of the caller. */
-  const functions: LocalFunction[] = [
-    {
-      name: 'Leaky',
-      inputs: ['a'],
-      outputs: ['b'],
-      attributes: ['slope'],
-      nodes: [step('LeakyRelu', ['a'], ['b'], { attribute: [{ name: 'alpha', type: 1, refAttrName: 'slope' }] })],
-    },
-    {
-      name: 'ConvLeaky',
-      inputs: ['x', 'w', 'unused'],
-      outputs: ['y', 'conv'],
-      attributes: ['slope'],
-      nodes: [
-        step('Conv', ['x', 'w'], ['conv']),
-        step('Leaky', ['conv'], ['y'], {
-          domain: 'own',
-          attribute: [{ name: 'slope', type: 1, refAttrName: 'slope' }],
-        }),
-      ],
-    },
-  ];
-  function calling(): Uint8Array {
-    const g = new GraphBuilder(5);
-    g.node('ConvLeaky', ['x', g.weight('w1', 4, 3, 3, 3)], ['first', 'between'], { slope: float(0.3) }, 'call');
-    g.node(
-      'ConvLeaky',
-      ['first', g.weight('call/conv', 2, 4, 2, 2)],
-      ['second', 'conv'],
-      { slope: float(0.1) },
-      'again',
-    );
-    g.node('Add', ['second', 'conv'], 'y');
-    const { graph, ...model } = g.model(17, { name: 'x', dims: ['N', 3, 7, 6] }, 'y');
-    const own = (node: OnnxNode) => ({ ...node, domain: node.opType === 'ConvLeaky' ? 'own' : '' });
-    return withFunctions({ ...model, graph: { ...graph, nodes: graph.nodes.map(own) } }, functions);
-  }
-
   it.skipIf(!hasOnnxruntime)('are what they are made of (needs onnxruntime-node)', async () => {
-    const bytes = calling();
+    const bytes = callingFunctions();
     const network = importOnnx(readModel(bytes));
     expect(network.nodes.map(({ op }) => op.kind)).toEqual(['conv2d', 'leakyRelu', 'conv2d', 'leakyRelu', 'add']);
     const x = drawn(new Random(testSeed), 2, 3, 7, 6);

@@ -1,4 +1,5 @@
 /** Small files that ask for unbounded time or memory: each is refused by the bound that it passes, before anything is made. */
+import fs from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type LimitName, limits, parseLimits, raiseLimits } from '../../src/limits.ts';
 import { type ImportOptions, importOnnx } from '../../src/models/import-onnx.ts';
@@ -174,6 +175,13 @@ describe('sizes out of a small file', () => {
       expect(() => raiseLimits(parseLimits([`graph-nodes=${value}`]))).toThrow(/expected/);
     expect(() => raiseLimits(parseLimits(['graph-nodes']))).toThrow(/NAME=NUMBER/);
   });
+});
+
+it('docs/robustness.md has them as they are', () => {
+  const page = fs.readFileSync(new URL('../../docs/robustness.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `([a-z-]+)` +\| (.+?) +\| +([\d,]+) \|$/gm)].map(([, ...cells]) => cells);
+  const known = Object.entries(limits).map(([name, { counts, most }]) => [name, counts, most.toLocaleString('en-US')]);
+  expect(rows.sort()).toEqual(known.sort());
 });
 
 describe('long and wide graphs', () => {
