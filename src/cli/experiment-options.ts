@@ -57,6 +57,12 @@ export const strategyOption = z
     'how it is trained: direct, head-first[=EPOCHS], gradual[=EPOCHS], layer-decay=FACTOR, a YAML file of phases',
   );
 
+/** No default: whoever does not ask has the configuration of before. */
+export const logitsOption = z
+  .boolean()
+  .optional()
+  .describe("also write the test images' logits, what the softmax is taken of, as logits.csv");
+
 /** Which class is looked for, where a score has one. */
 export const scoreOptions = {
   positive: z

@@ -13,6 +13,8 @@ export interface GridCell {
   readonly fingerprints: Readonly<Record<string, string>>;
   readonly training: Training;
   readonly learningRate: number;
+  /** nothing of cells of earlier versions, whose grids have one */
+  readonly momentum?: number;
   /** of the cell: new layer, order, augmentation, dropout; the grid's own is that of the splits */
   readonly seed: number;
   /** from 0 */
@@ -25,7 +27,7 @@ export async function readCell(folder: string): Promise<GridCell> {
     const text = await readText(file, `--from ${folder}: give the folder of a finished cell, GRID/cells/CELL`);
     return parseRunFile<T>(file, text);
   };
-  const { freeze, training, learningRate, seed, split } = await read<CellResult>(join(folder, 'result.json'));
+  const { freeze, training, learningRate, momentum, seed, split } = await read<CellResult>(join(folder, 'result.json'));
   const file = join(dirname(dirname(resolve(folder))), 'config.json');
   const { settings, fingerprints } = await read<Partial<Pick<GridCell, 'settings' | 'fingerprints'>>>(file);
   if (settings === undefined || fingerprints === undefined || split === undefined) {
@@ -39,6 +41,7 @@ export async function readCell(folder: string): Promise<GridCell> {
     // Of cells of earlier versions the freeze point says it.
     training: training ?? { freeze: freeze.number ?? 'none' },
     learningRate,
+    momentum,
     seed,
     division: Number(split) - 1,
   };

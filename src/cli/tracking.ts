@@ -117,8 +117,8 @@ export class CellFollower {
   private tell(): void {
     if (this.begun || this.cell === undefined) return;
     this.begun = true;
-    const { folder, freeze, learningRate, newLayerRate, division, seed } = this.cell;
-    const own = { freeze: pointName(freeze), learningRate, newLayerRate, split: division + 1, seed };
+    const { folder, freeze, learningRate, newLayerRate, momentum, division, seed } = this.cell;
+    const own = { freeze: pointName(freeze), learningRate, newLayerRate, momentum, split: division + 1, seed };
     this.tracker?.begin({ name: basename(folder), parameters: { ...own, ...this.common }, resumedAt: this.resumedAt });
   }
 }

@@ -4,6 +4,7 @@ import { modelInputs } from './inputs.ts';
 import { freezePoints } from './layers.ts';
 import { loadNetwork } from './load.ts';
 import { type Network, type Node, operatorOf, type Pair, type Preprocessing, rolesOf, stateOf } from './network.ts';
+import { aboutNumbers } from './numbering.ts';
 import { count, inferShapes } from './shapes.ts';
 
 export interface ModelDescription {
@@ -20,6 +21,8 @@ export interface ModelDescription {
   readonly parameterCount: number;
   /** The learnable layers but the last, the classifier. */
   readonly freezePoints: readonly { readonly number: number; readonly name: string }[];
+  /** what a layer's number means in this file */
+  readonly numbering: string;
   /** what training does about batch normalisation, where there is any */
   readonly batchNormalization?: string;
   readonly preprocessing?: Preprocessing;
@@ -68,6 +71,7 @@ export async function describeModel(file: string, options: { inputSize?: Pair } 
     freezePoints: freezePoints(network)
       .slice(0, -1)
       .map(({ number, name }) => ({ number, name })),
+    numbering: aboutNumbers(network),
     batchNormalization: aboutNormalization(network),
     preprocessing: network.preprocessing,
     labels: network.labels,

@@ -6,6 +6,8 @@ const columns: Readonly<Record<string, (cell: CellResult) => unknown>> = {
   freeze_name: (cell) => pointName(cell.freeze),
   learning_rate: (cell) => cell.learningRate,
   new_layer_rate: (cell) => cell.newLayerRate,
+  momentum: (cell) => cell.momentum,
+  split: (cell) => cell.split,
   seed: (cell) => cell.seed,
   status: (cell) => cell.status,
   accuracy: (cell) => cell.metrics?.accuracy,
@@ -21,6 +23,7 @@ const columns: Readonly<Record<string, (cell: CellResult) => unknown>> = {
   seconds: (cell) => cell.seconds,
   confusion: (cell) => (cell.confusion ? JSON.stringify(cell.confusion) : undefined),
   error: (cell) => cell.error,
+  folder: (cell) => cell.folder,
 };
 
 /**

@@ -79,7 +79,7 @@ function protocolPart({ protocol, select, cells }: GridResult, cell: CellResult)
     ...(protocol === undefined
       ? []
       : [
-          `${plain(protocol.optimizer)}; ${plural(protocol.training.epochs, 'epoch')}, batches of ${protocol.training.batchSize}, momentum ${protocol.training.momentum}, decay ${protocol.training.weightDecay}; ${cell.steps} steps. Division: ${plain(protocol.division.drawn)}.`,
+          `${plain(protocol.optimizer)}; ${plural(protocol.training.epochs, 'epoch')}, batches of ${protocol.training.batchSize}, momentum ${cell.momentum ?? protocol.training.momentum}, decay ${protocol.training.weightDecay}; ${cell.steps} steps. Division: ${plain(protocol.division.drawn)}.`,
           ...(protocol.assumptions.length === 0
             ? []
             : [`Assumptions:\n\n${protocol.assumptions.map((text) => `- ${plain(text)}`).join('\n')}`]),

@@ -12,12 +12,21 @@ export interface Part extends ReportInput {
 }
 
 /** Numbers of the cell's freeze point, rates, split and seed, as the first columns of a table file. */
-export const cellColumns = ['freeze_number', 'freeze_name', 'learning_rate', 'new_layer_rate', 'split', 'seed'];
-export const cellValues = ({ freeze, learningRate, newLayerRate, split, seed }: CellResult) => [
+export const cellColumns = [
+  'freeze_number',
+  'freeze_name',
+  'learning_rate',
+  'new_layer_rate',
+  'momentum',
+  'split',
+  'seed',
+];
+export const cellValues = ({ freeze, learningRate, newLayerRate, momentum, split, seed }: CellResult) => [
   freeze.number,
   pointName(freeze),
   learningRate,
   newLayerRate,
+  momentum,
   split,
   seed,
 ];

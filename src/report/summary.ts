@@ -10,7 +10,9 @@ import { rate } from './format.ts';
 export interface Series {
   readonly learningRate: number;
   readonly newLayerRate: number;
-  /** The rate; with the new layer's where that is not the usual multiple. */
+  /** Only where the grid has several. */
+  readonly momentum?: number;
+  /** The rate; the new layer's alone where nothing else is trained, or beside it where it is not the usual multiple. */
   readonly label: string;
 }
 
@@ -136,15 +138,32 @@ export function paperTable(summary: GridSummary): PaperTable {
 
 function seriesOf(grid: GridResult): Series[] {
   const usual = usualFactor(grid.cells);
+  const several = new Set(grid.cells.map(({ momentum }) => momentum)).size > 1;
+  // Rates that were asked for as the new layer's: with all other layers frozen no other one is used.
+  const elsewhere = grid.freezePoints.some((point) => !point.all);
+  const isNewLayers = (cell: CellResult) =>
+    elsewhere && grid.cells.every((other) => other.freeze.all || !sharesRates(other, cell));
   const series: Series[] = [];
   for (const cell of grid.cells) {
     if (series.some((s) => belongs(cell, s))) continue;
-    const { learningRate, newLayerRate } = cell;
-    const plain = close(newLayerRate, learningRate * usual);
-    const label = plain ? rate(learningRate) : `${rate(learningRate)}, new layer ${rate(newLayerRate)}`;
-    series.push({ learningRate, newLayerRate, label });
+    const { learningRate, newLayerRate, momentum } = cell;
+    const rates = isNewLayers(cell)
+      ? `${rate(newLayerRate)} of the new layer`
+      : close(newLayerRate, learningRate * usual)
+        ? rate(learningRate)
+        : `${rate(learningRate)}, new layer ${rate(newLayerRate)}`;
+    const own = several && momentum !== undefined ? { momentum } : {};
+    series.push({
+      learningRate,
+      newLayerRate,
+      ...own,
+      label: own.momentum !== undefined ? `${rates}, momentum ${momentum}` : rates,
+    });
   }
-  return series.sort((a, b) => a.learningRate - b.learningRate || a.newLayerRate - b.newLayerRate);
+  return series.sort(
+    (a, b) =>
+      (b.momentum ?? 0) - (a.momentum ?? 0) || a.learningRate - b.learningRate || a.newLayerRate - b.newLayerRate,
+  );
 }
 
 /** The most frequent multiple of the global rate at the new layer; 10 in the paper. */
@@ -158,8 +177,13 @@ function usualFactor(cells: readonly CellResult[]): number {
 }
 
 function belongs(cell: CellResult, series: Series): boolean {
-  return close(cell.learningRate, series.learningRate) && close(cell.newLayerRate, series.newLayerRate);
+  return (series.momentum === undefined || cell.momentum === series.momentum) && sharesRates(cell, series);
 }
+
+type Rates = Pick<Series, 'learningRate' | 'newLayerRate'>;
+
+const sharesRates = (a: Rates, b: Rates): boolean =>
+  close(a.learningRate, b.learningRate) && close(a.newLayerRate, b.newLayerRate);
 
 function close(a: number, b: number): boolean {
   return Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import picocolors from 'picocolors';
 import { visibleStrings } from '../text.ts';
 import type { GridResult } from '../train/results.ts';
-import { duration, freezeLabel, freezePhrase, integer, percent, plural, score } from './format.ts';
+import { duration, freezeLabel, freezePhrase, integer, percent, plural, rate, score } from './format.ts';
 import { constantCells, type Entry, entryAt, type GridSummary, summarise } from './summary.ts';
 
 export interface TerminalOptions {
@@ -74,13 +74,17 @@ function cellText(summary: GridSummary, entry: Entry | undefined, colors: Colors
   return colors.bold(colors.green(`${text} *${constant}`));
 }
 
-/** Rates tried at one freeze point only, which would make a column of blanks. */
+/** Rates tried at one freeze point only, which would make a column of blanks; all of that point by the new layer's rate. */
 function extras(summary: GridSummary, colors: Colors): string[] {
+  const extra = ({ series }: Entry) => summary.extraSeries.includes(series);
+  const byNewLayer = summary.entries.some((entry) => entry.freeze.all && extra(entry));
+  const text = (entry: Entry) => cellText(summary, entry, colors).trimEnd();
   return summary.entries
-    .filter((entry) => summary.extraSeries.includes(entry.series))
-    .map(
-      (entry) =>
-        `also ${freezeLabel(entry.freeze)}, rate ${entry.series.label}: ${cellText(summary, entry, colors).trimEnd()}`,
+    .filter((entry) => extra(entry) || (byNewLayer && entry.freeze.all))
+    .map((entry) =>
+      extra(entry)
+        ? `also ${freezeLabel(entry.freeze)}, rate ${entry.series.label}: ${text(entry)}`
+        : `as above, ${freezeLabel(entry.freeze)}, rate ${rate(entry.series.newLayerRate)} of the new layer: ${text(entry)}`,
     );
 }
 

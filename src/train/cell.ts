@@ -19,7 +19,7 @@ import type { Model } from './model.ts';
 import { type PhaseSteps, plannedEpochs, trainedBy, trainPhases } from './phases.ts';
 import type { GridPlan, PlannedCell } from './plan.ts';
 import type { CellResult, GridAdapter } from './results.ts';
-import { historyLines, predictionsCsv, stillOurs } from './run-folder.ts';
+import { historyLines, logitsCsv, predictionsCsv, stillOurs } from './run-folder.ts';
 
 /** What the cells of one split share: its data, and the network compiled for its parts. */
 export interface OpenedDivision {
@@ -35,9 +35,9 @@ export async function openDivision(
   model: Model,
   experiment: Experiment,
   division: number,
-  batchSize: number,
+  { fit: { batchSize }, logits }: Pick<GridPlan, 'fit' | 'logits'>,
 ): Promise<OpenedDivision> {
-  const test = await Evaluator.compile(gpu, model, experiment.test!, batchSize);
+  const test = await Evaluator.compile(gpu, model, experiment.test!, batchSize, { logits });
   const validation = experiment.validation && (await Evaluator.compile(gpu, model, experiment.validation, batchSize));
   return {
     division,
@@ -76,7 +76,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
   const { at, plan, model, steps, cell, index, key, folder, hooks, configuration, claim } = context;
   const own = join(folder, cell.folder);
   const { experiment } = at;
-  const { freeze, learningRate, newLayerRate, training, phases, seed } = cell;
+  const { freeze, learningRate, newLayerRate, momentum, training, phases, seed } = cell;
   const masks = { newParameters: experiment.newParameters, newLayerFactor: plan.newLayerFactor };
   const began = performance.now();
   const from = await readCheckpoint(own, key);
@@ -92,6 +92,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
     freeze,
     learningRate,
     newLayerRate,
+    momentum,
     training,
     split: experiment.splitName,
     seed,
@@ -114,7 +115,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
       steps,
       phases,
       masks,
-      { ...plan.fit, learningRate, seed },
+      { ...plan.fit, learningRate, momentum, seed },
       {
         signal: hooks.signal,
         onStep(record, steps) {
@@ -159,6 +160,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
       frozen,
     };
     files['predictions.csv'] = predictionsCsv(experiment, evaluation);
+    if (evaluation.logits !== undefined) files['logits.csv'] = logitsCsv(experiment, evaluation.logits);
   } catch (error) {
     if (error instanceof ClaimLostError) return undefined;
     if (!(error instanceof DivergedError)) throw error;

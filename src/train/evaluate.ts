@@ -15,6 +15,8 @@ export interface Evaluation {
   readonly predictions: Uint32Array<ArrayBuffer>;
   /** [samples, classes] */
   readonly probabilities: Float32Array<ArrayBuffer>;
+  /** [samples, classes], where they were asked for: what the softmax is taken of */
+  readonly logits?: Float32Array<ArrayBuffer>;
   readonly classes: number;
 }
 
@@ -23,25 +25,39 @@ export class Evaluator {
   private readonly graph: CompiledGraph;
   private readonly feed: Feed;
   private readonly probabilities: Tensor;
+  private readonly logits: Tensor | undefined;
   private readonly data: TrainingData;
   private readonly batch: number;
 
-  private constructor(graph: CompiledGraph, feed: Feed, probabilities: Tensor, data: TrainingData, batch: number) {
+  private constructor(
+    graph: CompiledGraph,
+    feed: Feed,
+    { probabilities, logits }: { probabilities: Tensor; logits?: Tensor },
+    data: TrainingData,
+    batch: number,
+  ) {
     this.graph = graph;
     this.feed = feed;
     this.probabilities = probabilities;
+    this.logits = logits;
     this.data = data;
     this.batch = batch;
   }
 
   /** Compiles once for a data set; `run` may follow any number of changes of the parameters. */
-  static async compile(gpu: Gpu, model: Model, data: TrainingData, batch: number): Promise<Evaluator> {
+  static async compile(
+    gpu: Gpu,
+    model: Model,
+    data: TrainingData,
+    batch: number,
+    { logits: wanted = false }: { logits?: boolean } = {},
+  ): Promise<Evaluator> {
     const feed = createFeed(gpu, model.network, data, batch);
     const { logits } = buildNetwork(model.network, { batch, parameters: model.parameters, image: feed.image });
     const probabilities = softmax(logits);
-    const graph = await compile(gpu, { outputs: [probabilities] });
+    const graph = await compile(gpu, { outputs: wanted ? [probabilities, logits] : [probabilities] });
     feed.load(graph);
-    return new Evaluator(graph, feed, probabilities, data, batch);
+    return new Evaluator(graph, feed, { probabilities, ...(wanted && { logits }) }, data, batch);
   }
 
   /** Takes the data set's pixels anew, after they were changed in place. */
@@ -53,15 +69,17 @@ export class Evaluator {
   async run(signal?: AbortSignal): Promise<Evaluation> {
     const count = this.data.labels.length;
     const classes = this.probabilities.size / this.batch;
-    const probabilities = new Float32Array(count * classes);
+    const outputs = this.logits === undefined ? [this.probabilities] : [this.probabilities, this.logits];
+    const [probabilities, logits] = outputs.map(() => new Float32Array(count * classes));
     for (let first = 0; first < count; first += this.batch) {
       signal?.throwIfAborted();
       // The last batch is filled up with its first sample; what comes of those is dropped.
       const samples = Array.from({ length: this.batch }, (_, i) => (first + i < count ? first + i : first));
       this.feed.write(this.graph, samples);
-      const [bytes] = await this.graph.run([this.probabilities]);
+      const read = await this.graph.run(outputs);
       const take = Math.min(this.batch, count - first) * classes;
-      probabilities.set(new Float32Array(bytes, 0, take), first * classes);
+      probabilities.set(new Float32Array(read[0], 0, take), first * classes);
+      logits?.set(new Float32Array(read[1], 0, take), first * classes);
     }
     const bad = probabilities.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
@@ -74,7 +92,7 @@ export class Evaluator {
       const row = probabilities.subarray(i * classes, (i + 1) * classes);
       return row.indexOf(Math.max(...row));
     });
-    return { predictions, probabilities, classes };
+    return { predictions, probabilities, ...(logits && { logits }), classes };
   }
 
   destroy(): void {

@@ -64,6 +64,7 @@ export const GROWS = [
   'splits',
   'select',
   'keep',
+  'logits',
   'title',
   'preset',
 ] as const;
@@ -130,7 +131,7 @@ export async function runGrid(
     if (at?.division !== cell.division) {
       at?.steps.destroy();
       at?.destroy();
-      const division = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan.fit.batchSize);
+      const division = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan);
       at = { ...division, steps: new PhaseSteps(gpu, model, division.experiment.train, masks, plan.fit) };
     }
     await at.steps.first(cell.phases[0]);

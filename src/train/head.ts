@@ -1,5 +1,6 @@
 /** What is known of a grid before its first cell: the head of its results, and its plan. */
 import { freezePoints } from '../models/layers.ts';
+import { aboutNumbers } from '../models/numbering.ts';
 import { frostlineVersion } from '../version.ts';
 import type { Experiment } from './experiment.ts';
 import type { GridPlan, PlannedCell } from './plan.ts';
@@ -19,6 +20,7 @@ export function headOf(experiment: Experiment, plan: GridPlan, settings: Setting
       ),
       note: plan.notes.model,
       layers: freezePoints(network).map(({ number, name }) => ({ number, name })),
+      numbering: aboutNumbers(network),
     },
     dataset: {
       name: experiment.dataset.name,
@@ -49,8 +51,8 @@ export function planFile(
       ...head,
       startedAt,
       configuration,
-      cells: cells.map(({ folder, freeze, learningRate, newLayerRate, division, seed }) => ({
-        ...{ folder, freeze, learningRate, newLayerRate, seed },
+      cells: cells.map(({ folder, freeze, learningRate, newLayerRate, momentum, division, seed }) => ({
+        ...{ folder, freeze, learningRate, newLayerRate, momentum, seed },
         split: String(division + 1),
       })),
     },

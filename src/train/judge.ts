@@ -32,6 +32,7 @@ export async function judge(
   const rows: PredictionRow[] = [];
   const lines: (string | number | undefined)[][] = [];
   const groups = groupsOf(experiment);
+  const severalMomenta = new Set(cells.map(({ momentum }) => momentum)).size > 1;
   for (const cell of byDepth) {
     if (cell.status !== 'done') continue;
     for (const row of await cellRows(join(folder, cell.folder!, 'predictions.csv'), experiment.classes)) {
@@ -51,6 +52,7 @@ export async function judge(
         ...(groups ? [group] : []),
         learningRate,
         newLayerRate,
+        ...(severalMomenta ? [cell.momentum] : []),
         chosen.has(cell) ? 1 : 0,
         ...experiment.classes.map((name) => probabilities[name]),
       ]);
@@ -58,7 +60,7 @@ export async function judge(
   }
   const columns = [
     ...['point', 'split', 'seed', 'image', 'label', 'predicted', ...(groups ? ['group'] : [])],
-    ...['rate', 'new_layer_rate', 'chosen'],
+    ...['rate', 'new_layer_rate', ...(severalMomenta ? ['momentum'] : []), 'chosen'],
     ...experiment.classes.map((name) => `${PROBABILITY}${name}`),
   ];
   return {

@@ -1,4 +1,5 @@
 /** What a grid runs: its plan, and the cells that come of it for a network, in the order in which they run. */
+import { createHash } from 'node:crypto';
 import { FrostlineError } from '../errors.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
@@ -22,6 +23,8 @@ export interface GridPlan {
   /** how each point is trained; at once unless given */
   readonly strategies?: readonly Strategy[];
   readonly learningRates: readonly number[];
+  /** momenta that are tried side by side, each with every rate; `fit.momentum` unless given */
+  readonly momenta?: readonly number[];
   /** factor on the new layer's rate */
   readonly newLayerFactor: number;
   /** factor on the rate for each layer before the last; see `setMasks` */
@@ -36,6 +39,8 @@ export interface GridPlan {
   readonly sensitivity?: number;
   /** trained networks to keep: that of the best cell so far, or every cell's, as model.onnx in the cell's folder */
   readonly keep?: 'best' | 'all';
+  /** also write each test image's logits, as logits.csv in the cell's folder */
+  readonly logits?: boolean;
   readonly protocol?: Protocol;
   readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
   readonly notes: { readonly model?: string; readonly dataset?: string };
@@ -51,6 +56,7 @@ export interface PlannedCell {
   readonly freeze: FreezePoint;
   readonly learningRate: number;
   readonly newLayerRate: number;
+  readonly momentum: number;
   /** from 0 */
   readonly division: number;
   readonly seed: number;
@@ -110,23 +116,30 @@ export function planCells(
   );
   const allFrozen = plan.allFrozenRates.map((rate) => rate / plan.newLayerFactor);
   const head = allFrozen.length === 0 ? [] : [pointOf(network, { freeze: 'all' }, plan, masks)];
+  const momenta = [...new Set(plan.momenta ?? [plan.fit.momentum])];
   const axes = Array.from({ length: divisions }, (_, division) => division).flatMap((division) =>
-    plan.seeds.map((seed) => ({ division, seed })),
+    plan.seeds.flatMap((seed) => momenta.map((momentum) => ({ division, seed, momentum }))),
   );
-  const cells = axes.flatMap(({ division, seed }) => {
+  const cells = axes.flatMap(({ division, seed, momentum }) => {
     const cell = (point: ReturnType<typeof pointOf>, rate: number, byNewLayer: boolean): PlannedCell => {
       const learningRate = clean(rate);
       const newLayerRate = clean(learningRate * plan.newLayerFactor);
       const details = [
         byNewLayer ? `the new layer's rate ${newLayerRate}` : `rate ${learningRate}`,
+        ...(momenta.length > 1 ? [`momentum ${momentum}`] : []),
         ...(divisions > 1 ? [`split ${division + 1}`] : []),
         ...(plan.seeds.length > 1 ? [`seed ${seed}`] : []),
       ];
       return {
         ...point,
-        folder: `cells/${fileName(point.freeze)}_rate-${decimal(learningRate)}_split-${division + 1}_seed-${seed}`,
+        folder: `cells/${[
+          `${fileName(point.freeze)}${phasesHash(point.training)}`,
+          `rate-${decimal(learningRate)}`,
+          ...(momenta.length > 1 ? [`momentum-${decimal(momentum)}`] : []),
+          ...[`split-${division + 1}`, `seed-${seed}`],
+        ].join('_')}`,
         label: `${freezeText(point.freeze)}, ${details.join(', ')}`,
-        ...{ learningRate, newLayerRate, division, seed },
+        ...{ learningRate, newLayerRate, momentum, division, seed },
       };
     };
     return [
@@ -172,6 +185,12 @@ const fileName = ({ number, name, method }: FreezePoint) =>
     .replaceAll(/[()]/g, '')
     .replaceAll(' ', '-')
     .replaceAll(/[^\w.-]/g, '_');
+
+/** A file of phases that was edited under its old name makes cells of its own. */
+function phasesHash({ strategy }: Training): string {
+  if (strategy?.kind !== 'phases') return '';
+  return `-${createHash('sha256').update(JSON.stringify(strategy.phases)).digest('hex').slice(0, 8)}`;
+}
 
 /** Without an exponent, in which languages differ: 0.000025. */
 const decimal = (value: number) => (value < 1e-6 ? value.toFixed(12).replace(/0+$/, '') : String(value));

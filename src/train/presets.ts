@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { augmentPresets } from '../data/augment.ts';
+import type { PaperNetwork } from '../models/numbering.ts';
 
 type AugmentName = keyof typeof augmentPresets;
 
@@ -25,6 +26,8 @@ export interface Preset {
   readonly repeats?: number;
   /** what the paper leaves open, and what is taken */
   readonly assumptions?: readonly string[];
+  /** the paper's network, whose layers go by MATLAB's numbers */
+  readonly paper?: PaperNetwork;
   readonly notes: { readonly model?: string; readonly dataset?: string };
 }
 
@@ -85,6 +88,7 @@ export const presets = {
     allFrozenRates: [0.002, 0.01, 0.015, 0.02],
     momentum: 0.99,
     assumptions: paperAssumptions,
+    paper: 'AlexNet',
     notes: { model: 'ImageNet weights of BVLC AlexNet, from the ONNX model zoo.' },
   },
   /** The paper's grid on VGG16. */
@@ -92,9 +96,11 @@ export const presets = {
     title: 'The freezing experiment on VGG16',
     model: 'vgg16-12',
     learningRates: [0.000025, 0.0001, 0.00015],
-    allFrozenRates: [0.002, 0.01, 0.015, 0.02],
+    // The paper has Table II's for AlexNet alone; --all-frozen-rates gives them to VGG16, too.
+    allFrozenRates: [],
     momentum: 0.99,
     assumptions: paperAssumptions,
+    paper: 'VGG16',
     notes: { model: 'ImageNet weights of VGG16, from the ONNX model zoo.' },
   },
 } as const satisfies Record<string, Preset>;

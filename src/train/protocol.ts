@@ -23,6 +23,8 @@ export interface Protocol {
     readonly splitFile?: string;
   };
   readonly optimizer: string;
+  /** where several are tried side by side; `training` then has the first */
+  readonly momenta?: readonly number[];
   readonly training: Omit<FitSettings, 'learningRate' | 'seed'>;
   readonly scores: string;
   /** what the paper or the user left open, and what was taken */
@@ -35,6 +37,7 @@ export function protocolOf(
   fit: Omit<FitSettings, 'learningRate' | 'seed'>,
   seed: number,
   assumptions: readonly string[] = [],
+  momenta: readonly number[] = [fit.momentum],
 ): Protocol {
   const { network, newParameters, source, dataset, divisions } = experiment;
   const { path, ...options } = data.dataset ?? { path: data.tensors?.images };
@@ -62,6 +65,7 @@ export function protocolOf(
       splitFile,
     },
     optimizer: describeOptimizer(fit),
+    ...(momenta.length > 1 && { momenta }),
     training: fit,
     scores:
       'F1: harmonic mean of macro precision and macro recall, a class that is never predicted has precision 1; ' +

@@ -36,7 +36,7 @@ export async function rehearseGrid(
   let at: OpenedDivision | undefined;
   try {
     const first = experiment.at(0);
-    at = await openDivision(gpu, model, first, 0, plan.fit.batchSize);
+    at = await openDivision(gpu, model, first, 0, plan);
     const time = async ({ masks, cost, seed }: (typeof byCost)[number]) => {
       const { newParameters } = experiment;
       setMasks(model, { ...masks, newParameters, newLayerFactor: plan.newLayerFactor });

@@ -33,6 +33,7 @@ export const cellResult = z
     freeze: freezePoint,
     learningRate: z.number().positive(),
     newLayerRate: z.number().min(0),
+    momentum: z.number().optional(),
     training: z
       .object({
         freeze: z.union([z.number(), z.string()]),
@@ -80,6 +81,7 @@ const pendingCell = z.object({
   freeze: freezePoint,
   learningRate: z.number().positive(),
   newLayerRate: z.number().min(0),
+  momentum: z.number().optional(),
   split: z.string(),
   seed: z.int(),
 });
@@ -102,6 +104,7 @@ export const gridResult = z.object({
     parameters: count,
     note: z.string().optional(),
     layers: z.array(z.object({ number: z.int().positive(), name: z.string() })).optional(),
+    numbering: z.string().optional(),
   }),
   dataset: z.object({
     name: z.string(),

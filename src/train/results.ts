@@ -56,6 +56,8 @@ export interface CellResult {
   readonly learningRate: number;
   /** Rate of the new layer: the global rate times its mask, 10 in the paper. */
   readonly newLayerRate: number;
+  /** SGD's, or Adam's beta 1; results of earlier versions have it in the grid's settings alone. */
+  readonly momentum?: number;
   /** What was trained, as it was asked for; of results of earlier versions `freeze` says it. */
   readonly training?: Training;
   /** '1' for the first split or fold. */
@@ -97,7 +99,10 @@ export interface CellResult {
 }
 
 /** A cell that is yet to run, or running. */
-export type PendingCell = Pick<CellResult, 'freeze' | 'learningRate' | 'newLayerRate' | 'split' | 'seed'> & {
+export type PendingCell = Pick<
+  CellResult,
+  'freeze' | 'learningRate' | 'newLayerRate' | 'momentum' | 'split' | 'seed'
+> & {
   readonly folder: string;
 };
 
@@ -119,6 +124,8 @@ export interface GridResult {
     readonly note?: string;
     /** Every learnable layer from the input to the output, the new one last. */
     readonly layers?: readonly { readonly number: number; readonly name: string }[];
+    /** What a layer's number means in this file. */
+    readonly numbering?: string;
   };
   readonly dataset: {
     readonly name: string;

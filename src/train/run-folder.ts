@@ -187,7 +187,7 @@ export class RunLog {
     const place = (name: string) => join(folder, name);
     const names = [...Object.keys(files), 'history.jsonl'];
     const { made, takeBack } = await openRunFolder(folder, files, check);
-    const ours = made ? [...names, 'predictions.csv', 'metrics.json', 'model.onnx'] : ['history.jsonl'];
+    const ours = made ? [...names, 'predictions.csv', 'logits.csv', 'metrics.json', 'model.onnx'] : ['history.jsonl'];
     const claim = await Claim.take(folder);
     if (claim === undefined) {
       throw new FrostlineError(
@@ -230,6 +230,17 @@ export class RunLog {
     await this.close();
     await this.takeBack();
   }
+}
+
+/** CSV: sample, its class, the logit of each class: f32 values in full. */
+export function logitsCsv({ classes, testIds, test }: Experiment, logits: Float32Array): string {
+  const count = logits.length / test!.labels.length;
+  const name = (c: number) => classes[c] ?? String(c);
+  const rows = Array.from(test!.labels, (label, i) => [
+    ...[testIds[i] ?? String(i), name(label)],
+    ...logits.subarray(i * count, (i + 1) * count),
+  ]);
+  return csvText([['sample', 'label', ...Array.from({ length: count }, (_, c) => name(c))], ...rows]);
 }
 
 /** CSV: sample, its class, the predicted class, the probability of each class. */

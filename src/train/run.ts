@@ -15,7 +15,15 @@ import { type FrozenRecord, frozenHash, frozenRecord, frozenThroughout } from '.
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel } from './model.ts';
 import { type PhaseRecord, PhaseSteps, type RunRecord, trainedBy, trainPhases } from './phases.ts';
-import { checkRunFolder, configurationHash, predictionsCsv, RunLog, runFiles, type Settings } from './run-folder.ts';
+import {
+  checkRunFolder,
+  configurationHash,
+  logitsCsv,
+  predictionsCsv,
+  RunLog,
+  runFiles,
+  type Settings,
+} from './run-folder.ts';
 import { phasesOf, type Training } from './strategy.ts';
 
 /** What `trainOnce` trains. */
@@ -33,6 +41,8 @@ export interface RunOptions {
   /** the class that is looked for, and the share of it that is to be found */
   readonly positive?: string;
   readonly sensitivity?: number;
+  /** also write the test images' logits, as logits.csv */
+  readonly logits?: boolean;
   readonly out: string;
   /** a further place for the trained model */
   readonly export?: string;
@@ -128,7 +138,7 @@ export async function trainOnce(
     const files: Record<string, string> = {};
     let scores: Pick<RunResult, 'metrics' | 'confusion' | 'detail'> = {};
     if (test !== undefined) {
-      const evaluation = await evaluateModel(gpu, model, test, fit.batchSize, hooks.signal);
+      const evaluation = await evaluateModel(gpu, model, test, fit.batchSize, hooks.signal, options.logits);
       const confusion = confusionMatrix(test.labels, evaluation.predictions, evaluation.classes);
       const onValidation =
         experiment.validation && (await evaluateModel(gpu, model, experiment.validation, fit.batchSize, hooks.signal));
@@ -138,6 +148,7 @@ export async function trainOnce(
         detail: detailOf(experiment, evaluation, onValidation, options),
       };
       files['predictions.csv'] = predictionsCsv(experiment, evaluation);
+      if (evaluation.logits !== undefined) files['logits.csv'] = logitsCsv(experiment, evaluation.logits);
     }
     const configuration = configurationHash(settings, experiment);
     await log.stillOurs(configuration);
@@ -180,8 +191,15 @@ export async function trainOnce(
   }
 }
 
-async function evaluateModel(gpu: Gpu, model: Model, data: TrainingData, batch: number, signal?: AbortSignal) {
-  const evaluator = await Evaluator.compile(gpu, model, data, batch);
+async function evaluateModel(
+  gpu: Gpu,
+  model: Model,
+  data: TrainingData,
+  batch: number,
+  signal?: AbortSignal,
+  logits?: boolean,
+) {
+  const evaluator = await Evaluator.compile(gpu, model, data, batch, { logits });
   try {
     return await evaluator.run(signal);
   } finally {

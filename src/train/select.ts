@@ -39,7 +39,8 @@ export function chooseRates(cells: readonly CellResult[], select: Select): Selec
     for (const cell of of) map.set(key(cell), [...(map.get(key(cell)) ?? []), cell]);
     return [...map.values()];
   };
-  const rateOf = (cell: CellResult) => `${cell.learningRate} ${cell.newLayerRate}`;
+  // With its momentum: the two are chosen together.
+  const rateOf = (cell: CellResult) => `${cell.learningRate} ${cell.newLayerRate} ${cell.momentum ?? ''}`;
   for (const point of groups(cells, ({ freeze }) => pointKey(freeze))) {
     const { freeze } = point[0];
     const own: CellResult[] = [];

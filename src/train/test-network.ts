@@ -17,6 +17,8 @@ export interface TestOptions extends Pick<DecodeOptions, 'concurrency' | 'onProg
   readonly positive?: string;
   readonly sensitivity?: number;
   readonly signal?: AbortSignal;
+  /** keep the logits, too */
+  readonly logits?: boolean;
   /** is told what the decoder remarked on images that are used */
   onRemark?(text: string): void;
 }
@@ -44,18 +46,25 @@ export async function testNetwork(
   options: TestOptions = {},
 ): Promise<TestResult> {
   const [height, width] = imageSize(network);
-  const { batch = 16, positive, sensitivity, signal, concurrency, onProgress, maxPixels } = options;
+  const { batch = 16, positive, sensitivity, signal, concurrency, onProgress, maxPixels, logits } = options;
   const model = createModel(network);
   try {
     // One image tells how many classes there are, before all are decoded.
-    const outputs = await withEvaluator(gpu, model, blank(height, width), 1, async (one) => (await one.run()).classes);
+    const outputs = await withEvaluator(
+      gpu,
+      model,
+      blank(height, width),
+      1,
+      {},
+      async (one) => (await one.run()).classes,
+    );
     const classes = network.labels === undefined ? dataset.classes : classNames(network, outputs);
     const labels = place(dataset, classes, outputs, network);
     const decoding = { height, width, concurrency, onProgress, maxPixels };
     const { data, remarks } = await decodeImages(dataset, decoding);
     for (const remark of remarks) options.onRemark?.(remark);
     const images = { kind: 'images' as const, pixels: data, height, width, labels };
-    return await withEvaluator(gpu, model, images, Math.min(batch, labels.length), async (evaluator) => {
+    return await withEvaluator(gpu, model, images, Math.min(batch, labels.length), { logits }, async (evaluator) => {
       const evaluation = await evaluator.run(signal);
       const confusion = confusionMatrix(labels, evaluation.predictions, outputs);
       const groups = dataset.samples.map(({ group }) => group);
@@ -81,9 +90,10 @@ async function withEvaluator<T>(
   model: ReturnType<typeof createModel>,
   data: Parameters<typeof Evaluator.compile>[2],
   batch: number,
+  options: { logits?: boolean },
   use: (evaluator: Evaluator) => Promise<T>,
 ): Promise<T> {
-  const evaluator = await Evaluator.compile(gpu, model, data, batch);
+  const evaluator = await Evaluator.compile(gpu, model, data, batch, options);
   try {
     return await use(evaluator);
   } finally {

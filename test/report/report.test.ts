@@ -8,6 +8,7 @@ import { FrostlineError } from '../../src/errors.ts';
 import { writeFilesAtomically } from '../../src/files.ts';
 import { repeatCommand } from '../../src/report/command.ts';
 import { resultsCsv } from '../../src/report/csv.ts';
+import { f1Figure } from '../../src/report/figures/f1.ts';
 import { duration, freezeLabel, freezePhrase, imageRate, rate } from '../../src/report/format.ts';
 import { makeReport, reportHtml } from '../../src/report/html.ts';
 import { html } from '../../src/report/markup.ts';
@@ -102,11 +103,41 @@ describe('summarise', () => {
       ]),
     );
     expect(summary.series.map((s) => s.label)).toEqual(['0.0001']);
-    expect(summary.extraSeries.map((s) => s.label)).toEqual(['0.0001, new layer 0.02']);
+    expect(summary.extraSeries.map((s) => s.label)).toEqual(['0.02 of the new layer']);
+    const grid = smallGrid(summary.entries.flatMap(({ cells }) => cells));
+    const shown = terminalTable(grid, { columns: 120, color: false });
+    expect(shown).toMatch(/also 20 fc7 \(all\), rate 0.02 of the new layer: 0.900/);
+    expect(shown).toMatch(/as above, 20 fc7 \(all\), rate 0.001 of the new layer: 0.800/);
     const table = paperTable(summary);
     expect(table.best.map((e) => e.freeze.name)).toEqual(['fc7']);
     expect(table.none).toHaveLength(1);
     expect(table.all).toHaveLength(2);
+  });
+});
+
+describe('momenta and strategies', () => {
+  it('tells momenta of a grid apart, and names none where there is one', () => {
+    const of = (momenta: readonly number[]) =>
+      summarise(
+        smallGrid(momenta.flatMap((momentum) => [none, all].map((point) => cell(point, 1e-4, half(8), { momentum })))),
+      );
+    expect(of([0.99]).series.map(({ label }) => label)).toEqual(['0.0001']);
+    const both = of([0.9, 0.99]);
+    expect(both.series.map(({ label }) => label)).toEqual(['0.0001, momentum 0.99', '0.0001, momentum 0.9']);
+    expect(both.entries.map(({ cells }) => cells.length)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('joins freeze points that were trained alike, and no others', async () => {
+    const block = { number: null, name: 'only conv3' };
+    const gradual = { ...conv1, method: 'gradual' };
+    const points = [none, conv1, all, block, { ...none, method: 'gradual' }, gradual];
+    const grid = { ...smallGrid(points.map((point) => cell(point, 1e-4, half(8)))), freezePoints: points };
+    const svg = await f1Figure(summarise(grid), { width: 830, narrow: false }, { label: 'shirt', f1: 0.5 });
+    const marks = /<g class="mark-line role-mark[^"]*"[^>]*>(.*?)<\/g>/gs;
+    const lines = [...svg.matchAll(marks)].flatMap(([, inside]) => [...inside.matchAll(/ d="([^"]*)"/g)]);
+    const corners = lines.map(([, path]) => path.split(/[ML]/).length - 1);
+    // Three depths at once, two gradually; the block by itself has no line to draw.
+    expect(corners.filter((count) => count > 1).sort()).toEqual([2, 3]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
+import { FrostlineError } from '../../errors.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
@@ -19,6 +20,10 @@ export const command = defineCommand({
     ...modelOptions,
     ...scoreOptions,
     output: z.string().optional().meta({ valueName: 'FILE' }).describe('also write a CSV line for each image there'),
+    logits: z
+      .boolean()
+      .optional()
+      .describe('with --output: also a column logit_CLASS for each class, what the softmax is taken of'),
     batchSize: z.int().positive().default(16).describe('images at a time on the device'),
     adapter: adapterOption,
     algorithm: algorithmOption,
@@ -40,7 +45,10 @@ export const command = defineCommand({
         import('../../train/test-network.ts'),
         import('../../files.ts'),
       ]);
-    const { data, preprocessing, output, batchSize, positive, sensitivity } = values;
+    const { data, preprocessing, output, batchSize, positive, sensitivity, logits } = values;
+    if (logits && output === undefined) {
+      throw new FrostlineError('--logits goes with --output FILE, where they are written to. Give both.');
+    }
     const path = zoo.resolveModel(values.model);
     const size =
       values.inputSize ?? (preprocessing === undefined ? undefined : inputs.declaredImageSize(readModel(path)));
@@ -61,6 +69,7 @@ export const command = defineCommand({
       batch: batchSize,
       positive,
       sensitivity,
+      logits,
       signal: context.signal,
       onProgress: progress.update,
       maxPixels: values.maxPixels,
@@ -69,12 +78,14 @@ export const command = defineCommand({
     progress.stop();
     if (output !== undefined) {
       const { csvText } = await import('../../csv-text.ts');
-      const { predictions, probabilities } = evaluation;
+      const { predictions, probabilities, logits } = evaluation;
       const rows = dataset.samples.map(({ id }, i) => [
         ...[id, classes[labels[i]], classes[predictions[i]]],
         ...probabilities.subarray(i * classes.length, (i + 1) * classes.length),
+        ...(logits?.subarray(i * classes.length, (i + 1) * classes.length) ?? []),
       ]);
-      const csv = csvText([['image', 'label', 'predicted', ...classes], ...rows]);
+      const names = [...classes, ...(logits ? classes.map((name) => `logit_${name}`) : [])];
+      const csv = csvText([['image', 'label', 'predicted', ...names], ...rows]);
       const [written] = await files.writeFilesAtomically(dirname(output), { [basename(output)]: csv });
       context.note(`wrote ${written}`);
     }

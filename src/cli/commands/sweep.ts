@@ -10,12 +10,13 @@ import {
   divisionOptions,
   fitOptions,
   fitSettings,
+  logitsOption,
   modelOptions,
   modelSource,
   scoreOptions,
   strategyOption,
 } from '../experiment-options.ts';
-import { noteLeftOut } from '../model-options.ts';
+import { noteLeftOut, noteNumbers } from '../model-options.ts';
 import { CellFollower, openTrackers, trackingOptions } from '../tracking.ts';
 
 export const sweepOptions = {
@@ -46,7 +47,11 @@ export const sweepOptions = {
     .array(z.number().positive())
     .optional()
     .describe('further rates of the new layer, tried with all others frozen'),
-  momentum: z.number().min(0).lt(1).optional().describe('of SGD, the paper has 0.99; of Adam beta 1'),
+  momentum: z
+    .array(z.number().min(0).lt(1))
+    .min(1)
+    .optional()
+    .describe('of SGD, the paper has 0.99; of Adam beta 1; several are tried side by side, as in 0.99,0.9'),
   ...fitOptions,
   ...scoreOptions,
   epochs: fitOptions.epochs.unwrap().optional().describe('passes over the training images; 6'),
@@ -68,6 +73,7 @@ export const sweepOptions = {
     .enum(['best', 'all', 'none'])
     .default('best')
     .describe("trained networks that are kept, as model.onnx in the cell's folder"),
+  logits: logitsOption,
   out: z.string().optional().meta({ valueName: 'DIR' }).describe('folder of the grid (default runs/PRESET)'),
   title: z.string().optional().describe('heading of the report'),
   shard: z
@@ -113,6 +119,7 @@ export const command = defineCommand({
       { presets },
       { openExperiment },
       { aboutNormalization },
+      { aboutNumbers, hasPaperNumbers },
       grid,
       { allFreezePoints },
       { writeReport },
@@ -128,6 +135,7 @@ export const command = defineCommand({
       import('../../train/presets.ts'),
       import('../../train/experiment.ts'),
       import('../../models/describe.ts'),
+      import('../../models/numbering.ts'),
       import('../../train/grid.ts'),
       import('../../train/plan.ts'),
       import('../../report/write.ts'),
@@ -148,7 +156,9 @@ export const command = defineCommand({
     const data = values.data ?? preset?.data;
     // A preset's momentum is SGD's: as beta 1 of Adam it would mean something else.
     const usual = (values.optimizer ?? 'sgdm') === 'sgdm' ? preset?.momentum : undefined;
-    const momentum = values.momentum ?? usual ?? 0.9;
+    // `merge` hands on a grid's settings, in which one momentum is a number.
+    const momenta = [...new Set([values.momentum ?? usual ?? 0.9].flat())];
+    const [momentum] = momenta;
     const epochs = values.epochs ?? preset?.epochs ?? 6;
     const augment = values.augment ?? preset?.augment ?? 'paper';
     const allFrozenRates = values.allFrozenRates ?? preset?.allFrozenRates ?? [];
@@ -170,6 +180,12 @@ export const command = defineCommand({
     const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
     if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
     noteLeftOut(experiment.network, context);
+    const meant = preset?.paper;
+    if (meant !== undefined && !hasPaperNumbers(experiment.network, meant)) {
+      context.note(`warning: ${aboutNumbers(experiment.network)} Name layers by their names.`);
+    } else if (values.freeze.some((point) => typeof point === 'number')) {
+      await noteNumbers(experiment.network, context);
+    }
     const freeze = values.freeze.flatMap((point) =>
       point === 'all-points' ? allFreezePoints(experiment.network) : [point],
     );
@@ -185,6 +201,7 @@ export const command = defineCommand({
       tuneOnly,
       strategies,
       learningRates,
+      momenta,
       newLayerFactor,
       allFrozenRates,
       layerDecay: values.layerDecay,
@@ -193,8 +210,9 @@ export const command = defineCommand({
       positive: values.positive,
       sensitivity: values.sensitivity,
       keep: values.keep === 'none' ? undefined : values.keep,
+      logits: values.logits,
       fit,
-      protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions),
+      protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions, momenta),
       notes: {
         model: values.model === undefined ? preset?.notes.model : undefined,
         dataset: ownData ? undefined : preset?.notes.dataset,
@@ -220,7 +238,7 @@ export const command = defineCommand({
       newLayerFactor,
       repeats,
       seed,
-      momentum,
+      momentum: momenta.length > 1 ? momenta : momentum,
       epochs,
       augment,
     };
@@ -236,7 +254,7 @@ export const command = defineCommand({
     });
     const { StoppedError } = await import('../../train/checkpoint.ts');
     const tracker = values.merge ? undefined : await openTrackers(values, { out, title: plan.title }, context);
-    const follower = new CellFollower(tracker, { momentum, epochs });
+    const follower = new CellFollower(tracker, { epochs });
     // Cells that this process runs, by their place among all.
     let mine: number[] = [];
     const hooks: import('../../train/grid.ts').GridHooks = {

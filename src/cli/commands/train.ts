@@ -10,12 +10,13 @@ import {
   dataSource,
   fitOptions,
   fitSettings,
+  logitsOption,
   modelOptions,
   modelSource,
   scoreOptions,
   strategyOption,
 } from '../experiment-options.ts';
-import { noteLeftOut } from '../model-options.ts';
+import { noteLeftOut, noteNumbers } from '../model-options.ts';
 import { openTrackers, stepScalars, trackingOptions, trackResult } from '../tracking.ts';
 
 export const command = defineCommand({
@@ -57,6 +58,7 @@ export const command = defineCommand({
       .describe('PATTERN=FACTOR on parameters’ learning rates, such as conv1.weight=0 or fc8.*=10'),
     keepHead: z.boolean().default(false).describe('train the file’s own classifier instead of a new one'),
     out: z.string().default('runs/train').meta({ valueName: 'DIR' }).describe('folder of the run'),
+    logits: logitsOption,
     ...trackingOptions,
     export: z.string().optional().meta({ valueName: 'FILE' }).describe('also write the trained network here as ONNX'),
     adapter: adapterOption,
@@ -111,6 +113,7 @@ export const command = defineCommand({
     const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
     if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
     noteLeftOut(experiment.network, context);
+    if (typeof freeze === 'number') await noteNumbers(experiment.network, context);
     const fit = { ...(await fitSettings(values)), learningRate, seed };
     const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...recorded } = values;
     const settings = { ...recorded, ...training };
@@ -149,6 +152,7 @@ export const command = defineCommand({
         export: values.export,
         positive,
         sensitivity,
+        logits: values.logits,
       },
       {
         signal: context.signal,
@@ -191,10 +195,10 @@ export const command = defineCommand({
 /** The grid's options in place of those given, but for where model, data and results lie. */
 function ofCell<Values extends { model?: string; data?: string }>(
   given: Values,
-  { settings, learningRate, seed }: import('../from-cell.ts').GridCell,
+  { settings, learningRate, momentum = settings['momentum'] as number, seed }: import('../from-cell.ts').GridCell,
 ): Values {
   const { model = settings.model, data = settings.data } = given;
   // What is trained, and how, is the cell's own.
   const { freeze: _, tuneOnly: __, strategy: ___, ...common } = settings;
-  return { ...given, ...common, learningRate, seed, model, data } as Values;
+  return { ...given, ...common, learningRate, momentum, seed, model, data } as Values;
 }

@@ -48,13 +48,14 @@ function head({ file, name, producer, opset, irVersion, inputs, outputs }: Model
 }
 
 function foot(
-  { parameterCount, freezePoints, batchNormalization, preprocessing, labels }: ModelDescription,
+  { parameterCount, freezePoints, numbering, batchNormalization, preprocessing, labels }: ModelDescription,
   integer: (n: number) => string,
 ): string {
   const shown = labels?.slice(0, 10).join(', ');
   return [
     `parameters     ${integer(parameterCount)}`,
     `freeze points  ${['none', ...freezePoints.map(({ number, name }) => `${number} (${name})`)].join(', ')}`,
+    `numbers        ${numbering}`,
     ...(batchNormalization === undefined ? [] : [`normalisation  ${batchNormalization}`]),
     preprocessing === undefined
       ? 'preprocessing  not known; give --preprocessing where images are read'

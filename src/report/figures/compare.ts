@@ -1,7 +1,9 @@
 /** F1 over the freeze layers, a panel a grid, on one scale. */
+import { pointName } from '../../train/results.ts';
 import type { ReportInput } from '../input.ts';
 import { summarise } from '../summary.ts';
 import { config, type FigureSize, render } from '../vega.ts';
+import { curveOf } from './freeze-axis.ts';
 
 interface Drawn {
   readonly name: string;
@@ -34,7 +36,8 @@ export async function compareFigure(grids: readonly Drawn[], { width, narrow }: 
   return render(narrow ? 'comparison-narrow' : 'comparison', {
     columns,
     spacing: { row: 28, column: 40 },
-    concat: drawn.map(({ name, points }, i) => {
+    concat: drawn.map(({ name, input, points }, i) => {
+      const curves = new Map(input.grid.freezePoints.map((point) => [pointName(point), curveOf(point)]));
       const x = {
         field: 'point',
         type: 'ordinal' as const,
@@ -53,14 +56,22 @@ export async function compareFigure(grids: readonly Drawn[], { width, narrow }: 
         },
         width: panel,
         height: narrow ? 150 : 200,
-        data: { values: points.map(({ interval, ...rest }) => ({ ...rest, low: interval?.[0], high: interval?.[1] })) },
+        data: {
+          values: points.map(({ interval, ...rest }) => ({
+            ...{ ...rest, low: interval?.[0], high: interval?.[1] },
+            curve: curves.get(rest.point) ?? rest.point,
+          })),
+        },
         layer: [
           {
             data: { values: [{ baseline: baselines[i] }] },
             mark: { type: 'rule', strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
             encoding: { y: y('baseline') },
           },
-          { mark: { type: 'line', strokeWidth: 1.2, opacity: 0.6, color: blue }, encoding: { x, y: y('score') } },
+          {
+            mark: { type: 'line', strokeWidth: 1.2, opacity: 0.6, color: blue },
+            encoding: { x, y: y('score'), detail: { field: 'curve', type: 'nominal' as const } },
+          },
           {
             transform: [{ filter: 'isValid(datum.low)' }],
             mark: { type: 'rule', strokeWidth: 1.6, color: blue, opacity: 0.7 },

@@ -3,7 +3,7 @@ import { isSamePoint } from '../../train/results.ts';
 import { freezeLabel } from '../format.ts';
 import { type Baseline, bestOf, type Entry, type GridSummary, regularEntries } from '../summary.ts';
 import { colours, config, type FigureSize, legendColumns, render, shapes } from '../vega.ts';
-import { freezeAxis, sideStep } from './freeze-axis.ts';
+import { curveOf, freezeAxis, sideStep } from './freeze-axis.ts';
 
 /** @param baseline of the classifier that always says the commonest class: a dashed line */
 export async function f1Figure(summary: GridSummary, size: FigureSize, baseline: Baseline): Promise<string> {
@@ -22,6 +22,7 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
     high: entry.deviation ? Math.min(1, entry.mean!.f1 + entry.deviation.f1) : null,
     best: entry === best,
     freeze: freezeLabel(entry.freeze),
+    curve: `${entry.series.label}|${curveOf(entry.freeze)}`,
   }));
   const runs = drawn.flatMap((entry) =>
     entry.cells.flatMap((cell) =>
@@ -57,6 +58,7 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
       offset: 10,
     },
   };
+  const detail = { field: 'curve', type: 'nominal' as const };
   const height = narrow ? 240 : 320;
   return render(narrow ? 'f1-narrow' : 'f1', {
     width,
@@ -87,9 +89,9 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
       {
         transform: [{ filter: 'datum.low !== null' }],
         mark: { type: 'area', opacity: 0.13, line: false },
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour },
+        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour, detail },
       },
-      { mark: { type: 'line', strokeWidth: 2 }, encoding: { x, y, color: colour } },
+      { mark: { type: 'line', strokeWidth: 2 }, encoding: { x, y, color: colour, detail } },
       {
         data: { values: runs },
         mark: { type: 'point', filled: true, size: 20, opacity: 0.5 },

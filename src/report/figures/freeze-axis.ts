@@ -2,7 +2,7 @@
  * The axis of freeze points: equal steps in order of depth. Numbers, not names, so that the marks of several rates can
  * stand side by side at a point while their lines stay lines.
  */
-import { type FreezePoint, isDepth } from '../../train/results.ts';
+import { type FreezePoint, isDepth, pointName } from '../../train/results.ts';
 import { freezeLabel } from '../format.ts';
 import type { FigureSize } from '../vega.ts';
 
@@ -14,6 +14,10 @@ export function sideStep(series: number, of: number): number {
   const step = Math.min(SIDE_STEP, 0.6 / Math.max(1, of));
   return (series - (of - 1) / 2) * step;
 }
+
+/** Equal for what a line may join: depths that were trained in one way. A block, or a file of phases, stands alone. */
+export const curveOf = (point: FreezePoint): string =>
+  point.number !== null || point.name === 'none' ? `depth, ${point.method ?? 'at once'}` : pointName(point);
 
 /** @param field of the data: the point's place plus its side step */
 export function freezeAxis(points: readonly FreezePoint[], { width }: FigureSize, field = 'at') {

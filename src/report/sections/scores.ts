@@ -51,6 +51,7 @@ ${scroll(html`<table class="ruled"><thead><tr><th class="text" scope="col">Freez
   ]);
 }
 
+/** A line joins freeze points that were trained in the same way: blocks, phases and other strategies stand apart. */
 export async function f1Section({ grid, summary, supplement }: Part): Promise<Html | undefined> {
   if (summary.entries.length === 0) return undefined;
   const deepest = grid.freezePoints.find((point) => point.all);
@@ -60,7 +61,7 @@ export async function f1Section({ grid, summary, supplement }: Part): Promise<Ht
     'f1',
     (size) => f1Figure(summary, size, summary.baseline),
     'F1 over the last frozen layer',
-    html`F1 over the last frozen layer, a line for each learning rate. Layers carry MATLAB’s numbers (the input is 1); “none” fine-tunes all layers${
+    html`F1 over the last frozen layer, a line for each learning rate. ${grid.model.numbering ?? 'Layers carry MATLAB’s numbers (the input is 1).'} “None” fine-tunes all layers${
       deepest ? html`, ${deepest.number!} trains the new layer alone` : ''
     }. The ring marks the best point${
       summary.repeated && `; lines are means over ${repeats}, small points single runs, bands ± one standard deviation`
@@ -68,12 +69,23 @@ export async function f1Section({ grid, summary, supplement }: Part): Promise<Ht
   );
   supplement.data(
     'f1',
-    ['freeze_number', 'freeze_name', 'learning_rate', 'new_layer_rate', 'runs', 'mean_f1', 'sd_f1', 'mean_accuracy'],
+    [
+      'freeze_number',
+      'freeze_name',
+      'learning_rate',
+      'new_layer_rate',
+      'momentum',
+      'runs',
+      'mean_f1',
+      'sd_f1',
+      'mean_accuracy',
+    ],
     summary.entries.map(({ freeze, series, cells, mean, deviation }) => [
       freeze.number,
       pointName(freeze),
       series.learningRate,
       series.newLayerRate,
+      series.momentum,
       cells.filter(({ status }) => status === 'done').length,
       mean?.f1,
       deviation?.f1,
@@ -95,24 +107,30 @@ const tableScores = [
   ['meanClassF1', 'Class F1, mean'],
 ] as const;
 
+const byNewLayersRate = (a: Entry, b: Entry) =>
+  a.series.newLayerRate - b.series.newLayerRate || (b.series.momentum ?? 0) - (a.series.momentum ?? 0);
+
 /** The best and the extreme cells: the rows of the paper's Table I. */
 export function extremesSection({ grid, summary, supplement }: Part): Html | undefined {
   const { best, none, all } = paperTable(summary);
   const groups: [string, readonly Entry[]][] = [
     ['Best freeze layer at each rate', best],
     ['No layer frozen', none],
-    ['All layers frozen but the new one', all],
+    ['All layers frozen but the new one, by its rate', all.toSorted(byNewLayersRate)],
   ];
   if (summary.entries.length === 0) return undefined;
   const showNewRate = summary.entries.some((entry) => entry.series.newLayerRate !== entry.series.learningRate);
-  const columns = showNewRate ? 8 : 7;
+  const showMomentum = summary.entries.some(({ series }) => series.momentum !== undefined);
+  const columns = 7 + (showNewRate ? 1 : 0) + (showMomentum ? 1 : 0);
   const cell = (entry: Entry, key: (typeof tableScores)[number][0]): string => {
     const shown = key === 'accuracy' ? percent : score;
     return shown(entry.mean![key]) + (entry.deviation ? ` ± ${shown(entry.deviation[key])}` : '');
   };
   const row = (entry: Entry): Html => {
-    const start = html`<th scope="row">${freezeLabel(entry.freeze)}</th><td>${rate(entry.series.learningRate)}</td>${
-      showNewRate && html`<td>${rate(entry.series.newLayerRate)}</td>`
+    const start = html`<th scope="row">${freezeLabel(entry.freeze)}</th><td>${
+      summary.extraSeries.includes(entry.series) && entry.freeze.all ? '–' : rate(entry.series.learningRate)
+    }</td>${showNewRate && html`<td>${rate(entry.series.newLayerRate)}</td>`}${
+      showMomentum && html`<td>${entry.series.momentum}</td>`
     }`;
     if (!entry.mean) return html`<tr>${start}<td class="failed text" colspan="5">${lostWord(entry)}</td></tr>`;
     return html`<tr${entry === summary.best && html` class="best"`}>${start}${tableScores.map(([key]) => html`<td>${cell(entry, key)}</td>`)}</tr>`;
@@ -120,7 +138,15 @@ export function extremesSection({ grid, summary, supplement }: Part): Html | und
   const shown = groups.filter(([, entries]) => entries.length > 0);
   const number = supplement.table(
     'best-and-extreme',
-    ['group', 'freeze_number', 'freeze_name', 'learning_rate', 'new_layer_rate', ...tableScores.map(([key]) => key)],
+    [
+      'group',
+      'freeze_number',
+      'freeze_name',
+      'learning_rate',
+      'new_layer_rate',
+      'momentum',
+      ...tableScores.map(([key]) => key),
+    ],
     shown.flatMap(([name, entries]) =>
       entries.map(({ freeze, series, mean }) => [
         name,
@@ -128,6 +154,7 @@ export function extremesSection({ grid, summary, supplement }: Part): Html | und
         pointName(freeze),
         series.learningRate,
         series.newLayerRate,
+        series.momentum,
         ...tableScores.map(([key]) => mean?.[key]),
       ]),
     ),
@@ -150,7 +177,7 @@ export function extremesSection({ grid, summary, supplement }: Part): Html | und
       scroll(html`<table class="ruled wide${summary.repeated && ' dense'}">
 <thead><tr><th class="text" scope="col">Last frozen layer</th><th scope="col">Learning rate</th>${
         showNewRate && html`<th scope="col">New layer’s rate</th>`
-      }${tableScores.map(([, title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
+      }${showMomentum && html`<th scope="col">Momentum</th>`}${tableScores.map(([, title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
 ${bodies}
 </table>`),
     ],
