@@ -42,13 +42,16 @@ export interface Plan {
   readonly shareStarved: number;
 }
 
+/** The dispatches of a step: 'forward', 'none' (a training step with nothing frozen), or a freeze point. */
+export function planDispatches(gpu: Gpu, network: Network, batch: number, step: string): KernelDispatch[] {
+  const { options } = graphOf(createModel(network), batch, step);
+  return planGraph(gpu, options).dispatches as KernelDispatch[];
+}
+
 /** @param step 'forward', 'none' (a training step with nothing frozen), or a freeze point */
 export function planStep(gpu: Gpu, network: Network, batch: number, step: string): Plan {
   const machine = gpu.machine ?? machineNamed(gpu.name) ?? machineOf(gpu);
-  const { options } = graphOf(createModel(network), batch, step);
-  const planned = planGraph(gpu, options);
-  const dispatches = planned.dispatches.map((one): PlannedDispatch => {
-    const dispatch = one as KernelDispatch;
+  const dispatches = planDispatches(gpu, network, batch, step).map((dispatch): PlannedDispatch => {
     const { kernel, params, choice, workgroups } = dispatch;
     const { milliseconds, waves, idle, bound } = modelTime(dispatch, gpu, machine);
     const shape = kernel.shape(params);

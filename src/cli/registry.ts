@@ -101,6 +101,12 @@ export const registry: readonly Registered[] = [
     'the same layers and steps in other frameworks',
     () => import('./commands/bench-peers.ts'),
   ),
+  entry(
+    'The engine',
+    'kernels analyze',
+    'what a kernel does to memory, and its machine code',
+    () => import('./commands/kernels-analyze.ts'),
+  ),
   entry('The engine', 'kernels list', 'every kernel and its variants', () => import('./commands/kernels-list.ts')),
   entry('The engine', 'kernels show', 'the WGSL of a kernel', () => import('./commands/kernels-show.ts')),
   entry(

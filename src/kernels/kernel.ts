@@ -80,6 +80,11 @@ export interface Variant<P extends ParamSchema> {
   cycles?(params: Params<P>, configuration: Configuration, capabilities: Capabilities): number;
   /** bytes that a thread has on its way from memory at a time (time-model.ts); 16 where left out: a few values of four */
   readonly inFlight?: number;
+  /**
+   * multiply-adds for each load from workgroup memory in the innermost loop, at least: what a kernel for GPUs is held to in
+   * machine code (test/bench/machine-code.test.ts)
+   */
+  multiplyAddsPerLoad?(configuration: Configuration): number;
   /** number of workgroups */
   workgroups(params: Params<P>, configuration: Configuration): number;
   text(configuration: Configuration): VariantText;

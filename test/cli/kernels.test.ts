@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { missingForMachineCode } from '../../src/bench/analysis/machine-code.ts';
 import { graphOf } from '../../src/bench/steps.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { Gpu } from '../../src/gpu/device.ts';
@@ -134,5 +135,40 @@ describe('frostline kernels plan', () => {
     expect([step.code, step.stderr]).toEqual([2, expect.stringMatching(/no step 'conv9'.*forward, none, conv1/s)]);
     const both = await kernels('plan', '--as', 'h100', '--adapter', 'auto');
     expect(both.code).toBe(2);
+  });
+});
+
+describe('frostline kernels analyze', () => {
+  it('prints sectors, turns, the cost and, where the tools are, machine code', async () => {
+    const { code, stdout } = await kernels('analyze', 'softmax-loss/gradient', '--as', 'h100');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^softmax-loss\/gradient teams lanes 32\n/);
+    expect(stdout).toMatch(/workgroups; .* GFLOP, .* MiB at least; .* ms by the model, bound by /);
+    expect(stdout).toMatch(/│ logits +│ global +│ load +│ +4 │/);
+    const missing = missingForMachineCode();
+    if (missing === undefined) expect(stdout).toMatch(/navi31: \d+ VGPRs, 0 spilled, 0 bytes of scratch/);
+    else expect(stdout).not.toContain('VGPRs');
+  });
+
+  it('prints data: the dispatches whose shape was asked for', async () => {
+    const all = JSON.parse((await kernels('analyze', 'dropout/forward', '--json')).stdout);
+    expect(all.length).toBeGreaterThan(0);
+    const [{ kernel, variant, workgroups, accesses, shape }] = all;
+    expect({ kernel, variant }).toEqual({ kernel: 'dropout/forward', variant: 'plain' });
+    expect(accesses.workgroups).toBe(workgroups);
+    expect(accesses.rows.find((row: { array: string }) => row.array === 'y')).toMatchObject({
+      kind: 'store',
+      sectors: { touched: 4, fewest: 4 },
+    });
+    const some = JSON.parse((await kernels('analyze', 'dropout/forward', '--shape', shape, '--json')).stdout);
+    expect(some.length).toBe(1);
+  });
+
+  it.each([
+    [['dropout/forwards'], /has no kernel 'dropout\/forwards' on h100; the nearest is 'dropout\/forward'/],
+    [['dropout/forward', '--shape', 'rows 7'], /--shape: 'rows 7' occurs in no shape of dropout\/forward/],
+  ])('refuses %j', async (args, message) => {
+    const { code, stderr } = await kernels('analyze', ...args);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
   });
 });

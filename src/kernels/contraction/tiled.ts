@@ -287,6 +287,10 @@ export const tiled: Variant<Schema> = {
     ),
   ),
   workgroupSize: threadsOf,
+  multiplyAddsPerLoad(c) {
+    const sums = sumsOf(c);
+    return (4 * sums.rows * sums.columns) / (sums.rows + sums.columns);
+  },
   supports({ kind, limits }, c, p) {
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.
     if (kind !== 'hardware' && !(c.rows === c.columns && c.rows * c.depth === 512)) return false;

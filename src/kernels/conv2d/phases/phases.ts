@@ -16,7 +16,7 @@
  * What it is for: tiles (../winograd) serve stride 1. AlexNet's first layer, 3 channels of 11 x 11 taps 4 apart, becomes
  * 48 channels of 3 x 3.
  */
-import { defineKernel, type Params, perElement } from '../../kernel.ts';
+import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { type Conv2dShape, conv2dOutput } from '../shape.ts';
 
 const params = {
@@ -87,6 +87,17 @@ export function planPhases(shape: Conv2dShape): { readonly image: PhaseParams; r
   };
 }
 
+/** A GPU wants neighbouring lanes at neighbouring values, and many of them; a rasteriser few divisions. */
+const byElement = (count: (p: PhaseParams) => number, guard: string, main: string): Variant<typeof params> => ({
+  ...perElement<typeof params>(count, guard, main),
+  name: 'elements',
+  estimate: (_params, _configuration, { kind }) => (kind === 'hardware' ? 0 : 2),
+});
+const byLine = (count: (p: PhaseParams) => number, guard: string, main: string): Variant<typeof params> => ({
+  ...perElement<typeof params>(count, guard, main),
+  estimate: () => 1,
+});
+
 export const conv2dPhases = defineKernel({
   name: 'conv2d/phases',
   params,
@@ -94,7 +105,7 @@ export const conv2dPhases = defineKernel({
   cost: (p) => ({ flops: 0, bytes: 4 * (values(p) + phasesSize(p)) }),
   // One thread a line of a phase: its place costs divisions, which software rasterisers do lane by lane.
   variants: [
-    perElement<typeof params>(
+    byLine(
       (p) => p.planes * p.stride_y * p.stride_x * p.lines,
       'p.planes * p.stride_y * p.stride_x * p.lines',
       /* wgsl */ `
@@ -115,6 +126,23 @@ export const conv2dPhases = defineKernel({
     at += p.stride_x;
   }`,
     ),
+    byElement(
+      phasesSize,
+      'p.planes * p.stride_y * p.stride_x * p.lines * p.columns',
+      /* wgsl */ `
+  let line = index / p.columns;
+  let j = index - line * p.columns;
+  let phase = line / p.lines;
+  let i = line - phase * p.lines;
+  let pair = phase / p.stride_x;
+  let b = phase - pair * p.stride_x;
+  let plane = pair / p.stride_y;
+  let a = pair - plane * p.stride_y;
+  let y = i * p.stride_y + a - p.top;
+  let at = j * p.stride_x + b - p.left;
+  let inside = y < p.height && at < p.width;
+  phases[p.phases_base + index] = select(0.0, x[select(p.x_base, p.x_base + (plane * p.height + y) * p.width + at, inside)], inside);`,
+    ),
   ],
 });
 
@@ -125,7 +153,7 @@ export const conv2dPhasesBackward = defineKernel({
   cost: (p) => ({ flops: 0, bytes: 4 * (values(p) + phasesSize(p)) }),
   // One thread a line of dx.
   variants: [
-    perElement<typeof params>(
+    byLine(
       (p) => p.planes * p.height,
       'p.planes * p.height',
       /* wgsl */ `
@@ -144,6 +172,22 @@ export const conv2dPhasesBackward = defineKernel({
     b += 1u;
     if (b == p.stride_x) { b = 0u; j += 1u; }
   }`,
+    ),
+    byElement(
+      values,
+      'p.planes * p.height * p.width',
+      /* wgsl */ `
+  let line = index / p.width;
+  let across = index - line * p.width + p.left;
+  let plane = line / p.height;
+  let down = line - plane * p.height + p.top;
+  let i = down / p.stride_y;
+  let a = down - i * p.stride_y;
+  let j = across / p.stride_x;
+  let b = across - j * p.stride_x;
+  let inside = i < p.lines && j < p.columns;
+  let place = (((plane * p.stride_y + a) * p.stride_x + b) * p.lines + i) * p.columns + j;
+  dx[p.dx_base + index] = select(0.0, phases[p.phases_base + select(0u, place, inside)], inside);`,
     ),
   ],
 });

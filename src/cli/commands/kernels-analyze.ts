@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import type { AccessReport } from '../../bench/analysis/accesses.ts';
+import type { MachineCode } from '../../bench/analysis/machine-code.ts';
+import { machines } from '../../gpu/machine.ts';
+import type { KernelDispatch } from '../../kernels/kernel.ts';
+import type { ModelTime } from '../../kernels/time-model.ts';
+import { openAdapter } from '../adapter.ts';
+import { networkMaker, networkNames } from '../bench-options.ts';
+import { defineCommand } from '../command.ts';
+import { nearestHint } from '../nearest.ts';
+
+const adapters = machines.map(({ name }) => name) as [string, ...string[]];
+
+interface Analysis {
+  readonly dispatch: KernelDispatch;
+  readonly time: ModelTime;
+  readonly accesses: AccessReport;
+  readonly machineCode?: MachineCode;
+}
+
+export const command = defineCommand({
+  description:
+    "Prints what a kernel's threads do to memory, counted from the indices that they use in three workgroups run here: sectors of 32 bytes for each access of a warp, and turns that bank conflicts cost in workgroup memory. Beside it the cost, the model's time, and on Linux with Mesa's radv the machine code's counts for an AMD GPU that need not be there. The variant is the one that --as plans at the network's shapes.",
+  arguments: z.object({ name: z.string().describe("as 'frostline kernels plan' names them") }),
+  options: z.object({
+    network: z.enum(networkNames).default('alexnet').describe('whose shapes'),
+    batch: z.int().min(1).default(10).describe('images a batch'),
+    step: z.string().default('none').meta({ valueName: 'POINT' }).describe("as of 'kernels plan'"),
+    as: z.enum(adapters).default('h100').describe('the adapter whose plan is taken'),
+    shape: z
+      .string()
+      .optional()
+      .meta({ valueName: 'TEXT' })
+      .describe("only dispatches in whose shape, as 'kernels plan --json' prints it, this occurs: 'rows 256'"),
+    family: z
+      .string()
+      .default('navi31')
+      .meta({ valueName: 'NAME' })
+      .describe('the AMD GPU of the machine code, as Mesa names it: navi31, navi21, vega10, ...'),
+    adapter: z.string().optional().meta({ valueName: 'NAME' }).describe('the adapter here that runs the workgroups'),
+  }),
+  json: true,
+  examples: [
+    { what: 'the fully connected layers', line: 'linear/forward' },
+    { what: 'one shape, as an integrated GPU would run it', line: "contraction --as xe --shape 'rows 192'" },
+  ],
+  async run({ name, network, batch, step, as, shape, family, adapter }, context) {
+    const [{ plannedGpu }, { planDispatches }, { machineOf }, { modelTime }, { FrostlineError }] = await Promise.all([
+      import('../../gpu/planned.ts'),
+      import('../../bench/plan.ts'),
+      import('../../gpu/machine.ts'),
+      import('../../kernels/time-model.ts'),
+      import('../../errors.ts'),
+    ]);
+    const planned = plannedGpu(as);
+    const all = planDispatches(planned, (await networkMaker(network))(), batch, step);
+    const named = all.filter(({ kernel }) => kernel.name === name);
+    if (named.length === 0) {
+      const known = [...new Set(all.map(({ kernel }) => kernel.name))];
+      throw new FrostlineError(
+        `${network}'s step has no kernel '${name}' on ${as}; ${nearestHint(name, known)}; it has ${known.join(', ')}`,
+      );
+    }
+    const shapeOf = ({ kernel, params }: KernelDispatch) => kernel.shape(params);
+    const chosen = named.filter((one) => shape === undefined || shapeOf(one).includes(shape));
+    if (chosen.length === 0) {
+      throw new FrostlineError(
+        `--shape: '${shape}' occurs in no shape of ${name}. They are:\n${named.map(shapeOf).join('\n')}`,
+      );
+    }
+    const distinct = [...new Map(chosen.map((one) => [`${one.label} ${shapeOf(one)}`, one])).values()];
+    const [{ countAccesses }, { machineCode, missingForMachineCode }] = await Promise.all([
+      import('../../bench/analysis/accesses.ts'),
+      import('../../bench/analysis/machine-code.ts'),
+    ]);
+    const missing = missingForMachineCode();
+    if (missing !== undefined) context.note(`no machine code: it needs ${missing}`);
+    const gpu = await openAdapter(adapter, context);
+    const found: Analysis[] = [];
+    for (const dispatch of distinct) {
+      context.signal.throwIfAborted();
+      const one: Analysis = {
+        dispatch,
+        time: modelTime(dispatch, planned, machineOf(planned)),
+        accesses: await countAccesses(gpu, dispatch),
+        ...(missing === undefined && { machineCode: machineCode(dispatch.source, family) }),
+      };
+      found.push(one);
+      if (!context.json) context.print(await describe(one));
+    }
+    if (context.json) context.printJson(found.map(toJson));
+  },
+});
+
+function toJson({ dispatch, time, accesses, machineCode }: Analysis) {
+  const { kernel, params, choice, workgroups } = dispatch;
+  const { code: _, ...counts } = machineCode ?? { code: '' };
+  return {
+    kernel: kernel.name,
+    ...choice,
+    shape: kernel.shape(params),
+    workgroups,
+    ...kernel.cost(params),
+    ms: time.milliseconds,
+    bound: time.bound,
+    accesses,
+    ...(machineCode !== undefined && { machineCode: counts }),
+  };
+}
+
+async function describe({ dispatch, time, accesses, machineCode }: Analysis): Promise<string> {
+  const [{ choiceText }, { default: Table }] = await Promise.all([
+    import('../../kernels/kernel.ts'),
+    import('cli-table3'),
+  ]);
+  const { kernel, params, choice, workgroups } = dispatch;
+  const { flops, bytes } = kernel.cost(params);
+  const table = new Table({
+    head: ['array', 'memory', 'access', 'bytes', 'a workgroup', 'of a warp', 'at least'],
+    colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const row of accesses.rows) {
+    const [of, least] = row.sectors
+      ? [`${row.sectors.touched.toFixed(1)} sectors`, row.sectors.fewest]
+      : [`${row.turns!.taken.toFixed(1)} turns`, row.turns!.fewest];
+    const memory = row.space === 'storage' ? 'global' : 'workgroup';
+    table.push([row.array, memory, row.kind, row.bytes, row.accesses.toFixed(0), of, least.toFixed(1)]);
+  }
+  const lines = [
+    `${kernel.name} ${choiceText(choice)}`,
+    `  ${kernel.shape(params)}`,
+    `  ${workgroups} workgroups; ${(flops / 1e9).toPrecision(3)} GFLOP, ${(bytes / 2 ** 20).toPrecision(3)} MiB at least; ` +
+      `${time.milliseconds.toPrecision(3)} ms by the model, bound by ${time.bound}`,
+    `  ${accesses.sectors.toFixed(2)} times the fewest sectors, ${accesses.turns.toFixed(2)} times the fewest turns`,
+  ];
+  if (machineCode !== undefined) {
+    const { family, registers, spilled, scratch, subgroups, workgroupMemory, multiplyAddsPerLoad } = machineCode;
+    const perLoad = Number.isFinite(multiplyAddsPerLoad)
+      ? `${multiplyAddsPerLoad.toFixed(1)} multiply-adds a load from workgroup memory`
+      : 'no load from workgroup memory in the innermost loop';
+    lines.push(
+      `  ${family}: ${registers} VGPRs, ${spilled} spilled, ${scratch} bytes of scratch, ${subgroups} subgroups a SIMD, ` +
+        `${workgroupMemory} bytes of workgroup memory; ${perLoad}`,
+    );
+  }
+  return `${lines.join('\n')}\n${table}\n`;
+}
