@@ -21,6 +21,19 @@ export interface GridCell {
   readonly division: number;
 }
 
+export type GridConfig = Pick<GridCell, 'settings' | 'fingerprints'>;
+
+/** What a grid ran with, from its folder. @throws FrostlineError where the folder is none, or was written by an earlier version */
+export async function readGridConfig(folder: string, name: string): Promise<GridConfig> {
+  const file = join(folder, 'config.json');
+  const text = await readText(file, `${name}: give the folder of a grid, the --out of a sweep`);
+  const { settings, fingerprints } = parseRunFile<Partial<GridConfig>>(file, text);
+  if (settings !== undefined && fingerprints !== undefined) return { settings, fingerprints };
+  throw new FrostlineError(
+    `${name}: the grid was written by an earlier version, which did not keep what is needed. Run it again.`,
+  );
+}
+
 /** @throws FrostlineError where the folder is no cell of a grid */
 export async function readCell(folder: string): Promise<GridCell> {
   const read = async <T extends object>(file: string): Promise<T> => {
@@ -28,9 +41,8 @@ export async function readCell(folder: string): Promise<GridCell> {
     return parseRunFile<T>(file, text);
   };
   const { freeze, training, learningRate, momentum, seed, split } = await read<CellResult>(join(folder, 'result.json'));
-  const file = join(dirname(dirname(resolve(folder))), 'config.json');
-  const { settings, fingerprints } = await read<Partial<Pick<GridCell, 'settings' | 'fingerprints'>>>(file);
-  if (settings === undefined || fingerprints === undefined || split === undefined) {
+  const { settings, fingerprints } = await readGridConfig(dirname(dirname(resolve(folder))), `--from ${folder}`);
+  if (split === undefined) {
     throw new FrostlineError(
       `--from ${folder}: the grid was written by an earlier version, which did not keep what is needed. Run it again.`,
     );
@@ -48,11 +60,11 @@ export async function readCell(folder: string): Promise<GridCell> {
 }
 
 /** @throws FrostlineError naming what is no longer what the grid ran on */
-export function checkSame(folder: string, { fingerprints }: GridCell, experiment: Experiment): void {
+export function checkSame(name: string, { fingerprints }: GridConfig, experiment: Experiment): void {
   const differing = Object.keys(fingerprints).filter((key) => fingerprints[key] !== experiment.fingerprints[key]);
   if (differing.length === 0) return;
   throw new FrostlineError(
-    `--from ${folder}: ${differing.join(', ')} changed since the grid ran, so the cell cannot be repeated. ` +
+    `${name}: ${differing.join(', ')} changed since the grid ran. ` +
       'Give the model and data of that time (--model, --data), or run the grid anew.',
   );
 }

@@ -67,6 +67,12 @@ export const registry: readonly Registered[] = [
     'the freeze points that cannot be told from the best',
     () => import('./commands/verdict.ts'),
   ),
+  entry(
+    'Results',
+    'probe',
+    'what frozen features are worth at each depth, in seconds',
+    () => import('./commands/probe.ts'),
+  ),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "a grid's report anew, or several grids compared", () => import('./commands/report.ts')),
   entry('Results', 'watch', "a grid's report in the browser while it runs", () => import('./commands/watch.ts')),

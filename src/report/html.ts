@@ -13,6 +13,7 @@ import { augmentedSection, errorsSection } from './sections/errors.ts';
 import { heading } from './sections/heading.ts';
 import { methodSection } from './sections/method.ts';
 import { pairsSection } from './sections/pairs.ts';
+import { probeSection } from './sections/probe.ts';
 import { environmentSection, protocolSection, settingsSection } from './sections/protocol.ts';
 import { extremesSection, f1Section, gridSection, verdictSection } from './sections/scores.ts';
 import { summarise } from './summary.ts';
@@ -31,6 +32,7 @@ export async function makeReport(input: ReportInput): Promise<Report> {
     heading(part),
     await verdictSection(part),
     await f1Section(part),
+    await probeSection(part),
     extremesSection(part),
     gridSection(part),
     pairsSection(part),

@@ -1,6 +1,8 @@
 /** What a report is made of, and where in a grid's folder it lies. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Probe } from '../train/probe.ts';
+import { readProbe } from '../train/probe-file.ts';
 import type { GridResult } from '../train/results.ts';
 import { type Pictures, readPictures } from './pictures.ts';
 import { type Predictions, readPredictions } from './predictions.ts';
@@ -12,6 +14,8 @@ export interface ReportInput {
   readonly predictions?: ReadonlyMap<string, Predictions>;
   /** Images that the best network has wrong, and how the training images were changed. */
   readonly pictures?: Pictures;
+  /** What `frostline probe` found of this grid's network and data. */
+  readonly probe?: Probe;
   /** environment.json. */
   readonly environment?: Readonly<Record<string, unknown>>;
 }
@@ -26,10 +30,11 @@ export async function readReport(folder: string): Promise<ReportInput> {
 
 /** What lies beside a grid's results. */
 export async function withFiles(folder: string, grid: GridResult): Promise<ReportInput> {
-  const [predictions, pictures, environment] = await Promise.all([
+  const [predictions, pictures, probe, environment] = await Promise.all([
     readPredictions(folder, grid),
     readPictures(folder),
+    readProbe(folder),
     readFile(join(folder, 'environment.json'), 'utf8').then(JSON.parse, () => undefined),
   ]);
-  return { grid, predictions, pictures, environment };
+  return { grid, predictions, pictures, probe, environment };
 }

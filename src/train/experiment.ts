@@ -67,6 +67,8 @@ export interface Division {
   /** part of what was set aside for training: rates, epochs and best cells are chosen on it */
   readonly validation?: TrainingData;
   readonly test: TrainingData | undefined;
+  /** groups of the training samples, where any have one */
+  readonly trainGroups?: readonly (string | undefined)[];
   /** names of the test samples */
   readonly testIds: readonly string[];
   /** their groups, where samples have any */
@@ -257,6 +259,7 @@ async function divided(
       const samples = split.test.map((i) => dataset.samples[i]);
       return {
         train: selectSamples(all, train),
+        ...trainGroupsOf(dataset, train),
         ...(validation.length > 0 && { validation: selectSamples(all, validation) }),
         test: trainFraction === 1 ? undefined : selectSamples(all, split.test),
         testIds: samples.map(({ id }) => id),
@@ -265,6 +268,11 @@ async function divided(
       };
     },
   };
+}
+
+function trainGroupsOf({ samples }: ImageDataset, train: readonly number[]): Pick<Division, 'trainGroups'> {
+  const trainGroups = train.map((i) => samples[i].group);
+  return trainGroups.some((group) => group !== undefined) ? { trainGroups } : {};
 }
 
 /** Takes the validation part out of the training part: stratified, and by group, as the test part is taken out of all. */
@@ -398,6 +406,7 @@ async function openImages(
       divisions: 1,
       divide: () => ({
         train: validation.length === 0 ? trained : selectSamples(trained, train),
+        ...trainGroupsOf(trainSet, train),
         ...(validation.length > 0 && { validation: selectSamples(trained, validation) }),
         test,
         testIds: testSet.samples.map(({ id }) => id),

@@ -18,7 +18,7 @@ const confusion = z
   .refine((rows) => rows.length > 0 && rows.every((row) => row.length === rows.length), {
     message: 'a confusion matrix has as many columns as rows',
   });
-const freezePoint = z.object({
+export const freezePoint = z.object({
   number: z.int().positive().nullable(),
   name: z.string(),
   all: z.boolean().optional(),

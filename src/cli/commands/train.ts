@@ -107,7 +107,7 @@ export const command = defineCommand({
       (text) => context.note(`warning: ${text}`),
     );
     decoding.stop();
-    if (cell !== undefined) checkSame(given.from!, cell, opened);
+    if (cell !== undefined) checkSame(`--from ${given.from}`, cell, opened);
     const experiment = cell === undefined ? opened : { ...opened.at(cell.division), network: opened.withSeed(seed) };
     for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
     const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
