@@ -1,13 +1,15 @@
 /** Every kernel run of the networks' training steps: verified, timed, and set against the adapter's own roofline. */
+
+import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { type Choice, choiceText } from '../kernels/kernel.ts';
+import { type Choice, choiceText, type Kernel, sameChoice } from '../kernels/kernel.ts';
 import { compareRows } from './compare.ts';
 import { caseName, type LayerCase } from './layer-cases.ts';
 import { floorOf, type Roofline } from './roofline.ts';
 import type { Sampling } from './sample.ts';
 import type { Timing } from './statistics.ts';
 import { timeDispatch } from './time-dispatch.ts';
-import { CaseBuffers, type Verdict, verify } from './verify.ts';
+import { CaseBuffers, Oracle, type OwnText, type Verdict, verify } from './verify.ts';
 
 export interface KernelRow {
   readonly name: string;
@@ -30,6 +32,10 @@ export interface KernelRow {
   readonly share: number;
   /** of the plain variant, where it was asked for and is not the chosen one */
   readonly plain?: Timing;
+  /** of somebody's own text, where there is one */
+  readonly own?: { readonly verdict: Verdict; readonly timing: Timing };
+  /** the same run on a second adapter, where one was asked for */
+  readonly beside?: { readonly choice: Choice; readonly verdict: Verdict; readonly timing: Timing };
 }
 
 /** A plain variant that takes longer than this many milliseconds is timed by one run. */
@@ -48,19 +54,26 @@ export const rowName = (layerCase: LayerCase, choice?: Choice) =>
 /**
  * @param choice a variant other than the one that the kernel chooses by itself; the row's name then says so
  * @param besidePlain whether the plain variant is timed, too
+ * @param own a text that is checked and timed in the choice's place, beside it
  */
 export async function benchCase(
   gpu: Gpu,
   layerCase: LayerCase,
   roofline: Roofline,
   sampling: Sampling,
-  { choice, besidePlain = false }: { readonly choice?: Choice; readonly besidePlain?: boolean } = {},
+  {
+    choice,
+    besidePlain = false,
+    own,
+  }: { readonly choice?: Choice; readonly besidePlain?: boolean; readonly own?: OwnText } = {},
 ): Promise<KernelRow> {
   const { kernel, params, network, batch, layers, direction } = layerCase;
   const taken = choice ?? kernel.best(gpu, params);
   const buffers = new CaseBuffers(gpu, layerCase);
   try {
     const verdict = await verify(gpu, layerCase, buffers, taken);
+    // Before ours is timed: what it leaves in the outputs would pass for what the text did not write.
+    const ownVerdict = own && (await (await Oracle.of(gpu, layerCase, buffers)).check(taken, own));
     const time = (one: Choice, hopeless?: number) =>
       timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, one), sampling, hopeless);
     const timing = await time(taken);
@@ -68,6 +81,10 @@ export async function benchCase(
     const isPlain = taken.variant === variant;
     const plain =
       besidePlain && !isPlain ? await time({ variant, configuration: configurations[0] }, HOPELESS) : undefined;
+    const ownRow = own && {
+      verdict: ownVerdict!,
+      timing: await timeDispatch(gpu, { ...kernel.dispatch(gpu, params, buffers.views, taken), ...own }, sampling),
+    };
     const cost = kernel.cost(params);
     return {
       name: rowName(layerCase, choice),
@@ -84,8 +101,42 @@ export async function benchCase(
       gigabytes: cost.bytes / timing.median / 1e6,
       share: floorOf(cost, roofline) / timing.median,
       ...(plain !== undefined && { plain }),
+      ...(ownRow !== undefined && { own: ownRow }),
     };
   } finally {
     buffers.release();
   }
+}
+
+/**
+ * Somebody's text of a kernel, begun from what `kernels show` prints: its first lines say which kernel, variant and
+ * configuration it takes the place of.
+ * @throws FrostlineError where they do not
+ */
+export function ownText(path: string, source: string, kernels: ReadonlyMap<string, Kernel>, workgroups?: number) {
+  const head = /^\/\/ ([\w/-]+), variant ([\w-]+)(?:: (.*))?$/m.exec(source);
+  const kernel = head === null ? undefined : kernels.get(head[1]);
+  const variant = kernel?.variants.find(({ name }) => name === head![2]);
+  if (head === null || kernel === undefined || variant === undefined) {
+    throw new FrostlineError(
+      `--kernel ${path}: its first lines do not name a kernel and a variant. Begin from what 'frostline kernels show' ` +
+        "prints and keep its comment '// KERNEL, variant NAME: ...', the parameters and the bindings.",
+    );
+  }
+  const constants = (head[3] ?? '').split(', ').filter((text) => text !== '');
+  const configuration = Object.fromEntries(
+    constants.map((text): [string, number] => [text.split(' ')[0], Number(text.split(' ')[1])]),
+  );
+  const choice: Choice = { variant: variant.name, configuration };
+  const known = variant.configurations.find((one) => sameChoice({ variant: variant.name, configuration: one }, choice));
+  if (known === undefined && workgroups === undefined) {
+    throw new FrostlineError(
+      `--kernel ${path}: ${choiceText(choice)} is no configuration of ${kernel.name}. Give --workgroups too, the number to start.`,
+    );
+  }
+  return {
+    kernel,
+    choice: { variant: variant.name, configuration: known ?? variant.configurations[0] },
+    own: { label: path, source, ...(workgroups !== undefined && { workgroups }) },
+  };
 }

@@ -21,6 +21,13 @@ export interface Verdict {
   readonly worst: number;
 }
 
+/** A text that takes a variant's place: with its bindings and parameters, and as many workgroups unless it says otherwise. */
+export interface OwnText {
+  readonly label: string;
+  readonly source: string;
+  readonly workgroups?: number;
+}
+
 /** Operations that the plain variant may take on the device before the host's sample is the quicker check. */
 const AFFORDABLE = { hardware: 2e11, software: 2e8, embedded: 2e7 } as const;
 const SAMPLED = 100;
@@ -170,12 +177,12 @@ export class Oracle {
     return { ...this.views, ...this.results };
   }
 
-  /** Runs a choice once. */
-  async check(choice: Choice): Promise<Verdict> {
+  /** Runs a choice once, or somebody's own text in its place. */
+  async check(choice: Choice, own?: OwnText): Promise<Verdict> {
     const { gpu, outputs, results, views, expected, host } = this;
     const { kernel, params } = this.run;
     await copy(gpu, outputs, views, results);
-    await runOnce(gpu, kernel, params, this.scratch, choice);
+    await runOnce(gpu, kernel, params, this.scratch, choice, own);
     if (host !== undefined) {
       return checkOnHost(host.sum, host.operands, await gpu.readFloats(results[host.sum.output].storage));
     }
@@ -231,8 +238,9 @@ async function runOnce(
   params: LayerCase['params'],
   views: Record<string, View>,
   choice: Choice,
+  own?: OwnText,
 ): Promise<number> {
-  const program = await Program.prepare(gpu, [kernel.dispatch(gpu, params, views, choice)]);
+  const program = await Program.prepare(gpu, [{ ...kernel.dispatch(gpu, params, views, choice), ...own }]);
   const start = performance.now();
   program.submit();
   await gpu.idle();

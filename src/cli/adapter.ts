@@ -8,7 +8,7 @@ export const adapterOption = z
   .string()
   .optional()
   .describe(
-    "auto, hardware, software, embedded, or part of an adapter's name; FROSTLINE_ADAPTER, else auto, if left out",
+    "auto, hardware, software, embedded, a backend and a number as 'doctor' lists them (vulkan:1), or part of an adapter's name; FROSTLINE_ADAPTER, else auto, if left out",
   )
   .meta({ valueName: 'NAME' });
 

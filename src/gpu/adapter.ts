@@ -7,7 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FrostlineError } from '../errors.ts';
 import { loadEmbeddedDriver } from './embedded.ts';
-import { createInstance, type Instance } from './node.ts';
+import { createInstance, type Instance, instanceOf, type ListedAdapter, listAdapters } from './node.ts';
 
 /** A GPU, an installed driver in software (lavapipe), or the driver in software that comes with the package. */
 export type AdapterKind = 'hardware' | 'software' | 'embedded';
@@ -57,6 +57,42 @@ function instanceOfDriver(): Instance {
   const instance = instances.get(key) ?? createInstance();
   instances.set(key, instance);
   return instance;
+}
+
+/** The adapters that `vulkan:1` and the like name, by these names. */
+export async function adaptersByIndex(): Promise<ReadonlyMap<string, ListedAdapter>> {
+  process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
+  const counts = new Map<string, number>();
+  const named = (await listAdapters()).map((listed): [string, ListedAdapter] => {
+    const index = counts.get(listed.backend) ?? 0;
+    counts.set(listed.backend, index + 1);
+    return [`${listed.backend}:${index}`, listed];
+  });
+  return new Map(named);
+}
+
+const byIndex = new Map<string, Instance>();
+
+/** @param wish a backend and a number, as in `vulkan:1` */
+async function adapterAt(wish: string): Promise<ChosenAdapter> {
+  const listed = await adaptersByIndex();
+  const wanted = listed.get(wish);
+  const known = [...listed].map(([index, { name }]) => `${index} ${name}`).join('; ') || 'none';
+  if (wanted === undefined) throw new FrostlineError(`There is no adapter ${wish}. Found: ${known}.`);
+  const twins = [...listed.values()].filter(
+    ({ backend, name }) => backend === wanted.backend && name === wanted.name,
+  ).length;
+  if (twins > 1) {
+    throw new FrostlineError(
+      `${twins} adapters are called ${wanted.name}, and Dawn chooses by name. Leave one of them to this process by the ` +
+        "driver's own means (CUDA_VISIBLE_DEVICES does not count for Vulkan; MESA_VK_DEVICE_SELECT does, for Mesa).",
+    );
+  }
+  const instance = byIndex.get(wish) ?? instanceOf(wanted);
+  byIndex.set(wish, instance);
+  const adapter = await requestAdapter(instance);
+  if (adapter === null) throw new FrostlineError(`The adapter ${wish}, ${wanted.name}, cannot be opened.`);
+  return { instance, adapter, kind: isSoftware(adapter.info) ? 'software' : 'hardware' };
 }
 
 async function request(kind: AdapterKind | undefined, manifests?: string[]): Promise<ChosenAdapter | undefined> {
@@ -111,7 +147,8 @@ async function embeddedAsLast(): Promise<ChosenAdapter> {
 }
 
 /**
- * @param wish `auto`, `hardware`, `software`, `embedded`, or part of an adapter's name (any case);
+ * @param wish `auto`, `hardware`, `software`, `embedded`, a backend and a number (`vulkan:1`), or part of an adapter's name
+ *   (any case);
  *   FROSTLINE_ADAPTER where it is left out
  * @throws FrostlineError when no such adapter can be had; it says what was found and what to install
  */
@@ -138,6 +175,7 @@ export async function chooseAdapter(wish = process.env['FROSTLINE_ADAPTER'] || '
       );
     }
   }
+  if (/^[a-z]\w*:\d+$/.test(wish)) return adapterAt(wish);
   const seen: string[] = [];
   for (const candidate of [systemAdapter, softwareAdapter, embeddedAdapter]) {
     const found = await candidate().catch(() => undefined);
@@ -148,7 +186,7 @@ export async function chooseAdapter(wish = process.env['FROSTLINE_ADAPTER'] || '
   }
   throw new FrostlineError(
     `No adapter's name contains "${wish}". Found: ${[...new Set(seen)].join('; ') || 'none'}. ` +
-      'Use auto, hardware, software, embedded, or part of one of these names.',
+      'Use auto, hardware, software, embedded, a backend and a number (vulkan:1), or part of one of these names.',
   );
 }
 

@@ -22,6 +22,27 @@ export function createInstance(flags: readonly string[] = FLAGS): Instance {
   return { gpu: create([...flags]) };
 }
 
+/** An adapter as Dawn lists it. */
+export interface ListedAdapter {
+  /** 'vulkan', 'metal', 'd3d12', ... */
+  readonly backend: string;
+  readonly name: string;
+}
+
+/** What Dawn finds, in its order. It tells only where it is asked for a name that no adapter has. */
+export async function listAdapters(): Promise<ListedAdapter[]> {
+  const { gpu } = createInstance([...FLAGS, 'adapter=(none)']);
+  const message = await gpu.requestAdapter().then(
+    () => '',
+    (error: unknown) => String(error),
+  );
+  return [...message.matchAll(/backend: '([^']*)', name: '(.*)'$/gm)].map(([, backend, name]) => ({ backend, name }));
+}
+
+/** An instance that gives this adapter alone. */
+export const instanceOf = ({ backend, name }: ListedAdapter): Instance =>
+  createInstance([...FLAGS, `backend=${backend}`, `adapter=${name}`]);
+
 /** Version of the npm package `webgpu`: Dawn's. */
 export function webgpuVersion(): string {
   const path = createRequire(import.meta.url).resolve('webgpu/package.json');

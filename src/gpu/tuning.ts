@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';
 import type { AdapterKind } from './adapter.ts';
 import { cacheFolder } from './embedded.ts';
@@ -134,11 +135,47 @@ export class TuningTable {
     const there = this.read(() => {});
     const before = own(there, kernel);
     const shapes = before?.text === text ? before.shapes : {};
-    this.kernels = { ...there, [kernel]: { text, shapes: { ...shapes, [shape]: result } } };
+    await this.write({ ...there, [kernel]: { text, shapes: { ...shapes, [shape]: result } } });
+  }
+
+  /** The table as a file's text: for another cache, or to be shipped. */
+  text(): string {
     const contents: TuningFile = { format: FORMAT, adapter: this.adapter, kernels: this.kernels };
-    await writeFilesAtomically(dirname(this.file), {
-      [basename(this.file)]: `${JSON.stringify(contents, null, 1)}\n`,
-    });
+    return `${JSON.stringify(contents, null, 1)}\n`;
+  }
+
+  /**
+   * Adds another table's shapes, in place of those measured here of the same kernels and texts, and writes the file.
+   * @returns how many shapes it brought
+   * @throws FrostlineError where it is no such table, or of another adapter, driver or version of Dawn
+   */
+  async merge(path: string, text: string): Promise<number> {
+    let contents: unknown;
+    try {
+      contents = JSON.parse(text);
+    } catch (error) {
+      throw new FrostlineError(`${path}: ${(error as Error).message}. Give a file of 'frostline tune --export'.`);
+    }
+    const problem = problemOf(contents, this.adapter);
+    if (problem !== undefined) {
+      throw new FrostlineError(`${path}: ${problem}. Give a file of 'frostline tune --export' made on this adapter.`);
+    }
+    const merged: Record<string, TunedKernel> = { ...this.read(() => {}) };
+    let brought = 0;
+    for (const [kernel, tuned] of Object.entries((contents as TuningFile).kernels)) {
+      const before = own(merged, kernel);
+      // Of another text of the kernel: what was measured here is the nearer.
+      if (before !== undefined && before.text !== tuned.text) continue;
+      merged[kernel] = { text: tuned.text, shapes: { ...before?.shapes, ...tuned.shapes } };
+      brought += Object.keys(tuned.shapes).length;
+    }
+    await this.write(merged);
+    return brought;
+  }
+
+  private async write(kernels: TuningFile['kernels']): Promise<void> {
+    this.kernels = kernels;
+    await writeFilesAtomically(dirname(this.file), { [basename(this.file)]: this.text() });
   }
 
   private read(warn: (text: string) => void): TuningFile['kernels'] {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compareRows, readMeasured } from '../../src/bench/compare.ts';
+import { compareRows, compareTwice, readMeasured } from '../../src/bench/compare.ts';
 import { slowerThanPlain } from '../../src/bench/kernels.ts';
 import { caseName, layerCases } from '../../src/bench/layer-cases.ts';
 import { networkFlops } from '../../src/bench/network-flops.ts';
@@ -53,6 +53,40 @@ describe('comparison', () => {
   const row = (name: string, centre: number, spread: number) => ({
     name,
     timing: { median: centre, spread, samples: 5 },
+  });
+
+  it('takes more than noise to call one of many rows slower', () => {
+    // Three and a half deviations: of one row a change, of a thousand what noise does.
+    const rows = (count: number, factor: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        name: `row ${i}`,
+        timing: { median: i === 0 ? factor : 1, spread: (i === 0 ? factor : 1) * 0.1, samples: 9 },
+      }));
+    const slower = (count: number) =>
+      compareRows(rows(count, 1), rows(count, Math.exp(0.35 * Math.SQRT2))).filter(
+        ({ verdict }) => verdict === 'slower',
+      );
+    expect([slower(1).length, slower(1000).length]).toEqual([1, 0]);
+  });
+
+  it('times what looks slower again, and believes the quickest time', async () => {
+    const at = (name: string, median: number) => ({ name, timing: { median, spread: 0, samples: 9 } });
+    const before = [at('same', 1), at('disturbed', 1), at('slow', 1), at('disturbed twice', 1)];
+    const after = [at('same', 1), at('disturbed', 9), at('slow', 9), at('disturbed twice', 9)];
+    const asked: string[] = [];
+    const changes = await compareTwice(before, after, async ({ name }) => {
+      asked.push(name);
+      const often = asked.filter((one) => one === name).length;
+      const quick = name === 'disturbed' || (name === 'disturbed twice' && often === 2);
+      return at(name, quick ? 1 : 8).timing;
+    });
+    expect(changes.map(({ name, verdict, after: time }) => [name, verdict, time])).toEqual([
+      ['same', 'same', 1],
+      ['disturbed', 'same', 1],
+      ['slow', 'slower', 8],
+      ['disturbed twice', 'same', 1],
+    ]);
+    expect(asked).toEqual(['disturbed', 'slow', 'disturbed twice', 'slow', 'disturbed twice']);
   });
 
   it('calls slower or faster only what passes the noise of both', () => {

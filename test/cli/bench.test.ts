@@ -57,6 +57,49 @@ describe('frostline bench', () => {
     }
   });
 
+  it("kernels: one's own text is checked and timed beside ours, and refused by name", async () => {
+    const { stdout: text } = await run(registry, 'kernels', 'show', 'relu/forward', '--variant', 'plain');
+    const mine = (name: string, contents: string) => {
+      writeFileSync(at(name), contents);
+      return filtered('relu', '--kernel', at(name), '--json');
+    };
+    const right = await mine('right.wgsl', text);
+    expect(right.code).toBe(0);
+    const { rows } = JSON.parse(right.stdout);
+    for (const { choice, own } of rows) {
+      expect(choice.variant).toBe('plain');
+      expect(own).toMatchObject({ verdict: { passed: true } });
+      expect(own.timing.median).toBeGreaterThan(0);
+    }
+    const wrong = await mine('wrong.wgsl', text.replace('select(value, 0.0,', 'select(value, 1.0,'));
+    expect([wrong.code, wrong.stderr]).toEqual([
+      1,
+      expect.stringMatching(/wrong\.wgsl is wrong, .* times the tolerance/),
+    ]);
+    for (const [contents, message] of [
+      [text.replace('let value', 'let valu'), /--kernel .*broken\.wgsl: Kernel .*does not compile/],
+      [text.replace('// relu', '// my'), /--kernel .*: its first lines do not name a kernel and a variant/],
+      [
+        text.replace('variant plain', 'variant plain: rows 7'),
+        /rows 7 is no configuration of relu\/forward. Give --workgroups/,
+      ],
+    ] as const) {
+      const { code, stderr } = await mine('broken.wgsl', contents);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+    }
+    // As many workgroups as were asked for: one leaves most of the output as it was.
+    const few = await filtered('relu1', '--kernel', at('right.wgsl'), '--workgroups', '1');
+    expect([few.code, few.stderr]).toEqual([1, expect.stringContaining('right.wgsl is wrong')]);
+  });
+
+  it('kernels: a second adapter in turn', async () => {
+    const { code, stdout } = await kernels('--beside', 'auto', '--json');
+    expect(code).toBe(0);
+    const { beside, rows } = JSON.parse(stdout);
+    expect(beside.name).not.toBe('');
+    for (const row of rows) expect(row.beside).toMatchObject({ verdict: { passed: true }, choice: row.choice });
+  });
+
   it('kernels: every variant is a row of its own', async () => {
     const { code, stdout } = await kernels('--every-variant', '--json');
     expect(code).toBe(0);

@@ -68,7 +68,25 @@ describe('frostline kernels show', () => {
     expect((await kernels('show', 'gemm/input-gradient')).stdout).toMatch(/rows 10, columns 4096/);
   });
 
+  it('prints the configuration that was asked for, and what an adapter runs for a shape', async () => {
+    const tiles = await kernels('show', 'contraction', '--configuration', 'rows 128, columns 64, bounds 1');
+    expect(tiles.stdout).toMatch(/^\/\/ contraction, variant tiled: rows 128, columns 64, depth 16, bounds 1, /);
+    const { dispatches } = JSON.parse(
+      (await kernels('plan', '--network', 'alexnet-small', '--as', 'h100', '--json')).stdout,
+    );
+    for (const { kernel, variant, shape } of dispatches.slice(0, 4)) {
+      const shown = await kernels('show', kernel, '--as', 'h100', '--shape', shape);
+      const head = /^\/\/ .*variant (.*)$/m.exec(shown.stdout)![1].replaceAll(/[:,]/g, '');
+      expect([kernel, head]).toEqual([kernel, variant]);
+    }
+  });
+
   it.each([
+    [['show', 'relu/forward', '--shape', 'cont 3'], /--shape: relu\/forward has no cont\. Give: count N\./],
+    [['show', 'relu/forward', '--shape', 'count x'], /--shape: 'x' behind count is no whole number/],
+    [['show', 'relu/forward', '--as', 'h100'], /--as and --adapter choose for a --shape/],
+    [['show', 'relu/forward', '--shape', 'count 3', '--variant', 'plain'], /Leave out --variant and --configuration/],
+    [['show', 'contraction', '--configuration', 'rows 5'], /contraction has none with 'rows 5'\. There are:\nplain/],
     [['show', 'relu/forwards'], /there is no kernel 'relu\/forwards'; the nearest is 'relu\/forward'/],
     [['show', 'relu/forward', '--variant', 'plane'], /relu\/forward has no variant 'plane'; the nearest is 'plain'/],
     [['show'], /missing required argument 'name'/],

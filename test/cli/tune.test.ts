@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -39,6 +39,32 @@ describe('frostline tune', () => {
     expect(again.stdout).toContain(`${file}: ${rows.length} shapes`);
     writeFileSync(file, '{');
     expect((await tune('--no-training', '--force')).stderr).toMatch(/warning: .*\.json is ignored/);
+  });
+
+  it('exports its table, and takes one in place of measuring', async () => {
+    const exported = join(folder, 'table.json');
+    const made = await tune('--force', '--export', exported, '--json');
+    const { file, rows } = JSON.parse(made.stdout);
+    rmSync(file);
+    const taken = await tune('--import', exported, '--json');
+    expect(taken.stderr).toContain(`${exported}: ${rows.length} shapes`);
+    const known = JSON.parse(taken.stdout).rows.map((row: { known: boolean; chosen: object }) => [
+      row.known,
+      row.chosen,
+    ]);
+    expect(known).toEqual(rows.map((row: { chosen: object }) => [true, row.chosen]));
+    writeFileSync(exported, readFileSync(exported, 'utf8').replace(/"name": ".*"/, '"name": "another card"'));
+    for (const [args, message] of [
+      [
+        ['--import', exported],
+        /table\.json: it was measured on another adapter\. Give a file of 'frostline tune --export'/,
+      ],
+      [['--import', join(folder, 'none.json')], /none\.json/],
+      [['--export', folder], /--export .*: this is a folder/],
+    ] as const) {
+      const { code, stderr } = await tune(...args);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+    }
   });
 
   it('does not measure what would not be kept', async () => {

@@ -1,7 +1,7 @@
 /** Opening, pretending, bringing a device of one's own, and closing. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { chooseAdapter } from '../../src/gpu/adapter.ts';
+import { adaptersByIndex, chooseAdapter } from '../../src/gpu/adapter.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
@@ -44,6 +44,20 @@ describe('pretending', () => {
     [{ maxBindings: 4 }, /"maxBindings" is no limit.*maxBinding,/],
   ])('refuses limits the adapter has not: %o', async (limits, message) => {
     await expect(Gpu.open({ limits: limits as object })).rejects.toThrow(message);
+  });
+});
+
+describe('an adapter by its backend and number', () => {
+  it('is the one that Dawn lists there', async () => {
+    const listed = await adaptersByIndex();
+    // Where no driver is installed there is none to list.
+    for (const [index, { name }] of listed) {
+      if (!index.startsWith('vulkan:')) continue;
+      const { adapter } = await chooseAdapter(index);
+      expect(adapter.info.description + adapter.info.device).not.toBe('');
+      expect(name).not.toBe('');
+    }
+    await expect(chooseAdapter('vulkan:99')).rejects.toThrow(/There is no adapter vulkan:99\. Found: /);
   });
 });
 

@@ -42,6 +42,25 @@ describe('the table of tuning results', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('merges with another table: its shapes count, but not those of another text than ours', async () => {
+    const theirs = new TuningTable(adapter, () => {}, join(folder, 'theirs'));
+    await theirs.record('gemm', text(), 'm 3 n 5', result(32));
+    await theirs.record('conv', 'old text', 'c 1', result(4));
+    await theirs.record('lrn', 'text', 'x 1', result(2));
+    const table = open();
+    await table.record('gemm', text(), 'm 3 n 5', result(8));
+    await table.record('gemm', text(), 'm 7 n 5', result(16));
+    await table.record('conv', 'new text', 'c 1', result(1));
+    expect(await table.merge('theirs.json', theirs.text())).toBe(2);
+    for (const reader of [table, open()]) {
+      expect(reader.measured('gemm', text, 'm 3 n 5')).toEqual(result(32));
+      expect(reader.measured('gemm', text, 'm 7 n 5')).toEqual(result(16));
+      expect(reader.measured('conv', () => 'new text', 'c 1')).toEqual(result(1));
+      expect(reader.measured('lrn', () => 'text', 'x 1')).toEqual(result(2));
+    }
+    await expect(table.merge('x.json', '{')).rejects.toThrow(/^x\.json: .*Give a file of 'frostline tune --export'/);
+  });
+
   it('does not apply results to another text of the kernel, and drops them when it is measured anew', async () => {
     await open().record('gemm', text(), 'm 3 n 5', result(8));
     expect(open().find('gemm', () => 'another text', 'm 3 n 5')).toBeUndefined();

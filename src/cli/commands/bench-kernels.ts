@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { KernelRow } from '../../bench/kernels.ts';
-import { openAdapter } from '../adapter.ts';
+import type { Timing } from '../../bench/statistics.ts';
+import { FrostlineError } from '../../errors.ts';
+import { adapterOption, openAdapter } from '../adapter.ts';
 import {
   benchHead,
   benchOptions,
@@ -33,10 +35,25 @@ export const command = defineCommand({
       .boolean()
       .default(false)
       .describe('the plain variant too; exits with 1 where the chosen one is slower beyond the noise'),
+    kernel: z
+      .string()
+      .optional()
+      .meta({ valueName: 'FILE.wgsl' })
+      .describe(
+        "a text of your own, begun from what 'kernels show' prints, checked and timed beside ours at its kernel's shapes",
+      ),
+    workgroups: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('how many workgroups of --kernel to start; as many as ours if left out'),
+    beside: adapterOption.describe('a second adapter: each row is timed there too, in turn'),
   }),
   json: true,
   examples: [
     { what: "AlexNet's convolutions", line: '--networks alexnet --batch 10 --filter conv' },
+    { what: 'your text against ours', line: '--kernel mine.wgsl --networks alexnet --batch 10' },
+    { what: 'two cards in one run', line: '--adapter vulkan:0 --beside vulkan:1 --quick' },
     { what: 'before a change', line: '--quick --json > before.json' },
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
@@ -44,22 +61,57 @@ export const command = defineCommand({
     { filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, algorithm, ...rest },
     context,
   ) {
-    const [{ layerCases, caseName }, { benchCase, rowName, slowerThanPlain }, { choiceText }, { measureRoofline }] =
-      await Promise.all([
-        import('../../bench/layer-cases.ts'),
-        import('../../bench/kernels.ts'),
-        import('../../kernels/kernel.ts'),
-        import('../../bench/roofline.ts'),
-      ]);
+    const { kernel: file, workgroups, beside, ...sampled } = rest;
+    if (workgroups !== undefined && file === undefined) {
+      throw new FrostlineError('--workgroups is of a --kernel. Give its file, or leave it out.');
+    }
+    if (file !== undefined && (everyVariant || besidePlain)) {
+      throw new FrostlineError(
+        '--kernel is timed beside one variant of ours. Leave out --every-variant and --beside-plain.',
+      );
+    }
+    const [
+      { layerCases, caseName },
+      { benchCase, ownText, rowName, slowerThanPlain },
+      { choiceText, sameChoice },
+      { measureRoofline },
+      { allKernels },
+      { readText },
+    ] = await Promise.all([
+      import('../../bench/layer-cases.ts'),
+      import('../../bench/kernels.ts'),
+      import('../../kernels/kernel.ts'),
+      import('../../bench/roofline.ts'),
+      import('../../operators/kernels.ts'),
+      import('../../read-files.ts'),
+    ]);
     const gpu = await openAdapter(adapter, context, algorithm);
-    const sampling = samplingOf({ quick, ...rest });
+    const sampling = samplingOf({ quick, ...sampled });
     const makers = await Promise.all(
       (networks ?? (quick ? (['alexnet-small'] as const) : (['alexnet', 'vgg16'] as const))).map(networkMaker),
     );
     const batches = batch ?? (quick ? [10] : [1, 10, 32]);
     const all = makers.flatMap((make) => batches.flatMap((size) => layerCases(gpu, make(), size)));
-    const cases = chooseByName(all, caseName, filter);
+    const mine = file === undefined ? undefined : ownText(file, await readText(file), allKernels, workgroups);
+    const cases = chooseByName(all, caseName, filter).filter(
+      ({ kernel, params }) =>
+        mine === undefined ||
+        (kernel.name === mine.kernel.name && kernel.choices(gpu, params).some((one) => sameChoice(one, mine.choice))),
+    );
+    if (cases.length === 0) {
+      throw new FrostlineError(`--kernel ${file}: no row runs ${mine!.kernel.name} as ${choiceText(mine!.choice)}.`);
+    }
+    const second = beside === undefined ? undefined : await openAdapter(beside, context, algorithm);
+    const twins = new Map(
+      second === undefined
+        ? []
+        : makers
+            .flatMap((make) => batches.flatMap((size) => layerCases(second, make(), size)))
+            .map((one) => [caseName(one), one]),
+    );
+    const secondRoofline = second && (await measureRoofline(second, sampling));
     const choicesOf = ({ kernel, params }: (typeof cases)[number]) => {
+      if (mine !== undefined) return [mine.choice];
       const [{ name: plain }, ...others] = kernel.variants;
       if (!everyVariant || others.length === 0) return [undefined];
       return kernel.choices(gpu, params).filter(({ variant }) => variant !== plain);
@@ -71,12 +123,25 @@ export const command = defineCommand({
       `ceilings: ${roofline.gflops.toFixed(1)} GFLOP/s (multiply-add), ${roofline.gigabytes.toFixed(1)} GB/s (copy)`,
     );
     const rows: KernelRow[] = [];
+    const again = new Map<string, () => Promise<Timing>>();
     for (const [index, one] of cases.entries()) {
       context.signal.throwIfAborted();
       context.note(`${index + 1} of ${cases.length}: ${caseName(one)}`);
       for (const choice of choicesOf(one)) {
-        const row = await benchCase(gpu, one, roofline, sampling, { choice, besidePlain });
+        const own = mine?.own;
+        const first = await benchCase(gpu, one, roofline, sampling, { choice, besidePlain, own }).catch(
+          asOwnFault(file),
+        );
+        const twin = twins.get(caseName(one));
+        const other = twin && (await benchCase(second!, twin, secondRoofline!, sampling));
+        const row = { ...first, ...(other && { beside: { ...other } }) };
         rows.push(row);
+        again.set(row.name, async () => (await benchCase(gpu, one, roofline, sampling, { choice })).timing);
+        if (row.own?.verdict.passed === false) {
+          context.checkFailed(
+            `${row.name}: ${file} is wrong, ${row.own.verdict.worst.toPrecision(3)} times the tolerance`,
+          );
+        }
         if (slowerThanPlain(row)) {
           const { timing, plain: beside } = row;
           context.checkFailed(`${row.name}: ${timeText(timing)} ms, the plain variant ${timeText(beside!)}`);
@@ -86,18 +151,28 @@ export const command = defineCommand({
         context.checkFailed(`${row.name}, ${choiceText(row.choice)}: wrong, ${error}`);
       }
     }
-    const report = { ...benchHead(gpu), roofline, rows };
+    const besideHead = second && { beside: { name: second.name, kind: second.kind, driver: second.driver } };
+    const report = { ...benchHead(gpu), ...besideHead, roofline, rows };
     if (context.json) context.printJson(report);
-    else context.print(await tableOf(rows, besidePlain));
+    else context.print(await tableOf(rows, { besidePlain, file, second: second?.name }));
     if (html !== undefined) {
       const { kernelsHtml } = await import('../../report/bench-html.ts');
       await writePage(html, await kernelsHtml(report), context);
     }
-    if (old !== undefined) await printChanges(old, rows, context);
+    if (old !== undefined) await printChanges(old, rows, context, ({ name }) => again.get(name)!());
   },
 });
 
-async function tableOf(rows: readonly KernelRow[], besidePlain: boolean): Promise<string> {
+/** A text of somebody's own that does not compile is not our defect. */
+const asOwnFault = (file: string | undefined) => (error: unknown) => {
+  if (file === undefined || error instanceof FrostlineError || !(error instanceof Error)) throw error;
+  throw new FrostlineError(`--kernel ${file}: ${error.message}`);
+};
+
+async function tableOf(
+  rows: readonly KernelRow[],
+  { besidePlain, file, second }: { besidePlain: boolean; file?: string; second?: string },
+): Promise<string> {
   const { choiceText } = await import('../../kernels/kernel.ts');
   const { default: Table } = await import('cli-table3');
   const table = new Table({
@@ -113,12 +188,29 @@ async function tableOf(rows: readonly KernelRow[], besidePlain: boolean): Promis
       'GB/s',
       'of ceiling',
       ...(besidePlain ? ['plain, ms'] : []),
+      ...(file === undefined ? [] : [`${file}, ms`, 'ours / it']),
+      ...(second === undefined ? [] : [`${second.split(',')[0]}, ms`, 'first / it']),
     ],
     colAligns: ['left', 'right', 'left', 'left', 'left', 'left', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [], compact: true },
   });
   for (const row of rows) {
-    const { network, batch, layers, direction, kernel, choice, verdict, timing, gflops, gigabytes, share, plain } = row;
+    const {
+      network,
+      batch,
+      layers,
+      direction,
+      kernel,
+      choice,
+      verdict,
+      timing,
+      gflops,
+      gigabytes,
+      share,
+      plain,
+      own,
+      beside,
+    } = row;
     table.push([
       network,
       batch,
@@ -131,7 +223,13 @@ async function tableOf(rows: readonly KernelRow[], besidePlain: boolean): Promis
       gigabytes.toFixed(1),
       percentText(share),
       ...(besidePlain ? [plain === undefined ? '' : timeText(plain)] : []),
+      ...(own === undefined
+        ? []
+        : [own.verdict.passed ? timeText(own.timing) : 'WRONG', timesText(timing, own.timing)]),
+      ...(beside === undefined ? [] : [timeText(beside.timing), timesText(timing, beside.timing)]),
     ]);
   }
   return table.toString();
 }
+
+const timesText = (ours: Timing, other: Timing) => `${(ours.median / other.median).toFixed(2)} x`;

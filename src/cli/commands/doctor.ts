@@ -26,14 +26,20 @@ export const command = defineCommand({
       node: process.version,
       system: `${process.platform} ${process.arch}`,
     };
-    if (!context.json) context.print(pairs(versions));
+    const { adaptersByIndex } = await import('../../gpu/adapter.ts');
+    const adapters = Object.fromEntries([...(await adaptersByIndex())].map(([index, { name }]) => [index, name]));
+    if (!context.json) {
+      context.print(pairs(versions));
+      if (Object.keys(adapters).length > 0) context.print(pairs(adapters));
+    }
     const gpu = await openAdapter(wish, context).catch((error: unknown) => {
       if (error instanceof FrostlineError) return error;
       throw error;
     });
     if (gpu instanceof FrostlineError) {
       const advice = advise(readSituation(wish));
-      if (context.json) context.printJson({ versions, adapter: null, problem: gpu.message, advice, passed: false });
+      if (context.json)
+        context.printJson({ versions, adapters, adapter: null, problem: gpu.message, advice, passed: false });
       else printAdvice(advice, context);
       return context.checkFailed(`no adapter: ${gpu.message}`);
     }
@@ -57,7 +63,7 @@ export const command = defineCommand({
     const failed = matrixProduct.checks.filter(({ passed }) => !passed);
     const advice = advise(readSituation(wish, kind));
     if (context.json) {
-      context.printJson({ versions, adapter, matrixProduct, advice, passed: failed.length === 0 });
+      context.printJson({ versions, adapters, adapter, matrixProduct, advice, passed: failed.length === 0 });
     } else {
       await printProduct(matrixProduct, context);
       printAdvice(advice, context);

@@ -5,7 +5,15 @@ import type { TunedShape } from '../../gpu/tuning.ts';
 import type { Choice } from '../../kernels/kernel.ts';
 import type { Network } from '../../models/network.ts';
 import { openAdapter } from '../adapter.ts';
-import { benchHead, benchOptions, chooseByName, milliseconds, networkMaker, networkNames } from '../bench-options.ts';
+import {
+  benchHead,
+  benchOptions,
+  chooseByName,
+  milliseconds,
+  networkMaker,
+  networkNames,
+  writePage,
+} from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 import { gridProgress } from '../progress.ts';
 
@@ -42,6 +50,16 @@ export const command = defineCommand({
       .describe('freeze points of the training steps; none has the shapes of all others'),
     filter: benchOptions.filter.describe("only rows with one of these in their name, as 'conv2' or 'gradient'"),
     force: z.boolean().default(false).describe('measure shapes again that were measured before'),
+    export: z
+      .string()
+      .optional()
+      .meta({ valueName: 'FILE' })
+      .describe("write the adapter's whole table to this file at the end, for other machines of its kind"),
+    import: z
+      .string()
+      .optional()
+      .meta({ valueName: 'FILE' })
+      .describe('take the shapes of such a file into the table first; they are not measured again'),
     adapter: benchOptions.adapter,
   }),
   json: true,
@@ -49,7 +67,8 @@ export const command = defineCommand({
     { what: 'what training AlexNet needs', line: '--networks alexnet' },
     { what: 'a model of your own, to be used only', line: '--model net.onnx --batch 1,16 --no-training' },
   ],
-  async run({ networks, model, batch, training, freeze, filter, force, adapter }, context) {
+  async run(options, context) {
+    const { networks, model, batch, training, freeze, filter, force, adapter } = options;
     const [{ measuredBefore, tuneCase, tuneName }, { choiceText }] = await Promise.all([
       import('../../bench/tune.ts'),
       import('../../kernels/kernel.ts'),
@@ -58,6 +77,12 @@ export const command = defineCommand({
     if (gpu.tuning === undefined) {
       throw new FrostlineError('FROSTLINE_TUNE is off: results would not be kept. Unset it to tune.');
     }
+    if (options.import !== undefined) {
+      const { readText } = await import('../../read-files.ts');
+      const brought = await gpu.tuning.merge(options.import, await readText(options.import));
+      context.note(`${options.import}: ${brought} shapes`);
+    }
+    if (options.export !== undefined) await checkExport(options.export);
     const makers = await networksOf(networks ?? (model.length > 0 ? [] : ['alexnet-small', 'alexnet']), model);
     const steps = ['forward', ...(training ? freeze : [])];
     const all: TuneCase[] = [];
@@ -98,11 +123,19 @@ export const command = defineCommand({
       }
     }
     progress.stop();
+    if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
     if (context.json) return context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, rows });
     context.print(await tableOf(rows));
     context.print(`${gpu.tuning.file}: ${gpu.tuning.size} shapes`);
   },
 });
+
+/** Before anything is measured: where the table cannot be written, the minutes would be lost. */
+async function checkExport(path: string): Promise<void> {
+  const [{ checkWritable, isFolder }, { dirname }] = await Promise.all([import('../../files.ts'), import('node:path')]);
+  if (await isFolder(path)) throw new FrostlineError(`--export ${path}: this is a folder. Give a file's name.`);
+  await checkWritable(dirname(path));
+}
 
 async function networksOf(names: readonly (typeof networkNames)[number][], models: readonly string[]) {
   const makers: (() => Network)[] = await Promise.all(names.map(networkMaker));
