@@ -2,17 +2,14 @@
 import { Random } from '../../random.ts';
 import type { Parameter } from '../tensor.ts';
 import { titleOf } from './consistency.ts';
-import { judge } from './judge.ts';
+import { type Judged, judge } from './judge.ts';
 import type { Settings } from './options.ts';
 import type { GradcheckInputReport, GradcheckSample } from './report.ts';
-import { elementOrder, lengthOf, mixedDirection, randomSigns } from './sampling.ts';
+import { type Direction, Directions, elementOrder, lengthOf, randomSigns } from './sampling.ts';
 import { outputNoise } from './slope.ts';
 import type { Subject } from './subject.ts';
 
 const SAMPLE_STREAM = 2;
-
-/** An uncertainty of so much of an input's derivatives still tells one from what is wrong, whatever passes beside it. */
-const RESOLVED = 1e-3;
 
 type Place = Pick<GradcheckSample, 'element' | 'block' | 'direction'>;
 
@@ -35,34 +32,30 @@ export async function checkInput(
   const eps = typeof settings.eps === 'number' ? settings.eps : (settings.eps[tensor.name] ?? 1 / 16);
   const values = await tensor.read(subject.gpu);
   const scale = lengthOf(values) / Math.sqrt(values.length) || 1;
-  const largestSlope = gradient.reduce((most, g) => (Number.isFinite(g) ? Math.max(most, Math.abs(g)) : most), 0);
   const random = new Random(seed, SAMPLE_STREAM + ordinal);
   const samples: GradcheckSample[] = [];
   const signs = randomSigns(values.length, 0, values.length, random);
   const noises = await outputNoise(subject, tensor, values, signs, scale);
+  const directions = new Directions(values, gradient, scale, random);
   let [kinks, hidden, onPiece] = [0, 0, 0];
 
-  const look = async (direction: Float64Array, step: number, size: number, where: Partial<Place>) => {
-    const analytic = direction.reduce((sum, value, i) => (value === 0 ? sum : sum + value * gradient[i]), 0);
-    const allowed = (numeric: number) => atol * size + rtol * Math.abs(numeric);
-    const verdict = await judge(subject, {
-      tensor,
-      values,
-      direction,
-      gradient,
-      step,
-      noises,
-      analytic,
-      resolved: Math.max(rtol, RESOLVED) * size,
-      allowed,
-    });
-    if (verdict === 'kink') kinks++;
-    else if (verdict === 'hidden') hidden++;
-    else {
+  /** Along the first of these that shows a derivative. */
+  const look = async (tries: Iterable<Direction>, where: Partial<Place>) => {
+    const met = new Set<'kink' | 'hidden'>();
+    for (const { direction, length, size } of tries) {
+      const analytic = direction.reduce((sum, value, i) => (value === 0 ? sum : sum + value * gradient[i]), 0);
+      const line = { tensor, values, direction, gradient };
+      const verdict = await judge(subject, { ...line, step: eps * length, noises, analytic, size, atol, rtol });
+      if (typeof verdict === 'string') {
+        met.add(verdict);
+        continue;
+      }
       if (verdict.onPiece) onPiece++;
-      samples.push(compared(analytic, verdict.slope, allowed(verdict.slope.numeric), where));
+      samples.push(compared(analytic, verdict, where));
+      return;
     }
-    return typeof verdict === 'object';
+    if (met.has('kink')) kinks++;
+    else hidden++;
   };
 
   // Four times as many as asked for may be looked at, so that a kink can be replaced by another sample.
@@ -70,30 +63,18 @@ export async function checkInput(
   let looked = 0;
   for (const element of elementOrder(tensor.shape, random)) {
     if (samples.length >= elements || looked++ >= 4 * elements) break;
-    const axis = new Float64Array(values.length);
-    axis[element] = 1;
-    const own = Math.abs(values[element]);
-    // An element far below the others may be 0 but for rounding; one far above needs a step of its own size.
-    await look(axis, eps * (own > scale / 1000 ? own : scale), largestSlope, { element });
+    await look([directions.element(element)], { element });
   }
   const blocks = settings.fastMode || elements === values.length ? 0 : Math.min(settings.blocks, values.length);
   for (let i = 0; i < blocks; i++) {
     const [first, end] = [i, i + 1].map((part) => Math.floor((part * values.length) / blocks));
-    const size = lengthOf(gradient.subarray(first, end)) / Math.sqrt(end - first);
-    // Once more where a kink is in the way: most of its elements are looked at nowhere else.
-    for (let t = 0, seen = false; t < 2 && !seen; t++) {
-      const signs = randomSigns(values.length, first, end, random);
-      seen = await look(signs, eps * scale * Math.sqrt(end - first), size, { block: [first, end] });
-    }
+    // Once more where something is in the way: most of its elements are looked at nowhere else.
+    await look(directions.over(first, end, 2), { block: [first, end] });
+    if (directions.wide) await look([directions.shares(first, end)], { block: [first, end] });
   }
-  const before = samples.length;
-  const steepest = lengthOf(gradient.filter(Number.isFinite));
   // Only along signs that know nothing of the gradient a part of it that is missing weighs as much as what is there.
-  for (let i = 0; i < 4 * settings.directions && samples.length - before < settings.directions; i++) {
-    const mixed = i % 2 === 1;
-    const direction = mixed ? mixedDirection(gradient, random) : randomSigns(values.length, 0, values.length, random);
-    const size = mixed ? steepest : steepest / Math.sqrt(values.length);
-    await look(direction, eps * scale * Math.sqrt(values.length), size, { direction: i });
+  for (let i = 0; i < settings.directions; i++) {
+    await look(i % 2 === 0 ? directions.over(0, values.length, 4) : directions.mixed(4), { direction: i });
   }
   tensor.reset(subject.gpu, values);
 
@@ -138,12 +119,7 @@ export async function checkInput(
   return { report, problems };
 }
 
-function compared(
-  analytic: number,
-  { numeric, uncertainty }: { readonly numeric: number; readonly uncertainty: number },
-  bound: number,
-  where: Partial<Place>,
-): GradcheckSample {
+function compared(analytic: number, { numeric, uncertainty, bound }: Judged, where: Partial<Place>): GradcheckSample {
   const allowed = bound + uncertainty;
   const absoluteError = Math.abs(analytic - numeric);
   const relativeError = absoluteError === 0 ? 0 : absoluteError / Math.max(Math.abs(analytic), Math.abs(numeric));

@@ -64,7 +64,7 @@ export async function gradientsOf(subject: Subject, { nondetTol }: Settings): Pr
   subject.again(await graph.read(output), differentiated);
   for (const [tensor, scaled] of await readAll(graph, checked)) {
     const found = scaled.map((value) => value / SCALE);
-    const at = farthest(values.get(tensor)!, found, LINEAR_TOLERANCE + nondetTol);
+    const at = farthest(values.get(tensor)!, found, nondetTol);
     if (at === undefined) continue;
     const pair = `${scaled[at]} for ${SCALE} dy and ${values.get(tensor)![at]} for dy`;
     problems.push({ tensor, problem: `backward is not linear in dy: at element ${at} it gives ${pair}` });

@@ -14,48 +14,59 @@ import { type Evaluation, leavesBorder, onOnePiece, type Side, type Subject } fr
 
 type Values = Float32Array<ArrayBuffer>;
 
+/** Differences at one step. What noise makes of them is another's to say: ./ladder.ts. */
 export interface Slope {
+  /** in units of the direction */
+  readonly step: number;
   readonly numeric: number;
-  /** what truncation and noise may make of it */
-  readonly uncertainty: number;
-  /** of which what the outputs' noise (`outputNoise`) accounts for */
-  readonly noise: number;
+  /** what the differences' order leaves, and what their own high differences show, of `numeric` */
+  readonly truncation: number;
+  /** the slope of the flattest secant from the point that is not level; 0 where all are */
+  readonly secant: number;
   /** false: NaN or infinity is met within reach, or rounded points fall together */
   readonly finite: boolean;
   /** no output moved between two neighbouring points: the step is below what y resolves, or y does not depend on it */
   readonly still: 'all' | 'some' | 'none';
+  /** 1 for each output that moved */
+  readonly moved: Readonly<Uint8Array>;
+  /** the nearest of the points, in units of the direction, where an output moved */
+  readonly nearest: number | undefined;
 }
 
-const REACH = 3;
+export const REACH = 3;
 /** the orders of differences that show noise */
 const ORDERS = [4, 5, 6];
 /** of the noise that so few differences show, what passes it once in some thousands */
-const SAFETY = 4;
+export const SAFETY = 4;
 /** What some dozens of terms of an output may lose where each falls below the smallest normal number: no noise shows it. */
 const UNDERFLOW = 2 ** (-126 + 6);
 
-/** Along what, and with what noise. */
+/** Along what. */
 export interface Line {
   readonly tensor: Parameter;
   readonly values: Values;
   readonly direction: Readonly<Float64Array>;
   /** as claimed, of each element */
   readonly gradient: Values;
-  /** of each output: `outputNoise` */
-  readonly noises: Readonly<Float64Array>;
 }
 
-/**
- * At a step of `step` |u|; 'crossed' where a kink lies within reach, 'border' where one lies at the point itself.
- * @param vanishing the step is of the outputs' resolution: those that do not move yet may depend on the elements, too
- */
+/** Each output's noise, by two measurements: `outputNoise`. */
+export interface Noises {
+  readonly coarse: Readonly<Float64Array>;
+  readonly fine: Readonly<Float64Array>;
+}
+
+export const pointOn = ({ values, direction }: Line, distance: number): Values =>
+  values.map((value, i) => value + distance * direction[i]);
+
+/** At a step of `step` |u|; 'crossed' where a kink lies within reach, 'border' where one lies at the point itself. */
 export async function slopeAt(
   subject: Subject,
   side: Side,
-  { tensor, values, direction, gradient, noises }: Line,
+  line: Line,
   step: number,
-  vanishing: boolean,
 ): Promise<Slope | 'crossed' | 'border'> {
+  const { tensor, values, direction } = line;
   const squared = direction.reduce((sum, value) => sum + value * value, 0);
   const base = subject.base(side);
   const places: number[] = [];
@@ -68,58 +79,75 @@ export async function slopeAt(
       points.push(base);
       continue;
     }
-    const moved = values.map((value, i) => value + k * step * direction[i]);
+    const point = pointOn(line, k * step);
     // Where a rounded point lies along the direction, in units of the direction.
-    const place = moved.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
+    const place = point.reduce((sum, value, i) => sum + (value - values[i]) * direction[i], 0) / squared;
     places.push(place);
-    drifts.push(drift(moved, place, values, direction, gradient));
-    const found = await subject.evaluate(side, tensor, moved);
+    drifts.push(drift(point, place, line));
+    const found = await subject.evaluate(side, tensor, point);
     if (side === 'function' && !onOnePiece(base, found)) return 'crossed';
     if (side === 'piece' && leavesBorder(base, found)) return 'border';
     points.push(found);
   }
-  const products = points.map(({ y }) => subject.product(y));
-  const finite = products.every(Number.isFinite) && places.every((place, i) => i === 0 || place > places[i - 1]);
-  if (!finite) return { numeric: Number.NaN, uncertainty: Infinity, noise: Infinity, finite, still: 'none' };
-  const rest = products.map((value, i) => value - products[REACH] - drifts[i]);
+  const moved = Uint8Array.from(base.y, (value, o) => Number(points.some(({ y }) => y[o] !== value)));
+  // Not v . y less v . y: where outputs lie over decades, float64 has no place for the least of them.
+  const changes = points.map(({ y }) => y.reduce((sum, value, o) => sum + (value - base.y[o]) * subject.v[o], 0));
+  const finite = changes.every(Number.isFinite) && places.every((place, i) => i === 0 || place > places[i - 1]);
+  if (!finite) {
+    const unknown = { numeric: Number.NaN, truncation: Infinity, secant: 0, nearest: undefined };
+    return { step, ...unknown, finite, still: 'none', moved };
+  }
+  const rest = changes.map((value, i) => value - drifts[i]);
   const six = derivative(places, rest);
   const four = derivative(places.slice(1, -1), rest.slice(1, -1));
   // What the slope makes of unequal distances is no noise.
   const sigma = noiseOf(rest.map((value, i) => value - six * places[i]));
-  // So few values may miss noise by luck, above all where it is a lattice of few places: what each output that moves has.
-  const [first, last] = [points[0].y, points[2 * REACH].y];
-  const expected = Math.sqrt(
-    first.reduce((sum, value, o) => (value === last[o] && !vanishing ? sum : sum + (subject.v[o] * noises[o]) ** 2), 0),
-  );
-  const noise = (SAFETY * expected) / step;
   const moves = points.slice(1).map(({ y }, i) => y.some((value, o) => value !== points[i].y[o]));
-  const still = moves.every((move) => !move) ? 'all' : moves.every(Boolean) ? 'none' : 'some';
-  const uncertainty = Math.max(Math.abs(six - four), (SAFETY * sigma) / step, noise);
-  return { numeric: six, uncertainty, noise, finite, still };
+  return {
+    step,
+    numeric: six,
+    truncation: Math.max(Math.abs(six - four), (SAFETY * sigma) / step),
+    secant: flattest(places, rest),
+    finite,
+    still: moves.every((move) => !move) ? 'all' : moves.every(Boolean) ? 'none' : 'some',
+    moved,
+    nearest: nearestMove(points, step),
+  };
+}
+
+function flattest(places: readonly number[], rest: readonly number[]): number {
+  const secants = rest.map((value, i) => Math.abs(value / places[i])).filter((one) => one > 0);
+  return secants.length === 0 ? 0 : Math.min(...secants);
+}
+
+/** Nearest first: the distance of a point at which an output moved. */
+function nearestMove(points: readonly Evaluation[], step: number): number | undefined {
+  const { y: base } = points[REACH];
+  const order = [1, -1, 2, -2, 3, -3];
+  const k = order.find((one) => points[REACH + one].y.some((value, o) => value !== base[o]));
+  return k === undefined ? undefined : k * step;
 }
 
 /**
  * What the claimed gradient makes of the way from a point on the line to where rounding puts it: a large element's rounding
  * is many steps of a small one. A claim that is wrong is so by as little as that way is short.
  */
-function drift(
-  moved: Values,
-  place: number,
-  values: Values,
-  direction: Readonly<Float64Array>,
-  gradient: Values,
-): number {
+function drift(point: Values, place: number, { values, direction, gradient }: Line): number {
   let sum = 0;
-  for (let i = 0; i < moved.length; i++) {
-    const off = moved[i] - values[i] - place * direction[i];
+  for (let i = 0; i < point.length; i++) {
+    const off = point[i] - values[i] - place * direction[i];
     if (off !== 0 && Number.isFinite(gradient[i])) sum += gradient[i] * off;
   }
   return sum;
 }
 
+/** how far the elements move, at most, of themselves, for noise: in a function that swings within 2^-9, all is noise there */
+const [COARSE, FINE] = [2 ** -9, 2 ** -17];
+
 /**
- * The noise of each output, from seven runs in which every element of the input moves by 2^-9 of itself and less: that of
- * the output's own table, its rounding, what most others have, or what underflow hides, whichever is the largest.
+ * The noise of each output, from seven runs in which every element of the input moves by a small share of itself: that of
+ * the output's own table, its rounding, what most others have, or what underflow hides, whichever is the largest. Measured
+ * twice: noise is the same however short the moves, and what a function does within the longer ones is none.
  */
 export async function outputNoise(
   subject: Subject,
@@ -127,24 +155,34 @@ export async function outputNoise(
   values: Values,
   signs: Readonly<Float64Array>,
   scale: number,
-): Promise<Float64Array> {
+): Promise<Noises> {
   const side = subject.kinked.length > 0 ? 'piece' : 'function';
-  const runs: Values[] = [];
-  for (let k = -REACH; k <= REACH; k++) {
-    const by = (k / REACH) * 2 ** -9;
-    const moved =
-      k === 0 ? values : values.map((value, i) => value + by * (Math.abs(value) || scale) * Math.sign(signs[i]));
-    runs.push((await subject.evaluate(side, tensor, moved)).y);
-    // Unmoved: once more the given inputs.
-    if (k === 0) subject.again(runs.at(-1)!, subject.base(side).y);
-  }
-  const own = Float64Array.from(runs[0], (_, o) => noiseOf(runs.map((y) => y[o])));
-  const common = own.toSorted()[Math.floor(0.75 * (own.length - 1))];
-  // A unit in the last place is uniform rounding's standard deviation times the root of 12.
-  return own.map((noise, o) => {
-    const rounding = (2 ** -23 * Math.abs(runs[REACH][o])) / Math.sqrt(12);
-    return Math.max(Number.isFinite(noise) ? noise : 0, Number.isFinite(common) ? common : 0, rounding, UNDERFLOW);
-  });
+  const measured = async (share: number): Promise<Float64Array> => {
+    // Whole units of the last place: what rounds the points unevenly would show as noise of the function.
+    const moves = values.map((value, i) => {
+      const size = Math.abs(value) || scale;
+      const unit = 2 ** (Math.floor(Math.log2(size)) - 23);
+      return Math.sign(signs[i]) * unit * Math.round((share * size) / (REACH * unit));
+    });
+    const runs: Values[] = [];
+    for (let k = -REACH; k <= REACH; k++) {
+      const moved = k === 0 ? values : values.map((value, i) => value + k * moves[i]);
+      runs.push((await subject.evaluate(side, tensor, moved)).y);
+      // Unmoved: once more the given inputs.
+      if (k === 0) subject.again(runs.at(-1)!, subject.base(side).y);
+    }
+    const own = Float64Array.from(runs[0], (_, o) => noiseOf(runs.map((y) => y[o])));
+    const common = own.toSorted()[Math.floor(0.75 * (own.length - 1))];
+    // A unit in the last place is uniform rounding's standard deviation times the root of 12.
+    return own.map((noise, o) => {
+      const rounding = (2 ** -23 * Math.abs(runs[REACH][o])) / Math.sqrt(12);
+      return Math.max(Number.isFinite(noise) ? noise : 0, Number.isFinite(common) ? common : 0, rounding, UNDERFLOW);
+    });
+  };
+  const [long, short] = [await measured(COARSE), await measured(FINE)];
+  const coarse = long.map((noise, o) => Math.max(noise, short[o]));
+  // Few differences measure no better than that.
+  return { coarse, fine: short.every((noise, o) => noise > coarse[o] / 4) ? coarse : short };
 }
 
 /** The derivative at 0 of the polynomial through these points. */

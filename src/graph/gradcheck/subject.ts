@@ -144,11 +144,6 @@ export class Subject {
     return { y, pieces: this.kinked.map(({ source }, i) => source!.operation.pieces!.record(read[i])) };
   }
 
-  /** v . y, in float64. */
-  product(y: Float32Array): number {
-    return y.reduce((sum, value, i) => sum + value * this.v[i], 0);
-  }
-
   /** The length of the products v[i] y[i]. */
   length(y: Float32Array): number {
     return Math.sqrt(y.reduce((sum, value, i) => sum + (value * this.v[i]) ** 2, 0));
