@@ -137,7 +137,8 @@ it('does not pass ReLU at 0 or a tie of a pool, and passes them beside it', asyn
     gpu(),
     ({ x }) => maxPool(x, { kernel: [2, 2] }),
     { x: tie },
-    { raiseException: false },
+    // A direction along which the four move alike has a derivative.
+    { raiseException: false, directions: 0 },
   );
   expect(pooled.passed).toBe(false);
   expect(pooled.inputs[0].samples).toBe(0);
@@ -501,7 +502,7 @@ describe('no false verdicts', () => {
     const shape = [7, 9];
     const values = Float32Array.from({ length: 63 }, () => 10 ** random.between(-3, 2));
     const constant = { shape, values: new Float32Array(63).fill(1), requiresGrad: false };
-    for (const seed of seeds) {
+    for (const seed of seeds.slice(0, 2)) {
       const inverse = (derivative?: string) => (t: Record<'x' | 'one', Tensor>) =>
         frostline.divide(t.one, scaled(t.x, { derivative }));
       const inputs = { x: { shape, values }, one: constant };
@@ -523,8 +524,8 @@ describe('no false verdicts', () => {
     // The product of two vanishes, and what is hidden is called so.
     const two = (t: Record<'x' | 'w' | 'u', Tensor>) => frostline.linear(frostline.linear(t.x, t.w), t.u);
     const mismatches = ({ problems }: GradcheckReport) => problems.filter((one) => one.includes('backward gives'));
-    for (const seed of seeds.slice(0, 2)) {
-      const options = { ...quiet, seed, elements: 24, blocks: 2 };
+    for (const seed of seeds.slice(0, 1)) {
+      const options = { ...quiet, seed, elements: 24, blocks: 1 };
       expect(mismatches(await gradcheck(gpu(), one, { x, w, b }, options)), `seed ${seed}`).toEqual([]);
       expect(mismatches(await gradcheck(gpu(), two, { x, w, u }, options)), `seed ${seed}`).toEqual([]);
       // What they are multiplied by shows at long steps: a wrong one is found.

@@ -9,7 +9,7 @@ import { type Direction, Directions, elementOrder, lengthOf, randomSigns } from 
 import { outputNoise } from './slope.ts';
 import type { Subject } from './subject.ts';
 
-const SAMPLE_STREAM = 2;
+const SAMPLE_STREAM = 0x73616d70;
 
 type Place = Pick<GradcheckSample, 'element' | 'block' | 'direction'>;
 

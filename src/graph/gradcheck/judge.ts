@@ -70,15 +70,12 @@ class Judge {
   private readonly ladder: Ladder;
   private readonly noises: Readonly<Float64Array>;
   private readonly tried = new Map<number, Slope>();
-  /** `size`, or where that is next to nothing how fast the function changes around the point: at an extremum, say */
-  private size: number;
 
   constructor(subject: Subject, sample: Sample, ladder: Ladder, noises: Readonly<Float64Array>) {
     this.subject = subject;
     this.sample = sample;
     this.ladder = ladder;
     this.noises = noises;
-    this.size = sample.size;
   }
 
   /** Of powers below `limit` alone, and beginning with `start`. */
@@ -129,7 +126,6 @@ class Judge {
   private async climb(start: number): Promise<'done' | 'border'> {
     const { step } = this.sample;
     const { ladder, tried } = this;
-    let sized = false;
     for (
       let [power, least, most] = [start, MOST_DOWN, MOST_UP];
       power >= least && power <= most && !tried.has(power);
@@ -137,8 +133,6 @@ class Judge {
       const slope = await ladder.at(step * FACTOR ** power);
       if (slope === 'border') return slope;
       tried.set(power, slope);
-      if (slope.secant > 0 && !sized) this.size = Math.max(this.size, slope.secant);
-      sized ||= slope.secant > 0;
       await ladder.resolve((SETTLED * this.allowed(0) * slope.step) / 8);
       const still = [...tried.values()].find((one) => one.still === 'all');
       if ([slope, ...(still ? [still] : [])].some((one) => ladder.moves && this.settles(one))) break;
@@ -189,6 +183,12 @@ class Judge {
         (a, b) => (a === undefined || this.uncertainty(b.slope) < this.uncertainty(a.slope) ? b : a),
         undefined,
       );
+  }
+
+  /** Where all derivatives are claimed to be 0, at an extremum, say, how fast the function changes at the first steps. */
+  private get size(): number {
+    if (this.sample.size > 0) return this.sample.size;
+    return [...this.tried.values()].find(({ secant }) => secant > 0)?.secant ?? 0;
   }
 
   private allowed(numeric: number): number {

@@ -155,7 +155,7 @@ export class Subject {
   }
 }
 
-const V_STREAM = 1;
+const V_STREAM = 0x75707374;
 
 /** The largest difference between two runs; NaN in one alone, and other bits for equal numbers (-0), count too. */
 export function largestDifference(a: Values, b: Values): number {
