@@ -7,31 +7,28 @@ const gpu = useGpu();
 
 /** y = value of v, dx = derivative of v, y (as w) and dy (as g); without `pieces`, as others write them. */
 function elementwise(value: string, derivative: string) {
-  const params = { count: 'u32' } as const;
-  const count = (given: { count: number }) => given.count;
-  const cost = (given: { count: number }) => ({ flops: given.count, bytes: 8 * given.count });
   // Not folded away: the sum is rounded.
   const keep = 'fn keep(v: f32) -> f32 { return bitcast<f32>(bitcast<u32>(v) + 0u); }';
   const read = 'let v = x[p.x_base + index];';
   const forward = frostline.defineKernel({
     name: 'own/forward',
-    params,
+    params: { count: 'u32' },
     bindings: { x: { access: 'read' }, y: { access: 'write' } },
-    variants: [frostline.perElement(count, 'p.count', `${read} y[p.y_base + index] = ${value};`, keep)],
-    cost,
+    variants: [frostline.perElement(({ count }) => count, 'p.count', `${read} y[p.y_base + index] = ${value};`, keep)],
+    cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
   });
   const backward = frostline.defineKernel({
     name: 'own/backward',
-    params,
+    params: { count: 'u32' },
     bindings: { x: { access: 'read' }, y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
     variants: [
       frostline.perElement(
-        count,
+        ({ count }) => count,
         'p.count',
         `${read} let w = y[p.y_base + index]; let g = dy[p.dy_base + index]; dx[p.dx_base + index] = ${derivative};`,
       ),
     ],
-    cost,
+    cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
   });
   return (x: frostline.Tensor) =>
     frostline.apply(
