@@ -30,6 +30,10 @@ export interface GridProgress {
   update(progress: CellProgress): void;
   /** @param outcome such as 'F1 0.913', or the error */
   end(status: 'done' | 'diverged' | 'failed', outcome: string): void;
+  /** The cell begun last goes on later. */
+  pause(): void;
+  /** This cell is not trained to its end. */
+  drop(index: number): void;
   /** Restores the terminal; call it however the grid ends. */
   stop(): void;
 }
@@ -95,6 +99,14 @@ function barProgress(
     },
     end(status) {
       estimate.end(status === 'done');
+      draw();
+    },
+    pause() {
+      estimate.pause();
+      draw();
+    },
+    drop(index) {
+      estimate.skip(index);
       draw();
     },
     stop() {
@@ -166,6 +178,14 @@ function lineProgress(
     end(status, outcome) {
       estimate.end(status === 'done');
       write(`${label}: ${status === 'done' ? '' : `${status}: `}${outcome} in ${duration((now() - begunAt) / 1000)}`);
+    },
+    pause() {
+      estimate.pause();
+      write(`${label}: waits for the others`);
+    },
+    drop(index) {
+      estimate.skip(index);
+      write(`${cells[index].label}: dropped`);
     },
     stop() {},
   };

@@ -20,6 +20,7 @@ export const registry: readonly Registered[] = [
     () => import('./commands/sweep.ts'),
   ),
   entry('Training', 'train', 'one fine-tuning run', () => import('./commands/train.ts')),
+  entry('Training', 'range-test', 'the loss over a growing learning rate', () => import('./commands/range-test.ts')),
   entry('Training', 'merge', "gather a sharded grid's results", () => import('./commands/merge.ts')),
   entry('Training', 'slurm', 'a job script that runs a grid in shards', () => import('./commands/slurm.ts')),
   entry(
@@ -72,6 +73,12 @@ export const registry: readonly Registered[] = [
     'probe',
     'what frozen features are worth at each depth, in seconds',
     () => import('./commands/probe.ts'),
+  ),
+  entry(
+    'Results',
+    'halving',
+    'what sweep --budget saves and loses, on full grids',
+    () => import('./commands/halving.ts'),
   ),
   entry('Results', 'metrics', 'scores of a confusion matrix', () => import('./commands/metrics.ts')),
   entry('Results', 'report', "a grid's report anew, or several grids compared", () => import('./commands/report.ts')),

@@ -40,6 +40,15 @@ export class TimeEstimate {
     this.current = undefined;
   }
 
+  /** The current cell goes on later: what it has taken counts for the pace, and it stays open. */
+  pause(): void {
+    if (!this.current) return;
+    const { index, startedAt, fraction } = this.current;
+    this.spentSeconds += (this.now() - startedAt) / 1000;
+    this.spentCost += this.costs[index] * fraction;
+    this.current = undefined;
+  }
+
   /** This cell needs no work: it was finished before. */
   skip(index: number): void {
     this.open.delete(index);

@@ -10,9 +10,11 @@ import { cellsSection } from './sections/cells.ts';
 import { confusionSection, rocSection } from './sections/confusion.ts';
 import { curvesSection } from './sections/curves.ts';
 import { augmentedSection, errorsSection } from './sections/errors.ts';
+import { halvingSection } from './sections/halving.ts';
 import { heading } from './sections/heading.ts';
 import { methodSection } from './sections/method.ts';
 import { pairsSection } from './sections/pairs.ts';
+import { printedSection } from './sections/printed.ts';
 import { probeSection } from './sections/probe.ts';
 import { environmentSection, protocolSection, settingsSection } from './sections/protocol.ts';
 import { extremesSection, f1Section, gridSection, verdictSection } from './sections/scores.ts';
@@ -34,7 +36,9 @@ export async function makeReport(input: ReportInput): Promise<Report> {
     await f1Section(part),
     await probeSection(part),
     extremesSection(part),
+    printedSection(part),
     gridSection(part),
+    halvingSection(part),
     pairsSection(part),
     await curvesSection(part),
     confusionSection(part),

@@ -6,6 +6,7 @@ import { readProbe } from '../train/probe-file.ts';
 import type { GridResult } from '../train/results.ts';
 import { type Pictures, readPictures } from './pictures.ts';
 import { type Predictions, readPredictions } from './predictions.ts';
+import type { PrintedComparison } from './printed.ts';
 import { readGrid } from './read.ts';
 
 export interface ReportInput {
@@ -14,6 +15,8 @@ export interface ReportInput {
   readonly predictions?: ReadonlyMap<string, Predictions>;
   /** Images that the best network has wrong, and how the training images were changed. */
   readonly pictures?: Pictures;
+  /** The paper's rows beside ours, where they were given. */
+  readonly printed?: PrintedComparison;
   /** What `frostline probe` found of this grid's network and data. */
   readonly probe?: Probe;
   /** environment.json. */

@@ -35,7 +35,7 @@ export async function readGrid(folder: string): Promise<GridResult> {
     if (error instanceof FrostlineError) return undefined;
     throw error;
   });
-  const folders = new Set(before?.cells.map((cell) => cell.folder));
+  const folders = new Set([...(before?.cells ?? []), ...(before?.dropped ?? [])].map((cell) => cell.folder));
   const isWhole = plan.cells.length === folders.size && plan.cells.every((cell) => folders.has(cell.folder));
   return before !== undefined && isWhole ? before : await gather(folder, plan);
 }

@@ -50,7 +50,7 @@ export async function writeSupplement(folder: string, { figures, tables }: Suppl
 }
 
 /** Outside a page there is no current colour to follow: black on white. */
-function standalone(svg: string): string {
+export function standalone(svg: string): string {
   return svg
     .replaceAll('currentColor', '#1b1f24')
     .replace(/<svg ([^>]*)>/, '<svg $1><rect width="100%" height="100%" fill="#ffffff"/>');

@@ -20,6 +20,7 @@ import { type PhaseSteps, plannedEpochs, trainedBy, trainPhases } from './phases
 import type { GridPlan, PlannedCell } from './plan.ts';
 import type { CellResult, GridAdapter } from './results.ts';
 import { historyLines, logitsCsv, predictionsCsv, stillOurs } from './run-folder.ts';
+import { saveRung } from './rung-file.ts';
 
 /** What the cells of one split share: its data, and the network compiled for its parts. */
 export interface OpenedDivision {
@@ -66,14 +67,19 @@ export interface CellContext {
   readonly key: string;
   readonly folder: string;
   readonly hooks: GridHooks;
+  /** where it waits for the others, after so many epochs; to its end unless given */
+  readonly until?: number;
 }
 
 /** Ends a cell that another process has taken over, at the checkpoint where that shows. */
 class ClaimLostError extends Error {}
 
-/** @returns nothing where the claim was lost on the way: the cell is another process's */
+/** Ends a cell's part at a rung, at the checkpoint from which it may go on. */
+class PausedError extends Error {}
+
+/** @returns nothing where the claim was lost on the way, and the cell is another process's; or where it waits at a rung */
 export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResult | undefined> {
-  const { at, plan, model, steps, cell, index, key, folder, hooks, configuration, claim } = context;
+  const { at, plan, model, steps, cell, index, key, folder, hooks, configuration, claim, until } = context;
   const own = join(folder, cell.folder);
   const { experiment } = at;
   const { freeze, learningRate, newLayerRate, momentum, training, phases, seed } = cell;
@@ -125,6 +131,10 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
         async onCheckpoint(progress) {
           if (!(await isOurs())) throw new ClaimLostError();
           await saveCheckpoint(own, key, { ...progress, seconds: seconds() });
+          if (until !== undefined && progress.epochs.length >= until) {
+            await saveRung(own, until, { configuration, epochs: progress.epochs });
+            throw new PausedError();
+          }
           if (!hooks.stop?.aborted) return;
           throw new StoppedError(`after epoch ${progress.records.at(-1)!.epoch + 1} of ${plannedEpochs(phases)}`);
         },
@@ -163,6 +173,10 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
     if (evaluation.logits !== undefined) files['logits.csv'] = logitsCsv(experiment, evaluation.logits);
   } catch (error) {
     if (error instanceof ClaimLostError) return undefined;
+    if (error instanceof PausedError) {
+      hooks.onPause?.(index);
+      return undefined;
+    }
     if (!(error instanceof DivergedError)) throw error;
     result = { ...common(), status: 'failed', error: error.message };
   }

@@ -15,13 +15,14 @@ import { removeCheckpoint, StoppedError } from './checkpoint.ts';
 import { Claim, clearClaims } from './claims.ts';
 import type { Experiment } from './experiment.ts';
 import type { StepRecord } from './fit.ts';
-import { headOf, planFile } from './head.ts';
+import { armKey, judgeRung, type Rung, rungEpochs, scoreAfter } from './halving.ts';
+import { headOf, pendingOf, planFile } from './head.ts';
 import { judge } from './judge.ts';
 import { createModel, exportModel, releaseModel } from './model.ts';
 import { PhaseSteps } from './phases.ts';
 import { checkPlan, type GridPlan, type PlannedCell, planCells } from './plan.ts';
 import { cellResult, withScores } from './result-schema.ts';
-import type { CellResult, GridAdapter, GridResult } from './results.ts';
+import { type CellResult, type GridAdapter, type GridResult, pointKey, pointName } from './results.ts';
 import {
   checkRunFolder,
   configurationHash,
@@ -31,6 +32,7 @@ import {
   type Settings,
   stillOurs,
 } from './run-folder.ts';
+import { readRung } from './rung-file.ts';
 import { bestCell } from './select.ts';
 
 /** What `runGrid` tells while it works. */
@@ -41,6 +43,9 @@ export interface GridHooks {
   onWait?(cells: number): void;
   onBegin?(index: number): void;
   onStep?(record: StepRecord, steps: number): void;
+  /** It waits at a rung, and goes on later or is dropped. */
+  onPause?(index: number): void;
+  onDrop?(index: number): void;
   onEnd?(index: number, result: CellResult): void;
   /** A cell goes on from a checkpoint, this many steps in. */
   onResume?(index: number, steps: number): void;
@@ -65,6 +70,7 @@ export const GROWS = [
   'select',
   'keep',
   'logits',
+  'budget',
   'title',
   'preset',
 ] as const;
@@ -121,6 +127,12 @@ export async function runGrid(
   };
   for (const index of cells.keys()) await isFinished(index);
   const isOwn = (index: number) => hooks.only?.(index) !== false;
+  const dropped = new Map<PlannedCell, number>();
+  const isOver = async (index: number, until: number | undefined) =>
+    results.has(cells[index]) ||
+    dropped.has(cells[index]) ||
+    (await isFinished(index)) ||
+    (until !== undefined && (await readRung(join(folder, cells[index].folder), until, configuration)) !== undefined);
 
   const model = createModel(network);
   let at: (OpenedDivision & { readonly steps: PhaseSteps }) | undefined;
@@ -137,10 +149,10 @@ export async function runGrid(
     await at.steps.first(cell.phases[0]);
     return { at, steps: at.steps };
   };
-  const runClaimed = async (index: number, claim: Claim) => {
+  const runClaimed = async (index: number, claim: Claim, until: number | undefined) => {
     const cell = cells[index];
     // Another process may have finished it between the look for its result and the claim.
-    if (await isFinished(index)) return;
+    if (await isOver(index, until)) return;
     hooks.onBegin?.(index);
     const result = await runCell(gpu, {
       ...(await prepare(cell)),
@@ -153,6 +165,7 @@ export async function runGrid(
       hooks,
       configuration,
       claim,
+      until,
     });
     if (result === undefined) return;
     const before = [...results.values()];
@@ -169,10 +182,11 @@ export async function runGrid(
     await claim.settle();
     hooks.onEnd?.(index, result);
   };
-  try {
+  /** Runs all own cells up to a rung, or to their end. */
+  const runAll = async (until?: number) => {
     while (true) {
       for (const [index, cell] of cells.entries()) {
-        if (!isOwn(index) || results.has(cell) || (await isFinished(index))) continue;
+        if (!isOwn(index) || (await isOver(index, until))) continue;
         hooks.signal?.throwIfAborted();
         if (hooks.stop?.aborted) throw new StoppedError('between two cells');
         // Not before the first cell is ready to run: what is wrong with the plan shows until then.
@@ -190,16 +204,50 @@ export async function runGrid(
         const claim = await Claim.take(await makeFolderIn(folder, cell.folder));
         if (claim === undefined) continue;
         try {
-          await runClaimed(index, claim);
+          await runClaimed(index, claim, until);
         } finally {
           await claim.release();
         }
       }
-      const elsewhere = cells.filter((cell, index) => isOwn(index) && !results.has(cell)).length;
-      if (elsewhere === 0) break;
+      let elsewhere = 0;
+      for (const index of cells.keys()) if (isOwn(index) && !(await isOver(index, until))) elsewhere++;
+      if (elsewhere === 0) return;
       hooks.onWait?.(elsewhere);
       await pause(hooks);
     }
+  };
+  const rungs: Rung[] = [];
+  /** Drops the worse half. @returns whether all had come so far */
+  const halve = async (epochs: number) => {
+    const alive = cells.filter((cell) => !dropped.has(cell));
+    const runs: Parameters<typeof judgeRung>[1][number][] = [];
+    for (const cell of alive) {
+      const own = results.get(cell)?.epochs ?? (await readRung(join(folder, cell.folder), epochs, configuration));
+      if (own === undefined && !results.has(cell)) return false;
+      const earlyStopping = plan.fit.earlyStopping !== undefined;
+      runs.push({ arm: cell, score: scoreAfter(own, epochs, earlyStopping) });
+    }
+    const rung = judgeRung(epochs, runs);
+    rungs.push(rung);
+    const kept = new Set(rung.arms.filter((arm) => arm.kept).map(armKey));
+    for (const [index, cell] of cells.entries()) {
+      if (!alive.includes(cell) || kept.has(armKey(cell)) || results.has(cell)) continue;
+      dropped.set(cell, epochs);
+      hooks.onDrop?.(index);
+      await clearClaims(join(folder, cell.folder));
+      await removeCheckpoint(join(folder, cell.folder));
+    }
+    return true;
+  };
+  const planned = plan.budget === undefined ? [] : rungEpochs(plan.budget, plan.fit.epochs);
+  try {
+    let together = true;
+    for (const until of planned) {
+      await runAll(until);
+      together = await halve(until);
+      if (!together) break;
+    }
+    if (together) await runAll();
     if (opened) await stillOurs(folder, configuration);
   } finally {
     at?.steps.destroy();
@@ -207,15 +255,18 @@ export async function runGrid(
     releaseModel(gpu, model);
   }
   // Other shards have gone on in the meantime. Each looks when its own last result is there: the last of all sees all.
-  for (const [index, cell] of cells.entries()) if (!results.has(cell)) await isFinished(index);
-  if (results.size < cells.length) return cells.length - results.size;
-  const list = cells.map((cell) => results.get(cell)!);
+  for (const index of cells.keys()) if (!results.has(cells[index])) await isFinished(index);
+  const missing = cells.filter((cell) => !results.has(cell) && !dropped.has(cell)).length;
+  if (missing > 0) return missing;
+  const list = cells.flatMap((cell) => results.get(cell) ?? []);
   // Each process has kept the best that it knew of.
   const best = bestCell(list, select);
   if (plan.keep === 'best') {
     for (const other of list) if (other !== best) await rm(join(folder, other.folder!, 'model.onnx'), { force: true });
   }
-  const { verdict, leftOut, table } = await judge(folder, experiment, list, select);
+  const judged = await judge(folder, experiment, list, select);
+  const leftOut = [...judged.leftOut, ...droppedPoints(dropped, list)];
+  const { verdict, table } = judged;
   const files = { 'predictions.csv': table, ...(verdict && { 'verdict.json': json({ ...verdict, leftOut }) }) };
   await writeFilesAtomically(folder, files);
   return {
@@ -225,8 +276,30 @@ export async function runGrid(
     adapters: uniqueAdapters(list),
     verdict,
     leftOut,
+    ...(rungs.length > 0 && { halving: { rungs, share: stepsShare(list, dropped, plan.fit.epochs) } }),
+    ...(dropped.size > 0 && { dropped: [...dropped].map(([cell, epochs]) => ({ ...pendingOf(cell), epochs })) }),
     cells: list,
   };
+}
+
+/** Points of which no rate went on to the end. */
+function droppedPoints(dropped: ReadonlyMap<PlannedCell, number>, list: readonly CellResult[]) {
+  const last = new Map<string, { point: string; epochs: number }>();
+  for (const [{ freeze }, epochs] of dropped) {
+    const key = pointKey(freeze);
+    if (list.some((cell) => pointKey(cell.freeze) === key)) continue;
+    last.set(key, { point: pointName(freeze), epochs: Math.max(epochs, last.get(key)?.epochs ?? 0) });
+  }
+  return [...last.values()].map(({ point, epochs }) => ({
+    point,
+    why: `dropped after ${epochs} epochs, among the worse half on the validation part`,
+  }));
+}
+
+/** Of the epochs of all cells; a cell that is not dropped counts whole. */
+function stepsShare(list: readonly CellResult[], dropped: ReadonlyMap<PlannedCell, number>, epochs: number): number {
+  const spent = [...dropped.values()].reduce((sum, own) => sum + own, 0) + list.length * epochs;
+  return spent / ((list.length + dropped.size) * epochs);
 }
 
 /** Waits before the next look for the cells that other processes run. */

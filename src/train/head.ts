@@ -51,14 +51,16 @@ export function planFile(
       ...head,
       startedAt,
       configuration,
-      cells: cells.map(({ folder, freeze, learningRate, newLayerRate, momentum, division, seed }) => ({
-        ...{ folder, freeze, learningRate, newLayerRate, momentum, seed },
-        split: String(division + 1),
-      })),
+      cells: cells.map(pendingOf),
     },
     null,
     2,
   )}\n`;
+}
+
+/** A cell as it stands in files before it has a result. */
+export function pendingOf({ folder, freeze, learningRate, newLayerRate, momentum, division, seed }: PlannedCell) {
+  return { folder, freeze, learningRate, newLayerRate, momentum, seed, split: String(division + 1) };
 }
 
 /** Prefixes in order of depth, then blocks and phases, for each way of training in turn. */

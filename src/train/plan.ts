@@ -7,6 +7,7 @@ import { inferShapes } from '../models/shapes.ts';
 import { checkPositive } from './detail.ts';
 import type { Experiment } from './experiment.ts';
 import { checkFit, type FitSettings } from './fit.ts';
+import { checkBudget } from './halving.ts';
 import { type PhaseMasks, plannedEpochs, trainedBy } from './phases.ts';
 import type { Protocol } from './protocol.ts';
 import { type FreezePoint, pointKey } from './results.ts';
@@ -39,6 +40,8 @@ export interface GridPlan {
   readonly sensitivity?: number;
   /** trained networks to keep: that of the best cell so far, or every cell's, as model.onnx in the cell's folder */
   readonly keep?: 'best' | 'all';
+  /** epochs after which the worse half of points and rates is dropped, and again after twice as many; see halving.ts */
+  readonly budget?: number;
   /** also write each test image's logits, as logits.csv in the cell's folder */
   readonly logits?: boolean;
   readonly protocol?: Protocol;
@@ -202,6 +205,10 @@ export function checkPlan(plan: GridPlan, experiment: Experiment): void {
   refuseBlindChoice(plan, experiment);
   checkPositive(plan.positive, experiment.classes);
   for (const { phases } of planCells(experiment.network, plan, 1, experiment.newParameters)) {
+    if (plan.budget !== undefined) {
+      const validated = experiment.validation !== undefined;
+      checkBudget(plan.budget, { epochs: plan.fit.epochs, phases: phases.length, validated });
+    }
     for (const phase of phases) checkFit({ ...plan.fit, ...phase }, experiment);
   }
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { Verdict } from '../statistics/verdict.ts';
 import { divergenceOf } from './diverged.ts';
+import type { Halving } from './halving.ts';
 import { computeMetrics } from './metrics.ts';
 import type { Protocol } from './protocol.ts';
 import { strategySchema } from './strategy.ts';
@@ -26,6 +27,17 @@ export const freezePoint = z.object({
 });
 
 const adapter = z.object({ name: z.string(), driver: z.string(), kind: z.enum(['hardware', 'software', 'embedded']) });
+
+/** What each epoch came to on the validation part. */
+export const epochRecords = z.array(
+  z.object({
+    epoch: count,
+    validationLoss: lossy,
+    accuracy: z.number(),
+    f1: z.number(),
+    best: z.boolean(),
+  }),
+);
 
 export const cellResult = z
   .object({
@@ -53,17 +65,7 @@ export const cellResult = z
     constant: z.string().optional(),
     trainAccuracy: z.number().optional(),
     finalLoss: lossy.optional(),
-    epochs: z
-      .array(
-        z.object({
-          epoch: count,
-          validationLoss: lossy,
-          accuracy: z.number(),
-          f1: z.number(),
-          best: z.boolean(),
-        }),
-      )
-      .optional(),
+    epochs: epochRecords.optional(),
     phases: z.array(z.object({ name: z.string(), from: count, epochs: count })).optional(),
     frozen: z.object({ parameters: count, before: z.string(), after: z.string() }).optional(),
     adapter,
@@ -89,7 +91,7 @@ const pendingCell = z.object({
 /** plan.json: what a grid is to become, written before its first cell. */
 export const gridPlan = z.lazy(() =>
   gridResult
-    .omit({ seconds: true, adapters: true, verdict: true, leftOut: true, cells: true })
+    .omit({ seconds: true, adapters: true, verdict: true, leftOut: true, halving: true, dropped: true, cells: true })
     .extend({ configuration: z.string(), cells: z.array(pendingCell) }),
 );
 
@@ -121,6 +123,8 @@ export const gridResult = z.object({
   select: z.enum(['validation', 'test']).optional(),
   verdict: z.custom<Verdict>((value) => typeof value === 'object').optional(),
   leftOut: z.array(z.object({ point: z.string(), why: z.string() })).optional(),
+  halving: z.custom<Halving>((value) => typeof value === 'object').optional(),
+  dropped: z.array(pendingCell.extend({ epochs: count })).optional(),
   freezePoints: z.array(freezePoint),
   learningRates: z.array(z.number().positive()),
   cells: z.array(cellResult),

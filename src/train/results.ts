@@ -6,6 +6,7 @@ import type { DetailedScores } from '../statistics/detail.ts';
 import type { Verdict } from '../statistics/verdict.ts';
 import type { EpochRecord } from './early-stopping.ts';
 import type { FrozenRecord } from './frozen.ts';
+import type { Halving } from './halving.ts';
 import type { ConfusionMatrix, Metrics } from './metrics.ts';
 import type { PhaseRecord } from './phases.ts';
 import type { Protocol } from './protocol.ts';
@@ -106,6 +107,9 @@ export type PendingCell = Pick<
   readonly folder: string;
 };
 
+/** A cell that was not trained to its end, and after how many epochs it was left. */
+export type DroppedCell = PendingCell & { readonly epochs: number };
+
 /** A grid's results as `results.json` holds them. */
 export interface GridResult {
   readonly title: string;
@@ -155,6 +159,9 @@ export interface GridResult {
   readonly verdict?: Verdict;
   /** Freeze points that the verdict leaves out, and why. */
   readonly leftOut?: readonly { readonly point: string; readonly why: string }[];
+  /** Which points and rates were not trained to the end, where a budget was given. */
+  readonly halving?: Halving;
+  readonly dropped?: readonly DroppedCell[];
   /** In order of depth, none first. */
   readonly freezePoints: readonly FreezePoint[];
   readonly learningRates: readonly number[];

@@ -9,6 +9,8 @@
  *   cosine     the rate times (1 + cos(pi t)) / 2, t from 0 behind the warm-up to 1 at the end, which no step reaches
  *              (Loshchilov and Hutter 2017, without restarts; PyTorch's CosineAnnealingLR with eta_min 0)
  *
+ *   exponential  by the same factor from step to step, from the rate at the first to `to` at the last: the range test's
+ *
  * The velocity is in units of steps, as MATLAB's: it keeps the rates of the steps that it was made of. PyTorch's SGD
  * multiplies its velocity by the present rate; under a schedule the two differ.
  */
@@ -16,12 +18,14 @@ import { FrostlineError } from '../errors.ts';
 
 /** How the learning rate changes over the steps of a run. */
 export interface Schedule {
-  readonly kind: 'constant' | 'step' | 'cosine';
+  readonly kind: 'constant' | 'step' | 'cosine' | 'exponential';
   /** steps over which the rate rises; 0 unless given */
   readonly warmup?: number;
   /** of 'step': after how many epochs the rate is multiplied, and by what */
   readonly every?: number;
   readonly factor?: number;
+  /** of 'exponential': the last step's rate */
+  readonly to?: number;
 }
 
 export interface Progress {
@@ -36,9 +40,10 @@ export interface Progress {
 /** The global rate of one step. Without a schedule it is `rate`, to the bit. */
 export function rateAt(rate: number, schedule: Schedule | undefined, { step, steps, epoch }: Progress): number {
   if (schedule === undefined) return rate;
-  const { kind, warmup = 0, every = 1, factor = 0.1 } = schedule;
+  const { kind, warmup = 0, every = 1, factor = 0.1, to = rate } = schedule;
   if (step < warmup) return (rate * (step + 1)) / warmup;
   if (kind === 'step') return rate * factor ** Math.floor(epoch / every);
+  if (kind === 'exponential') return rate * (to / rate) ** ((step - warmup) / Math.max(1, steps - warmup - 1));
   if (kind === 'cosine') return (rate * (1 + Math.cos((Math.PI * (step - warmup)) / (steps - warmup)))) / 2;
   return rate;
 }

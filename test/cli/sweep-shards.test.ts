@@ -68,6 +68,8 @@ describe('frostline sweep --shard and merge', () => {
     [['--shard', '0/2'], /expected 1\/2 to 2\/2/],
     [['--shard', 'half'], /expected I\/N/],
     [['--shard', '1/2', '--merge'], /Give one of them/],
+    [['--shard', '1/2', '--budget', '1'], /each process claims cells/],
+    [['--budget', '1'], /there is none\. Give --validation-fraction/],
   ])('refuses %j', async (args, message) => {
     const { code, stderr } = await sweep('refused', ...args);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) });

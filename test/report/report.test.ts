@@ -10,6 +10,7 @@ import { repeatCommand } from '../../src/report/command.ts';
 import { resultsCsv } from '../../src/report/csv.ts';
 import { f1Figure } from '../../src/report/figures/f1.ts';
 import { duration, freezeLabel, freezePhrase, imageRate, rate } from '../../src/report/format.ts';
+import { halvingLines } from '../../src/report/halving-text.ts';
 import { makeReport, reportHtml } from '../../src/report/html.ts';
 import { html } from '../../src/report/markup.ts';
 import { readGrid, readResults } from '../../src/report/read.ts';
@@ -113,6 +114,33 @@ describe('summarise', () => {
     expect(table.none).toHaveLength(1);
     expect(table.all).toHaveLength(2);
   });
+});
+
+it('tells what a budget dropped, in the head, the terminal and a table', async () => {
+  const arms = [conv1, none, all].map((freeze, i) => ({
+    ...{ freeze, learningRate: 1e-4, newLayerRate: 1e-3, f1: 0.9 - 0.1 * i, loss: 0.2 + i },
+    kept: i < 2,
+  }));
+  const droppedCell = { ...arms[2], folder: 'cells/x', split: '1', seed: 1, epochs: 4 };
+  const grid = {
+    ...smallGrid([cell(none, 1e-4, half(9)), cell(conv1, 1e-4, half(8))]),
+    halving: { rungs: [{ epochs: 4, arms }], share: 7 / 9 },
+    dropped: [droppedCell],
+  };
+  expect(halvingLines(grid)).toEqual([
+    'after 4 epochs 2 of 3 points and rates went on, from a validation F1 of 0.800 on',
+    "1 cell not trained to the end: 78 % of the full grid's steps; the verdict compares those that were",
+  ]);
+  const { html: page, supplement } = await makeReport({ grid });
+  expect(page).toContain('What was not trained to the end');
+  expect(page).toContain('2 of 3 cells done in');
+  expect(page).toContain(', 1 dropped');
+  expect(
+    supplement.tables
+      .find(({ name }) => name === 'halving')!
+      .text.trim()
+      .split('\n').length,
+  ).toBe(4);
 });
 
 describe('momenta and strategies', () => {

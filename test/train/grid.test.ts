@@ -4,15 +4,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { augmentPresets } from '../../src/data/augment.ts';
-import { replaceClassifier } from '../../src/models/classifier.ts';
-import { alexnetSmall } from '../../src/models/tables.ts';
-import { Random } from '../../src/random.ts';
 import { gatherRuns } from '../../src/statistics/runs.ts';
 import { parsePredictions } from '../../src/statistics/table.ts';
 import { verdictOf } from '../../src/statistics/verdict.ts';
 import { StoppedError } from '../../src/train/checkpoint.ts';
-import type { ImageData } from '../../src/train/data.ts';
 import type { Experiment } from '../../src/train/experiment.ts';
 import { runGrid } from '../../src/train/grid.ts';
 import type { GridPlan } from '../../src/train/plan.ts';
@@ -20,70 +15,7 @@ import { rehearseGrid } from '../../src/train/rehearsal.ts';
 import { type CellResult, pointName } from '../../src/train/results.ts';
 import { chooseRates } from '../../src/train/select.ts';
 import { useGpu } from '../support/gpu.ts';
-
-const pretrained = alexnetSmall({ filters: [4, 4, 4, 4, 4], hidden: 8, classes: 5, seed: 3 });
-
-/** Bright images are of class 1, dark ones of class 0. */
-function images(count: number, seed: number): ImageData {
-  const random = new Random(seed);
-  const labels = Uint32Array.from({ length: count }, (_, i) => i % 2);
-  const pixels = new Uint8Array(count * 64 * 64 * 4);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = random.integer(100) + 120 * labels[Math.floor(i / (64 * 64 * 4))];
-  return { kind: 'images', pixels, height: 64, width: 64, labels };
-}
-
-const classes = ['dark', 'bright'];
-const { network, newParameters } = replaceClassifier(pretrained, classes, 1);
-const test = images(12, 2);
-const experiment: Experiment = {
-  network,
-  newParameters,
-  withSeed: (seed) => replaceClassifier(pretrained, classes, seed).network,
-  source: { name: 'narrow', source: 'a test' },
-  classes,
-  train: images(20, 1),
-  test,
-  testIds: Array.from(test.labels, (_, i) => `image "${i}"`),
-  dataset: { name: 'random', notes: [] },
-  split: undefined,
-  counts: { train: [10, 10], test: [6, 6] },
-  fingerprints: { data: 'a test' },
-  splitName: '1',
-  divisions: 1,
-  at: () => experiment,
-};
-
-/** Two splits, and a validation part. */
-const divided: Experiment = {
-  ...experiment,
-  validation: images(8, 3),
-  divisions: 2,
-  at: (division) => ({
-    ...divided,
-    splitName: String(division + 1),
-    train: images(20, 10 + division),
-    test: division === 0 ? test : images(12, 12),
-  }),
-};
-
-const plan: GridPlan = {
-  title: 'a test',
-  freeze: ['none', 10, 'all'],
-  learningRates: [0.002],
-  newLayerFactor: 10,
-  allFrozenRates: [],
-  seeds: [1],
-  fit: {
-    momentum: 0.9,
-    weightDecay: 1e-4,
-    batchSize: 5,
-    epochs: 2,
-    shuffle: 'every-epoch',
-    augment: augmentPresets.paper,
-    dropout: true,
-  },
-  notes: {},
-};
+import { divided, experiment, images, plan } from '../support/narrow-experiment.ts';
 
 describe('the grid', () => {
   const gpu = useGpu();

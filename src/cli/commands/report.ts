@@ -14,14 +14,30 @@ export const command = defineCommand({
       .optional()
       .meta({ valueName: 'DIR' })
       .describe("folder to write to, if another than the grid's; of several grids runs/comparison"),
+    printed: z
+      .string()
+      .optional()
+      .meta({ valueName: 'TABLE.csv' })
+      .describe(
+        "the paper's printed rows in per cent, typed by you under examples/printed-rows.csv's header: shown beside ours",
+      ),
+    printedCounts: z
+      .array(z.int().positive())
+      .min(2)
+      .default([40, 10])
+      .describe("images of each class in the paper's test part, which each row is checked against"),
   }),
   json: true,
   examples: [
     { what: 'after an update of frostline', line: 'runs/quickstart' },
+    { what: "the paper's printed rows beside ours", line: 'runs/paper-alexnet --printed rows.csv' },
     { what: 'near to the pretraining and far from it', line: 'runs/quickstart runs/textures --out runs/both' },
   ],
-  async run({ grids, out }, context) {
+  async run({ grids, out, printed, printedCounts }, context) {
     const { readReport } = await import('../../report/input.ts');
+    if (grids.length > 1 && printed !== undefined) {
+      throw new FrostlineError(`--printed ${printed}: printed rows stand beside one grid. Name one.`);
+    }
     if (grids.length > 1) {
       const { writeComparison } = await import('../../report/compare.ts');
       const twice = grids.find((folder, i) => grids.indexOf(folder) !== i);
@@ -44,8 +60,11 @@ export const command = defineCommand({
       import('../../report/summary.ts'),
     ]);
     const [folder] = grids;
-    const input = await readReport(folder);
-    const { grid } = input;
+    const read = await readReport(folder);
+    const { grid } = read;
+    const compared = printed === undefined ? undefined : await comparison(printed, grid, printedCounts);
+    const input = { ...read, printed: compared?.comparison };
+    for (const text of compared?.misfits ?? []) context.note(`${printed}: ${text}`);
     const paths = await writeReport(out ?? folder, input);
     const pending = grid.pending?.length ?? 0;
     if (context.json) {
@@ -55,6 +74,7 @@ export const command = defineCommand({
         done: done.length,
         failed: failed.length,
         pending,
+        printed: compared?.comparison,
         best: best && { freeze: best.freeze, ...best.series, scores: best.mean },
       });
     }
@@ -64,3 +84,12 @@ export const command = defineCommand({
     context.print(`wrote ${Object.values(paths).join(', ')}`);
   },
 });
+
+/** The printed rows of a file beside a grid's cells, and those that cannot be as they are printed. */
+async function comparison(file: string, grid: import('../../train/results.ts').GridResult, counts: readonly number[]) {
+  const { comparePrinted, misfits, parsePrinted } = await import('../../report/printed.ts');
+  const { readText } = await import('../../read-files.ts');
+  const text = await readText(file, "give the paper's rows, typed under the header of examples/printed-rows.csv");
+  const compared = comparePrinted(parsePrinted(text, file), grid, counts);
+  return { comparison: compared, misfits: misfits(compared) };
+}

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { defineCommand } from '../command.ts';
 import { sweepOptions } from './sweep.ts';
 
-const { shard: _, merge: __, dryRun: ___, ...passedOn } = sweepOptions;
+// What a budget drops hangs on all cells, and a task of an array may never wait for one that has not begun.
+const { shard: _, merge: __, dryRun: ___, budget: ____, ...passedOn } = sweepOptions;
 
 export const command = defineCommand({
   description:

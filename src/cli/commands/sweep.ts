@@ -63,6 +63,15 @@ export const sweepOptions = {
     .describe(
       'where rates and the best cell are chosen: on the validation part, or as the paper did on the test part, whose scores are then too good; test, unless --validation-fraction is given',
     ),
+  budget: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .meta({ valueName: 'EPOCHS' })
+    .describe(
+      'successive halving: after so many epochs the better half of points and rates goes on, by the validation part, and again after twice as many; cells that end are those of the full grid to the bit',
+    ),
   repeats: z
     .number()
     .int()
@@ -127,6 +136,7 @@ export const command = defineCommand({
       { gridProgress },
       { protocolOf },
       { verdictText },
+      { halvingLines },
       { bestCell },
       { withFiles },
       { acrossLosses, DeviceLostError },
@@ -143,6 +153,7 @@ export const command = defineCommand({
       import('../progress.ts'),
       import('../../train/protocol.ts'),
       import('../../report/verdict-text.ts'),
+      import('../../report/halving-text.ts'),
       import('../../train/select.ts'),
       import('../../report/input.ts'),
       import('../../gpu/lost.ts'),
@@ -169,6 +180,12 @@ export const command = defineCommand({
     const select = values.select ?? (values.validationFraction > 0 ? 'validation' : 'test');
 
     const only = cellsToRun(values);
+    if (values.budget !== undefined && values.shard !== undefined) {
+      throw new FrostlineError(
+        '--budget and --shard: what is dropped hangs on all cells. Start the same sweep several times without --shard: ' +
+          'each process claims cells.',
+      );
+    }
     const source = dataSource({ ...values, data }, undefined, { splits, folds: values.folds });
     const gpu = await openAdapter(values.adapter, context);
     const decoding = countProgress(context, 'images decoded');
@@ -211,6 +228,7 @@ export const command = defineCommand({
       sensitivity: values.sensitivity,
       keep: values.keep === 'none' ? undefined : values.keep,
       logits: values.logits,
+      budget: values.budget,
       fit,
       protocol: protocolOf(experiment, source, fit, seed, preset?.assumptions, momenta),
       notes: {
@@ -297,6 +315,12 @@ export const command = defineCommand({
         progress?.update({ step: step + 1, steps, epoch: epoch + 1, epochs, loss, imagesPerSecond });
         follower.step(record);
       },
+      onPause() {
+        progress?.pause();
+      },
+      onDrop(index) {
+        if (mine.includes(index)) progress?.drop(mine.indexOf(index));
+      },
       onEnd(_, cell) {
         const { status, metrics, error } = cell;
         follower.end(cell);
@@ -349,6 +373,7 @@ export const command = defineCommand({
     if (context.json) return context.printJson(result);
     context.print(terminalTable(result, { columns: context.stdout.columns }), { coloured: true });
     if (result.verdict !== undefined) context.print(verdictText(result.verdict));
+    for (const line of halvingLines(result)) context.print(line);
     for (const { point, why } of result.leftOut ?? []) context.print(`${point} is left out of the verdict: ${why}`);
     const best = bestCell(result.cells, select);
     if (best !== undefined) {

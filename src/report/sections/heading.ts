@@ -72,10 +72,11 @@ function runs(grid: GridResult, { series, extraSeries, done, failed }: GridSumma
   const lost = [
     [failed.length - diverged, 'failed'],
     [diverged, 'diverged'],
+    [grid.dropped?.length ?? 0, 'dropped'],
     [grid.pending?.length ?? 0, 'to come'],
   ] as const;
   const rest = lost.map(([count, what]) => (count === 0 ? '' : `, ${count} ${what}`)).join('');
-  const all = grid.cells.length + (grid.pending?.length ?? 0);
+  const all = grid.cells.length + (grid.pending?.length ?? 0) + (grid.dropped?.length ?? 0);
   return `${shape}${repeats && ` × ${repeats}`}: ${done.length} of ${plural(all, 'cell')} done in ${duration(grid.seconds)}${rest}`;
 }
 
