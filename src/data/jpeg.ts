@@ -39,7 +39,8 @@ export function mendJpeg(file: Uint8Array): MendedJpeg {
     if (kind === SOI || kind === EOI) break;
     const end = marker + 2 + ((file[marker + 2] << 8) | file[marker + 3]);
     if (end > file.length) break;
-    const segment = file.slice(marker, end);
+    // Copied: a Buffer's slice would be the caller's own bytes.
+    const segment = Uint8Array.from(file.subarray(marker, end));
     parts.push(segment);
     at = end;
     if (kind >= 0xc0 && kind <= 0xcf && kind !== 0xc4 && kind !== 0xc8 && kind !== 0xcc) {

@@ -81,7 +81,11 @@ export function parseNpy(bytes: Uint8Array<ArrayBuffer>, name: string): NpyArray
   // Headers are padded so that values are aligned; copy where a writer did not.
   const start = bytes.byteOffset + dataAt;
   const aligned = start % Typed.BYTES_PER_ELEMENT === 0;
-  const data = new Typed(aligned ? bytes.buffer : bytes.slice(dataAt).buffer, aligned ? start : 0, count);
+  const data = new Typed(
+    aligned ? bytes.buffer : Uint8Array.from(bytes.subarray(dataAt)).buffer,
+    aligned ? start : 0,
+    count,
+  );
   if (order === 'True' && shape.length > 1) toRowMajor(data, shape);
   return { type, shape, data } as NpyArray;
 }

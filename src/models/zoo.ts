@@ -9,6 +9,7 @@ import { FrostlineError } from '../errors.ts';
 import { checkWritable, makeFolder } from '../files.ts';
 import { forEachChunk, reading } from '../read-files.ts';
 import type { Preprocessing } from './network.ts';
+import { supportedOperators } from './onnx-operators.ts';
 import { preprocessingPreset, presets } from './preprocessing.ts';
 
 /** The package's own `weights/`: the manifest and the model that ships. */
@@ -24,11 +25,11 @@ const entrySchema = z.strictObject({
   bytes: z.number().int().positive(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   opset: z.number().int(),
+  /** Operators of its nodes; what of them cannot be run is looked up. */
+  operators: z.array(z.string()).min(1),
   preprocessing: z.enum(Object.keys(presets) as [string, ...string[]]),
   /** In order of preference; the sum decides, not the address. */
   addresses: z.array(z.url()).min(1),
-  /** The operator that keeps frostline from running it. */
-  unsupported: z.string().optional(),
 });
 
 export type WeightsEntry = z.infer<typeof entrySchema>;
@@ -36,6 +37,8 @@ export type WeightsEntry = z.infer<typeof entrySchema>;
 export interface ListedWeights extends WeightsEntry {
   /** Path of the file when it is there at its full size; its sum is not computed. */
   readonly path?: string;
+  /** Operators that keep frostline from running it, where there are any. */
+  readonly unsupported?: readonly string[];
 }
 
 export interface Progress {
@@ -51,6 +54,8 @@ export interface PullOptions {
   readonly addresses?: readonly string[];
   /** In place of the package's own manifest. */
   readonly manifest?: readonly WeightsEntry[];
+  /** Seconds without a byte after which an address is given up (default 30). */
+  readonly patience?: number;
 }
 
 export interface Verification {
@@ -75,10 +80,15 @@ export function manifest(): readonly WeightsEntry[] {
 }
 
 /** All known files, with their paths where they are already there. */
-export function listWeights(folder = defaultFolder): ListedWeights[] {
-  return manifest().map((entry) => {
+export function listWeights(folder = defaultFolder, files = manifest()): ListedWeights[] {
+  return files.map((entry) => {
     const file = path.join(folder, entry.file);
-    return sizeOf(file) === entry.bytes ? { ...entry, path: file } : entry;
+    const unsupported = entry.operators.filter((operator) => !supportedOperators.includes(operator));
+    return {
+      ...entry,
+      ...(sizeOf(file) === entry.bytes && { path: file }),
+      ...(unsupported.length > 0 && { unsupported }),
+    };
   });
 }
 
@@ -150,7 +160,7 @@ export function resolveModel(nameOrPath: string, folder = defaultFolder): string
  * @throws FrostlineError when no address gives the file: what to download by hand, and where to put it
  */
 export async function pullWeights(name: string, options: PullOptions = {}): Promise<string> {
-  const { folder = defaultFolder, onProgress = () => {} } = options;
+  const { folder = defaultFolder, onProgress = () => {}, patience = 30 } = options;
   const entry = (options.manifest ?? manifest()).find((known) => known.name === name);
   if (entry === undefined) throw new FrostlineError(`no weights are called '${name}'.${suggestion(name)}`);
   const target = path.join(folder, entry.file);
@@ -165,7 +175,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   const failures: string[] = [];
   for (const address of options.addresses ?? entry.addresses) {
     try {
-      await fetchWhole(entry, address, `${target}.part`, onProgress);
+      await fetchWhole(entry, { address, part: `${target}.part`, patience, onProgress });
       fs.renameSync(`${target}.part`, target);
       return target;
     } catch (error) {
@@ -183,17 +193,21 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   );
 }
 
+/** One try: from where, into what, and how long it may say nothing. */
+interface Try {
+  readonly address: string;
+  readonly part: string;
+  readonly patience: number;
+  readonly onProgress: (progress: Progress) => void;
+}
+
 /** Fills `part` from the address; throws, and leaves `part` only as far as it may be continued. */
-async function fetchWhole(
-  entry: WeightsEntry,
-  address: string,
-  part: string,
-  onProgress: (progress: Progress) => void,
-): Promise<void> {
+async function fetchWhole(entry: WeightsEntry, attempt: Try): Promise<void> {
+  const { part } = attempt;
   let start = fs.statSync(part, { throwIfNoEntry: false })?.size ?? 0;
   if (start > entry.bytes) start = discard(part);
   const resumed = start > 0;
-  if (start < entry.bytes) await fetchRest(entry, address, part, start, onProgress);
+  if (start < entry.bytes) await fetchRest(entry, attempt, start);
 
   const size = fs.statSync(part).size;
   if (size < entry.bytes) throw new Error(`the connection ended after ${size} of ${entry.bytes} bytes`);
@@ -201,47 +215,65 @@ async function fetchWhole(
   if (sum === entry.sha256) return;
   discard(part);
   // What lay there from an earlier try may have been the wrong half: once more from the beginning.
-  if (resumed) return fetchWhole(entry, address, part, onProgress);
+  if (resumed) return fetchWhole(entry, attempt);
   throw new Error(`its sha256 is ${sum}, ${entry.sha256} is expected: it is another file`);
 }
 
-async function fetchRest(
-  entry: WeightsEntry,
-  address: string,
-  part: string,
-  start: number,
-  onProgress: (progress: Progress) => void,
-): Promise<void> {
-  const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-  if (start > 0) headers['range'] = `bytes=${start}-`;
-  const response = await fetch(address, { headers });
-  if (!response.ok || response.body === null) {
-    await response.body?.cancel();
-    throw new Error(`HTTP ${response.status} ${response.statusText}`.trim());
-  }
-  // A server that does not continue sends the whole file.
-  const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${start}-`);
-  let received = continues ? start : 0;
-  const length = response.headers.get('content-length');
-  if (length !== null && received + Number(length) !== entry.bytes) {
-    await response.body.cancel();
-    throw new Error(`it offers ${received + Number(length)} bytes, ${entry.bytes} are expected: it is another file`);
-  }
-  const file = await fs.promises.open(part, continues ? 'a' : 'w');
+async function fetchRest(entry: WeightsEntry, attempt: Try, start: number): Promise<void> {
+  const { address, part, patience, onProgress } = attempt;
+  // fetch itself waits for five minutes.
+  const stalled = new AbortController();
+  const give = () => stalled.abort(new Error(`nothing came for ${patience} s`));
+  const timer = setTimeout(give, 1000 * patience);
   try {
-    onProgress({ received, total: entry.bytes, address });
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-      received += chunk.length;
-      if (received > entry.bytes) break;
-      await file.appendFile(chunk);
+    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+    if (start > 0) headers['range'] = `bytes=${start}-`;
+    const response = await fetch(address, { headers, signal: stalled.signal });
+    if (!response.ok || response.body === null) {
+      await response.body?.cancel();
+      throw new Error(`HTTP ${response.status} ${response.statusText}`.trim());
+    }
+    // A server that does not continue sends the whole file.
+    const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${start}-`);
+    const from = continues ? start : 0;
+    const length = response.headers.get('content-length');
+    if (length !== null && from + Number(length) !== entry.bytes) {
+      await response.body.cancel();
+      throw new Error(`it offers ${from + Number(length)} bytes, ${entry.bytes} are expected: it is another file`);
+    }
+    await store(response.body as unknown as AsyncIterable<Uint8Array>, part, from, entry, (received) => {
+      timer.refresh();
       onProgress({ received, total: entry.bytes, address });
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Appends what comes to `part`; throws, and removes it, where more comes than is expected. */
+async function store(
+  body: AsyncIterable<Uint8Array>,
+  part: string,
+  from: number,
+  { bytes }: WeightsEntry,
+  onReceived: (received: number) => void,
+): Promise<void> {
+  let received = from;
+  const file = await fs.promises.open(part, from > 0 ? 'a' : 'w');
+  try {
+    onReceived(received);
+    for await (const chunk of body) {
+      received += chunk.length;
+      if (received > bytes) break;
+      await file.appendFile(chunk);
+      onReceived(received);
     }
   } finally {
     await file.close();
   }
-  if (received > entry.bytes) {
+  if (received > bytes) {
     discard(part);
-    throw new Error(`it sends more than the expected ${entry.bytes} bytes: it is another file`);
+    throw new Error(`it sends more than the expected ${bytes} bytes: it is another file`);
   }
 }
 

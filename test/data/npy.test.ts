@@ -28,8 +28,12 @@ describe('.npy', () => {
     const header = "{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }\n";
     for (const version of [1, 2, 3]) {
       for (const pad of [0, 1]) {
-        const array = parseNpy(npy(header + ' '.repeat(pad), new Uint8Array([1, 0, 255, 255, 0, 1]), version), 'x.npy');
-        expect([array.type, array.shape, values(array.data)]).toEqual(['i2', [3], [1, -1, 256]]);
+        const bytes = npy(header + ' '.repeat(pad), new Uint8Array([1, 0, 255, 255, 0, 1]), version);
+        // A Buffer may lie anywhere in a larger one.
+        for (const given of [bytes, Buffer.concat([Buffer.alloc(3), bytes]).subarray(3)]) {
+          const array = parseNpy(given as Uint8Array<ArrayBuffer>, 'x.npy');
+          expect([array.type, array.shape, values(array.data)]).toEqual(['i2', [3], [1, -1, 256]]);
+        }
       }
     }
   });

@@ -134,7 +134,7 @@ beforeAll(() => {
   const compiler = `${root}node_modules/typescript/bin/tsc`;
   const build = spawnSync(process.execPath, [compiler, '-p', `${root}tsconfig.build.json`], { encoding: 'utf8' });
   expect(build.stdout + build.stderr).toBe('');
-});
+}, 600_000);
 afterAll(() => {
   reader.end();
   fs.rmSync(folder, { recursive: true, force: true });

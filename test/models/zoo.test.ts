@@ -14,7 +14,9 @@ import {
   verifyWeights,
   type WeightsEntry,
 } from '../../src/models/zoo.ts';
+import type { OnnxModel } from '../../src/onnx/model.ts';
 import { Random } from '../../src/random.ts';
+import { bvlcAlexnet } from './zoo-graphs.ts';
 
 const random = new Random(5);
 const content = Buffer.from(Uint8Array.from({ length: 300_007 }, () => random.integer(256)));
@@ -24,6 +26,7 @@ const entry: WeightsEntry = {
   bytes: content.length,
   sha256: createHash('sha256').update(content).digest('hex'),
   opset: 13,
+  operators: ['Conv', 'Relu'],
   preprocessing: 'torchvision',
   addresses: ['http://nowhere.invalid/tiny.onnx'],
 };
@@ -64,6 +67,10 @@ beforeEach(async () => {
         return response.end(send(Buffer.alloc(content.length, 7), start));
       case '/short':
         return response.end('version https://git-lfs.github.com/spec/v1\n');
+      case '/silent':
+        return;
+      case '/stalls':
+        return response.write(send(content, start).subarray(0, 100_000));
       case '/endless':
         response.writeHead(200);
         return response.end(Buffer.concat([content, content]));
@@ -77,8 +84,9 @@ beforeEach(async () => {
 });
 afterEach(() => new Promise((resolve) => server.close(resolve)));
 
-function pull(paths: string[], onProgress?: (progress: Progress) => void): Promise<string> {
-  return pullWeights('tiny', { folder, manifest: [entry], addresses: paths.map((p) => base + p), onProgress });
+function pull(paths: string[], onProgress?: (progress: Progress) => void, patience?: number): Promise<string> {
+  const addresses = paths.map((p) => base + p);
+  return pullWeights('tiny', { folder, manifest: [entry], addresses, onProgress, patience });
 }
 
 const target = () => path.join(folder, 'tiny.onnx');
@@ -115,6 +123,14 @@ describe('pull', () => {
     await pull(['/breaks-off', '/good']);
     expect(requests[1].range).toMatch(/^bytes=\d+-$/);
     expect(fs.readFileSync(target()).equals(content)).toBe(true);
+  });
+
+  it.each(['/silent', '/stalls'])('gives up an address that sends nothing any more: %s', async (address) => {
+    await expect(pull([address], undefined, 0.2)).rejects.toThrow(/nothing came for 0\.2 s/);
+    await pull([address, '/good'], undefined, 0.2);
+    expect(requests.at(-1)!.path).toBe('/good');
+    expect(fs.readFileSync(target()).equals(content)).toBe(true);
+    server.closeAllConnections();
   });
 
   it('starts again where the server does not continue', async () => {
@@ -190,6 +206,18 @@ describe('the manifest', () => {
       sha256: '6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945',
       preprocessing: 'caffe-bgr',
     });
+  });
+
+  it('says of each whether it can be run as of today', () => {
+    const unsupported = listWeights(folder).filter((listed) => listed.unsupported !== undefined);
+    expect(unsupported).toEqual([]);
+    const [listed] = listWeights(folder, [{ ...entry, operators: ['Conv', 'Einsum', 'Loop'] }]);
+    expect(listed.unsupported).toEqual(['Einsum', 'Loop']);
+    // What their graphs consist of, as they are built for other tests.
+    const operators = (name: string) => manifest().find((file) => file.name === name)!.operators;
+    const used = (model: OnnxModel) => [...new Set(model.graph.nodes.map(({ opType }) => opType))].sort();
+    expect(operators('bvlcalexnet-12')).toEqual(used(bvlcAlexnet(12)));
+    expect(operators('caffenet-7')).toEqual(used(bvlcAlexnet(7, true)));
   });
 
   it('lists what is there only at its full size', () => {

@@ -21,7 +21,7 @@ export const command = defineCommand({
       style: { head: [], border: [], compact: true },
     });
     for (const { name, bytes, opset, preprocessing, path, unsupported } of known) {
-      const here = unsupported === undefined ? (path ?? 'no') : `cannot be run: operator ${unsupported}`;
+      const here = unsupported === undefined ? (path ?? 'no') : `cannot be run: ${unsupported.join(', ')}`;
       table.push([name, integer(bytes), opset, preprocessing, here]);
     }
     context.print(table.toString());
