@@ -32,10 +32,13 @@ export async function makeFolderIn(root: string, path: string): Promise<string> 
   return at;
 }
 
+/** Names under which files are written until they are whole: `.PID-N-NAME.tmp`, and of models `NAME.onnx.PID.part`. */
+export const isHalfWritten = (name: string): boolean => /^\.\d+-\d+-.*\.tmp$|\.onnx\.\d+\.part$/.test(name);
+
 /** Removes what writers that were killed left half written in a folder; what is younger than an hour may be in work. */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    if (!/^\.\d+-\d+-.*\.tmp$/.test(name)) continue;
+    if (!isHalfWritten(name)) continue;
     const path = join(folder, name);
     const modified = (await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now();
     if (Date.now() - modified > 3_600_000) await rm(path, { force: true }).catch(() => {});
@@ -53,6 +56,22 @@ export async function writeFilesAtomically(
   folder: string,
   files: Readonly<Record<string, string | Uint8Array>>,
 ): Promise<string[]> {
+  return await writeAll(folder, files, makeFolder);
+}
+
+/** As `writeFilesAtomically`, into a folder that must be there: one that was removed or renamed is not made anew. */
+export async function writeFilesIn(
+  folder: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+): Promise<string[]> {
+  return await writeAll(folder, files, async () => async () => {});
+}
+
+async function writeAll(
+  folder: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+  make: typeof makeFolder,
+): Promise<string[]> {
   const pending = Object.entries(files).map(([name, data]) => {
     const path = join(folder, name);
     // Others may write the same file at the same time, in this process or another one.
@@ -62,7 +81,7 @@ export async function writeFilesAtomically(
   const takeBack: (() => Promise<void>)[] = [];
   try {
     for (const { temporary, data } of pending) {
-      takeBack.unshift(await makeFolder(dirname(temporary)));
+      takeBack.unshift(await make(dirname(temporary)));
       const file = await open(temporary, 'w');
       try {
         await file.writeFile(data);
@@ -165,7 +184,7 @@ export async function isFolder(path: string): Promise<boolean> {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ENOENT: 'it is no longer there: it was removed or renamed in the meantime',
+  ENOENT: 'its folder does not exist: make it, unless it was removed or renamed in the meantime',
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',
   EROFS: 'the file system is read-only; choose another folder',
@@ -176,13 +195,25 @@ const remedies: Readonly<Record<string, string>> = {
   EISDIR: 'a folder of that name is in the way; choose another folder',
   ENAMETOOLONG: 'the name is too long; choose a shorter one',
   ELOOP: 'its links lead in a circle; choose another folder',
+  EIO: 'the disk reports an error; choose a folder on another one',
+  ENXIO: 'no device stands behind it; choose another folder',
+  EFBIG: 'the file system takes no file of that size; choose a folder on another one',
+  EMFILE: "too many files are open; raise the limit with 'ulimit -n'",
+  ENFILE: 'too many files are open on this machine; close some programs',
+  ESTALE: 'the file system has lost it; mount it again',
+  ETIMEDOUT: 'the file system does not answer; check the network',
+  EBUSY: 'it is in use; try again, or choose another folder',
+  ETXTBSY: 'it is a program that runs; choose another name',
+  EXDEV: 'a part of it lies on another file system; choose another folder',
+  EINVAL: 'the path is none here; check it',
+  ERR_INVALID_ARG_VALUE: 'the path holds a zero byte; check it',
 };
 
 /** What the user can mend becomes a FrostlineError; anything else is passed on. */
-function asWriteError(error: unknown, folder: string): unknown {
+export function asWriteError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException)?.code;
   const remedy = code === undefined ? undefined : remedies[code];
-  return remedy === undefined ? error : new FrostlineError(`cannot write to ${folder}: ${code}, ${remedy}`);
+  return remedy === undefined ? error : new FrostlineError(`cannot write to ${path}: ${code}, ${remedy}`);
 }
 
 /** A file that grows under another name and takes its own when it is whole. */
@@ -221,7 +252,9 @@ export class GrowingFile {
 
   async commit(): Promise<void> {
     closeSync(this.file);
-    await rename(this.temporary, this.path);
+    await rename(this.temporary, this.path).catch((error) => {
+      throw asWriteError(error, dirname(this.path));
+    });
   }
 
   /** Leaves nothing behind. */

@@ -11,6 +11,9 @@ const LONGEST_TEXT = 2 ** 28;
 
 const LONGEST_READ = 2 ** 30;
 
+/** Longest that is read whole where the caller says nothing. */
+const LONGEST_STREAM = 2 ** 32;
+
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist; check the path',
   EACCES: 'no permission to read it; change its rights, or copy it',
@@ -122,11 +125,27 @@ export function allocate(length: number, what: string): Uint8Array<ArrayBuffer> 
   }
 }
 
-/** Reads a file, or for `-` what comes on standard input. */
-export async function readGiven(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  if (path !== '-') return await readBytes(path);
+/**
+ * Reads a file, or for `-` what comes on standard input.
+ * @throws FrostlineError for more than `most` bytes, before they are all read
+ */
+export async function readGiven(path: string, most = LONGEST_STREAM): Promise<Uint8Array<ArrayBuffer>> {
+  const refuse = () =>
+    new FrostlineError(
+      `${path === '-' ? 'standard input' : path} has more than ${most} bytes, the most that are read here`,
+    );
+  if (path !== '-') {
+    const bytes = await readBytes(path, most + 1);
+    if (bytes.length > most) throw refuse();
+    return bytes;
+  }
   const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
+  let length = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > most) throw refuse();
+  }
   return Uint8Array.from(Buffer.concat(chunks));
 }
 

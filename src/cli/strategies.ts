@@ -1,10 +1,9 @@
 /** --strategy: direct, head-first[=EPOCHS], gradual[=EPOCHS], layer-decay=FACTOR, or a YAML file of phases. */
-import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
 import { type Strategy, strategySchema } from '../train/strategy.ts';
+import { readYaml } from './yaml.ts';
 
 export const STRATEGIES = 'direct, head-first[=EPOCHS], gradual[=EPOCHS], layer-decay=FACTOR, or a YAML file of phases';
 
@@ -21,15 +20,7 @@ export async function parseStrategy(text: string): Promise<Strategy> {
 
 /** The file is a list of phases; see `strategySchema`. It is named by its own name. */
 async function readPhases(path: string): Promise<Strategy> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new FrostlineError(`--strategy ${path}: cannot be read (${error.code}).`);
-  });
-  let phases: unknown;
-  try {
-    phases = parse(text);
-  } catch (error) {
-    throw new FrostlineError(`--strategy ${path}: no YAML (${(error as Error).message.split('\n')[0]}).`);
-  }
+  const phases = await readYaml(path);
   const name = basename(path, extname(path));
   const parsed = strategySchema.safeParse({ kind: 'phases', name, phases });
   if (parsed.success) return parsed.data;

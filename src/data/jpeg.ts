@@ -46,15 +46,26 @@ export function mendJpeg(file: Uint8Array): MendedJpeg {
     if (kind >= 0xc0 && kind <= 0xcf && kind !== 0xc4 && kind !== 0xc8 && kind !== 0xcc) {
       sequential = isSequential(kind);
       components = segment[9] ?? 0;
-    } else if (kind === APP0 && text(segment, 4, 9) === 'JFIF\0' && segment[9] !== 1 && segment[9] !== 2) {
+    } else if (
+      kind === APP0 &&
+      segment.length > 10 &&
+      text(segment, 4, 9) === 'JFIF\0' &&
+      segment[9] !== 1 &&
+      segment[9] !== 2
+    ) {
       remarks.push(`JFIF revision ${segment[9]}.${segment[10]}`);
       segment.set([1, 1], 9);
     } else if (kind === APP14 && text(segment, 4, 9) === 'Adobe' && segment[15] > 2) {
       remarks.push(`Adobe colour transform ${segment[15]}`);
       segment[15] = components === 4 ? 2 : 1;
     } else if (kind === SOS) {
-      const spectral = segment.length - 3;
-      if (sequential && (segment[spectral] !== 0 || segment[spectral + 1] !== 63 || segment[spectral + 2] !== 0)) {
+      const spectral = 5 + 2 * segment[4];
+      const isWhole = segment.length === spectral + 3;
+      if (
+        isWhole &&
+        sequential &&
+        (segment[spectral] !== 0 || segment[spectral + 1] !== 63 || segment[spectral + 2] !== 0)
+      ) {
         remarks.push('a scan that does not name all its coefficients');
         segment.set([0, 63, 0], spectral);
       }

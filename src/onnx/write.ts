@@ -4,6 +4,7 @@ import type { onnx as Proto } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
 import { FrostlineError } from '../errors.ts';
+import { asWriteError } from '../files.ts';
 import { dataTypeInfo, type NumericArray } from './data-types.ts';
 import type { Attribute, OnnxGraph, OnnxModel, OnnxNode, ValueInfo } from './model.ts';
 import type { OnnxTensor } from './tensor.ts';
@@ -46,7 +47,7 @@ export async function writeModelFile(path: string, model: OnnxModel): Promise<vo
   } catch (error) {
     await file?.close().catch(() => {});
     await fs.promises.rm(temporary, { force: true }).catch(() => {});
-    throw unwritable(path, error);
+    throw asWriteError(error, path);
   } finally {
     process.off('exit', remove);
   }
@@ -56,27 +57,6 @@ async function writeAll(file: fs.promises.FileHandle, bytes: Uint8Array): Promis
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, 2 ** 30));
     done += bytesWritten;
-  }
-}
-
-function unwritable(path: string, error: unknown): unknown {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new FrostlineError(`${path} cannot be written: the disk is full. Free some space, or write elsewhere.`);
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return new FrostlineError(`${path} cannot be written: its folder does not exist. Make the folder first.`);
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new FrostlineError(`${path} cannot be written: no permission. Write elsewhere.`);
-    case 'ENAMETOOLONG':
-      return new FrostlineError(`${path} cannot be written: the name is too long. Give a shorter one.`);
-    case 'EISDIR':
-      return new FrostlineError(`${path} is a folder. Give the name of a file.`);
-    default:
-      return error;
   }
 }
 

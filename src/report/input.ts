@@ -1,9 +1,10 @@
 /** What a report is made of, and where in a grid's folder it lies. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readTextIfThere } from '../read-files.ts';
 import type { Probe } from '../train/probe.ts';
 import { readProbe } from '../train/probe-file.ts';
 import type { GridResult } from '../train/results.ts';
+import { parseRunFile } from '../train/run-folder.ts';
 import { type Pictures, readPictures } from './pictures.ts';
 import { type Predictions, readPredictions } from './predictions.ts';
 import type { PrintedComparison } from './printed.ts';
@@ -37,7 +38,14 @@ export async function withFiles(folder: string, grid: GridResult): Promise<Repor
     readPredictions(folder, grid),
     readPictures(folder),
     readProbe(folder),
-    readFile(join(folder, 'environment.json'), 'utf8').then(JSON.parse, () => undefined),
+    readEnvironment(folder),
   ]);
   return { grid, predictions, pictures, probe, environment };
+}
+
+/** Where and with what a grid was run; nothing where the file is not there. */
+async function readEnvironment(folder: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const file = join(folder, 'environment.json');
+  const text = await readTextIfThere(file);
+  return text === undefined ? undefined : parseRunFile<Readonly<Record<string, unknown>>>(file, text);
 }

@@ -1,9 +1,7 @@
 /** What each finished cell of a grid said of every test image, as its predictions.csv has it. */
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'csv-parse/sync';
-import { FrostlineError } from '../errors.ts';
-import { unguarded } from '../text.ts';
+import { readSaid } from '../train/cell-predictions.ts';
 import type { GridResult } from '../train/results.ts';
 
 export interface Predictions {
@@ -21,39 +19,18 @@ export interface Predictions {
  */
 export async function readPredictions(folder: string, grid: GridResult): Promise<Map<string, Predictions>> {
   const { classes } = grid.dataset;
+  const indexOf = new Map(classes.map((name, index) => [name, index]));
   const found = new Map<string, Predictions>();
-  for (const { status, folder: own } of grid.cells) {
-    if (status === 'failed' || own === undefined) continue;
-    const file = join(folder, own, 'predictions.csv');
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    if (text !== undefined) found.set(own, parsePredictionsOf(file, text, classes));
+  for (const cell of grid.cells) {
+    const { status, folder: own } = cell;
+    if (status === 'failed' || own === undefined || !existsSync(join(folder, own, 'predictions.csv'))) continue;
+    const rows = await readSaid(folder, cell, classes);
+    found.set(own, {
+      images: rows.map(({ image }) => image),
+      labels: rows.map(({ label }) => indexOf.get(label)!),
+      predicted: rows.map(({ predicted }) => indexOf.get(predicted)!),
+      probabilities: rows.map(({ probabilities }) => classes.map((name) => probabilities[name])),
+    });
   }
   return found;
-}
-
-/** Read by place, not by name: a class may be called as a column is. */
-function parsePredictionsOf(file: string, text: string, classes: readonly string[]): Predictions {
-  const refuse = (why: string) =>
-    new FrostlineError(`${file}: ${why}. Delete the cell's folder, and the sweep runs it again.`);
-  let records: string[][];
-  try {
-    records = parse(text, { from_line: 2 }) as string[][];
-  } catch (error) {
-    throw refuse(`it is no CSV (${(error as Error).message})`);
-  }
-  const rows = records.map((record, i) => {
-    const [image, label, predicted, ...rest] = record.map(unguarded);
-    const probabilities = rest.map(Number);
-    const [is, said] = [classes.indexOf(label), classes.indexOf(predicted)];
-    if (is < 0 || said < 0 || rest.length !== classes.length || !probabilities.every((p) => p >= 0 && p <= 1)) {
-      throw refuse(`line ${i + 2} is not an image, two classes and ${classes.length} probabilities`);
-    }
-    return { image, is, said, probabilities };
-  });
-  return {
-    images: rows.map(({ image }) => image),
-    labels: rows.map(({ is }) => is),
-    predicted: rows.map(({ said }) => said),
-    probabilities: rows.map(({ probabilities }) => probabilities),
-  };
 }

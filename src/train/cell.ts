@@ -1,6 +1,6 @@
 /** One cell of a grid, from a checkpoint where there is one, to its files. */
 import { join } from 'node:path';
-import { writeFilesAtomically } from '../files.ts';
+import { writeFilesIn } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Network } from '../models/network.ts';
 import { readCheckpoint, removeCheckpoint, StoppedError, saveCheckpoint } from './checkpoint.ts';
@@ -183,7 +183,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
   files['history.jsonl'] = historyLines(records);
   files['result.json'] = `${JSON.stringify(result)}\n`;
   if (!(await isOurs())) return undefined;
-  await writeFilesAtomically(own, files);
+  await writeFilesIn(own, files);
   await removeCheckpoint(own);
   return result;
 }

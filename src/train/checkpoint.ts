@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFilesAtomically } from '../files.ts';
+import { writeFilesIn } from '../files.ts';
 import { frostlineVersion } from '../version.ts';
 import type { RunProgress } from './phases.ts';
 
@@ -46,7 +46,7 @@ export async function saveCheckpoint(folder: string, key: string, checkpoint: Ch
   const header: Header = { frostline: frostlineVersion, key, ...rest, sizes, sha256: digest(parts) };
   const line = `${JSON.stringify(header)}\n`;
   const bytes = Buffer.concat([Buffer.from(line), ...parts.map((part) => new Uint8Array(part))]);
-  await writeFilesAtomically(folder, { [CHECKPOINT]: bytes });
+  await writeFilesIn(folder, { [CHECKPOINT]: bytes });
 }
 
 /**

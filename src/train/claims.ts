@@ -19,7 +19,7 @@ import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { createFile, writeFilesAtomically } from '../files.ts';
+import { createFile, isHalfWritten, writeFilesIn } from '../files.ts';
 
 /** Who claims: enough to ask whether it still lives. */
 const owner = z.object({
@@ -177,7 +177,7 @@ export class Claim {
     clearInterval(this.timer);
     if (!(await this.holds())) return;
     const given = { [`claim-${this.generation}.json`]: textOf({ ...this.self, released: true }) };
-    await writeFilesAtomically(this.folder, given).catch(() => {});
+    await writeFilesIn(this.folder, given).catch(() => {});
   }
 
   /** After the result is there: no claim is needed any more. */
@@ -190,6 +190,7 @@ export class Claim {
 /** Removes the claims on a folder whose result is there, and what a process that was killed left half written. */
 export async function clearClaims(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    if (/^claim-\d+\.json$|^\..*\.tmp$/.test(name)) await rm(join(folder, name), { force: true }).catch(() => {});
+    if (/^claim-\d+\.json$|^\.clock-.*\.tmp$/.test(name) || isHalfWritten(name))
+      await rm(join(folder, name), { force: true }).catch(() => {});
   }
 }

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { FrostlineError } from '../errors.ts';
-import { makeFolderIn, writeFilesAtomically } from '../files.ts';
+import { makeFolderIn, writeFilesIn } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import { readTextIfThere } from '../read-files.ts';
@@ -268,7 +268,7 @@ export async function runGrid(
   const leftOut = [...judged.leftOut, ...droppedPoints(dropped, list)];
   const { verdict, table } = judged;
   const files = { 'predictions.csv': table, ...(verdict && { 'verdict.json': json({ ...verdict, leftOut }) }) };
-  await writeFilesAtomically(folder, files);
+  await writeFilesIn(folder, files);
   return {
     ...headOf(experiment, plan, settings, cells),
     startedAt,

@@ -1,15 +1,11 @@
 /** From a grid's finished cells to its table of predictions, a row for each image of each run, and the verdict on it. */
-import { join } from 'node:path';
-import { parse } from 'csv-parse/sync';
 import { csvText } from '../csv-text.ts';
-import { readText } from '../read-files.ts';
 import { gatherRuns, type PredictionRow } from '../statistics/runs.ts';
 import { PROBABILITY } from '../statistics/table.ts';
 import { type Verdict, verdictOf } from '../statistics/verdict.ts';
-import { unguarded } from '../text.ts';
+import { readSaid } from './cell-predictions.ts';
 import type { Experiment } from './experiment.ts';
 import { type CellResult, type GridResult, pointName } from './results.ts';
-import { parseRunFile } from './run-folder.ts';
 import { chooseRates, type Select } from './select.ts';
 
 export interface Judged {
@@ -35,8 +31,8 @@ export async function judge(
   const severalMomenta = new Set(cells.map(({ momentum }) => momentum)).size > 1;
   for (const cell of byDepth) {
     if (cell.status !== 'done') continue;
-    for (const row of await cellRows(join(folder, cell.folder!, 'predictions.csv'), experiment.classes)) {
-      const { image, label, predicted, probabilities } = row;
+    for (const said of await readSaid(folder, cell, experiment.classes)) {
+      const { image, label, predicted, probabilities } = said;
       const group = groups?.get(image);
       const point = pointName(cell.freeze);
       const { split, learningRate, newLayerRate } = cell;
@@ -76,22 +72,4 @@ function groupsOf({ split }: Experiment): Map<string, string> | undefined {
     group === undefined ? [] : [[id, group] as const],
   );
   return grouped === undefined || grouped.length === 0 ? undefined : new Map(grouped);
-}
-
-type CellRow = Pick<PredictionRow, 'image' | 'label' | 'predicted'> & { probabilities: Record<string, number> };
-
-/** Read by place, not by name: a class may be called as a column is. */
-async function cellRows(file: string, classes: readonly string[]): Promise<CellRow[]> {
-  const text = await readText(file);
-  const records = parse(text, { from_line: 2 }) as string[][];
-  return records.map((record) => {
-    if (record.length !== 3 + classes.length) return parseRunFile<never>(file, text);
-    const [image, label, predicted, ...rest] = record.map(unguarded);
-    return {
-      image,
-      label,
-      predicted,
-      probabilities: Object.fromEntries(classes.map((name, c) => [name, Number(rest[c])])),
-    };
-  });
 }

@@ -4,15 +4,14 @@
  * small pictures in it as text, so that a report can be made again without data, network or device.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'csv-parse/sync';
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { heatOver, pictureUri, rgbOf } from '../data/picture.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { loadNetwork } from '../models/load.ts';
 import type { Network } from '../models/network.ts';
+import { readSaid, type Said } from './cell-predictions.ts';
 import { type ImageData, selectSamples } from './data.ts';
 import type { Experiment } from './experiment.ts';
 import { createFeed } from './feed.ts';
@@ -84,7 +83,7 @@ export async function makePictures(
   if (test?.kind !== 'images' || train.kind !== 'images') return undefined;
   const file = join(folder, best.folder, 'model.onnx');
   const trained = existsSync(file) ? await loadNetwork(file) : undefined;
-  const errors = (await readSaid(join(folder, best.folder, 'predictions.csv'), classes))
+  const errors = (await readSaid(folder, best, classes))
     .filter(({ label, predicted }) => label !== predicted)
     .sort((a, b) => b.probabilities[b.predicted] - a.probabilities[a.predicted] || (a.image < b.image ? -1 : 1));
   const shown = errors.slice(0, ERRORS).filter(({ image }) => testIds.includes(image));
@@ -116,19 +115,6 @@ function reasonWithout(trained: Network | undefined): string {
     : 'The network has no convolutional layer, so there is no Grad-CAM.';
 }
 
-type Said = Pick<WrongImage, 'image' | 'label' | 'predicted' | 'probabilities'>;
-
-/** What a cell said of each test image. Read by place, not by name: a class may be called as a column is. */
-async function readSaid(file: string, classes: readonly string[]): Promise<Said[]> {
-  const records = parse(await readFile(file, 'utf8'), { from_line: 2 }) as string[][];
-  return records.map(([image, label, predicted, ...rest]) => ({
-    image,
-    label,
-    predicted,
-    probabilities: Object.fromEntries(classes.map((name, c) => [name, Number(rest[c])])),
-  }));
-}
-
 /** Over all finished cells, and every split's test part. */
 async function hardImages(
   experiment: Experiment,
@@ -136,12 +122,10 @@ async function hardImages(
   folder: string,
 ): Promise<readonly HardImage[]> {
   const tally = new Map<string, { label: string; runs: number; wrong: number; split: string }>();
-  for (const { status, folder: own, split } of cells) {
+  for (const cell of cells) {
+    const { status, split } = cell;
     if (status !== 'done') continue;
-    for (const { image, label, predicted } of await readSaid(
-      join(folder, own!, 'predictions.csv'),
-      experiment.classes,
-    )) {
+    for (const { image, label, predicted } of await readSaid(folder, cell, experiment.classes)) {
       const known = tally.get(image) ?? { label, runs: 0, wrong: 0, split };
       tally.set(image, { ...known, runs: known.runs + 1, wrong: known.wrong + (label === predicted ? 0 : 1) });
     }

@@ -1,7 +1,7 @@
 /** One run, from an experiment to a folder: train, test, export. */
 import { dirname, join } from 'node:path';
 import { FrostlineError } from '../errors.ts';
-import { checkWritable, isFolder, makeFolder, writeFilesAtomically } from '../files.ts';
+import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
@@ -170,7 +170,8 @@ export async function trainOnce(
     const onnx = await exportModel(gpu, model);
     const written: string[] = [];
     for (const path of models) {
-      const takeBack = await makeFolder(dirname(path));
+      // The run's own folder is there, or somebody took it away.
+      const takeBack = path === options.export ? await makeFolder(dirname(path)) : async () => {};
       try {
         await writeModelFile(path, onnx);
       } catch (error) {
@@ -178,7 +179,7 @@ export async function trainOnce(
         throw error;
       }
       if (complete) continue;
-      written.push(...(await writeFilesAtomically(out, files)));
+      written.push(...(await writeFilesIn(out, files)));
       complete = true;
     }
     return { ...result, files: [...log.files, ...written, ...models] };

@@ -1,6 +1,15 @@
 /** What people give commands that is not as it should be: files, names, devices. Each ends in words, none in a defect. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { registry } from '../../src/cli/registry.ts';
 import { Gpu } from '../../src/gpu/device.ts';
@@ -24,7 +33,7 @@ beforeAll(async () => {
 /** Ends with 2 and a message. */
 async function refusal(...args: string[]): Promise<string> {
   const { code, stderr } = await frostline(...args);
-  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^(adapter: .*\n)?frostline: /) });
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^frostline: /m) });
   return stderr;
 }
 
@@ -47,7 +56,7 @@ describe('a file of options', () => {
     expect(await config(bomb.join('\n'))).toMatch(/alias/);
     expect(await config('mask: &m [*m]\n')).toMatch(/circular.*Quote it/);
     expect(await config('['.repeat(20_000))).toMatch(/not valid YAML/);
-    expect(await config(`epochs: 6${' '.repeat(2 ** 21)}`)).toMatch(/at most 1048576/);
+    expect(await config(`epochs: 6${' '.repeat(2 ** 21)}`)).toMatch(/has more than 1048576 bytes/);
   });
 
   it('is no pipe and no folder', async () => {
@@ -64,6 +73,11 @@ describe('a file of options', () => {
     expect(await refusal('predict', at('tiny.onnx'), at('pipe'))).toMatch(/is a pipe or a device/);
     expect(await refusal('evaluate', at('tiny.onnx'), '--data', at('pipe'))).toMatch(/is a pipe or a device/);
     expect(await refusal('verdict', at('pipe'))).toMatch(/is a pipe/);
+    symlinkSync(at('pipe'), at('phases.yaml'));
+    writeFileSync(at('circle.yaml'), '- train: &t [*t]\n');
+    const phases = (file: string) => refusal('train', ...given, '--strategy', at(file));
+    expect(await phases('phases.yaml')).toMatch(/is a pipe/);
+    expect(await phases('circle.yaml')).toMatch(/circular.*Quote it/);
   });
 });
 
@@ -184,6 +198,25 @@ describe('what is known of the data', () => {
       vi.unstubAllEnvs();
     }
   });
+});
+
+it.each(['removed', 'renamed'])('a folder that is %s while a sweep runs is not made anew', async (how) => {
+  const out = at(`${how}-grid`);
+  const watch = setInterval(() => {
+    const cells = `${out}/cells`;
+    const found = existsSync(cells) ? readdirSync(cells) : [];
+    if (!found.some((cell) => existsSync(`${cells}/${cell}/checkpoint.bin`))) return;
+    clearInterval(watch);
+    if (how === 'removed') rmSync(out, { recursive: true, maxRetries: 9, retryDelay: 0 });
+    else renameSync(out, `${out}-elsewhere`);
+  }, 1);
+  const grid = ['--model', at('tiny.onnx'), '--data', at('shoes/train'), '--freeze', 'conv3,all', '--epochs', '40'];
+  const stderr = await refusal('sweep', ...grid, '--learning-rates', '0.01', '--batch-size', '4', '--out', out).finally(
+    () => clearInterval(watch),
+  );
+  expect(stderr).toMatch(/was removed(,| or) renamed/);
+  expect(existsSync(out)).toBe(false);
+  if (how === 'renamed') expect(readdirSync(`${out}-elsewhere`)).toContain('config.json');
 });
 
 it('a sweep that loses its device opens it anew and ends in the same bits', async () => {

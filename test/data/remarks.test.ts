@@ -34,6 +34,11 @@ describe('JPEG', async () => {
 
   it('a sound one has no remark', async () => expect(await remarkOf(sound)).toBeUndefined());
 
+  it('a head of JFIF that ends before its revision is read over', async () => {
+    const short = inserted(plain, 2, 0xff, 0xe0, 0, 7, ...Buffer.from('JFIF\0'));
+    expect(await pixelsOf(short)).toEqual(await pixelsOf(sound));
+  });
+
   it('what is mended is a copy', async () => {
     const file = changed(sound, spectral, 0, 0, 0);
     expect(await remarkOf(file)).toBe(await remarkOf(file));
@@ -52,6 +57,11 @@ describe('JPEG', async () => {
   });
 
   it.each([
+    [
+      'a scan whose head is too short',
+      Buffer.concat([sound.subarray(0, scan), Buffer.of(0xff, 0xda, 0, 3, 3, 0xff, 0xd9)]),
+    ],
+    ['a scan without a head', Buffer.concat([sound.subarray(0, scan), Buffer.of(0xff, 0xda, 0, 2, 0, 0)])],
     ['cut short', sound.subarray(0, sound.length - 200)],
     ['damaged, beside a remark', changed(changed(sound, jfif + 5, 0, 0), sound.length - 300, 0xff, 0xd9)],
   ])('%s: refused', async (_, bytes) => await expect(decodeImage(bytes)).rejects.toThrow());

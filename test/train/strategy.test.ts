@@ -151,7 +151,7 @@ describe('--strategy', () => {
     await expect(parseStrategy(file('- train: [new]\n  epoch: 2\n'))).rejects.toThrow(
       /expected a list of phases.*epoch/,
     );
-    await expect(parseStrategy(file('train: ['))).rejects.toThrow(/no YAML/);
+    await expect(parseStrategy(file('train: ['))).rejects.toThrow(/not valid YAML/);
     await expect(parseStrategy(file('[]'))).rejects.toThrow(/expected a list of phases/);
     await expect(parseStrategy(join(folder, 'none.yaml'))).rejects.toThrow(/cannot be read \(ENOENT\)/);
   });

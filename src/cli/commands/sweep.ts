@@ -393,9 +393,9 @@ async function savePictures(
   out: string,
 ): Promise<void> {
   const { makePictures, PICTURES } = await import('../../train/pictures.ts');
-  const { writeFilesAtomically } = await import('../../files.ts');
+  const { writeFilesIn } = await import('../../files.ts');
   const pictures = await makePictures(gpu, experiment, result, augment, out);
-  if (pictures !== undefined) await writeFilesAtomically(out, { [PICTURES]: `${JSON.stringify(pictures)}\n` });
+  if (pictures !== undefined) await writeFilesIn(out, { [PICTURES]: `${JSON.stringify(pictures)}\n` });
 }
 
 /** The options that tell how cells are run: all but where, on what, and by how many processes. */
