@@ -1,5 +1,6 @@
 import { basename, dirname, extname } from 'node:path';
-import { readSheet } from 'read-excel-file/node';
+// Its reader for Node goes through streams, which a damaged archive keeps waiting, or turning, for ever.
+import { readSheet } from 'read-excel-file/universal';
 import { FrostlineError } from '../errors.ts';
 import type { ImageDataset, Sample } from './dataset.ts';
 import { entriesBelow, entriesOf, hasImageExtension, kindOf, readWhole, relativeId } from './files.ts';
@@ -133,22 +134,11 @@ async function readTxt(file: string): Promise<Case[]> {
   return cases;
 }
 
-/** A damaged workbook may leave its reader waiting for what never comes. */
-const LONGEST_READING = 8000;
-
-async function settled<T>(reading: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('its reader does not come to an end')), LONGEST_READING);
-  });
-  return await Promise.race([reading, late]).finally(() => clearTimeout(timer));
-}
-
 /** A header row somewhere below the title, then a row for each case with an X under its diagnosis. */
 async function readXlsx(file: string, maxUnpacked?: number): Promise<Case[]> {
-  const bytes = Buffer.from(await readWhole(file));
-  checkWorkbook(bytes, file, maxUnpacked);
-  const rows = await settled(readSheet(bytes)).catch((error: Error) => {
+  const bytes = await readWhole(file);
+  checkWorkbook(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), file, maxUnpacked);
+  const rows = await readSheet(bytes.slice().buffer).catch((error: Error) => {
     throw new FrostlineError(`${file} is no readable Excel file (${error.message}); use PH2_dataset.txt instead`);
   });
   const text = rows.map((row) => row.map((cell) => String(cell ?? '').trim()));

@@ -9,14 +9,20 @@ export const MOST_UNPACKED = 1024;
 const MOST_CELLS = 4_000_000;
 
 const LOCAL_HEADER = Buffer.from('PK\x03\x04');
+const CENTRAL_HEADER = Buffer.from('PK\x01\x02');
 
 /**
- * Refuses an Excel file that becomes too large, before it is read: each entry is unpacked as far as is allowed, whatever
- * sizes the file declares, and its sheets' last cells are looked for.
+ * Refuses an Excel file that becomes too large, before it is read: the sizes that its directory declares, for which the
+ * reader makes room, are added up; each entry is unpacked as far as is allowed; its sheets' last cells are looked for.
  * @throws FrostlineError that names the limit
  */
 export function checkWorkbook(file: Buffer, name: string, maxUnpacked = MOST_UNPACKED): void {
   let left = maxUnpacked * 1e6;
+  let declared = 0;
+  for (let at = file.indexOf(CENTRAL_HEADER); at >= 0; at = file.indexOf(CENTRAL_HEADER, at + 4)) {
+    if (at + 28 <= file.length) declared += file.readUInt32LE(at + 24);
+  }
+  if (declared > left) throw tooLarge(name, maxUnpacked);
   for (let at = file.indexOf(LOCAL_HEADER); at >= 0; at = file.indexOf(LOCAL_HEADER, at + 4)) {
     if (at + 30 > file.length) break;
     const method = file.readUInt16LE(at + 8);
@@ -36,11 +42,14 @@ function inflate(packed: Buffer, most: number, name: string, maxUnpacked: number
   } catch (error) {
     // Anything else that is wrong with it its reader says.
     if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') return Buffer.alloc(0);
-    throw new FrostlineError(
-      `${name} unpacks to more than ${maxUnpacked} MB; --max-unpacked ${2 * maxUnpacked} allows twice as much`,
-    );
+    throw tooLarge(name, maxUnpacked);
   }
 }
+
+const tooLarge = (name: string, maxUnpacked: number) =>
+  new FrostlineError(
+    `${name} unpacks to more than ${maxUnpacked} MB; --max-unpacked ${2 * maxUnpacked} allows twice as much`,
+  );
 
 function checkCells(sheet: Buffer, name: string): void {
   let rows = 0;

@@ -105,6 +105,31 @@ describe('PH2', () => {
     await expect(loadDataset({ path: root })).rejects.toThrow(/no readable Excel file/);
   });
 
+  it('ends, whatever sizes a workbook declares', async () => {
+    const root = lay(scratch(), layout(original));
+    const sound = xlsx(sheet());
+    /** Where records of a kind hold a number. */
+    const places = (signature: string, offset: number) =>
+      [...sound.toString('latin1').matchAll(new RegExp(signature, 'g'))].map(({ index }) => index + offset);
+    const load = async (at: number, value: number) => {
+      const changed = Buffer.from(sound);
+      changed.writeUInt32LE(value, at);
+      lay(root, { 'PH2_dataset.xlsx': changed });
+      return await loadDataset({ path: root }).then(
+        ({ samples }) => `${samples.length}`,
+        ({ name, message }: Error) => `${name}: ${message}`,
+      );
+    };
+    // Its directory is what is read; what stands before each entry only repeats it.
+    for (const at of [...places('PK\x03\x04', 18), ...places('PK\x03\x04', 22)]) {
+      for (const value of [0, 0x7fffffff, 0xffffffff]) expect(await load(at, value), `${at}: ${value}`).toBe('200');
+    }
+    for (const at of places('PK\x01\x02', 24))
+      expect(await load(at, 0xfffffffe)).toMatch(/^FrostlineError: .*unpacks to more than 1024 MB/);
+    for (const at of [...places('PK\x01\x02', 20), ...places('PK\x05\x06', 12), ...places('PK\x05\x06', 16)])
+      expect(await load(at, 0x7fffffff)).toMatch(/^200$|^FrostlineError: /);
+  });
+
   it('refuses a partial table unless told otherwise', async () => {
     const part = cases.slice(0, 50);
     const root = lay(scratch(), { 'PH2_dataset.txt': txt(part), ...layout(original, part) });
