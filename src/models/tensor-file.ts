@@ -38,11 +38,17 @@ export async function readTensorFile(file: string): Promise<GivenTensor> {
   }
 }
 
+/** File systems take 255 bytes, of which the file's other name while it is written needs some. */
+const LONGEST_NAME = 200;
+
 /** File names for the outputs of a model, whose names may hold slashes and colons: '/fc/Gemm_output_0'. */
 export function outputFileNames(names: readonly string[]): string[] {
   const taken = new Set<string>();
   return names.map((name) => {
-    const plain = name.replaceAll(/[^\w.-]+/g, '_').replace(/^[_.]+(?=.)/, '');
+    const plain = name
+      .replaceAll(/[^\w.-]+/g, '_')
+      .replace(/^[_.]+(?=.)/, '')
+      .slice(0, LONGEST_NAME);
     let unique = plain;
     for (let copy = 2; taken.has(unique.toLowerCase()); copy++) unique = `${plain}_${copy}`;
     taken.add(unique.toLowerCase());

@@ -3,6 +3,7 @@
  * the images; where augmentation and dropout leave those alone, every epoch would compute the same values again.
  */
 import type { AugmentPreset } from '../data/augment.ts';
+import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { buildNetwork } from '../models/build.ts';
@@ -11,6 +12,7 @@ import { lastFixedValue, splitNetwork } from '../models/split.ts';
 import type { TensorData, TrainingData } from './data.ts';
 import { createFeed } from './feed.ts';
 import type { Model } from './model.ts';
+import { whereNotFinite } from './not-finite.ts';
 
 /** Bytes of features that are kept in host memory at most. */
 const MOST_BYTES = 2 ** 30;
@@ -56,6 +58,10 @@ export async function reuseFeatures(
       const samples = Array.from({ length: batchSize }, (_, i) => (first + i < labels.length ? first + i : first));
       feed.write(graph, samples);
       const [bytes] = await graph.run([features]);
+      if (!new Float32Array(bytes).every(Number.isFinite)) {
+        const where = await whereNotFinite(gpu, { network: head, parameters }, feed, samples);
+        throw new FrostlineError(`Before any step, ${where}`);
+      }
       values.set(new Float32Array(bytes, 0, item * Math.min(batchSize, labels.length - first)), item * first);
     }
     return { model: { network: tail, parameters }, data: { kind: 'tensors', values, shape, labels } };

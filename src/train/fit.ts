@@ -22,6 +22,7 @@ import {
 import { reuseFeatures } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
+import { whereNotFinite } from './not-finite.ts';
 import { checkOptimizer, type OptimizerSettings } from './optimizer.ts';
 import { checkSchedule, rateAt, type Schedule } from './schedule.ts';
 
@@ -275,31 +276,9 @@ export class TrainingStep {
 
   /** Names the first layer whose output is not finite, with the weights as they are now. */
   private async explain(step: number, loss: number): Promise<DivergedError> {
-    const { network, parameters } = this.model;
-    let where = 'every layer is finite in inference';
-    const built = buildNetwork(network, { batch: this.batchSize, parameters, image: this.feed.image });
-    const graph = await compile(this.gpu, { outputs: [...built.values.values()].filter((t) => t.source) });
-    try {
-      this.feed.load(graph);
-      this.feed.write(
-        graph,
-        Array.from({ length: this.batchSize }, (_, i) => i),
-      );
-      await graph.run();
-      for (const node of network.nodes) {
-        const tensor = built.values.get(node.outputs[0])!;
-        if (tensor.source === undefined) continue;
-        if (!(await graph.read(tensor)).every(Number.isFinite)) {
-          where = `the first layer that is not finite is ${node.name}`;
-          break;
-        }
-      }
-    } finally {
-      graph.destroy();
-    }
-    return new DivergedError(
-      `The loss is ${loss} at step ${step}; ${where}. Use a smaller learning rate or a smaller momentum.`,
-    );
+    const samples = Array.from({ length: this.batchSize }, (_, i) => i);
+    const where = await whereNotFinite(this.gpu, this.model, this.feed, samples);
+    return new DivergedError(`The loss is ${loss} at step ${step}; ${where}`);
   }
 }
 

@@ -144,6 +144,12 @@ describe('a graph that mixes the items of its batch', () => {
 });
 
 describe('outputFileNames', () => {
+  it('cuts names that no file system takes, and keeps them apart', () => {
+    const [one, other] = outputFileNames(['a'.repeat(400), 'a'.repeat(500)]);
+    expect([one.length, one === other]).toEqual([204, false]);
+    expect(other.length).toBeLessThan(220);
+  });
+
   it('makes names that any file system takes, each once', () => {
     expect(outputFileNames(['prob', '/fc/Gemm_output_0', 'a:0', 'a/0', '../x', 'Prob', '/'])).toEqual([
       'prob.npy',

@@ -26,8 +26,14 @@ const images = (count: number): TrainingData => ({
 });
 
 /** Two epochs of three steps; 11 samples leave an incomplete batch of features. */
-async function train(freeze: number | string, reuse: boolean, data: TrainingData, augment: 'none' | 'paper') {
-  const model = createModel(network);
+async function train(
+  freeze: number | string,
+  reuse: boolean,
+  data: TrainingData,
+  augment: 'none' | 'paper',
+  of = network,
+) {
+  const model = createModel(of);
   setMasks(model, { freeze, newParameters: ['fc8.weight', 'fc8.bias'], newLayerFactor: 10 });
   const settings = { batchSize: 3, dropout: true, augment: augmentPresets[augment] };
   const step = await TrainingStep.compile(gpu(), model, data, settings, { reuse });
@@ -47,7 +53,24 @@ async function train(freeze: number | string, reuse: boolean, data: TrainingData
   return { losses: records.map(({ loss }) => loss), weights, dispatches };
 }
 
+/** The network with a weight that is not a number. */
+function damaged(layer: string): typeof network {
+  const name = `${layer}.weight`;
+  const data = Float32Array.from(network.parameters.get(name)!.data as Float32Array);
+  data[3] = Number.NaN;
+  return {
+    ...network,
+    parameters: new Map([...network.parameters, [name, { ...network.parameters.get(name)!, data }]]),
+  };
+}
+
 describe('features of frozen layers', () => {
+  it.each(['none', 'paper'] as const)('that are not finite are laid to their layer (augment %s)', async (augment) => {
+    await expect(train('fc6', true, images(11), augment, damaged('conv2'))).rejects.toThrow(
+      /the first layer that is not finite is conv2, which is frozen.*fetch or export the model again/,
+    );
+  });
+
   it.each([2, 14, 'all'])('computed once, give the bits that the whole step gives: frozen at %s', async (freeze) => {
     const whole = await train(freeze, false, tensors(11), 'none');
     const reused = await train(freeze, true, tensors(11), 'none');
