@@ -11,8 +11,8 @@ const LONGEST_TEXT = 2 ** 28;
 
 const LONGEST_READ = 2 ** 30;
 
-/** Longest that is read whole where the caller says nothing. */
-const LONGEST_STREAM = 2 ** 32;
+/** Longest that is taken from standard input, which may never end. */
+const LONGEST_STREAM = 2 ** 31;
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist; check the path',
@@ -129,22 +129,21 @@ export function allocate(length: number, what: string): Uint8Array<ArrayBuffer> 
  * Reads a file, or for `-` what comes on standard input.
  * @throws FrostlineError for more than `most` bytes, before they are all read
  */
-export async function readGiven(path: string, most = LONGEST_STREAM): Promise<Uint8Array<ArrayBuffer>> {
-  const refuse = () =>
-    new FrostlineError(
-      `${path === '-' ? 'standard input' : path} has more than ${most} bytes, the most that are read here`,
-    );
+export async function readGiven(path: string, most = Number.POSITIVE_INFINITY): Promise<Uint8Array<ArrayBuffer>> {
+  const refuse = (of: string, limit: number) =>
+    new FrostlineError(`${of} has more than ${limit} bytes, the most that are read here`);
   if (path !== '-') {
     const bytes = await readBytes(path, most + 1);
-    if (bytes.length > most) throw refuse();
+    if (bytes.length > most) throw refuse(path, most);
     return bytes;
   }
+  const longest = Math.min(most, LONGEST_STREAM);
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > most) throw refuse();
+    if (length > longest) throw refuse('standard input', longest);
   }
   return Uint8Array.from(Buffer.concat(chunks));
 }
