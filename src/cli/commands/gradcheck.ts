@@ -43,7 +43,7 @@ interface Job {
 
 export const command = defineCommand({
   description:
-    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions; models: the small AlexNet, AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, what passes a binding of some kilobytes is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
+    'Checks what the adapter computes. kernels: every kernel in every variant and configuration that the adapter runs, chosen or not, against float64 references, whose own derivatives are checked by differences; ops: what backward computes against differences of forward, by single elements and by directions, for each operation, each algorithm of a convolution and graphs that branch; models: the small AlexNet, AlexNet and VGG16 at small width, by directions over each parameter. Cases are random: shapes, and for kernels values from 1e-30 to 1e30, denormals, both zeros and infinities. Those with odd seeds run under small limits, so that dispatches fold and, for ops, what passes a binding of some kilobytes is worked on in windows. Every case runs twice and must give the same bits. Exits with 1 where a check fails.',
   arguments: z.object({
     part: z.enum(['kernels', 'ops', 'models']).optional().describe('what to check; all where it is left out'),
   }),
@@ -54,7 +54,7 @@ export const command = defineCommand({
       .int()
       .min(1)
       .optional()
-      .describe('random cases a kernel (50) and an operation (20), and draws a model (1)'),
+      .describe('random cases a kernel (50), an operation (20) and an algorithm (4), and draws a model (1)'),
     adapter: adapterOption,
   }),
   json: true,
@@ -128,19 +128,31 @@ async function kernelJobs(gpu: Gpu, adapter: string | undefined, context: Contex
 }
 
 async function operationJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
-  const [{ gradcheck }, { drawCase, describeCase }, { operationCases }] = await Promise.all([
-    import('../../graph/gradcheck.ts'),
-    import('../../graph/operation-case.ts'),
-    import('../../operators/all.ts'),
-  ]);
+  const [{ gradcheck }, { drawCase, describeCase }, { operationCases }, { algorithmCases, branchingCases }] =
+    await Promise.all([
+      import('../../graph/gradcheck.ts'),
+      import('../../graph/operation-case.ts'),
+      import('../../operators/all.ts'),
+      import('../../operators/gradcheck-cases.ts'),
+    ]);
   // 960 values a binding: windows of images, of filters, of both.
   const devices = alternating(gpu, adapter, { maxBinding: 4096, maxWorkgroups: 7 }, context);
-  return operationCases.map((family) => ({
+  const told = (algorithm: string, kind: 'hardware' | undefined) => async () => {
+    const { Gpu } = await import('../../gpu/device.ts');
+    const opened = await Gpu.open({ adapter, kind, algorithms: { conv2d: algorithm } });
+    context.defer(() => opened.destroy());
+    return () => opened;
+  };
+  const families = [
+    ...[...operationCases, branchingCases].map((family) => ({ family, open: devices, cases: 20 })),
+    ...algorithmCases.map(({ algorithm, kind, cases }) => ({ family: cases, open: told(algorithm, kind), cases: 4 })),
+  ];
+  return families.map(({ family, open, cases }) => ({
     part: 'ops',
     names: [family.operation],
-    cases: 20,
+    cases,
     async run([name], range) {
-      const deviceOf = await devices();
+      const deviceOf = await open();
       const row = await gradientRow(name, range, context.signal, async (seed) => {
         const drawn = drawCase(family, seed);
         const options = { seed, raiseException: false };

@@ -1,0 +1,113 @@
+/**
+ * What gradcheck looks at beside single operations of a few values: convolutions by each algorithm, at shapes of more than
+ * one of its tiles, strips and phases, and graphs that branch, whose gradients are summed.
+ */
+import type { Choose } from '../check/choose.ts';
+import { define, normal, type OperationCases } from '../graph/operation-case.ts';
+import type { Shape, Tensor } from '../graph/tensor.ts';
+import { add, multiply } from './arithmetic/graph.ts';
+import { concat } from './concat/graph.ts';
+import { convolutionAlgorithms } from './conv2d/algorithms/index.ts';
+import { conv2d } from './conv2d/graph.ts';
+import { averagePool, maxPool } from './pooling/graph.ts';
+import { relu } from './relu/graph.ts';
+import { sigmoid } from './sigmoid/graph.ts';
+
+/** Cases for an adapter that is told to use an algorithm. */
+export interface CasesOfAlgorithm {
+  readonly algorithm: string;
+  /** it is open on GPUs alone, or where an adapter is planned for as one */
+  readonly kind?: 'hardware';
+  readonly cases: OperationCases;
+}
+
+interface Drawn {
+  readonly x: Shape;
+  readonly weight: Shape;
+  readonly bias: boolean;
+  readonly pads: readonly [number, number, number, number];
+}
+
+/** Rows longer than a strip, more channels and filters than a tile has, and some over. */
+const large = (choose: Choose): Drawn => {
+  const [channels, filters, pad] = [choose(1, 9), choose(1, 18), choose(0, 1)];
+  const x = [choose(1, 3), channels, choose(3, 9), choose(9, 33)];
+  return { x, weight: [filters, channels, 3, 3], bias: choose(0, 1) === 1, pads: [pad, pad, pad, pad] };
+};
+
+const DRAWS: Readonly<Record<string, (choose: Choose) => Drawn>> = {
+  // Panels of a product, and some over.
+  pointwise: (choose) => {
+    const [channels, filters] = [choose(1, 40), choose(1, 70)];
+    const x = [choose(1, 3), channels, choose(3, 7), choose(3, 11)];
+    return { x, weight: [filters, channels, 1, 1], bias: false, pads: [0, 0, 0, 0] };
+  },
+  // Sums so long, and so few of them, that parts pay.
+  'implicit-gemm-in-parts': (choose) => {
+    const channels = choose(64, 160);
+    const [x, weight] = [
+      [1, channels, 3, choose(3, 4)],
+      [choose(1, 2), channels, 3, 3],
+    ];
+    return { x, weight, bias: choose(0, 1) === 1, pads: [0, 0, 0, 0] };
+  },
+};
+
+const names = [...new Set(Object.values(convolutionAlgorithms).flatMap((all) => all.map(({ name }) => name)))];
+
+export const algorithmCases: readonly CasesOfAlgorithm[] = names.map((algorithm) => ({
+  algorithm,
+  kind: algorithm === 'implicit-gemm-in-parts' ? 'hardware' : undefined,
+  cases: define(`conv2d by ${algorithm}`, (choose, random) => {
+    const { x, weight, bias, pads } = (DRAWS[algorithm] ?? large)(choose);
+    return {
+      options: { pads },
+      inputs: {
+        x: normal(random, x),
+        weight: normal(random, weight),
+        ...(bias ? { bias: normal(random, [weight[0]]) } : undefined),
+      },
+      build: (tensors) => conv2d(tensors['x'], tensors['weight'], tensors['bias'], { pads }),
+    };
+  }),
+}));
+
+type Branching = (t: Readonly<Record<'x' | 'w' | 'u', Tensor>>) => Tensor;
+
+const same = { pads: [1, 1, 1, 1] } as const;
+const conv = (x: Tensor, weight: Tensor) => conv2d(x, weight, undefined, same);
+
+/** By name: graphs of images x with C channels and filters w [C, C, 3, 3], u [C, 2 C, 3, 3]. */
+const BRANCHING: readonly (readonly [string, Branching])[] = [
+  ['a shortcut', ({ x, w, u }) => conv(concat([relu(add(conv(x, w), x)), x]), u)],
+  ['a filter of two readers', ({ x, w, u }) => conv(concat([conv(relu(x), w), conv(x, w)]), u)],
+  ['a gate', ({ x, w, u }) => conv(concat([multiply(sigmoid(conv(x, w)), x), x]), u)],
+  [
+    'three ways',
+    ({ x, w, u }) => {
+      const pool = { kernel: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1] } as const;
+      return conv(concat([add(conv(x, w), maxPool(x, pool)), averagePool(x, pool)]), u);
+    },
+  ],
+  [
+    'what is made is read again and again',
+    ({ x, w, u }) => {
+      const made = relu(conv(x, w));
+      return add(conv(concat([made, x]), u), multiply(made, made));
+    },
+  ],
+];
+
+export const branchingCases: OperationCases = define('branches', (choose, random) => {
+  const [what, build] = BRANCHING[choose(0, BRANCHING.length - 1)];
+  const channels = choose(1, 4);
+  return {
+    options: { what },
+    inputs: {
+      x: normal(random, [choose(1, 3), channels, choose(2, 7), choose(2, 7)]),
+      w: normal(random, [channels, channels, 3, 3]),
+      u: normal(random, [channels, 2 * channels, 3, 3]),
+    },
+    build: ({ x, w, u }) => build({ x, w, u }),
+  };
+});
