@@ -1,14 +1,14 @@
 /** The gradient of what is added to every place of a channel: of convolutions and of fully connected layers. */
 import { machineOf } from '../gpu/machine.ts';
-import { Storage } from '../gpu/storage.ts';
-import { biasGradient } from '../kernels/bias/bias.ts';
+import { Storage, type View } from '../gpu/storage.ts';
+import { biasGradient, biasUpdate } from '../kernels/bias/bias.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
-import type { ForwardEmitter } from './operation.ts';
-import { rows, windows } from './windows.ts';
+import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
+import { rows, type Window, windows } from './windows.ts';
 
-export interface BiasGradient {
+/** What is summed: dy [batch, channels, plane] over items and places. */
+export interface ChannelSums {
   readonly dy: Storage;
-  readonly db: Storage;
   readonly batch: number;
   readonly channels: number;
   readonly plane: number;
@@ -22,17 +22,52 @@ const fewChannels = ({ kind, machine }: Capabilities, channels: number) =>
   kind === 'hardware' && channels < 2 * machineOf({ machine }).multiprocessors;
 
 /** db[c] = sum over items and places of dy, in windows of items. */
-export function emitBiasGradient(emit: ForwardEmitter, { dy, db, batch, channels, plane, name }: BiasGradient): void {
-  const itemBytes = 4 * channels * plane;
-  for (const items of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {
+export function emitBiasGradient(emit: ForwardEmitter, db: Storage, sums: ChannelSums): void {
+  emitSums(emit, sums, windowsOf(emit, sums), (shape, accumulate, dy) =>
+    emit.run(biasGradient, { ...shape, accumulate }, { dy, db: db.view() }),
+  );
+}
+
+/**
+ * The gradient of input `bias`, where it is wanted; where it is wanted for an update alone and one window holds all, the
+ * update, which uses the sum where it is made.
+ */
+export function emitBias(emit: BackwardEmitter, bias: number, sums: ChannelSums): void {
+  const parts = windowsOf(emit, sums);
+  const update = parts.length === 1 ? emit.update(bias) : undefined;
+  if (update === undefined) {
+    const db = emit.gradient(bias);
+    if (db !== undefined) emitBiasGradient(emit, db, sums);
+    return;
+  }
+  const { w, v, mask, decayFactor } = update;
+  const views = { step: emit.step.view(), w: w.view(), v: v.view() };
+  emitSums(emit, sums, parts, (shape, _, dy) =>
+    emit.run(biasUpdate, { ...shape, mask, decay_factor: decayFactor }, { dy, ...views }),
+  );
+}
+
+const itemBytesOf = ({ channels, plane }: ChannelSums) => 4 * channels * plane;
+const windowsOf = (emit: ForwardEmitter, sums: ChannelSums) =>
+  windows(emit.gpu, sums.batch, [itemBytesOf(sums)], `${sums.name}: one item`);
+
+/** @param finish runs the kernel whose sums are the last */
+function emitSums(
+  emit: ForwardEmitter,
+  sums: ChannelSums,
+  parts: readonly Window[],
+  finish: (shape: { batch: number; channels: number; plane: number }, accumulate: number, dy: View) => void,
+): void {
+  const { dy, channels, plane, name } = sums;
+  for (const items of parts) {
     const accumulate = items.first > 0 ? 1 : 0;
-    const of = rows(dy, itemBytes, items);
+    const of = rows(dy, itemBytesOf(sums), items);
     if (plane >= LONG && fewChannels(emit.gpu, channels)) {
       // Each item's planes by themselves, so that there are enough of them; then the items' sums.
       const planes = new Storage(`${name} sums of planes`, 4 * items.count * channels).view();
       const each = { batch: 1, channels: items.count * channels, plane, accumulate: 0 };
       emit.run(biasGradient, each, { dy: of, db: planes });
-      emit.run(biasGradient, { batch: items.count, channels, plane: 1, accumulate }, { dy: planes, db: db.view() });
-    } else emit.run(biasGradient, { batch: items.count, channels, plane, accumulate }, { dy: of, db: db.view() });
+      finish({ batch: items.count, channels, plane: 1 }, accumulate, planes);
+    } else finish({ batch: items.count, channels, plane }, accumulate, of);
   }
 }

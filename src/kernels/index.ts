@@ -5,7 +5,7 @@
 import { adam, adamMasked } from './adam/adam.ts';
 import { addAccumulate } from './add/add.ts';
 import { augmentWarp } from './augment/augment.ts';
-import { biasForward, biasGradient } from './bias/bias.ts';
+import { biasForward, biasGradient, biasUpdate } from './bias/bias.ts';
 import { contraction } from './contraction/contraction.ts';
 import { contractionSum } from './contraction/split.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
@@ -25,6 +25,7 @@ export const sharedKernels: readonly Kernel[] = [
   augmentWarp,
   biasForward,
   biasGradient,
+  biasUpdate,
   contraction,
   contractionSum,
   correctCount,

@@ -51,16 +51,30 @@ const gateText = (...asking: string[]): Mutation[] => [
   broken('the gate of the place before', '[p.gate_base + place]', '[p.gate_base + max(place, 1u) - 1u]'),
 ];
 
-const sgdmText: Mutation[] = [
-  broken('sign of the step', '- learning_rate()', '+ learning_rate()'),
-  broken('momentum left out', 'momentum() * v[', '0.0 * v['),
-  broken('weight decay left out', '+ weight_decay() * p.decay_factor * weight', ''),
+const updateText: Mutation[] = [
+  broken('sign of the step', '- rate *', '+ rate *'),
+  broken('momentum left out', 'inertia * velocity', '0.0 * velocity'),
+  broken('weight decay left out', ' + decay * weight', ''),
   broken('decay of what has none', ' * p.decay_factor', ''),
-  broken('sign of the decay', '+ weight_decay()', '- weight_decay()'),
-  broken('mask left out', ' * rate_mask * gradient', ' * gradient'),
+  broken('sign of the decay', '+ decay * weight', '- decay * weight'),
+  broken('velocity not kept', '] = velocity;', '] = weight;'),
+  broken('gradient for velocity', 'weight + velocity', 'weight - velocity'),
+];
+
+const sgdmText: Mutation[] = [
+  ...updateText,
+  broken('mask left out', 'learning_rate() * rate_mask', 'learning_rate()'),
   broken('what is frozen is updated', 'if (rate_mask == 0.0) { return; }', ''),
-  broken('velocity not kept', '] = velocity;', '] = gradient;'),
-  broken('gradient for velocity', 'weight + velocity', 'weight + gradient'),
+];
+
+const channelSumText: Mutation[] = [
+  stale('sum += image', 'sum = image', 'plain'),
+  broken('last element left out', 'i < p.plane;', 'i + 1u < p.plane;'),
+  broken('last item left out', 'n < p.batch', 'n + 1u < p.batch'),
+  broken('wrong channel', 'n * p.channels +', 'n +'),
+  broken('sign', /\+= dy/g, '-= dy'),
+  broken('reduction one step short', 'half > 0u', 'half > 1u', 'workgroup'),
+  broken('reduction begins one step late', /var half = \d+u/g, 'var half = 16u', 'workgroup'),
 ];
 
 const adamText: Mutation[] = [
@@ -159,19 +173,19 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('padding above left out', ' - p.top', ''),
     broken('padding on the left left out', 'b - p.left', 'b'),
     broken('a line too many', 'y < p.height', 'y <= p.height'),
-    broken('what lies beside the line', 'at < end', 'at <= end'),
+    broken('what lies beside the line', /at < (end|p\.width)/g, 'at <= $1'),
     broken('the first phase of lines for all', 'stride_y + a', 'stride_y'),
-    broken('the next column for that a stride on', 'at += p.stride_x', 'at += 1u'),
+    broken('the next column for that a stride on', /(at \+=|j \*) p\.stride_x/g, '$1 1u'),
     broken("another plane's lines", 'plane * p.height', 'p.height'),
   ],
   'conv2d/phases-backward': [
     broken('padding above left out', ' + p.top', ''),
     parameter('padding on the left left out', 'left', '0u'),
     broken('a line too many', 'i < p.lines', 'i <= p.lines'),
-    broken('what no window reaches', 'j < end', 'j <= end'),
+    broken('what no window reaches', /j < (end|p\.columns)/g, 'j <= $1'),
     broken('the first phase of lines for all', 'stride_y + a', 'stride_y'),
-    broken('phases not told apart', 'b * size', '0u'),
-    broken('phases taken in the order of columns', 'b += 1u', 'b += 0u'),
+    broken('phases not told apart', /(\+ )b( \* size|\) \* p\.lines)/g, '$10u$2'),
+    broken('phases taken in the order of columns', 'b += 1u', 'b += 0u', 'plain'),
   ],
   'conv2d/winograd-image': [
     broken('pad left out at the top', ' - u32(p.top)', ''),
@@ -231,16 +245,11 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     stale('y[p.y_base + index] = ', 'y[p.y_base + index] += '),
   ],
   'bias/gradient': [
-    stale('sum += image', 'sum = image', 'plain'),
-    broken('last element left out', 'i < p.plane;', 'i + 1u < p.plane;'),
-    broken('last item left out', 'n < p.batch', 'n + 1u < p.batch'),
-    broken('wrong channel', 'n * p.channels +', 'n +'),
+    ...channelSumText,
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
-    broken('sign', /\+= dy/g, '-= dy'),
-    broken('reduction one step short', 'half > 0u', 'half > 1u', 'workgroup'),
-    broken('reduction begins one step late', /var half = \d+u/g, 'var half = 16u', 'workgroup'),
   ],
+  'bias/update': [...channelSumText, ...updateText, parameter('mask left out', 'mask', '1.0')],
   'conv2d/pad': [
     broken('padding above left out', ' - u32(p.top)', ''),
     broken('one column too far left', '- u32(p.left)', '- u32(p.left) + 1u'),

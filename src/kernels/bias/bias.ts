@@ -10,11 +10,14 @@
  * With accumulate = 1 the sum is added to what db holds, for windows of the batch run one after another.
  */
 import { serialAccesses } from '../estimate.ts';
-import { defineKernel, elementwise, type Params, perElement } from '../kernel.ts';
+import { defineKernel, elementwise, type Params, perElement, type Variant } from '../kernel.ts';
+import { sgdmRule } from '../sgdm/sgdm.ts';
+import { stepBinding } from '../step.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
 
 const shape = { batch: 'u32', channels: 'u32', plane: 'u32' } as const;
 const gradientParams = { ...shape, accumulate: 'u32' } as const;
+const updateParams = { ...shape, mask: 'f32', decay_factor: 'f32' } as const;
 const elements = ({ batch, channels, plane }: Params<typeof shape>) => batch * channels * plane;
 
 export const biasForward = defineKernel({
@@ -30,27 +33,27 @@ export const biasForward = defineKernel({
   ),
 });
 
-export const biasGradient = defineKernel({
-  name: 'bias/gradient',
-  params: gradientParams,
-  bindings: { dy: { access: 'read' }, db: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p), bytes: 4 * elements(p) + 4 * p.channels }),
-  variants: [
+/**
+ * The variants of a kernel that sums a channel and then does something with `sum`.
+ * @param store statements that find the channel as `channel`
+ */
+function channelSums<P extends typeof shape>(declarations: string, store: string): readonly [Variant<P>, Variant<P>] {
+  return [
     {
       // One thread a channel. Sums of sums, an image at a time: the rounding error grows with the longer of the two.
-      ...perElement<typeof gradientParams>(
+      ...perElement<P>(
         ({ channels }) => channels,
         'p.channels',
         /* wgsl */ `
+  let channel = index;
   var sum = 0.0;
   for (var n = 0u; n < p.batch; n++) {
-    let start = p.dy_base + (n * p.channels + index) * p.plane;
+    let start = p.dy_base + (n * p.channels + channel) * p.plane;
     var image = 0.0;
     for (var i = 0u; i < p.plane; i++) { image += dy[start + i]; }
     sum += image;
-  }
-  if (p.accumulate == 1u) { sum += db[p.db_base + index]; }
-  db[p.db_base + index] = sum;`,
+  }${store}`,
+        declarations,
       ),
       estimate: (p, _, capabilities) => serialAccesses(p.channels, p.batch * p.plane, capabilities),
     },
@@ -67,7 +70,7 @@ export const biasGradient = defineKernel({
         ),
       workgroups: ({ channels }) => channels,
       text: ({ threads }) => ({
-        declarations: workgroupSum(threads),
+        declarations: declarations + workgroupSum(threads),
         main: /* wgsl */ `
   // A folded dispatch may hold more workgroups than channels. They must reach the barriers: they sum nothing.
   let channel = workgroup;
@@ -79,11 +82,40 @@ export const biasGradient = defineKernel({
     }
   }
   var sum = workgroup_sum(lane, own);
-  if (lane == 0u && channel < p.channels) {
-    if (p.accumulate == 1u) { sum += db[p.db_base + channel]; }
-    db[p.db_base + channel] = sum;
+  if (lane == 0u && channel < p.channels) {${store}
   }`,
       }),
     },
-  ],
+  ];
+}
+
+export const biasGradient = defineKernel({
+  name: 'bias/gradient',
+  params: gradientParams,
+  bindings: { dy: { access: 'read' }, db: { access: 'write' } },
+  cost: (p) => ({ flops: elements(p), bytes: 4 * elements(p) + 4 * p.channels }),
+  variants: channelSums<typeof gradientParams>(
+    '',
+    /* wgsl */ `
+  if (p.accumulate == 1u) { sum += db[p.db_base + channel]; }
+  db[p.db_base + channel] = sum;`,
+  ),
+});
+
+/** The gradient's sum and the update that uses it (../sgdm/sgdm.ts), of a mask above 0: the sum is never written. */
+export const biasUpdate = defineKernel({
+  name: 'bias/update',
+  params: updateParams,
+  bindings: { dy: { access: 'read' }, step: stepBinding, w: { access: 'write' }, v: { access: 'write' } },
+  cost: (p) => ({ flops: elements(p) + 6 * p.channels, bytes: 4 * elements(p) + 16 * p.channels }),
+  variants: channelSums<typeof updateParams>(
+    sgdmRule('f32'),
+    /* wgsl */ `
+  let weight = w[p.w_base + channel];
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
+  let velocity = next_velocity(v[p.v_base + channel], weight, sum, rate, decay, momentum());
+  v[p.v_base + channel] = velocity;
+  w[p.w_base + channel] = weight + velocity;`,
+  ),
 });

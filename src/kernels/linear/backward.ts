@@ -14,7 +14,8 @@
  */
 import { defineKernel, perElement } from '../kernel.ts';
 import { LOAD } from '../rasteriser.ts';
-import { stepBinding, stepFunctions } from '../step.ts';
+import { sgdmRule } from '../sgdm/sgdm.ts';
+import { stepBinding } from '../step.ts';
 import { BEFORE_RELU } from './shape.ts';
 import { walkOverOutputs } from './walk.ts';
 
@@ -60,6 +61,8 @@ export const linearBackward = defineKernel({
     if (p.accumulate == 1u) { sum += dx[place]; }
     dx[place] = sum;
   }
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
   for (var o = 0u; o < p.outputs; o++) {
     var gradient = vec4f();
     for (var n = 0u; n < p.batch; n++) {
@@ -67,12 +70,11 @@ export const linearBackward = defineKernel({
     }
     let place = o * length + index;
     let weight = w[p.w_base + place];
-    gradient += weight_decay() * p.decay_factor * weight;
-    let velocity = momentum() * v[p.v_base + place] - learning_rate() * p.mask * gradient;
+    let velocity = next_velocity(v[p.v_base + place], weight, gradient, rate, decay, momentum());
     v[p.v_base + place] = velocity;
     w[p.w_base + place] = weight + velocity;
   }`,
-        stepFunctions + BEFORE_RELU,
+        sgdmRule('vec4f') + BEFORE_RELU,
       ),
       estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },

@@ -13,7 +13,8 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
-import { stepBinding, stepFunctions } from '../step.ts';
+import { sgdmRule } from '../sgdm/sgdm.ts';
+import { stepBinding } from '../step.ts';
 import { FOUR_ITEMS_OF_DY, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { walkOverOutputs } from './walk.ts';
 
@@ -44,7 +45,7 @@ const broadcast: Variant<typeof params> = {
       // Through an array, in a loop: half as much again.
       ROWS * COLUMNS * 6 * LOAD * lanes),
   text: ({ lanes }) => ({
-    declarations: stepFunctions,
+    declarations: sgdmRule('vec4f'),
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
@@ -87,7 +88,7 @@ ${range(ROWS)
     for (var m = 0u; m < count; m++) {
       let place = (o_0 + m) * length + at;
       let weight = w[p.w_base + place];
-      let velocity = inertia * v[p.v_base + place] - rate * (sums[m * ${COLUMNS}u + j] + decay * weight);
+      let velocity = next_velocity(v[p.v_base + place], weight, sums[m * ${COLUMNS}u + j], rate, decay, inertia);
       v[p.v_base + place] = velocity;
       w[p.w_base + place] = weight + velocity;
     }
@@ -115,7 +116,7 @@ const rows: Variant<typeof params> = {
   text: ({ items }) => {
     const fours = Math.ceil(items / 4);
     return {
-      declarations: /* wgsl */ `${stepFunctions}
+      declarations: /* wgsl */ `${sgdmRule('vec4f')}
 // dy of the outputs: four items a vector.
 var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
 ${FOUR_ITEMS_OF_DY}`,
@@ -150,14 +151,14 @@ ${range(AT_A_TIME)
   .map(
     (r) => `    if (o_0 + i + ${r}u < p.outputs) {
       let weight = weight${r};
-      var gradient = decay * weight;
+      var gradient = vec4f();
 ${range(fours)
   .map((four) => `      let d${four} = slab[(i + ${r}u) * ${fours}u + ${four}u];`)
   .join('\n')}
 ${range(items)
   .map((n) => `      { let d = d${n >> 2}[${n & 3}]; gradient += d * x${n}; }`)
   .join('\n')}
-      let velocity = inertia * velocity${r} - rate * gradient;
+      let velocity = next_velocity(velocity${r}, weight, gradient, rate, decay, inertia);
       v[p.v_base + place${r}] = velocity;
       w[p.w_base + place${r}] = weight + velocity;
     }`,
@@ -194,11 +195,12 @@ export const linearUpdate = defineKernel({
   var gradient = vec4f();
   for (var n = 0u; n < p.batch; n++) { gradient += dy[p.dy_base + n * p.dy_row + o] * x[p.x_base + n * length + i]; }
   let weight = w[p.w_base + index];
-  gradient += weight_decay() * p.decay_factor * weight;
-  let velocity = momentum() * v[p.v_base + index] - learning_rate() * p.mask * gradient;
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
+  let velocity = next_velocity(v[p.v_base + index], weight, gradient, rate, decay, momentum());
   v[p.v_base + index] = velocity;
   w[p.w_base + index] = weight + velocity;`,
-        stepFunctions,
+        sgdmRule('vec4f'),
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)

@@ -8,7 +8,7 @@
  */
 import type { Capabilities, VariantText } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
-import { stepFunctions } from '../step.ts';
+import { sgdmRule } from '../sgdm/sgdm.ts';
 import { broadcastOverItems } from './shape.ts';
 
 interface Shape {
@@ -45,7 +45,7 @@ export const walkOverOutputs = (inputGradient: boolean) => ({
     p.outputs *
     ((loads(items, lanes).length / 4 + 4) * LOAD * lanes + items * 4 * (inputGradient ? 6 : 2)),
   text: ({ lanes, items }: Configuration): VariantText => ({
-    declarations: stepFunctions,
+    declarations: sgdmRule('vec4f'),
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   if (workgroup * ${lanes}u >= length) { return; }
@@ -69,14 +69,14 @@ ${inputGradient ? lines(range(items), (n) => `  var c${n} = vec4f();`) : ''}
     let place = o * length + column;
 ${lines(loads(items, lanes), (i) => `    let v${i} = select(0.0, dy[a${i} + o], n${i} < p.batch);`)}
     let weight = w[p.w_base + place];
-    let before = inertia * v[p.v_base + place];
-    var gradient = decay * weight;
+    let before = v[p.v_base + place];
+    var gradient = vec4f();
 ${lines(range(items), (n) => {
   const d = `subgroupBroadcast(v${Math.floor(n / lanes)}, ${n % lanes}u)`;
   return `    { let d = ${d}; ${inputGradient ? `c${n} += d * weight; ` : ''}gradient += d * x${n}; }`;
 })}
     if (inside) {
-      let velocity = before - rate * gradient;
+      let velocity = next_velocity(before, weight, gradient, rate, decay, inertia);
       v[p.v_base + place] = velocity;
       w[p.w_base + place] = weight + velocity;
     }

@@ -12,10 +12,20 @@
 import { defineKernel, elementwise } from '../kernel.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
 
+/**
+ * The rule, for every kernel that updates weights: `rate` is the learning rate times the mask, `decay` the weight decay times
+ * the decay factor, `inertia` the momentum. With what it reads of the step.
+ */
+export const sgdmRule = (type: 'f32' | 'vec4f') => /* wgsl */ `${stepFunctions}
+fn next_velocity(velocity: ${type}, weight: ${type}, gradient: ${type}, rate: f32, decay: f32, inertia: f32) -> ${type} {
+  return inertia * velocity - rate * (gradient + decay * weight);
+}`;
+
 const update = /* wgsl */ `
   let weight = w[p.w_base + index];
-  let gradient = g[p.g_base + index] + weight_decay() * p.decay_factor * weight;
-  let velocity = momentum() * v[p.v_base + index] - learning_rate() * rate_mask * gradient;
+  let rate = learning_rate() * rate_mask;
+  let decay = weight_decay() * p.decay_factor;
+  let velocity = next_velocity(v[p.v_base + index], weight, g[p.g_base + index], rate, decay, momentum());
   v[p.v_base + index] = velocity;
   w[p.w_base + index] = weight + velocity;`;
 
@@ -31,7 +41,7 @@ export const sgdm = defineKernel({
     /* wgsl */ `
   let rate_mask = p.mask;
   if (rate_mask == 0.0) { return; }${update}`,
-    stepFunctions,
+    sgdmRule('f32'),
   ),
 });
 
@@ -53,6 +63,6 @@ export const sgdmMasked = defineKernel({
     /* wgsl */ `
   let rate_mask = mask[p.mask_base + index];
   if (rate_mask == 0.0) { return; }${update}`,
-    stepFunctions,
+    sgdmRule('f32'),
   ),
 });

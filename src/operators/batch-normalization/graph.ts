@@ -221,7 +221,7 @@ function backward(emit: BackwardEmitter, plan: Plan): void {
       emit.run(scaleGradient, { ...shape, epsilon, accumulate }, { ...views, dscale: dscale.view() });
     });
   }
-  if (dshift !== undefined) emitBiasGradient(emit, { dy, db: dshift, batch, channels: count, plane, name });
+  if (dshift !== undefined) emitBiasGradient(emit, dshift, { dy, batch, channels: count, plane, name });
   if (dx === undefined) return;
   const factor = factorOf(emit, channels);
   each(emit, (window, shape) => {

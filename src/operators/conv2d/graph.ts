@@ -1,5 +1,5 @@
 /** Convolution as an operation of tensors; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
-import { emitBiasGradient } from '../../graph/bias-gradient.ts';
+import { emitBias } from '../../graph/bias-gradient.ts';
 import { apply, expect4d } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
@@ -48,7 +48,6 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       backward(emit) {
         const dy = emit.outputGradient;
         const [dx, dw] = [emit.gradient(0), emit.gradient(1)];
-        const db = bias === undefined ? undefined : emit.gradient(2);
         if (dx !== undefined) {
           const gated = emit.before !== undefined;
           const back = { ...problem, gated };
@@ -59,7 +58,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           const operands = { x: emit.value(x), dy, dw };
           selectConvolution(emit.gpu, 'filter gradient', problem).algorithm.emit(emit, problem, operands);
         }
-        if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: shape.filters, plane, name });
+        if (bias !== undefined) emitBias(emit, 2, { dy, batch, channels: shape.filters, plane, name });
       },
     },
     bias === undefined ? [x, weight] : [x, weight, bias],

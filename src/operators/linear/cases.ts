@@ -7,9 +7,10 @@ import { count, type None } from '../operator.ts';
 /** Of a fully connected layer, from the sum over its items. */
 const weightUpdate: Broken[] = [
   parameter('rows of dy one too near', 'dy_row', 'p.outputs'),
-  broken('sign of the step', /- (learning_rate\(\) \* p\.mask \* gradient|rate \*)/g, '+ $1'),
+  broken('sign of the step', '- rate *', '+ rate *'),
   parameter('mask left out', 'mask', '1.0'),
-  broken('momentum left out', /(inertia|momentum\(\)) \* v/g, '0.0 * v'),
+  broken('momentum left out', 'inertia * velocity', '0.0 * velocity'),
+  broken('weight decay left out', ' + decay * weight', ''),
   parameter('decay of what has none', 'decay_factor', '0.0'),
   broken('velocity not kept', /\] = velocity;/g, '] = vec4f();'),
   broken('gradient for velocity', /weight \+ velocity/g, 'weight - velocity'),

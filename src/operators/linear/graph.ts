@@ -1,6 +1,6 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts. */
 
-import { emitBiasGradient } from '../../graph/bias-gradient.ts';
+import { emitBias } from '../../graph/bias-gradient.ts';
 import { apply, epilogueOf, type ForwardEmitter } from '../../graph/operation.ts';
 import { emitProduct } from '../../graph/ops/product.ts';
 import type { Tensor } from '../../graph/tensor.ts';
@@ -83,7 +83,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
         // The update reads what the input gradient reads and writes the weight: it comes last.
         const update = inputs % 4 === 0 && batch <= FUSED_BATCH[emit.gpu.kind] ? emit.update(1) : undefined;
         const dw = update === undefined ? emit.gradient(1) : undefined;
-        const db = bias === undefined ? undefined : emit.gradient(2);
         const onePass = emit.gpu.kind !== 'hardware' && batch <= WALKED_BATCH && vectorsPay(emit.gpu, batch, inputs);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
@@ -137,7 +136,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           }
           if (step !== undefined) emit.run(linearUpdate, { ...sizes, ...step.params }, { dy: dyView, ...step.views });
         }
-        if (db !== undefined) emitBiasGradient(emit, { dy, db, batch, channels: outputs, plane: 1, name });
+        if (bias !== undefined) emitBias(emit, 2, { dy, batch, channels: outputs, plane: 1, name });
       },
     },
     bias === undefined ? [x, weight] : [x, weight, bias],
