@@ -39,6 +39,7 @@ export interface RungArm {
   readonly kept: boolean;
 }
 
+/** What halving judged after so many epochs: all arms that had come so far. */
 export interface Rung {
   /** after how many epochs */
   readonly epochs: number;
@@ -46,7 +47,7 @@ export interface Rung {
   readonly arms: readonly RungArm[];
 }
 
-/** Told in a grid's results. */
+/** How a grid was halved: what went on at each rung, and what that took. */
 export interface Halving {
   readonly rungs: readonly Rung[];
   /** of the full grid's steps */
