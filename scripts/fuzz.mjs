@@ -3,16 +3,17 @@
  * seconds or inputs (default 60 s), and prints what became of them; test/fuzz says what is a fault. Exits with 1 for any.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from './prepare.mjs';
+import { build, root } from './prepare.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: 'string' }, count: { type: 'string' }, seed: { type: 'string' } },
 });
+build();
 const folder = mkdtempSync(join(tmpdir(), 'frostline-fuzz-table-'));
 const table = join(folder, 'table');
 const env = {
@@ -30,7 +31,8 @@ try {
     `\nseed ${env.FROSTLINE_TEST_SEED}\n\n| format | inputs | read | refused | longest | most memory | faults |`,
   );
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: |');
-  for (const line of readFileSync(table, 'utf8').trim().split('\n')) {
+  const lines = existsSync(table) ? readFileSync(table, 'utf8').trim().split('\n') : [];
+  for (const line of lines) {
     const { format, read, refused, seconds, kilobytes, faults } = JSON.parse(line);
     const cells = [read + refused, read, refused, `${seconds.toFixed(2)} s`, `${Math.round(kilobytes / 1000)} MB`];
     console.log(`| ${[format, ...cells, faults.length].join(' | ')} |`);

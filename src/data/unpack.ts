@@ -6,7 +6,7 @@ import { FrostlineError } from '../errors.ts';
 export const MOST_UNPACKED = 1024;
 
 /** Cells of a sheet, up to the last row and column: the reader makes them all, the empty ones too. */
-const MOST_CELLS = 4_000_000;
+const MOST_CELLS = 1_000_000;
 
 const LOCAL_HEADER = Buffer.from('PK\x03\x04');
 const CENTRAL_HEADER = Buffer.from('PK\x01\x02');

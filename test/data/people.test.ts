@@ -303,6 +303,27 @@ describe('tables as people have them', () => {
     expect(await table(`path,label\n${text}`, { pathColumn: '1', labelColumn: '2' })).toEqual(two);
   });
 
+  it('of skin lesions and eyes are read with their own column names', async () => {
+    const names = [1, 2, 3, 4].map((i) => `ISIC_002${i}`);
+    const half = (i: number) => `HAM10000_images_part_${1 + (i % 2)}`;
+    const root = lay(scratch(), {
+      ...empty(...names.map((name, i) => `${half(i)}/${name}.jpg`)),
+      'meta.csv': `lesion_id,image_id,dx,age\n${names.map((name, i) => `H${i >> 1},${name},${i < 2 ? 'mel' : 'nv'},80\n`).join('')}`,
+      'aptos.csv': `id_code,diagnosis\n${names.map((name, i) => `${name},${i % 2}\n`).join('')}`,
+    });
+    const columns = { pathColumn: 'image_id', labelColumn: 'dx', groupColumn: 'lesion_id' };
+    expect(await classesOf(join(root, 'meta.csv'), columns)).toEqual({ mel: 2, nv: 2 });
+    const { samples } = await loadDataset({ path: join(root, 'meta.csv'), ...columns });
+    expect(new Set(samples.map(({ group }) => group))).toEqual(new Set(['H0', 'H1']));
+    const eyes = { pathColumn: 'id_code', labelColumn: 'diagnosis' };
+    expect(await classesOf(join(root, 'aptos.csv'), eyes)).toEqual({ 0: 2, 1: 2 });
+    const challenge = lay(scratch(), {
+      ...empty('in/ISIC_1.jpg', 'in/ISIC_2_downsampled.jpg', 'in/ISIC_3.jpg'),
+      't.csv': 'image,MEL,NV\nISIC_1,1.0,0.0\nISIC_2_downsampled,0.0,1.0\nISIC_3,0.0,1.0\n',
+    });
+    expect(await classesOf(join(challenge, 't.csv'), { pathColumn: 'image' })).toEqual({ MEL: 1, NV: 2 });
+  });
+
   it('with one column a class are known, or named', async () => {
     const text = 'image,MEL,NV,UNK\np0,1.0,0.0,0.0\np1,1.0,0.0,0.0\np2,0.0,1.0,0.0\np3,0.0,1.0,0.0\n';
     const found = { MEL: 2, NV: 2 };

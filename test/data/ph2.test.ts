@@ -105,6 +105,14 @@ describe('PH2', () => {
     await expect(loadDataset({ path: root })).rejects.toThrow(/no readable Excel file/);
   });
 
+  it('refuses a sheet of more cells than it reads', async () => {
+    const cell = '<row r="1048576"><c r="XFD1048576" t="inlineStr"><is><t>x</t></is></c></row>';
+    const root = lay(scratch(), { 'PH2_dataset.xlsx': xlsx(sheet(), cell), ...layout(original) });
+    await expect(loadDataset({ path: root })).rejects.toThrow(
+      /cells down to row 1048576 and column 16384, more than the 1000000 that are read\. Delete the empty rows/,
+    );
+  });
+
   it('ends, whatever sizes a workbook declares', async () => {
     const root = lay(scratch(), layout(original));
     const sound = xlsx(sheet());

@@ -123,8 +123,8 @@ function zip(entries: Record<string, string>): Buffer {
   return Buffer.concat([...local, directory, end]);
 }
 
-/** A workbook of one sheet of text cells, as Excel writes it. */
-export function xlsx(rows: readonly (readonly string[])[]): Buffer {
+/** A workbook of one sheet of text cells, as Excel writes it; `more` are further rows, written out. */
+export function xlsx(rows: readonly (readonly string[])[], more = ''): Buffer {
   const escaped = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
   const column = (c: number) => String.fromCharCode(65 + c);
   const sheet = rows
@@ -145,6 +145,6 @@ export function xlsx(rows: readonly (readonly string[])[]): Buffer {
     '_rels/.rels': `${head}<Relationships xmlns="${packages}/relationships"><Relationship Id="rId1" Type="${office}/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
     'xl/workbook.xml': `${head}<workbook xmlns="${main}" xmlns:r="${office}"><sheets><sheet name="PH2" sheetId="1" r:id="rId1"/></sheets></workbook>`,
     'xl/_rels/workbook.xml.rels': `${head}<Relationships xmlns="${packages}/relationships"><Relationship Id="rId1" Type="${office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>`,
-    'xl/worksheets/sheet1.xml': `${head}<worksheet xmlns="${main}"><sheetData>${sheet}</sheetData></worksheet>`,
+    'xl/worksheets/sheet1.xml': `${head}<worksheet xmlns="${main}"><sheetData>${sheet}${more}</sheetData></worksheet>`,
   });
 }
