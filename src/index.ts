@@ -219,7 +219,6 @@ export {
 export { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './train/fit.ts';
 export type { FrozenRecord } from './train/frozen.ts';
 export { type GridHooks, runGrid } from './train/grid.ts';
-export type { Halving, Rung, RungArm } from './train/halving.ts';
 export {
   type ClassMetrics,
   type ConfusionMatrix,
@@ -243,7 +242,6 @@ export type { GridPlan, PlannedCell } from './train/plan.ts';
 export type { Protocol } from './train/protocol.ts';
 export type {
   CellResult,
-  DroppedCell,
   FreezePoint as FreezePointRecord,
   GridAdapter,
   GridResult,

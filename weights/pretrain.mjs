@@ -6,7 +6,9 @@
  *
  *   npm run build && node weights/pretrain.mjs [--data FOLDER] [--out FOLDER] [--seed N] ...
  *
- * The rate falls from --rate to nothing along half a cosine, an epoch at a time, after one epoch at a fifth of it.
+ * The rate falls from --rate to --final-rate along half a cosine, an epoch at a time, after one epoch at a fifth of it.
+ * --from FILE goes on from a network written before; --average N ends with the mean of the parameters after each of the
+ * last N epochs (stochastic weight averaging: Izmailov et al., 2018), for which the final rate should not be 0.
  * Writes OUT/model.onnx, OUT/curve.csv (a line an epoch: rate, training loss, accuracy on both parts) and OUT/scores.json.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -17,6 +19,7 @@ import { decodeImages } from '../dist/data/decode.js';
 import { loadDataset } from '../dist/data/load.js';
 import { stratifiedSplit } from '../dist/data/split.js';
 import { Gpu } from '../dist/gpu/device.js';
+import { loadNetwork } from '../dist/models/load.js';
 import { alexnetSmall } from '../dist/models/tables.js';
 import { writeModelFile } from '../dist/onnx/write.js';
 import { selectSamples } from '../dist/train/data.js';
@@ -31,6 +34,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     epochs: { type: 'string', default: '30' },
     rate: { type: 'string', default: '0.02' },
+    'final-rate': { type: 'string', default: '0' },
+    from: { type: 'string' },
+    average: { type: 'string', default: '0' },
     batch: { type: 'string', default: '32' },
     decay: { type: 'string', default: '0.0005' },
     /** Ratio in fc6 and fc7 while pretraining; the shipped network keeps AlexNet's 0.5. */
@@ -47,7 +53,10 @@ const number = (name) => {
   return value;
 };
 const [seed, epochs, rate, batchSize, weightDecay] = ['seed', 'epochs', 'rate', 'batch', 'decay'].map(number);
-const [dropout, shift, hidden] = ['dropout', 'shift', 'hidden'].map(number);
+const [dropout, shift, hidden, finalRate, average] = ['dropout', 'shift', 'hidden', 'final-rate', 'average'].map(
+  number,
+);
+if (average > epochs) throw new Error(`--average ${average}: there are ${epochs} epochs; give at most as many.`);
 const filters = values.filters.split(',').map(Number);
 
 const began = performance.now();
@@ -69,7 +78,8 @@ const [{ dataset, images }, { images: test }] = [await open('train'), await open
 const split = stratifiedSplit(dataset, { trainFraction: 0.9, seed: 1 });
 const [train, validation] = [selectSamples(images, split.train), selectSamples(images, split.test)];
 
-const table = alexnetSmall({ classes: dataset.classes, seed, filters, hidden });
+const fresh = alexnetSmall({ classes: dataset.classes, seed, filters, hidden });
+const table = values.from ? { ...fresh, parameters: (await loadNetwork(values.from)).parameters } : fresh;
 const withRatio = ({ op, ...node }) => ({ ...node, op: op.kind === 'dropout' ? { ...op, ratio: dropout } : op });
 const gpu = await Gpu.open();
 const model = createModel({ ...table, nodes: table.nodes.map(withRatio) });
@@ -98,8 +108,10 @@ const right = ({ predictions }, { labels }) => predictions.filter((c, i) => c ==
 console.log(`${gpu.describe()}; ${train.labels.length} + ${validation.labels.length} images after ${seconds()} s`);
 await mkdir(values.out, { recursive: true });
 const curve = ['epoch,learning_rate,training_loss,training_accuracy,validation_accuracy'];
+const sums = new Map();
 for (let epoch = 0; epoch < epochs; epoch++) {
-  const learningRate = epoch === 0 ? rate / 5 : (rate * (1 + Math.cos((Math.PI * epoch) / epochs))) / 2;
+  const fallen = (1 - Math.cos((Math.PI * epoch) / epochs)) / 2;
+  const learningRate = epoch === 0 ? rate / 5 : rate + (finalRate - rate) * fallen;
   const records = await step.fit({ ...settings, learningRate, seed: 1000 * seed + epoch });
   const mean = (key) => records.reduce((sum, record) => sum + record[key], 0) / records.length;
   const share = right(await onValidation.run(), validation) / validation.labels.length;
@@ -108,8 +120,23 @@ for (let epoch = 0; epoch < epochs; epoch++) {
   );
   console.log(`${curve.at(-1)} after ${seconds()} s`);
   await writeFile(join(values.out, 'curve.csv'), `${curve.join('\n')}\n`);
+  if (epoch < epochs - average) continue;
+  for (const [name, parameter] of model.parameters) {
+    const data = await parameter.read(gpu);
+    const sum = sums.get(name) ?? new Float64Array(data.length);
+    data.forEach((x, i) => {
+      sum[i] += x;
+    });
+    sums.set(name, sum);
+  }
 }
 step.destroy();
+for (const [name, sum] of sums) {
+  model.parameters.get(name).reset(
+    gpu,
+    Float32Array.from(sum, (x) => x / average),
+  );
+}
 const validationRight = right(await onValidation.run(), validation);
 onValidation.destroy();
 const onTest = await Evaluator.compile(gpu, model, test, 100);
@@ -118,7 +145,20 @@ onTest.destroy();
 // AlexNet's own ratio again: what is fine-tuned later has 0.5.
 await writeModelFile(join(values.out, 'model.onnx'), await exportModel(gpu, { ...model, network: table }));
 const scores = {
-  recipe: { seed, epochs, rate, batchSize, weightDecay, dropout, shift, filters, hidden },
+  recipe: {
+    from: values.from,
+    seed,
+    epochs,
+    rate,
+    finalRate,
+    average,
+    batchSize,
+    weightDecay,
+    dropout,
+    shift,
+    filters,
+    hidden,
+  },
   parameters: [...table.parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
   validation: { right: validationRight, of: validation.labels.length },
   test: { right: testRight, of: test.labels.length },
