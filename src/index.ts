@@ -219,6 +219,7 @@ export {
 export { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './train/fit.ts';
 export type { FrozenRecord } from './train/frozen.ts';
 export { type GridHooks, runGrid } from './train/grid.ts';
+export type { Halving, Rung, RungArm } from './train/halving.ts';
 export {
   type ClassMetrics,
   type ConfusionMatrix,
@@ -242,6 +243,7 @@ export type { GridPlan, PlannedCell } from './train/plan.ts';
 export type { Protocol } from './train/protocol.ts';
 export type {
   CellResult,
+  DroppedCell,
   FreezePoint as FreezePointRecord,
   GridAdapter,
   GridResult,

@@ -39,6 +39,7 @@ export interface RungArm {
   readonly kept: boolean;
 }
 
+/** One stage of successive halving: the epochs at which arms are compared, and who goes on. */
 export interface Rung {
   /** after how many epochs */
   readonly epochs: number;
