@@ -19,7 +19,7 @@ import {
   type ValidationScores,
   type Watched,
 } from './early-stopping.ts';
-import { reuseFeatures } from './features.ts';
+import { reuseFeatures, SharedFeatures } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
 import { whereNotFinite } from './not-finite.ts';
@@ -110,6 +110,7 @@ export class TrainingStep {
   private readonly loss: Tensor;
   private readonly correct: Tensor;
   private readonly batchSize: number;
+  private readonly prefix: SharedFeatures | undefined;
 
   private constructor(
     gpu: Gpu,
@@ -118,6 +119,7 @@ export class TrainingStep {
     graph: CompiledGraph,
     feed: Feed,
     tensors: { labels: Tensor; loss: Tensor; correct: Tensor },
+    prefix: SharedFeatures | undefined,
   ) {
     this.gpu = gpu;
     this.model = model;
@@ -128,11 +130,13 @@ export class TrainingStep {
     this.loss = tensors.loss;
     this.correct = tensors.correct;
     this.batchSize = tensors.labels.size;
+    this.prefix = prefix;
   }
 
   /**
    * Where every epoch shows the frozen layers the same images, they are run once, here, and the step begins behind them:
-   * the same bits, sooner. `reuse` false leaves them in the step.
+   * the same bits, sooner. `reuse` false leaves them in the step. Where epochs differ, and several runs of a seed are to
+   * come, `shared` (the epochs of a run) keeps what the frozen layers make of all of them from one run to the next.
    */
   static async compile(
     gpu: Gpu,
@@ -142,7 +146,7 @@ export class TrainingStep {
       FitSettings,
       'batchSize' | 'dropout' | 'batchStatistics' | 'classWeights' | 'augment' | 'optimizer' | 'labelSmoothing'
     >,
-    { reuse = true } = {},
+    { reuse = true, shared }: { reuse?: boolean; shared?: number } = {},
   ): Promise<TrainingStep> {
     const { batchSize, dropout, batchStatistics, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
     if (images.labels.length < batchSize) {
@@ -151,10 +155,12 @@ export class TrainingStep {
           'Use a smaller --batch-size.',
       );
     }
-    const { model, data } = (reuse ? await reuseFeatures(gpu, whole, images, settings) : undefined) ?? {
-      model: whole,
-      data: images,
-    };
+    const reused = reuse ? await reuseFeatures(gpu, whole, images, settings) : undefined;
+    const prefix =
+      reused === undefined && shared !== undefined
+        ? SharedFeatures.of(gpu, whole, images, { batchSize, dropout, epochs: shared })
+        : undefined;
+    const { model, data } = reused ?? prefix ?? { model: whole, data: images };
     const feed = createFeed(gpu, model.network, data, batchSize, augment.fill);
     const { logits } = buildNetwork(model.network, {
       batch: batchSize,
@@ -169,7 +175,7 @@ export class TrainingStep {
     const correct = countCorrect(argMax(logits), labels);
     const graph = await compile(gpu, { loss, outputs: [correct], update: optimizer });
     feed.load(graph);
-    return new TrainingStep(gpu, model, data, graph, feed, { labels, loss, correct });
+    return new TrainingStep(gpu, model, data, graph, feed, { labels, loss, correct }, prefix);
   }
 
   /** Steps of one epoch; the incomplete batch at the end is left out, as MATLAB does. */
@@ -234,7 +240,9 @@ export class TrainingStep {
             this.labels,
             Uint32Array.from(batch, (i) => labels[i]),
           );
-          this.feed.write(this.graph, batch, this.transforms(augment, { seed, epoch, samples: batch }));
+          const at = { seed, start: start.epoch, epoch, samples: batch };
+          const rows = (await this.prefix?.rows(augment, at, hooks.signal)) ?? batch;
+          this.feed.write(this.graph, rows, this.transforms(augment, { seed, epoch, samples: batch }));
           const reading = this.graph.run([this.loss, this.correct]);
           reading.catch(() => {}); // told when it lands
           flight.push({ step, epoch, learningRate, reading });
@@ -263,6 +271,7 @@ export class TrainingStep {
 
   destroy(): void {
     this.graph.destroy();
+    this.prefix?.destroy();
   }
 
   private transforms(

@@ -138,13 +138,15 @@ export async function runGrid(
   let at: (OpenedDivision & { readonly steps: PhaseSteps }) | undefined;
   let opened = false;
   const masks = { newParameters: experiment.newParameters, newLayerFactor: plan.newLayerFactor };
+  // Under a budget a point's cells come and go between the rungs: what they share would be made anew each time.
+  const shared = plan.budget === undefined && plan.learningRates.length * (plan.momenta?.length ?? 1) > 1;
   /** Makes the network ready for a cell's split and first phase. */
   const prepare = async (cell: PlannedCell) => {
     if (at?.division !== cell.division) {
       at?.steps.destroy();
       at?.destroy();
       const division = await openDivision(gpu, model, experiment.at(cell.division), cell.division, plan);
-      at = { ...division, steps: new PhaseSteps(gpu, model, division.experiment.train, masks, plan.fit) };
+      at = { ...division, steps: new PhaseSteps(gpu, model, division.experiment.train, masks, plan.fit, { shared }) };
     }
     await at.steps.first(cell.phases[0]);
     return { at, steps: at.steps };

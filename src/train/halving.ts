@@ -39,7 +39,7 @@ export interface RungArm {
   readonly kept: boolean;
 }
 
-/** One stage of successive halving: the epochs at which arms are compared, and who goes on. */
+/** What halving judged after so many epochs: all arms that had come so far. */
 export interface Rung {
   /** after how many epochs */
   readonly epochs: number;
@@ -47,7 +47,7 @@ export interface Rung {
   readonly arms: readonly RungArm[];
 }
 
-/** Told in a grid's results. */
+/** How a grid was halved: what went on at each rung, and what that took. */
 export interface Halving {
   readonly rungs: readonly Rung[];
   /** of the full grid's steps */
@@ -139,59 +139,78 @@ export function checkBudget(
   }
 }
 
-/** What halving would have come to on one run (a split and seed) of a full grid. */
+/** What halving would have come to on a full grid, or on one split and seed of it. */
 export interface HalvingCost {
-  readonly split: string;
-  readonly seed: number;
-  /** the arm with the best validation F1 of the full grid, and of those that halving leaves */
+  /** the arm with the best validation F1 of the full grid, and of those that halving leaves: means over its runs */
   readonly best: Arm;
   readonly found: Arm;
-  /** F1 of the test part: the best's less the found one's */
+  /** F1 of the test part: the best's less the found one's; below 0 where the validation part had chosen badly */
   readonly regret: number;
-  /** Kendall's tau of all arms' validation F1 at the first rung and at the end */
+  /** Kendall's tau of all arms' validation F1 at the first rung and at the end; NaN where one holds all equal */
   readonly tau: number;
 }
 
+export interface HalvingCosts {
+  /** of all runs together, as `--budget` judges them */
+  readonly together: HalvingCost;
+  /** of each split and seed by itself: what a grid without repeats would have had */
+  readonly alone: readonly (HalvingCost & { readonly split: string; readonly seed: number })[];
+}
+
+interface PlayOptions {
+  readonly budget: number;
+  readonly epochs: number;
+  readonly earlyStopping: boolean;
+}
+
 /**
- * Plays halving on the runs of a full grid, each split and seed by itself, as a grid without repeats would have it.
- * @throws FrostlineError where cells are missing, or have no validation part's scores
+ * Plays halving on a full grid.
+ * @throws FrostlineError where cells have no validation part's scores
  */
-export function whatHalvingCosts(
-  cells: readonly CellResult[],
-  { budget, epochs, earlyStopping }: { budget: number; epochs: number; earlyStopping: boolean },
-): HalvingCost[] {
-  checkBudget(budget, {
-    epochs,
-    phases: 1,
-    validated: cells.every(({ validation, status }) => validation || status === 'failed'),
-  });
+export function whatHalvingCosts(cells: readonly CellResult[], options: PlayOptions): HalvingCosts {
+  const validated = cells.every(({ validation, status }) => validation || status === 'failed');
+  checkBudget(options.budget, { epochs: options.epochs, phases: 1, validated });
   const runs = new Map<string, CellResult[]>();
   for (const cell of cells) {
     const key = JSON.stringify([cell.split, cell.seed]);
     runs.set(key, [...(runs.get(key) ?? []), cell]);
   }
-  return [...runs.values()].map((all) => {
-    let left = all;
-    const at = (cell: CellResult, rung: number) => scoreAfter(cell.epochs, rung, earlyStopping);
-    for (const rung of rungEpochs(budget, epochs)) {
-      const judged = judgeRung(
+  const alone = [...runs.values()].map((own) => ({ split: own[0].split, seed: own[0].seed, ...play(own, options) }));
+  return { together: play(cells, options), alone };
+}
+
+function play(cells: readonly CellResult[], { budget, epochs, earlyStopping }: PlayOptions): HalvingCost {
+  const arms = new Map<string, CellResult[]>();
+  for (const cell of cells) arms.set(armKey(cell), [...(arms.get(armKey(cell)) ?? []), cell]);
+  const at = (own: readonly CellResult[], rung: number) =>
+    own.map((cell) => ({ arm: cell, score: scoreAfter(cell.epochs, rung, earlyStopping) }));
+  const mean = (key: string, of: (cell: CellResult) => number) => {
+    const own = arms.get(key)!;
+    return own.reduce((sum, cell) => sum + of(cell), 0) / own.length;
+  };
+  const final = (key: string) =>
+    mean(key, ({ status, validation }) => (status === 'done' ? validation!.metrics.f1 : -1));
+  const tested = (key: string) => mean(key, ({ metrics }) => metrics?.f1 ?? 0);
+  const bestOf = (keys: readonly string[]) => keys.reduce((best, key) => (final(key) > final(best) ? key : best));
+  const all = [...arms.keys()];
+  let left = all;
+  for (const rung of rungEpochs(budget, epochs)) {
+    const { arms: judged } = judgeRung(
+      rung,
+      at(
+        left.flatMap((key) => arms.get(key)!),
         rung,
-        left.map((cell) => ({ arm: cell, score: at(cell, rung) })),
-      );
-      const kept = new Set(judged.arms.filter((arm) => arm.kept).map(armKey));
-      left = left.filter((cell) => kept.has(armKey(cell)));
-    }
-    const score = (cell: CellResult) => (cell.status === 'done' ? cell.validation!.metrics.f1 : -1);
-    const bestOf = (of: readonly CellResult[]) => of.reduce((best, cell) => (score(cell) > score(best) ? cell : best));
-    const [best, found] = [bestOf(all), bestOf(left)];
-    const f1 = (cell: CellResult) => cell.metrics?.f1 ?? 0;
-    return {
-      ...{ split: all[0].split, seed: all[0].seed, best, found },
-      regret: f1(best) - f1(found),
-      tau: kendallTau(
-        all.map((cell) => at(cell, budget)?.f1 ?? -1),
-        all.map(score),
       ),
-    };
-  });
+    );
+    const kept = new Set(judged.filter((arm) => arm.kept).map(armKey));
+    left = left.filter((key) => kept.has(key));
+  }
+  const [best, found] = [bestOf(all), bestOf(left)];
+  const first = (key: string) => judgeRung(budget, at(arms.get(key)!, budget)).arms[0].f1 ?? -1;
+  return {
+    best: arms.get(best)![0],
+    found: arms.get(found)![0],
+    regret: tested(best) - tested(found),
+    tau: kendallTau(all.map(first), all.map(final)),
+  };
 }

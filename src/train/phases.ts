@@ -60,16 +60,20 @@ export class PhaseSteps {
   private readonly data: TrainingData;
   private readonly masks: PhaseMasks;
   private readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
+  private readonly shared: boolean;
   private step: TrainingStep | undefined;
   private madeFor: string | undefined;
 
+  /** @param options `shared`: several runs of each seed are to come, which share what their frozen layers make */
   constructor(
     gpu: Gpu,
     model: Model,
     data: TrainingData,
     masks: PhaseMasks,
     fit: Omit<FitSettings, 'learningRate' | 'seed'>,
+    { shared = false } = {},
   ) {
+    this.shared = shared;
     this.gpu = gpu;
     this.model = model;
     this.data = data;
@@ -78,12 +82,12 @@ export class PhaseSteps {
   }
 
   /** Of a first phase: what stands still then has the values that the network was made with, in every run. */
-  async first({ masks }: Phase): Promise<TrainingStep> {
-    const key = JSON.stringify(masks);
+  async first({ masks, epochs }: Phase): Promise<TrainingStep> {
+    const key = JSON.stringify([masks, epochs]);
     if (this.step !== undefined && this.madeFor === key) return this.step;
     // What stands still from here on may have been trained by the runs before.
     for (const parameter of this.model.parameters.values()) parameter.reset(this.gpu);
-    const step = await this.compile(masks);
+    const step = await this.compile(masks, this.shared ? epochs : undefined);
     this.madeFor = key;
     return step;
   }
@@ -99,10 +103,10 @@ export class PhaseSteps {
     this.madeFor = undefined;
   }
 
-  private async compile(masks: Phase['masks']): Promise<TrainingStep> {
+  private async compile(masks: Phase['masks'], shared?: number): Promise<TrainingStep> {
     this.destroy();
     setMasks(this.model, { ...masks, ...this.masks });
-    this.step = await TrainingStep.compile(this.gpu, this.model, this.data, this.fit);
+    this.step = await TrainingStep.compile(this.gpu, this.model, this.data, this.fit, { shared });
     return this.step;
   }
 }

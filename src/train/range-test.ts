@@ -39,10 +39,10 @@ export interface RangeTest {
 }
 
 export interface Suggestion {
-  /** where the smoothed loss falls fastest over the logarithm of the rate, before its lowest (Lightning's lr_find) */
-  readonly steepest: number;
-  /** a tenth of the rate at the lowest smoothed loss (fastai's "minimum") */
-  readonly tenthOfLowest: number;
+  /** a tenth of the rate at the lowest smoothed loss: below what is too much, above what does nothing (fastai's "minimum") */
+  readonly rate: number;
+  /** where the smoothed loss is lowest */
+  readonly lowestAt: number;
 }
 
 const SMOOTHING = 0.9;
@@ -95,16 +95,12 @@ export async function rangeTest(
   return { curve, ...(ended && { ended }), suggestion: suggestRate(curve) };
 }
 
-/** By the rules that `Suggestion` names. */
+/** By the rule that `Suggestion` names; nothing where the loss is lowest as the judged steps begin: it does not fall. */
 export function suggestRate(curve: readonly RangePoint[]): Suggestion | undefined {
   const judged = curve.slice(FIRST);
-  if (judged.length < 3) return undefined;
   const losses = judged.map(({ smoothed }) => smoothed);
   const lowest = losses.indexOf(Math.min(...losses));
-  // The rate grows by the same factor each step: a difference of losses is a slope over its logarithm.
-  const slope = (i: number) => (losses[i + 1] - losses[i - 1]) / 2;
-  let steepest = 0;
-  for (let i = 1; i < lowest; i++) if (steepest === 0 || slope(i) < slope(steepest)) steepest = i;
-  if (steepest === 0 || slope(steepest) >= 0) return undefined;
-  return { steepest: judged[steepest].learningRate, tenthOfLowest: judged[lowest].learningRate / 10 };
+  if (lowest <= 0) return undefined;
+  const { learningRate } = judged[lowest];
+  return { rate: learningRate / 10, lowestAt: learningRate };
 }

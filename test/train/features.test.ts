@@ -85,6 +85,44 @@ describe('features of frozen layers', () => {
     const augmented = await train(6, true, images(7), 'paper');
     expect(augmented.dispatches).toBe((await train(6, false, images(7), 'paper')).dispatches);
   });
+
+  it.each([2, 14])(
+    'are shared by the runs of a seed under augmentation, in the same bits: frozen at %s',
+    async (freeze) => {
+      const data = images(7);
+      const settings = { batchSize: 3, dropout: true, augment: augmentPresets.paper };
+      const runs = [
+        { seed: 5, learningRate: 0.01 },
+        { seed: 5, learningRate: 0.002 },
+        { seed: 6, learningRate: 0.002 },
+      ];
+      const all = async (shared: number | undefined) => {
+        const model = createModel(network);
+        setMasks(model, { freeze, newParameters: ['fc8.weight', 'fc8.bias'], newLayerFactor: 10 });
+        const step = await TrainingStep.compile(gpu(), model, data, settings, { shared });
+        const found = [];
+        for (const { seed, learningRate } of runs) {
+          for (const [name, parameter] of model.parameters) {
+            parameter.reset(gpu(), network.parameters.get(name)!.data as Float32Array<ArrayBuffer>);
+          }
+          const common = { momentum: 0.9, weightDecay: 0.001, epochs: 2, shuffle: 'every-epoch' } as const;
+          const records = await step.fit({ ...settings, ...common, learningRate, seed });
+          const weights = await Promise.all([...model.parameters.values()].map((parameter) => parameter.read(gpu())));
+          found.push({ losses: records.map(({ loss }) => loss), weights });
+        }
+        const dispatches = step.graph.dispatches.length;
+        step.destroy();
+        releaseModel(gpu(), model);
+        return { found, dispatches };
+      };
+      const alone = await all(undefined);
+      const shared = await all(2);
+      expect(shared.found).toEqual(alone.found);
+      // The frozen layers are no part of the step.
+      expect(shared.dispatches).toBeLessThan(alone.dispatches);
+      expect(alone.found[1].losses[0]).not.toBe(alone.found[2].losses[0]);
+    },
+  );
 });
 
 describe('a cut network', () => {

@@ -21,50 +21,53 @@ export const command = defineCommand({
         import('../../report/format.ts'),
       ]);
     const found = [];
+    const armText = ({ freeze, learningRate, momentum }: import('../../train/halving.ts').Arm, several: boolean) =>
+      `${freezeLabel(freeze)} at ${rate(learningRate)}${several ? `, momentum ${momentum}` : ''}`;
     for (const folder of grids) {
       const { cells, settings, pending = [], dropped = [], protocol } = await readGrid(folder);
       if (pending.length + dropped.length > 0) {
         throw new FrostlineError(
-          `${folder}: ${plural(pending.length + dropped.length, 'cell')} were not trained to the end. Give a full grid: ` +
+          `${folder}: ${plural(pending.length + dropped.length, 'cell')} not trained to the end. Give a full grid: ` +
             'the same sweep without --budget completes it.',
         );
       }
       const { epochs, earlyStopping } = protocol?.training ?? (settings as { epochs: number; earlyStopping?: number });
-      const costs = halving.whatHalvingCosts(cells, { budget, epochs, earlyStopping: earlyStopping !== undefined });
+      const options = { budget, epochs, earlyStopping: earlyStopping !== undefined };
+      const { together, alone } = halving.whatHalvingCosts(cells, options);
       const arms = new Set(cells.map(halving.armKey)).size;
       const rungs = halving.rungEpochs(budget, epochs);
-      const mean = (of: (cost: (typeof costs)[number]) => number) =>
-        costs.reduce((sum, cost) => sum + of(cost), 0) / costs.length;
-      found.push({
-        grid: folder,
-        arms,
-        rungs,
-        epochs,
-        share: halving.shareOfSteps(arms, rungs, epochs),
-        survives: costs.filter(({ best, found }) => halving.armKey(best) === halving.armKey(found)).length,
-        meanRegret: mean(({ regret }) => regret),
-        largestRegret: Math.max(...costs.map(({ regret }) => regret)),
-        meanTau: mean(({ tau }) => tau),
-        runs: costs.map(({ split, seed, best, found, regret, tau }) => ({
-          ...{ split, seed, regret, tau },
-          best: `${freezeLabel(best.freeze)} at ${rate(best.learningRate)}`,
-          found: `${freezeLabel(found.freeze)} at ${rate(found.learningRate)}`,
-        })),
+      const several = new Set(cells.map(({ momentum }) => momentum)).size > 1;
+      const shown = <Cost extends import('../../train/halving.ts').HalvingCost>(cost: Cost) => ({
+        ...cost,
+        best: armText(cost.best, several),
+        found: armText(cost.found, several),
       });
+      const share = halving.shareOfSteps(arms, rungs, epochs);
+      found.push({ grid: folder, arms, rungs, epochs, share, together: shown(together), alone: alone.map(shown) });
     }
     if (context.json) return context.printJson(found);
-    for (const { grid, arms, rungs, epochs, share, survives, meanRegret, largestRegret, meanTau, runs } of found) {
+    for (const { grid, arms, rungs, epochs, share, together, alone } of found) {
+      const regrets = alone.map(({ regret }) => regret);
+      const taus = alone.map(({ tau }) => tau).filter(Number.isFinite);
+      const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+      const survives = alone.filter(({ best, found }) => best === found).length;
+      const replaced = (cost: { best: string; found: string; regret: number }) =>
+        cost.best === cost.found
+          ? `finds the full grid's best, ${cost.best}`
+          : `finds ${cost.found} in place of ${cost.best}, regret ${score(cost.regret)}`;
       context.print(
-        `${grid}: ${plural(arms, 'point')} and rates, rungs after ${rungs.join(', ')} of ${epochs} epochs: ${percent(share, 0)} of the steps`,
+        `${grid}: ${plural(arms, 'point')} and rates, rungs after ${rungs.join(', ')} of ${epochs} epochs, ${percent(share, 0)} of the steps`,
       );
+      context.print(`  all runs together: ${replaced(together)}`);
+      if (alone.length === 1) continue;
       context.print(
-        `  the best on the validation part survives in ${survives} of ${plural(runs.length, 'run')}; regret in test F1 ` +
-          `${score(meanRegret)} on average, ${score(largestRegret)} at most; tau of the first rung with the end ${meanTau.toFixed(2)}`,
+        `  each run alone: the best survives in ${survives} of ${alone.length}; regret ${score(mean(regrets))} on average, ` +
+          `${score(Math.max(...regrets))} at most; tau of the first rung with the end ${mean(taus).toFixed(2)}`,
       );
-      for (const { split, seed, best, found, regret } of runs) {
-        if (best !== found)
-          context.print(`  split ${split}, seed ${seed}: ${found} in place of ${best}, ${score(regret)}`);
+      for (const cost of alone) {
+        if (cost.best !== cost.found) context.print(`    split ${cost.split}, seed ${cost.seed}: ${replaced(cost)}`);
       }
     }
+    context.print('best: by the validation part; regret: in F1 of the test part, below 0 where that choice was none');
   },
 });

@@ -17,7 +17,7 @@ const {
 
 export const command = defineCommand({
   description:
-    'The learning-rate range test (Smith 2017): one short run whose rate grows by the same factor with every step. Writes the curve of the loss, and suggests a rate to begin with: where the smoothed loss falls fastest over the logarithm of the rate. What is frozen, the momentum and the batch decide it: give those of the runs to come.',
+    'The learning-rate range test (Smith 2017): one short run whose rate grows by the same factor with every step. Writes the curve of the loss, and suggests a rate to begin with: a tenth of the one at the lowest smoothed loss. What is frozen, the momentum and the batch decide it: give those of the runs to come.',
   options: z.object({
     model: z.string().meta({ valueName: 'FILE|NAME' }).describe('ONNX file, or a name from weights list'),
     ...modelOptions,
@@ -86,8 +86,8 @@ export const command = defineCommand({
     context.print(
       suggestion === undefined
         ? 'no suggestion: the loss does not fall over this range. Give a wider one, or more --steps.'
-        : `suggestion: ${suggestion.steepest.toPrecision(2)}, where the smoothed loss falls fastest; a tenth of the rate at its lowest ` +
-            `would be ${suggestion.tenthOfLowest.toPrecision(2)}. Try grids around it: one curve of one split is no proof.`,
+        : `suggestion: ${suggestion.rate.toPrecision(2)}, a tenth of the rate at the lowest smoothed loss (${suggestion.lowestAt.toPrecision(2)}). ` +
+            'Try a grid around it: one curve of one split is no proof.',
     );
     context.print(paths.join('\n'));
   },

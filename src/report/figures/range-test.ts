@@ -15,8 +15,8 @@ export async function rangeTestFigure({ curve, suggestion }: RangeTest): Promise
   const y = { type: 'quantitative' as const, title: 'loss', scale: { domain: [0, top], clamp: true } };
   const marks = suggestion
     ? [
-        { learningRate: suggestion.steepest, text: 'falls fastest' },
-        { learningRate: suggestion.tenthOfLowest, text: 'a tenth of the lowest’s' },
+        { learningRate: suggestion.rate, text: 'suggested' },
+        { learningRate: suggestion.lowestAt, text: 'lowest' },
       ]
     : [];
   return render('range-test', {
