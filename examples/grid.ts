@@ -20,7 +20,7 @@ const result = await runGrid(
     newLayerFactor: 10,
     seeds: [1, 2, 3],
     fit: {
-      ...{ momentum: 0.9, weightDecay: 1e-4, batchSize: 4, epochs: 4 },
+      ...{ momentum: 0.9, weightDecay: 1e-4, batchSize: 10, epochs: 4 },
       ...{ shuffle: 'every-epoch', augment: augmentPresets.none, dropout: true },
     },
     notes: {},

@@ -9,7 +9,7 @@ import { run } from './run.ts';
 const few = ['--quick', '--networks', 'alexnet-small', '--batch', '2', '--samples', '1', '--seconds', '0.001'];
 const filtered = (filter: string, ...args: string[]) =>
   run(registry, 'bench', 'kernels', ...few, '--filter', filter, ...args);
-const kernels = (...args: string[]) => filtered('fc7', ...args);
+const kernels = (...args: string[]) => filtered('fc6,fc7', ...args);
 const steps = (...args: string[]) => run(registry, 'bench', 'steps', ...few, '--no-first-step', ...args);
 
 describe('frostline bench', () => {
