@@ -108,6 +108,12 @@ export class Gpu {
   private failure: Error | undefined;
   private destroyed = false;
 
+  private readonly onError = (event: Event): void => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    // Dawn's classes are no globals of Node.
+    this.failure ??= error.constructor.name === 'GPUOutOfMemoryError' ? this.outOfMemory() : this.defect(error.message);
+  };
+
   private constructor(
     instance: Instance | undefined,
     info: GPUAdapterInfo,
@@ -144,12 +150,7 @@ export class Gpu {
       ? new Map(Object.entries(algorithms))
       : parseAlgorithms(process.env['FROSTLINE_ALGORITHM'] ?? '');
     this.warn = warn;
-    device.addEventListener('uncapturederror', (event) => {
-      const { error } = event as GPUUncapturedErrorEvent;
-      // Dawn's classes are no globals of Node.
-      this.failure ??=
-        error.constructor.name === 'GPUOutOfMemoryError' ? this.outOfMemory() : this.defect(error.message);
-    });
+    device.addEventListener('uncapturederror', this.onError);
     device.lost.then((info) => {
       if (!this.destroyed) this.failure = this.lost(info.message);
     });
@@ -362,6 +363,8 @@ export class Gpu {
   /** Ends the use of this device and all its memory; one that came by `Gpu.from` stays open. Twice is as once. */
   destroy(): void {
     this.destroyed = true;
+    // Dawn keeps a listener, and all that it refers to, for as long as the process lives.
+    this.device.removeEventListener('uncapturederror', this.onError);
     if (this.instance !== undefined) this.device.destroy();
   }
 }

@@ -39,6 +39,7 @@ export function plannedGpu(name: string): Gpu {
       maxComputeWorkgroupStorageSize: known.maxWorkgroupMemory,
     },
     addEventListener() {},
+    removeEventListener() {},
     lost: new Promise<never>(() => {}),
     createBuffer: buffer,
     queue: { writeBuffer() {} },
