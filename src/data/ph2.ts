@@ -66,7 +66,7 @@ export async function refuseInnerPh2(path: string): Promise<void> {
 
 /**
  * PH2 (Mendonça et al., 2013): 200 dermoscopic images with a clinical diagnosis, as they lie on disk. The table is
- * `PH2_dataset.txt` or `.xlsx`; the images are found below its folder by their name `IMDxxx`, whatever the folders
+ * `PH2_dataset.txt` or `.xlsx`; the images are found below its folder by their names, `IMD002` and the like, whatever the folders
  * are called. Lesion masks are passed over. Case ids become the sample ids.
  */
 export async function loadPh2(path: string, options: Ph2Options = {}): Promise<ImageDataset> {
@@ -172,7 +172,7 @@ function checkCounts(table: string, cases: readonly Case[], allowCounts: boolean
   refuseAll(`${table}: cases that are not unique`, twice, 'Compare the file with the original.');
   const counts = [0, 1, 2].map((code) => cases.filter(({ diagnosis }) => diagnosis === code).length);
   if (cases.length === 0)
-    throw new FrostlineError(`${table} holds no case; expected rows that begin with || IMDxxx ||`);
+    throw new FrostlineError(`${table} holds no case; expected rows that begin with || IMD002 || or the like`);
   if (!allowCounts && counts.some((count, code) => count !== published[code])) {
     throw new FrostlineError(
       `${table}: ${counts.join(' / ')} cases (common / atypical / melanoma), expected PH2's ${published.join(' / ')}; ` +
