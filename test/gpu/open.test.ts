@@ -1,5 +1,8 @@
 /** Opening, pretending, bringing a device of one's own, and closing. */
+
 import { readdirSync, readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { adaptersByIndex, chooseAdapter } from '../../src/gpu/adapter.ts';
 import { Gpu } from '../../src/gpu/device.ts';
@@ -10,6 +13,27 @@ import { testRuns } from '../support/gpu.ts';
 
 const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
 const threads = () => readdirSync('/proc/self/task').length;
+
+describe('a destroyed device', () => {
+  it('is let go: nothing that outlives it refers to it', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const open = async () => {
+      const gpu = await Gpu.open({ tuning: false });
+      gpu.destroy();
+      return new WeakRef(gpu);
+    };
+    const opened: WeakRef<Gpu>[] = [];
+    for (let i = 0; i < 5; i++) opened.push(await open());
+    const left = () => opened.filter((one) => one.deref() !== undefined).length;
+    for (let i = 0; i < 20 && left() > 1; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      collect();
+    }
+    // The last may still lie on the stack.
+    expect(left()).toBeLessThanOrEqual(1);
+  });
+});
 
 describe.runIf(process.platform === 'linux')('opening and destroying', () => {
   it('leaves neither threads nor memory behind', async () => {
