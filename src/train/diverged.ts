@@ -21,8 +21,11 @@ export function divergenceOf(history: readonly number[]): string | undefined {
   const last = history.slice(-END_STEPS);
   const end = last.reduce((sum, loss) => sum + loss, 0) / last.length;
   if (!(end > MOST * start)) return undefined;
+  const began = history[0].toPrecision(3);
+  const from =
+    start === history[0] ? `where it began (${began})` : `${start}, from which a start of ${began} is counted`;
   return (
-    `The loss ended at ${end.toPrecision(3)}, ${Math.round(end / start)} times where it began (${history[0].toPrecision(3)}). ` +
+    `The loss ended at ${end.toPrecision(3)}, ${Math.round(end / start)} times ${from}. ` +
     'Use a smaller learning rate or a smaller momentum.'
   );
 }
