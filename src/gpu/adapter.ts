@@ -52,8 +52,10 @@ export function requestAdapter({ gpu }: Instance): Promise<GPUAdapter | null> {
  */
 const instances = new Map<string, Instance>();
 
+const driversWanted = () => JSON.stringify(ICD_VARIABLES.map((name) => process.env[name] ?? null));
+
 function instanceOfDriver(): Instance {
-  const key = JSON.stringify(ICD_VARIABLES.map((name) => process.env[name] ?? null));
+  const key = driversWanted();
   const instance = instances.get(key) ?? createInstance();
   instances.set(key, instance);
   return instance;
@@ -71,10 +73,18 @@ export async function adaptersByIndex(): Promise<ReadonlyMap<string, ListedAdapt
   return new Map(named);
 }
 
-const byIndex = new Map<string, Instance>();
-
 /** @param wish a backend and a number, as in `vulkan:1` */
 async function adapterAt(wish: string): Promise<ChosenAdapter> {
+  const key = `${wish} ${driversWanted()}`;
+  const instance = instances.get(key) ?? (await instanceAt(wish));
+  instances.set(key, instance);
+  const adapter = await requestAdapter(instance);
+  if (adapter === null) throw new FrostlineError(`The adapter ${wish} cannot be opened. Is its driver still there?`);
+  return { instance, adapter, kind: isSoftware(adapter.info) ? 'software' : 'hardware' };
+}
+
+/** Looks through what Dawn lists, which takes an instance of its own: once for each wish. */
+async function instanceAt(wish: string): Promise<Instance> {
   const listed = await adaptersByIndex();
   const wanted = listed.get(wish);
   const known = [...listed].map(([index, { name }]) => `${index} ${name}`).join('; ') || 'none';
@@ -88,11 +98,7 @@ async function adapterAt(wish: string): Promise<ChosenAdapter> {
         "driver's own means (CUDA_VISIBLE_DEVICES does not count for Vulkan; MESA_VK_DEVICE_SELECT does, for Mesa).",
     );
   }
-  const instance = byIndex.get(wish) ?? instanceOf(wanted);
-  byIndex.set(wish, instance);
-  const adapter = await requestAdapter(instance);
-  if (adapter === null) throw new FrostlineError(`The adapter ${wish}, ${wanted.name}, cannot be opened.`);
-  return { instance, adapter, kind: isSoftware(adapter.info) ? 'software' : 'hardware' };
+  return instanceOf(wanted);
 }
 
 async function request(kind: AdapterKind | undefined, manifests?: string[]): Promise<ChosenAdapter | undefined> {

@@ -97,7 +97,12 @@ describe('frostline bench', () => {
     expect(code).toBe(0);
     const { beside, rows } = JSON.parse(stdout);
     expect(beside.name).not.toBe('');
-    for (const row of rows) expect(row.beside).toMatchObject({ verdict: { passed: true }, choice: row.choice });
+    for (const row of rows) {
+      expect(row.beside).toMatchObject({ verdict: { passed: true }, choice: row.choice });
+      expect(Object.keys(row.beside).sort()).toEqual(['choice', 'timing', 'verdict']);
+    }
+    const { code: refused, stderr } = await kernels('--beside', 'auto', '--every-variant');
+    expect([refused, stderr]).toEqual([2, expect.stringContaining('Leave out --every-variant and --kernel')]);
   });
 
   it('kernels: every variant is a row of its own', async () => {

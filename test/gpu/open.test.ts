@@ -81,6 +81,12 @@ describe('an adapter by its backend and number', () => {
       expect(adapter.info.description + adapter.info.device).not.toBe('');
       expect(name).not.toBe('');
     }
+    // Each opening takes the instance of the first.
+    const [first] = [...listed.keys()];
+    if (first !== undefined) {
+      const [one, other] = [await chooseAdapter(first), await chooseAdapter(first)];
+      expect(other.instance).toBe(one.instance);
+    }
     await expect(chooseAdapter('vulkan:99')).rejects.toThrow(/There is no adapter vulkan:99\. Found: /);
   });
 });

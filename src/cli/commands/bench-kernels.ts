@@ -70,6 +70,11 @@ export const command = defineCommand({
         '--kernel is timed beside one variant of ours. Leave out --every-variant and --beside-plain.',
       );
     }
+    if (beside !== undefined && (everyVariant || file !== undefined)) {
+      throw new FrostlineError(
+        '--beside times what each adapter chooses for itself. Leave out --every-variant and --kernel.',
+      );
+    }
     const [
       { layerCases, caseName },
       { benchCase, ownText, rowName, slowerThanPlain },
@@ -134,13 +139,17 @@ export const command = defineCommand({
         );
         const twin = twins.get(caseName(one));
         const other = twin && (await benchCase(second!, twin, secondRoofline!, sampling));
-        const row = { ...first, ...(other && { beside: { ...other } }) };
+        const row = { ...first, ...(other && { beside: resultOf(other) }) };
         rows.push(row);
         again.set(row.name, async () => (await benchCase(gpu, one, roofline, sampling, { choice })).timing);
         if (row.own?.verdict.passed === false) {
           context.checkFailed(
             `${row.name}: ${file} is wrong, ${row.own.verdict.worst.toPrecision(3)} times the tolerance`,
           );
+        }
+        if (other?.verdict.passed === false) {
+          const error = `${other.verdict.worst.toPrecision(3)} times the tolerance`;
+          context.checkFailed(`${row.name}, ${choiceText(other.choice)} on ${second!.name}: wrong, ${error}`);
         }
         if (slowerThanPlain(row)) {
           const { timing, plain: beside } = row;
@@ -162,6 +171,8 @@ export const command = defineCommand({
     if (old !== undefined) await printChanges(old, rows, context, ({ name }) => again.get(name)!());
   },
 });
+
+const resultOf = ({ choice, verdict, timing }: KernelRow) => ({ choice, verdict, timing });
 
 /** A text of somebody's own that does not compile is not our defect. */
 const asOwnFault = (file: string | undefined) => (error: unknown) => {
@@ -226,7 +237,9 @@ async function tableOf(
       ...(own === undefined
         ? []
         : [own.verdict.passed ? timeText(own.timing) : 'WRONG', timesText(timing, own.timing)]),
-      ...(beside === undefined ? [] : [timeText(beside.timing), timesText(timing, beside.timing)]),
+      ...(beside === undefined
+        ? []
+        : [beside.verdict.passed ? timeText(beside.timing) : 'WRONG', timesText(timing, beside.timing)]),
     ]);
   }
   return table.toString();
