@@ -3,14 +3,15 @@
  * dispatch. Its buffers have sizes and no memory.
  */
 import { FrostlineError } from '../errors.ts';
-import { Gpu } from './device.ts';
+import { Gpu, type OpenOptions } from './device.ts';
 import { machines } from './machine.ts';
 
 /**
  * @param name one of `machines`: 'h100', 'rtx-4090', 'navi31', 'apple-m2', 'xe', 'lavapipe'
+ * @param options algorithms that are forced, as for `Gpu.open`
  * @throws FrostlineError for any other
  */
-export function plannedGpu(name: string): Gpu {
+export function plannedGpu(name: string, options: Pick<OpenOptions, 'algorithms'> = {}): Gpu {
   const known = machines.find((machine) => machine.name === name);
   if (known === undefined) {
     throw new FrostlineError(
@@ -45,5 +46,5 @@ export function plannedGpu(name: string): Gpu {
     queue: { writeBuffer() {} },
     destroy() {},
   };
-  return Gpu.from(device as unknown as GPUDevice, { tuning: false, machine: known.machine });
+  return Gpu.from(device as unknown as GPUDevice, { ...options, tuning: false, machine: known.machine });
 }

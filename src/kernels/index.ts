@@ -5,7 +5,7 @@
 import { adam, adamMasked } from './adam/adam.ts';
 import { addAccumulate } from './add/add.ts';
 import { augmentWarp } from './augment/augment.ts';
-import { biasForward, biasGradient, biasUpdate } from './bias/bias.ts';
+import { biasGradient, biasUpdate } from './bias/bias.ts';
 import { contraction } from './contraction/contraction.ts';
 import { contractionSum } from './contraction/split.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
@@ -23,7 +23,6 @@ export const sharedKernels: readonly Kernel[] = [
   adamMasked,
   addAccumulate,
   augmentWarp,
-  biasForward,
   biasGradient,
   biasUpdate,
   contraction,

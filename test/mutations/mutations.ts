@@ -237,13 +237,6 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('zero', '= p.value', '= 0.0'),
     broken('neighbour', 'p.y_base + index', 'p.y_base + index + 1u'),
   ],
-  'bias/forward': [
-    broken('sign', '] + b[', '] - b['),
-    broken('no channels', ' % p.channels', ''),
-    broken('element for channel', '(index / p.plane)', 'index'),
-    broken('bias of the first channel', '+ (index / p.plane) % p.channels', ''),
-    stale('y[p.y_base + index] = ', 'y[p.y_base + index] += '),
-  ],
   'bias/gradient': [
     ...channelSumText,
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),

@@ -1,7 +1,7 @@
 /** Cases of the kernels whose formula is one line: add, fill, bias, affine, relu, clip, concat. */
 import { addAccumulate } from '../../kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
-import { biasForward, biasGradient, biasUpdate } from '../../kernels/bias/bias.ts';
+import { biasGradient, biasUpdate } from '../../kernels/bias/bias.ts';
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
 import { fillConstant } from '../../kernels/fill/fill.ts';
@@ -74,7 +74,7 @@ const channelOf = (s: Planes, at: number) => Math.floor(at / s.plane) % s.channe
 const describePlanes = (s: Planes) => `[${s.batch},${s.channels},${s.plane}]`;
 
 export const biasFamily = defineFamily<Planes>({
-  names: ['bias/forward', 'bias/gradient', 'bias/update'],
+  names: ['bias/gradient', 'bias/update'],
   examples: PLANES,
   shape: choosePlanes,
   cases(shape, kind, random): KernelCase[] {
@@ -89,15 +89,6 @@ export const biasFamily = defineFamily<Planes>({
       return db;
     };
     return [
-      {
-        name: 'bias/forward',
-        description: describePlanes(shape),
-        kernel: biasForward,
-        params: { ...shape },
-        inputs: { x, b },
-        outputs: { y: x.length },
-        reference: () => ({ y: sumsOf((...v) => forward(v[0], v[1]), [x, b], 1) }),
-      },
       ...[0, 1].map(
         (accumulate): KernelCase => ({
           name: 'bias/gradient',

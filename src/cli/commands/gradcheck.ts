@@ -128,24 +128,41 @@ async function kernelJobs(gpu: Gpu, adapter: string | undefined, context: Contex
 }
 
 async function operationJobs(gpu: Gpu, adapter: string | undefined, context: Context): Promise<Job[]> {
-  const [{ gradcheck }, { drawCase, describeCase }, { operationCases }, { algorithmCases, branchingCases }] =
+  const [{ gradcheck }, { drawCase, describeCase }, { operationCases }, ofAlgorithms, { largeCases }] =
     await Promise.all([
       import('../../graph/gradcheck.ts'),
       import('../../graph/operation-case.ts'),
       import('../../operators/all.ts'),
       import('../../operators/gradcheck-cases.ts'),
+      import('../../operators/gradcheck-large.ts'),
     ]);
   // 960 values a binding: windows of images, of filters, of both.
   const devices = alternating(gpu, adapter, { maxBinding: 4096, maxWorkgroups: 7 }, context);
+  const { Gpu } = await import('../../gpu/device.ts');
   const told = (algorithm: string, kind: 'hardware' | undefined) => async () => {
-    const { Gpu } = await import('../../gpu/device.ts');
     const opened = await Gpu.open({ adapter, kind, algorithms: { conv2d: algorithm } });
     context.defer(() => opened.destroy());
     return () => opened;
   };
+  // Every other large case with the kernels that GPUs get.
+  let asGpu: Promise<Gpu> | undefined;
+  const eitherKind = async () => {
+    if (asGpu === undefined) {
+      asGpu = Gpu.open({ adapter, kind: 'hardware' });
+      const opened = await asGpu;
+      context.defer(() => opened.destroy());
+    }
+    const hardware = await asGpu;
+    return (seed: number) => (seed % 2 === 0 ? gpu : hardware);
+  };
   const families = [
-    ...[...operationCases, branchingCases].map((family) => ({ family, open: devices, cases: 20 })),
-    ...algorithmCases.map(({ algorithm, kind, cases }) => ({ family: cases, open: told(algorithm, kind), cases: 4 })),
+    ...[...operationCases, ofAlgorithms.branchingCases].map((family) => ({ family, open: devices, cases: 20 })),
+    ...largeCases.map((family) => ({ family, open: eitherKind, cases: 10 })),
+    ...ofAlgorithms.algorithmCases.map(({ algorithm, kind, cases }) => ({
+      family: cases,
+      open: told(algorithm, kind),
+      cases: 4,
+    })),
   ];
   return families.map(({ family, open, cases }) => ({
     part: 'ops',

@@ -1,16 +1,16 @@
 /**
- * Bias: x and y [batch, channels, plane] (plane = 1 for fully connected layers), b [channels].
+ * The gradient of a bias: x and y [batch, channels, plane] (plane = 1 for fully connected layers), b [channels].
  *
  *   y[n, c, i] = x[n, c, i] + b[c]
  *
- * Derivatives: dx = dy (no kernel), and since b[c] took part in every y[., c, .],
+ * is added by the products before. Derivatives: dx = dy (no kernel), and since b[c] took part in every y[., c, .],
  *
  *   db[c] = sum over n, i of  dy[n, c, i]
  *
  * With accumulate = 1 the sum is added to what db holds, for windows of the batch run one after another.
  */
 import { serialAccesses } from '../estimate.ts';
-import { defineKernel, elementwise, type Params, perElement, type Variant } from '../kernel.ts';
+import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
@@ -19,19 +19,6 @@ const shape = { batch: 'u32', channels: 'u32', plane: 'u32' } as const;
 const gradientParams = { ...shape, accumulate: 'u32' } as const;
 const updateParams = { ...shape, mask: 'f32', decay_factor: 'f32' } as const;
 const elements = ({ batch, channels, plane }: Params<typeof shape>) => batch * channels * plane;
-
-export const biasForward = defineKernel({
-  name: 'bias/forward',
-  params: shape,
-  bindings: { x: { access: 'read' }, b: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p), bytes: 8 * elements(p) + 4 * p.channels }),
-  variants: elementwise(
-    elements,
-    'p.batch * p.channels * p.plane',
-    /* wgsl */ `
-  y[p.y_base + index] = x[p.x_base + index] + b[p.b_base + (index / p.plane) % p.channels];`,
-  ),
-});
 
 /**
  * The variants of a kernel that sums a channel and then does something with `sum`.
