@@ -8,6 +8,7 @@ import * as frostline from '../../src/index.ts';
 import { addAccumulate } from '../../src/kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../src/kernels/affine/affine.ts';
 import { binaryKernels, binaryParams } from '../../src/kernels/binary/binary.ts';
+import { fillConstant } from '../../src/kernels/fill/fill.ts';
 import { sixExtents } from '../../src/kernels/strided.ts';
 import { buildNetwork } from '../../src/models/build.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
@@ -374,7 +375,13 @@ describe('no false verdicts', () => {
   /** y = factor x with an update or a gradient as told, and how many of the gradients are written. */
   function scaled(
     x: Tensor,
-    { derivative = 'dy[p.dy_base + index]', whenDifferentiated = 1, leavesOut = false } = {},
+    {
+      derivative = 'dy[p.dy_base + index]',
+      whenDifferentiated = 1,
+      leavesOut = false,
+      /** a second input, and what the first one's gradient is multiplied by where the second's is not asked for */
+      beside = undefined as undefined | { other: Tensor; alone: number },
+    } = {},
   ): Tensor {
     const kernel = (name: string, from: 'x' | 'dy', to: 'y' | 'dx', value: string) =>
       frostline.defineKernel({
@@ -407,11 +414,14 @@ describe('no false verdicts', () => {
         },
         backward(emit) {
           if (leavesOut) return;
-          const views = { dy: emit.outputGradient.view(), dx: emit.gradient(0)!.view() };
-          emit.run(backward, { count: x.size, factor: 1 }, views);
+          const dy = emit.outputGradient.view();
+          const [dx, du] = [emit.gradient(0), beside && emit.gradient(1)];
+          const factor = beside && du === undefined ? beside.alone : 1;
+          if (dx !== undefined) emit.run(backward, { count: x.size, factor }, { dy, dx: dx.view() });
+          if (du !== undefined) emit.run(fillConstant, { count: x.size, value: 0 }, { y: du.view() });
         },
       },
-      [x],
+      beside ? [x, beside.other] : [x],
       x.shape,
     );
   }
@@ -436,6 +446,15 @@ describe('no false verdicts', () => {
   it('names a forward that computes something else when it is differentiated', async () => {
     const report = await gradcheck(gpu(), (t) => scaled(t.x, { whenDifferentiated: 1.01 }), { x: normal([9]) }, quiet);
     expect(report.problems.join()).toMatch(/forward with its derivative computes .* forward alone/);
+  });
+
+  it('names a gradient that is another one where nothing else is asked for, by however little', async () => {
+    const inputs = { x: normal([9]), u: normal([9]) };
+    const beside = (alone: number) => (t: Record<'x' | 'u', Tensor>) =>
+      scaled(t.x, { derivative: 'p.factor * dy[p.dy_base + index]', beside: { other: t.u, alone } });
+    expect((await gradcheck(gpu(), beside(1), inputs, quiet)).problems.join()).not.toContain('asked for alone');
+    const report = await gradcheck(gpu(), beside(1 + 2 ** -22), inputs, quiet);
+    expect(report.problems.join()).toContain('asked for alone, as with all else frozen, its gradient is');
   });
 
   it('names a backward that is not linear in dy, and one that leaves out an input', async () => {

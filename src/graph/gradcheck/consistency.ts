@@ -115,12 +115,12 @@ async function aloneProblems(
   return problems;
 }
 
-/** What runs, each as kernel, text and parameters. */
+/** What runs, each as kernel, text and shape: what decides on the order of sums. */
 const kernelsOf = ({ dispatches }: CompiledGraph) =>
   new Set(
     dispatches.map((dispatch) => {
       const { kernel, choice, params } = dispatch as KernelDispatch;
-      return [kernel.name, choiceText(choice), JSON.stringify(params)].join(' ');
+      return [kernel.name, choiceText(choice), kernel.shape(params)].join(' ');
     }),
   );
 
