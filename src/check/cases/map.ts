@@ -9,6 +9,8 @@ export interface MapReference {
   // biome-ignore lint/suspicious/noExplicitAny: kernels of maps with any constants
   readonly kernels: { readonly forward: Kernel<any, any>; readonly backward: Kernel<any, any> };
   readonly derivativeOf: 'input' | 'output';
+  /** the map's constants, of which `value` and `slope` are functions */
+  readonly constants?: Readonly<Record<string, number>>;
   value(x: number): number;
   /** of x where `derivativeOf` is 'input', else of y */
   slope(at: number): number;
@@ -25,6 +27,7 @@ export function mapFamily(map: MapReference): KernelFamily {
     name,
     kernels,
     derivativeOf,
+    constants = {},
     value,
     slope,
     units,
@@ -49,13 +52,14 @@ export function mapFamily(map: MapReference): KernelFamily {
       const at = derivativeOf === 'output' ? Float32Array.from(smooth, value) : smooth;
       const ys = Array.from(x, value);
       const gradient = () => Array.from(dy, (one, i) => one * slope(at[i]));
-      const description = `n=${count}`;
+      const named = Object.entries(constants).map(([constant, given]) => `, ${constant} ${given}`);
+      const description = `n=${count}${named.join('')}`;
       return [
         {
           name: `${name}/forward`,
           description,
           kernel: kernels.forward,
-          params: { count },
+          params: { ...constants, count },
           inputs: { x },
           outputs: { y: count },
           reference: () => ({ y: expected(ys, ys.map(Math.abs), Array.from(x, units.value), Array.from(x, scale)) }),
@@ -64,7 +68,7 @@ export function mapFamily(map: MapReference): KernelFamily {
           name: `${name}/backward`,
           description,
           kernel: kernels.backward,
-          params: { count },
+          params: { ...constants, count },
           inputs: derivativeOf === 'output' ? { y: at, dy } : { x: at, dy },
           outputs: { dx: count },
           reference: () => ({

@@ -2,7 +2,7 @@ import { defineFamily, type KernelCase } from '../../check/case.ts';
 import { sumsOf } from '../../check/expected.ts';
 import { isDenormal, valuesOf } from '../../check/values.ts';
 import { image, normal } from '../../graph/operation-case.ts';
-import { leakyReluBackward, leakyReluForward } from '../../kernels/leaky-relu/leaky-relu.ts';
+import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
 import type { Checks } from '../checks.ts';
 import type { LeakyReluAttributes } from './operator.ts';
 
@@ -20,7 +20,7 @@ const family = defineFamily<{ count: number; slope: number }>({
       {
         ...common,
         name: 'leaky-relu/forward',
-        kernel: leakyReluForward,
+        kernel: leakyReluMap.forward,
         inputs: { x },
         outputs: { y: count },
         reference: () => ({ y: sumsOf((...v) => forward(v[0]), [x], 1) }),
@@ -28,7 +28,7 @@ const family = defineFamily<{ count: number; slope: number }>({
       {
         ...common,
         name: 'leaky-relu/backward',
-        kernel: leakyReluBackward,
+        kernel: leakyReluMap.backward,
         inputs: { y, dy },
         outputs: { dx: count },
         reference: () => {
@@ -59,7 +59,7 @@ export const checks: Checks<LeakyReluAttributes> = {
       { name: 'neighbour', find: 'p.x_base + index', replace: 'p.x_base + index + 1u' },
     ],
     'leaky-relu/backward': [
-      { name: 'sign of the comparison', find: '> 0.0', replace: '< 0.0' },
+      { name: 'sign of the comparison', find: 'value > 0.0', replace: 'value < 0.0' },
       { name: 'no leak', find: 'p.slope * gradient', replace: '0.0' },
       { name: 'everything passes', find: 'p.slope * gradient', replace: 'gradient' },
       { name: 'y for dy', find: 'dy[p.dy_base + index]', replace: 'y[p.y_base + index]' },

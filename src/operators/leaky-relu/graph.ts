@@ -2,7 +2,7 @@
 import { mapValues } from '../../graph/map.ts';
 import { mapPieces } from '../../graph/pieces.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import { leakyReluBackward, leakyReluForward } from '../../kernels/leaky-relu/leaky-relu.ts';
+import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
 import { asked, refuse } from '../operator.ts';
 
 /** Of a slope of 0 or less the sign of y would not tell that of x; 0 is a ReLU. */
@@ -18,12 +18,7 @@ export function leakyRelu(x: Tensor, slope = 0.01, name = 'leakyRelu'): Tensor {
     name,
     params: { slope },
     pieces: mapPieces(x.size, (value) => ({ scale: value < 0 ? slope : 1, border: value === 0 })),
-    forward: leakyReluForward,
-    backward: leakyReluBackward,
-    epilogue: {
-      name: `leaky-relu ${slope}`,
-      wgsl: `select(value, f32(${Math.fround(slope)}) * value, value < 0.0)`,
-      derivativeOf: 'output',
-    },
+    ...leakyReluMap,
+    epilogue: leakyReluMap.epilogue({ slope }),
   });
 }

@@ -1,4 +1,4 @@
-import { leakyReluBackward, leakyReluForward } from '../../kernels/leaky-relu/leaky-relu.ts';
+import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
 import { field, sameInOnnx } from '../onnx/form.ts';
 import { defineOperator, number } from '../operator.ts';
 import { leakyRelu as build, checkSlope } from './graph.ts';
@@ -22,7 +22,7 @@ export const leakyRelu = defineOperator<LeakyReluAttributes>()({
   reference: ({ values: [x], attributes: { slope } }) => [Float64Array.from(x, (v) => (v < 0 ? slope * v : v))],
   folds: 'reference',
   onnx: sameInOnnx('leakyRelu', 'LeakyRelu', { slope: field('alpha', 'float', 0.01) }),
-  kernels: [leakyReluForward, leakyReluBackward],
+  kernels: [leakyReluMap.forward, leakyReluMap.backward],
   checks: () => import('./cases.ts'),
   numbered: 'always',
   detail: ({ slope }) => [`slope ${slope}`],
