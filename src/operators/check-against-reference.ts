@@ -3,6 +3,7 @@ import { compare, type Expected } from '../check/expected.ts';
 import { FrostlineError } from '../errors.ts';
 import { Random } from '../random.ts';
 import type { Bounded } from './bounds.ts';
+import type { Checks } from './checks.ts';
 import { asked, checkAttributes, count, refuse, show } from './operator.ts';
 import { type Kind, operators } from './registry.ts';
 
@@ -62,9 +63,8 @@ export interface ReferenceReport {
  */
 export async function checkAgainstReference(question: ReferenceQuestion): Promise<ReferenceReport> {
   const { op, output, gradient } = question;
-  const { bounds } = await import('./bounds.ts');
   const { names, bounded } = boundedOf(question);
-  const bound = bounds[op];
+  const { bound } = (await operators[op].checks()).checks as Checks<object>;
   if (gradient === undefined) return judged(output, bound.expected(bounded), 0, `${op}: y`);
   const array = names.indexOf(gradient.of);
   if (array < 0) throw new FrostlineError(`${op}: there is no input '${gradient.of}'. There are ${names.join(', ')}.`);
@@ -124,7 +124,7 @@ function boundedOf({ op, params = {}, inputs, output, gradient }: ReferenceQuest
     batch,
     outputs: shapes,
   });
-  const bounded: Bounded = {
+  const bounded: Bounded<object> = {
     given: referred(arrays, params),
     arrays,
     reference: (values = arrays, attributes = params) => operator.reference(referred(values, attributes))[0],
@@ -144,7 +144,7 @@ const MOST = 512;
  * sum over i of dy[i] dy_i/dx_j, of a function that is linear in x near by: differences are exact but for float64, and
  * their terms give the size. Where the slopes to both sides differ lies a kink.
  */
-function gradientOf({ arrays, reference }: Bounded, array: number, upstream: ArrayLike<number>) {
+function gradientOf({ arrays, reference }: Bounded<object>, array: number, upstream: ArrayLike<number>) {
   const base = reference();
   const x = Float64Array.from(arrays[array]);
   const rest = new Random(0).permutation(x.length).slice(0, MOST);

@@ -5,6 +5,7 @@ import type { Choose } from '../check/choose.ts';
 import type { GradcheckInput } from '../graph/gradcheck.ts';
 import type { OperationCases } from '../graph/operation-case.ts';
 import type { Random } from '../random.ts';
+import type { Bound } from './bounds.ts';
 
 /** A random case of the operator: with it everything is checked, from import to the gradient. */
 export interface Drawn<A> {
@@ -28,6 +29,8 @@ export interface Checks<A> {
   readonly torch: string;
   /** operations of tensors that stand in the room beside the operator's own, each with its lambda in PyTorch */
   readonly operations?: readonly { readonly cases: OperationCases; readonly torch: string }[];
+  /** how far single precision may be from the operator's `reference` */
+  readonly bound: Bound<A>;
   /** of the operator's own kernels: float64 references and derivatives */
   readonly families: readonly KernelFamily[];
   /** at least five ways to break each kernel that is the operator's own */

@@ -1,5 +1,6 @@
 import { affineFamily } from '../../check/cases/elementwise.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { absolute, sized } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { AffineAttributes } from './shape.ts';
 
@@ -15,6 +16,14 @@ const draw: Checks<AffineAttributes>['draw'] = (choose, random) => {
 };
 
 export const checks: Checks<AffineAttributes> = {
+  bound: sized(
+    () => 3,
+    ({ arrays, given: { attributes }, reference }) =>
+      reference([absolute(arrays[0])], {
+        scale: attributes.scale.map(Math.abs),
+        shift: attributes.shift.map(Math.abs),
+      }),
+  ),
   families: [affineFamily],
   draw,
   torch: "lambda o, x: x * constants(o['scale'], x) + constants(o['shift'], x)",

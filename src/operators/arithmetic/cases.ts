@@ -1,6 +1,7 @@
 import { type Broken, broken, parameter, stale } from '../../check/broken.ts';
 import { binaryFamily } from '../../check/cases/tensors.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { absolute, eachValue, sized, sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 
@@ -14,7 +15,12 @@ const binaryText = (symbol: string, wrong: string): Broken[] => [
 ];
 
 /** Each operand has each of the image's dimensions, or 1. The second keeps away from 0: it may divide. */
-const checksOf = (formula: string, mutations: Checks<None>['mutations']): Checks<None> => ({
+const checksOf = (
+  formula: string,
+  bound: Checks<None>['bound'],
+  mutations: Checks<None>['mutations'],
+): Checks<None> => ({
+  bound,
   families: [binaryFamily],
   draw(choose, random) {
     const shape = image(choose);
@@ -27,23 +33,40 @@ const checksOf = (formula: string, mutations: Checks<None>['mutations']): Checks
   mutations,
 });
 
-export const add = checksOf('a + b', {
-  'binary/add': binaryText('+', '-'),
-  'binary/broadcast-gradient': [
-    broken('last repetition left out', 'r < p.repeats', 'r + 1u < p.repeats'),
-    parameter('scale left out', 'scale', '1.0'),
-    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
-    broken('stale start', 'p.accumulate == 1u', 'true'),
-    broken('the same element again', 'first + again.i0', 'first + 0u * again.i0'),
-    stale('sum += g', 'sum = g'),
-  ],
-});
-export const subtract = checksOf('a - b', {
+export const add = checksOf(
+  'a + b',
+  sums(() => 1),
+  {
+    'binary/add': binaryText('+', '-'),
+    'binary/broadcast-gradient': [
+      broken('last repetition left out', 'r < p.repeats', 'r + 1u < p.repeats'),
+      parameter('scale left out', 'scale', '1.0'),
+      broken('accumulation lost', 'p.accumulate == 1u', 'false'),
+      broken('stale start', 'p.accumulate == 1u', 'true'),
+      broken('the same element again', 'first + again.i0', 'first + 0u * again.i0'),
+      stale('sum += g', 'sum = g'),
+    ],
+  },
+);
+const differences = sized<None>(
+  () => 2,
+  ({ arrays: [a, b], reference }) => reference([absolute(a), Float64Array.from(b, (value) => -Math.abs(value))]),
+);
+
+export const subtract = checksOf('a - b', differences, {
   'binary/subtract': binaryText('-', '+'),
 });
-export const multiply = checksOf('a * b', {
-  'binary/multiply': binaryText('*', '+'),
-});
-export const divide = checksOf('a / b', {
-  'binary/divide': binaryText('/', '*'),
-});
+export const multiply = checksOf(
+  'a * b',
+  sums(() => 1),
+  {
+    'binary/multiply': binaryText('*', '+'),
+  },
+);
+export const divide = checksOf(
+  'a / b',
+  eachValue(() => 5),
+  {
+    'binary/divide': binaryText('/', '*'),
+  },
+);

@@ -3,7 +3,9 @@ import { batchNormalizationFamily } from '../../check/cases/batch-normalization.
 import type { Choose } from '../../check/choose.ts';
 import { define, image, normal } from '../../graph/operation-case.ts';
 import type { Random } from '../../random.ts';
+import { sized } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
+import { count } from '../operator.ts';
 import { normalizeBatch } from './graph.ts';
 import type { BatchNormalizationAttributes } from './rule.ts';
 
@@ -37,6 +39,18 @@ const sums = (term: string) => [
 ];
 
 export const checks: Checks<BatchNormalizationAttributes> = {
+  // As (x - mean) factor + shift or as x factor + (shift - mean factor); inverseSqrt is off by 2 units in the last place.
+  bound: sized(
+    () => 14,
+    ({ arrays: [x], given: { weights, attributes, inputs, batch } }) => {
+      const plane = count(inputs[0].shape) / batch / weights['scale'].length;
+      return Float64Array.from(x, (value, i) => {
+        const c = Math.floor(i / plane) % weights['scale'].length;
+        const factor = Math.abs(weights['scale'][c]) / Math.sqrt(weights['variance'][c] + attributes.epsilon);
+        return (Math.abs(value) + Math.abs(weights['mean'][c])) * factor + Math.abs(weights['shift'][c]);
+      });
+    },
+  ),
   families: [batchNormalizationFamily],
   draw(choose, random) {
     const { epsilon, x, ...parameters } = drawn(choose, random, 1);

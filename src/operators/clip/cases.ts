@@ -1,10 +1,12 @@
 import { broken } from '../../check/broken.ts';
 import { clipFamily } from '../../check/cases/elementwise.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { ClipAttributes } from './rule.ts';
 
 export const checks: Checks<ClipAttributes> = {
+  bound: copied,
   families: [clipFamily],
   draw(choose, random) {
     const low = -choose(0, 8) / 8;

@@ -1,10 +1,12 @@
 import { broken, parameter, stale } from '../../check/broken.ts';
 import { concatFamily } from '../../check/cases/elementwise.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { ConcatAttributes } from './rule.ts';
 
 export const checks: Checks<ConcatAttributes> = {
+  bound: copied,
   families: [concatFamily],
   draw(choose, random) {
     const shape = image(choose);

@@ -4,7 +4,9 @@ import { stripsFamily } from '../../check/cases/strips.ts';
 import { winogradFamily } from '../../check/cases/winograd.ts';
 import { pair } from '../../check/choose.ts';
 import { normal } from '../../graph/operation-case.ts';
+import { sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
+import { count } from '../operator.ts';
 import type { Conv2dAttributes } from './shape.ts';
 
 const draw: Checks<Conv2dAttributes>['draw'] = (choose, random) => {
@@ -25,6 +27,7 @@ const draw: Checks<Conv2dAttributes>['draw'] = (choose, random) => {
 };
 
 export const checks: Checks<Conv2dAttributes> = {
+  bound: sums(({ parameters }) => count(parameters['weight'].shape.slice(1)) + 1),
   families: [conv2dFamily, stripsFamily, phasesFamily, winogradFamily],
   draw,
   torch: 'conv',

@@ -1,6 +1,7 @@
 import { type Broken, broken, parameter } from '../../check/broken.ts';
 import { dropoutFamily } from '../../check/cases/training.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { DropoutAttributes } from './rule.ts';
 
@@ -14,6 +15,7 @@ const dropoutText: Broken[] = [
 ];
 
 export const checks: Checks<DropoutAttributes> = {
+  bound: copied,
   families: [dropoutFamily],
   draw: (choose, random) => ({
     attributes: { ratio: choose(0, 9) / 10 },

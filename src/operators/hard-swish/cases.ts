@@ -2,10 +2,13 @@ import { broken } from '../../check/broken.ts';
 import { mapFamily } from '../../check/cases/map.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { hardSwishMap } from '../../kernels/hard-swish/hard-swish.ts';
+import { eachValue } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 
 export const checks: Checks<None> = {
+  // Near -3 the sum of x / 6 and 1 / 2 cancels: the error is that of its terms.
+  bound: eachValue((x) => (x <= -3 || x > 3 ? 1 : (8 * (Math.abs(x) / 6 + 0.5)) / Math.abs(x / 6 + 0.5))),
   families: [
     mapFamily({
       name: 'hard-swish',

@@ -3,6 +3,7 @@ import { sumsOf } from '../../check/expected.ts';
 import { isDenormal, valuesOf } from '../../check/values.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
+import { sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { LeakyReluAttributes } from './operator.ts';
 
@@ -44,6 +45,7 @@ const family = defineFamily<{ count: number; slope: number }>({
 });
 
 export const checks: Checks<LeakyReluAttributes> = {
+  bound: sums(() => 1),
   draw: (choose, random) => ({
     attributes: { slope: choose(1, 16) / 16 },
     inputs: { x: normal(random, image(choose)) },

@@ -1,6 +1,7 @@
 import { type Broken, broken, parameter } from '../../check/broken.ts';
 import { linearFamily } from '../../check/cases/linear.ts';
 import { normal } from '../../graph/operation-case.ts';
+import { sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import { count, type None } from '../operator.ts';
 
@@ -19,6 +20,7 @@ const weightUpdate: Broken[] = [
 ];
 
 export const checks: Checks<None> = {
+  bound: sums(({ parameters }) => parameters['weight'].shape[1] + 1),
   families: [linearFamily],
   draw(choose, random) {
     const batch = choose(1, 17);

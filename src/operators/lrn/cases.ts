@@ -1,10 +1,20 @@
 import { broken, parameter } from '../../check/broken.ts';
 import { lrnFamily } from '../../check/cases/lrn.ts';
+import { lrnUnits } from '../../check/reference/lrn.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import type { Checks } from '../checks.ts';
+import { count } from '../operator.ts';
 import type { LrnAttributes } from './rule.ts';
 
 export const checks: Checks<LrnAttributes> = {
+  bound: {
+    linear: false,
+    expected({ given: { attributes, inputs }, arrays: [x], reference }) {
+      const [batch, channels, ...plane] = inputs[0].shape;
+      const units = lrnUnits({ ...attributes, batch, channels, plane: count(plane) }, x);
+      return { values: reference(), units, flushed: Array.from(x, () => 16 * 2 ** -126) };
+    },
+  },
   families: [lrnFamily],
   draw: (choose, random) => ({
     attributes: { size: choose(1, 7), alpha: choose(0, 20) / 10, beta: choose(1, 6) / 4, bias: choose(1, 8) / 4 },

@@ -1,9 +1,11 @@
 import { gemmFamily } from '../../check/cases/gemm.ts';
 import { normal } from '../../graph/operation-case.ts';
+import { sums } from '../bounds.ts';
 import type { Checks, Drawn } from '../checks.ts';
 import type { None } from '../operator.ts';
 
 export const checks: Checks<None> = {
+  bound: sums(({ inputs: [a] }) => a.shape.at(-1)! + 1),
   // By the contraction, as convolutions and large fully connected layers: it stands with the kernels that several share.
   families: [gemmFamily],
   draw(choose, random): Drawn<None> {

@@ -1,10 +1,12 @@
 import { broken, parameter } from '../../check/broken.ts';
 import { padFamily } from '../../check/cases/tensors.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { PadAttributes } from './rule.ts';
 
 export const checks: Checks<PadAttributes> = {
+  bound: copied,
   families: [padFamily],
   draw(choose, random) {
     const [items, channels, ...plane] = image(choose);

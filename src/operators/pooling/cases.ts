@@ -3,8 +3,10 @@ import { averagePoolFamily, maxPoolFamily } from '../../check/cases/pooling.ts';
 import { type Choose, pair } from '../../check/choose.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import type { Random } from '../../random.ts';
+import { copied, sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
+import { count } from '../operator.ts';
 import type { AveragePoolAttributes, MaxPoolAttributes } from './rule.ts';
 
 /** Kernel, strides and pads such that every window sees a part of the image. */
@@ -42,6 +44,7 @@ const maxPoolScan: Broken[] = [
 ];
 
 export const maxChecks: Checks<MaxPoolAttributes> = {
+  bound: copied,
   families: [maxPoolFamily],
   draw(choose, random) {
     const { inputs, window, dilations } = pooling(choose, random, 2);
@@ -92,6 +95,7 @@ export const maxChecks: Checks<MaxPoolAttributes> = {
 };
 
 export const averageChecks: Checks<AveragePoolAttributes> = {
+  bound: sums(({ attributes: { kernel } }) => kernel[0] * kernel[1] + 5),
   families: [averagePoolFamily],
   draw(choose, random) {
     const { inputs, window } = pooling(choose, random, 1);
@@ -131,6 +135,7 @@ export const averageChecks: Checks<AveragePoolAttributes> = {
 };
 
 export const globalChecks: Checks<None> = {
+  bound: sums(({ inputs: [{ shape }], outputs: [places] }) => count(shape) / count(places) + 5),
   families: [averagePoolFamily],
   draw: (choose, random) => ({ attributes: {}, inputs: { x: normal(random, image(choose)) } }),
   torch: 'lambda o, x: x.mean((2, 3), keepdim=True)',

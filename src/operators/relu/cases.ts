@@ -1,10 +1,12 @@
 import { reluFamily } from '../../check/cases/elementwise.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { belowZero } from '../../kernels/nan.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 
 export const checks: Checks<None> = {
+  bound: copied,
   families: [reluFamily],
   draw: (choose, random) => ({ attributes: {}, inputs: { x: normal(random, image(choose)) } }),
   torch: 'lambda o, x: F.relu(x)',

@@ -1,9 +1,11 @@
 import { image, normal } from '../../graph/operation-case.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 import type { ReshapeAttributes } from './rule.ts';
 
 export const flattenChecks: Checks<None> = {
+  bound: copied,
   families: [],
   draw: (choose, random) => ({ attributes: {}, inputs: { x: normal(random, image(choose)) } }),
   torch: 'lambda o, x: x.flatten(1)',
@@ -11,6 +13,7 @@ export const flattenChecks: Checks<None> = {
 };
 
 export const reshapeChecks: Checks<ReshapeAttributes> = {
+  bound: copied,
   families: [],
   draw(choose, random) {
     const x = normal(random, image(choose));

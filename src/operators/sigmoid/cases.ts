@@ -2,10 +2,12 @@ import { broken } from '../../check/broken.ts';
 import { mapFamily } from '../../check/cases/map.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { sigmoidMap } from '../../kernels/sigmoid/sigmoid.ts';
+import { eachValue } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 
 export const checks: Checks<None> = {
+  bound: eachValue((x) => 16 + 4 * Math.abs(x)),
   families: [
     mapFamily({
       name: 'sigmoid',

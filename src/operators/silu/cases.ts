@@ -2,12 +2,14 @@ import { broken } from '../../check/broken.ts';
 import { mapFamily } from '../../check/cases/map.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { siluMap } from '../../kernels/silu/silu.ts';
+import { eachValue } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { None } from '../operator.ts';
 
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 
 export const checks: Checks<None> = {
+  bound: eachValue((x) => 20 + 4 * Math.abs(x)),
   families: [
     mapFamily({
       name: 'silu',

@@ -1,7 +1,9 @@
 import { type Broken, broken, stale } from '../../check/broken.ts';
 import { logSoftmaxFamily, softmaxFamily } from '../../check/cases/softmax.ts';
 import { normal } from '../../graph/operation-case.ts';
+import { type Given, sized } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
+import { count } from '../operator.ts';
 import type { SoftmaxAttributes } from './rule.ts';
 
 /** Over all of a row, or any run of an image's dimensions but all; a dimension of 1 could be left out of the run. */
@@ -24,7 +26,17 @@ const rowText: Broken[] = [
   broken('stride left out within the row', '+ (row - outer * p.stride)', ''),
 ];
 
+/** Values in a row. */
+const columns = ({ attributes: { axes }, inputs: [{ shape }] }: Given<SoftmaxAttributes>) =>
+  count(axes === undefined ? shape.slice(1) : shape.slice(axes[0] + 1, axes[1] + 1));
+
 export const softmaxChecks: Checks<SoftmaxAttributes> = {
+  // exp(x - m) is off by 3 + 2 |x - m| units in the last place, and |x - m| is no more than |log y|.
+  bound: sized(
+    (given) => columns(given) + 24,
+    ({ reference }) => Float64Array.from(reference(), (y) => (y === 0 ? 0 : y * (1 + Math.abs(Math.log(y))))),
+    false,
+  ),
   families: [softmaxFamily],
   draw,
   torch: 'lambda o, x: normalise(F.softmax, o, x)',
@@ -62,6 +74,11 @@ export const softmaxChecks: Checks<SoftmaxAttributes> = {
 };
 
 export const logSoftmaxChecks: Checks<SoftmaxAttributes> = {
+  bound: sized(
+    (given) => columns(given) + 40,
+    ({ given, reference }) => Float64Array.from(reference(), (value) => 1 + Math.log(columns(given)) + Math.abs(value)),
+    false,
+  ),
   families: [logSoftmaxFamily],
   draw,
   torch: 'lambda o, x: normalise(F.log_softmax, o, x)',

@@ -1,10 +1,12 @@
 import { broken, parameter } from '../../check/broken.ts';
 import { transposeFamily } from '../../check/cases/tensors.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { copied } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import type { TransposeAttributes } from './rule.ts';
 
 export const checks: Checks<TransposeAttributes> = {
+  bound: copied,
   families: [transposeFamily],
   draw(choose, random) {
     const shape = image(choose);
