@@ -147,6 +147,15 @@ export {
   normalizeBatch,
 } from './operators/batch-normalization/graph.ts';
 export {
+  type Bound,
+  type Bounded,
+  copied,
+  eachValue,
+  type ReferredCase,
+  sized,
+  sums,
+} from './operators/bounds.ts';
+export {
   checkAgainstReference,
   type PlainTensor,
   type ReferenceQuestion,
@@ -158,6 +167,7 @@ export { concat } from './operators/concat/graph.ts';
 export { type Conv2dOptions, conv2d } from './operators/conv2d/graph.ts';
 export type { Conv2dAttributes } from './operators/conv2d/shape.ts';
 export { dropout } from './operators/dropout/graph.ts';
+export { elu } from './operators/elu/graph.ts';
 export { hardSwish } from './operators/hard-swish/graph.ts';
 export { allKernels } from './operators/kernels.ts';
 export { leakyRelu } from './operators/leaky-relu/graph.ts';

@@ -7,38 +7,39 @@
 import { type Expected, exactly, sumsOf } from '../check/expected.ts';
 import type { Referred, Value } from './operator.ts';
 
-type Values = ArrayLike<number>;
-
-/** The operator's shape rule has passed, so that attributes and parameters are there. */
-export interface Given<A> extends Omit<Referred<A, string>, 'weights' | 'parameters'> {
-  readonly weights: Readonly<Record<string, Values>>;
+/** What a `Bound` is asked about: the operator's shape rule has passed, so that attributes and parameters are there. */
+export interface ReferredCase<A> extends Omit<Referred<A, string>, 'weights' | 'parameters'> {
+  readonly weights: Readonly<Record<string, ArrayLike<number>>>;
   readonly parameters: Readonly<Record<string, Value>>;
 }
 
+/** A case with the means to ask the reference again. */
 export interface Bounded<A> {
-  readonly given: Given<A>;
+  readonly given: ReferredCase<A>;
   /** all arrays, inputs first, then parameters in the order of `given.weights` */
-  readonly arrays: readonly Values[];
+  readonly arrays: readonly ArrayLike<number>[];
   /** the operator's reference of other arrays, or with other attributes */
-  reference(arrays?: readonly Values[], attributes?: A): Values;
+  reference(arrays?: readonly ArrayLike<number>[], attributes?: A): ArrayLike<number>;
 }
 
+/** How far results in single precision may be from an operator's reference. */
 export interface Bound<A> {
+  /** the values, and what each may be off by */
   expected(of: Bounded<A>): Expected;
   /** linear, or linear by pieces, in each array alone: a gradient follows from the reference itself */
   readonly linear: boolean;
 }
 
-/** What is copied or chosen. */
+/** The bound of what is copied or chosen: equal values. */
 export const copied: Bound<object> = { expected: ({ reference }) => exactly(reference()), linear: true };
 
-/** Sums of products with coefficients that are not negative, the longest of so many terms. */
-export const sums = <A extends object>(terms: (given: Given<A>) => number): Bound<A> => ({
+/** The bound of sums of products with coefficients that are not negative, the longest of so many terms. */
+export const sums = <A extends object>(terms: (given: ReferredCase<A>) => number): Bound<A> => ({
   linear: true,
   expected: ({ given, arrays, reference }) => sumsOf((...values) => reference(values), arrays, terms(given)),
 });
 
-/** A value for itself: units by its argument. */
+/** The bound of a map of single values: units in the last place of y, by its argument. */
 export const eachValue = (units: (x: number) => number): Bound<object> => ({
   linear: false,
   expected({ arrays: [x], reference }) {
@@ -47,14 +48,14 @@ export const eachValue = (units: (x: number) => number): Bound<object> => ({
   },
 });
 
-/** Terms of other signs than their arrays': the sizes of the terms by `size`. */
+/** The bound of sums whose terms have other signs than their arrays: `size` gives the sizes of the terms of each value. */
 export const sized = <A extends object>(
-  units: (given: Given<A>) => number,
-  size: (of: Bounded<A>) => Values,
+  units: (given: ReferredCase<A>) => number,
+  size: (of: Bounded<A>) => ArrayLike<number>,
   linear = true,
 ): Bound<A> => ({
   linear,
   expected: (of) => ({ values: of.reference(), units: units(of.given), magnitudes: size(of) }),
 });
 
-export const absolute = (values: Values) => Float64Array.from(values, Math.abs);
+export const absolute = (values: ArrayLike<number>) => Float64Array.from(values, Math.abs);

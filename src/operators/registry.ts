@@ -12,6 +12,7 @@ import { clip } from './clip/operator.ts';
 import { concat } from './concat/operator.ts';
 import { conv2d } from './conv2d/operator.ts';
 import { dropout } from './dropout/operator.ts';
+import { elu } from './elu/operator.ts';
 import { hardSwish } from './hard-swish/operator.ts';
 import { identity } from './identity/operator.ts';
 import { leakyRelu } from './leaky-relu/operator.ts';
@@ -41,6 +42,7 @@ export const operators = {
   conv2d,
   divide,
   dropout,
+  elu,
   flatten,
   globalAveragePool,
   hardSwish,

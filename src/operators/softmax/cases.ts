@@ -1,7 +1,7 @@
 import { type Broken, broken, stale } from '../../check/broken.ts';
 import { logSoftmaxFamily, softmaxFamily } from '../../check/cases/softmax.ts';
 import { normal } from '../../graph/operation-case.ts';
-import { type Given, sized } from '../bounds.ts';
+import { type ReferredCase, sized } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
 import { count } from '../operator.ts';
 import type { SoftmaxAttributes } from './rule.ts';
@@ -27,7 +27,7 @@ const rowText: Broken[] = [
 ];
 
 /** Values in a row. */
-const columns = ({ attributes: { axes }, inputs: [{ shape }] }: Given<SoftmaxAttributes>) =>
+const columns = ({ attributes: { axes }, inputs: [{ shape }] }: ReferredCase<SoftmaxAttributes>) =>
   count(axes === undefined ? shape.slice(1) : shape.slice(axes[0] + 1, axes[1] + 1));
 
 export const softmaxChecks: Checks<SoftmaxAttributes> = {
