@@ -38,11 +38,11 @@ export { type FromOptions, Gpu, type Limits, type MemoryReport, type OpenOptions
 export type { Machine } from './gpu/machine.ts';
 export type { BindingAccess, Pipeline, PipelineCache } from './gpu/pipelines.ts';
 export type { Binding, Dispatch, Program } from './gpu/program.ts';
-export type { Storage, View } from './gpu/storage.ts';
+export type { Precision, Storage, StorageOptions, View } from './gpu/storage.ts';
 export type { PassTimer } from './gpu/timer.ts';
 export type { Measurement, TunedAdapter, TunedChoice, TunedShape, TuningTable } from './gpu/tuning.ts';
 export { type CompiledGraph, type CompileOptions, compile } from './graph/compile.ts';
-export type { Built, CompiledMemory, Preparation } from './graph/compiled-graph.ts';
+export type { Built, CompiledMemory, Preparation, PreparedCopy } from './graph/compiled-graph.ts';
 export {
   GradcheckError,
   type GradcheckInput,
@@ -52,12 +52,14 @@ export {
   type GradcheckSample,
   gradcheck,
 } from './graph/gradcheck.ts';
+export type { LossScaling } from './graph/loss-scaling.ts';
 export {
   apply,
   type BackwardEmitter,
   type ForwardEmitter,
   type Operation,
   type Run,
+  type ScaledUpdate,
   type Update,
 } from './graph/operation.ts';
 export type { OperationCase, OperationCases } from './graph/operation-case.ts';
@@ -79,6 +81,7 @@ export type { Epilogue } from './kernels/epilogue.ts';
 export {
   type BindingSchema,
   type BindingSpec,
+  type BytesOf,
   type Capabilities,
   type Choice,
   type Configuration,
@@ -93,9 +96,11 @@ export {
   type ParamSchema,
   type Params,
   perElement,
+  type Statements,
   type Variant,
   type VariantText,
 } from './kernels/kernel.ts';
+export type { Memory } from './kernels/memory.ts';
 export type { PadMode } from './kernels/pad/pad.ts';
 export type { Words } from './kernels/run.ts';
 export type { StepValues } from './kernels/step.ts';

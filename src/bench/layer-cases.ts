@@ -105,6 +105,7 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
       const [w, v] = [`update of ${ROLES[i]}`, 'momentum'].map((label) => new Storage(label, source.bytes));
       return { w, v, mask: 1, decayFactor: 1 };
     },
+    scaledUpdate: () => undefined,
     prepared(_, name, bytes, make) {
       const to = new Storage(name, bytes).view();
       make(this.run, to);

@@ -55,7 +55,7 @@ export function planStep(gpu: Gpu, network: Network, batch: number, step: string
     const { kernel, params, choice, workgroups } = dispatch;
     const { milliseconds, waves, idle, bound } = modelTime(dispatch, gpu, machine);
     const shape = kernel.shape(params);
-    const { flops, bytes } = kernel.cost(params);
+    const { flops, bytes } = dispatch.cost;
     return {
       kernel: kernel.name,
       variant: choiceText(choice),

@@ -31,6 +31,8 @@ export interface KernelCase {
   readonly derivative?: DerivativeClaim;
   /** the choices that compute this case, where not all do */
   applies?(choice: Choice): boolean;
+  /** the bindings that store halves; none unless given (halves.ts) */
+  readonly halves?: ReadonlySet<string>;
 }
 
 /** Cases of some kernels: examples, and shapes to draw others from. */

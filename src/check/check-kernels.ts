@@ -8,6 +8,7 @@ import { Random } from '../random.ts';
 import { describeKernelCase, type KernelCase } from './case.ts';
 import { checkDerivative, DERIVATIVE_TOLERANCE, type DerivativeFinding } from './derivative.ts';
 import { type Comparison, compare, type Expected } from './expected.ts';
+import { halfValues } from './half.ts';
 import { type CaseRun, runCases } from './run-cases.ts';
 
 /** One case in one variant and configuration. */
@@ -45,9 +46,10 @@ export async function checkKernelCases(
   };
   for (const testCase of cases) {
     if (signal?.aborted) return findings;
-    const choices = testCase.kernel.choices(gpu, testCase.params);
+    const { halves } = testCase;
+    const choices = testCase.kernel.choices(gpu, testCase.params, halves);
     for (const choice of choices) {
-      if (testCase.applies?.(choice) ?? true) batch.push({ testCase, choice });
+      if (testCase.applies?.(choice) ?? true) batch.push({ testCase, choice, halves });
     }
     if (2 * batch.length >= DISPATCHES) await flush();
   }
@@ -69,12 +71,14 @@ function judge(
   for (const [name, want] of Object.entries(expected)) {
     const words = first.words[name];
     const integers = testCase.kernel.bindings[name].type === 'u32';
-    const actual = integers ? words : new Float32Array(words.buffer);
+    const singles = (bits: typeof words) =>
+      bits.BYTES_PER_ELEMENT === 2 ? halfValues(bits as Uint16Array) : new Float32Array(bits.buffer);
+    const actual = integers ? words : singles(words);
     const found = compare(actual, want);
     const share = found.error === 0 ? 0 : found.error / want.units;
     if (share > worst.share) worst = { error: found.error, units: want.units, share };
     if (found.wrong > 0) problems.push(explain(name, actual, want, found));
-    const same = words.every((word, i) => word === second.words[name][i]);
+    const same = words.every((word: number, i: number) => word === second.words[name][i]);
     if (!same) problems.push(`${name}: two runs differ in their bits`);
   }
   // What nobody expects anything of would hold whatever it holds.

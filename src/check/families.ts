@@ -6,6 +6,7 @@ import type { KernelFamily } from './case.ts';
 import { augmentFamily } from './cases/augment.ts';
 import { addFamily, biasFamily } from './cases/elementwise.ts';
 import { gemmFamily } from './cases/gemm.ts';
+import { lossScaleFamily } from './cases/loss-scale.ts';
 import { rooflineFamily } from './cases/roofline.ts';
 import { correctCountFamily, softmaxLossFamily } from './cases/softmax.ts';
 import { adamFamily, sgdmFamily } from './cases/training.ts';
@@ -17,6 +18,7 @@ export const graphFamilies: readonly KernelFamily[] = [
   augmentFamily,
   biasFamily,
   correctCountFamily,
+  lossScaleFamily,
   rooflineFamily,
   sgdmFamily,
   softmaxLossFamily,

@@ -9,7 +9,7 @@ import { DeviceLostError } from './lost.ts';
 import { type Machine, machineNamed } from './machine.ts';
 import type { Instance } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
-import { Storage } from './storage.ts';
+import { type Precision, Storage } from './storage.ts';
 import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
 import { Waiter } from './wait.ts';
 
@@ -46,6 +46,11 @@ export interface OpenOptions {
    * compute the case; else FROSTLINE_ALGORITHM ('conv2d=winograd,...')
    */
   readonly algorithms?: Readonly<Record<string, string>>;
+  /**
+   * what activations, their gradients and weights are stored as: f32 unless given. `f16` needs the adapter's `shader-f16`
+   * and is no less a choice of accuracy than one of speed: docs/precision.md
+   */
+  readonly precision?: Precision;
   /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
   readonly warn?: (text: string) => void;
 }
@@ -92,6 +97,8 @@ export class Gpu {
   /** Lanes of a subgroup where the width is one fixed number and the feature is there, else 0. */
   readonly subgroupWidth: number;
   readonly hasTimestamps: boolean;
+  /** What activations, their gradients and weights are stored as by the graphs that are compiled for it (docs/precision.md). */
+  readonly precision: Precision;
   readonly pipelines: PipelineCache;
   readonly device: GPUDevice;
   /** Measured choices of kernels' variants; nothing where they are not to count. */
@@ -119,8 +126,13 @@ export class Gpu {
     info: GPUAdapterInfo,
     device: GPUDevice,
     found: AdapterKind,
-    { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning, algorithms }: OpenOptions,
+    options: OpenOptions,
   ) {
+    const { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning, algorithms } = options;
+    const { precision = 'f32' } = options;
+    if (precision !== 'f32' && precision !== 'f16') {
+      throw new FrostlineError(`There is no precision '${String(precision)}'. Give 'f32' or 'f16'.`);
+    }
     this.instance = instance;
     this.device = device;
     this.kind = kind;
@@ -144,6 +156,8 @@ export class Gpu {
     const { subgroupMinSize: low = 0, subgroupMaxSize: high = 0 } = info;
     this.subgroupWidth = device.features.has('subgroups') && low === high ? low : 0;
     this.hasTimestamps = device.features.has('timestamp-query');
+    if (precision === 'f16' && !device.features.has('shader-f16')) throw new FrostlineError(withoutHalves(this.name));
+    this.precision = precision;
     this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
     this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
     this.algorithms = algorithms
@@ -186,7 +200,10 @@ export class Gpu {
     }
     const adapter = await requestAdapter(this.instance);
     if (adapter === null) throw new Error(`${this.name} is gone`);
-    return new Gpu(this.instance, adapter.info, await requestDevice(adapter), this.kind, { tuning: false });
+    return new Gpu(this.instance, adapter.info, await requestDevice(adapter), this.kind, {
+      tuning: false,
+      precision: this.precision,
+    });
   }
 
   /** One line: the adapter's name and what kind it is. */
@@ -219,10 +236,13 @@ export class Gpu {
     buffer.destroy();
   }
 
-  /** A storage with a buffer of its own, and values where given. */
-  storage(label: string, contents: number | ArrayBufferView<ArrayBuffer>): Storage {
+  /** A storage with a buffer of its own, and values where given; of halves a size alone, at four bytes a value. */
+  storage(label: string, contents: number | ArrayBufferView<ArrayBuffer>, precision: Precision = 'f32'): Storage {
     const bytes = typeof contents === 'number' ? contents : contents.byteLength;
-    const storage = new Storage(label, bytes, this.allocate(label, bytes));
+    const storage = new Storage(label, bytes, {
+      precision,
+      buffer: this.allocate(label, precision === 'f16' ? bytes / 2 : bytes),
+    });
     if (typeof contents !== 'number') this.write(storage, contents);
     return storage;
   }
@@ -246,7 +266,9 @@ export class Gpu {
     if (end > Math.ceil(storage.bytes / 4) * 4) {
       throw new FrostlineError(`${storage.label} holds ${storage.bytes} bytes; a write ends at byte ${end}.`);
     }
-    this.device.queue.writeBuffer(bufferOf(storage), offset, values);
+    // WebGPU writes words; an odd number of halves ends within one, whose rest nobody reads.
+    const words = values.byteLength % 4 === 0 ? values : padded(values);
+    this.device.queue.writeBuffer(bufferOf(storage), offset, words);
   }
 
   /** Zeroes buffers now. They are zero when made, but drivers do that at their first use: in the first step. */
@@ -387,9 +409,19 @@ function within(offered: Limits, wanted: Partial<Limits>, name: string): Partial
   return wanted;
 }
 
+function padded({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const words = new Uint8Array(4 * Math.ceil(byteLength / 4));
+  words.set(new Uint8Array(buffer, byteOffset, byteLength));
+  return words;
+}
+
+const withoutHalves = (name: string) =>
+  `${name} has no shader-f16, which half precision needs. Leave --precision f16 out, or use another adapter ` +
+  '(on a device of your own, request the feature).';
+
 /** A device with the adapter's full limits. */
 function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
-  const wanted: GPUFeatureName[] = ['subgroups', 'timestamp-query'];
+  const wanted: GPUFeatureName[] = ['subgroups', 'timestamp-query', 'shader-f16'];
   return adapter.requestDevice({
     label: 'frostline',
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),

@@ -15,7 +15,11 @@ export interface Instance {
  * Dawn rounds timestamps to 65.536 microseconds, so that a web page cannot spy on what else the machine does. A native
  * program has the system's own clock, and what it times here is its own work: it takes the stamps as the driver has them.
  */
-const FLAGS = ['disable-dawn-features=timestamp_quantization'];
+const FLAGS = [
+  'disable-dawn-features=timestamp_quantization',
+  // Dawn withholds shader-f16 from NVIDIA's drivers, some of which fail its own tests; only --precision f16 uses it.
+  'enable-dawn-features=vulkan_enable_f16_on_nvidia',
+];
 
 /** A new Dawn instance. It reads VK_ICD_FILENAMES now, so set that first. */
 export function createInstance(flags: readonly string[] = FLAGS): Instance {

@@ -8,10 +8,10 @@ import { machines } from './machine.ts';
 
 /**
  * @param name one of `machines`: 'h100', 'rtx-4090', 'navi31', 'apple-m2', 'xe', 'lavapipe'
- * @param options algorithms that are forced, as for `Gpu.open`
+ * @param options algorithms that are forced, and precision, as for `Gpu.open`
  * @throws FrostlineError for any other
  */
-export function plannedGpu(name: string, options: Pick<OpenOptions, 'algorithms'> = {}): Gpu {
+export function plannedGpu(name: string, options: Pick<OpenOptions, 'algorithms' | 'precision'> = {}): Gpu {
   const known = machines.find((machine) => machine.name === name);
   if (known === undefined) {
     throw new FrostlineError(
@@ -29,7 +29,7 @@ export function plannedGpu(name: string, options: Pick<OpenOptions, 'algorithms'
       subgroupMinSize,
       subgroupMaxSize,
     },
-    features: new Set(['subgroups']),
+    features: new Set(['subgroups', 'shader-f16']),
     limits: {
       maxStorageBufferBindingSize: known.maxBinding,
       maxBufferSize: Math.max(known.maxBinding, 2 ** 31),

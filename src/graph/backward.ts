@@ -4,7 +4,8 @@ import { Storage } from '../gpu/storage.ts';
 import { addAccumulate } from '../kernels/add/add.ts';
 import { fillConstant } from '../kernels/fill/fill.ts';
 import type { Built } from './compiled-graph.ts';
-import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
+import type { LossScaling } from './loss-scaling.ts';
+import type { BackwardEmitter, ForwardEmitter, Update } from './operation.ts';
 import { isAlias, type Parts } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
 import { emitUpdate, type Optimizer, stateOfUpdate } from './update.ts';
@@ -24,6 +25,8 @@ export interface BackwardContext {
   readonly asked: readonly Tensor[];
   /** none: gradients alone */
   readonly optimizer: Optimizer | undefined;
+  /** where the loss is scaled: in half precision, if parameters are updated */
+  readonly scaling: LossScaling | undefined;
   readonly training: boolean;
   readonly built: Built;
   readonly emitter: (tensor: Tensor) => ForwardEmitter;
@@ -33,7 +36,7 @@ export interface BackwardContext {
 export function emitBackward(gpu: Gpu, context: BackwardContext): void {
   const { loss, seed, seedIsOne, operations, needed, pending, passed, parts, asked, optimizer, training, built } =
     context;
-  const { emitter, pin } = context;
+  const { emitter, pin, scaling } = context;
   const { gradients } = built;
   gradients.set(loss, seed);
 
@@ -42,8 +45,9 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
   const room = (tensor: Tensor): Storage => {
     const label = `gradient of ${tensor.name}`;
     if (asked.includes(tensor)) return pin(label, tensor.bytes);
-    const storage = new Storage(label, tensor.bytes);
-    if (!(tensor instanceof Parameter)) built.activations.add(storage);
+    if (tensor instanceof Parameter) return new Storage(label, tensor.bytes);
+    const storage = new Storage(label, tensor.bytes, { precision: gpu.precision });
+    built.activations.add(storage);
     return storage;
   };
 
@@ -62,6 +66,15 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const { operation, inputs } = tensor.source!;
     const emit = emitter(tensor);
     const additions: [Tensor, Storage][] = [];
+    /** The update of a parameter that only this operation reads, if the operation is to write it. */
+    const ownUpdate = (source: Tensor): Update | undefined => {
+      if (optimizer !== 'sgdm') return undefined;
+      const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
+      if (!own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return undefined;
+      updated.add(source);
+      const v = stateOfUpdate(gpu, 'momentum', source, built);
+      return { w: source.reserve(gpu), v, mask: source.mask as number, decayFactor: source.decayFactor };
+    };
     const passOn = (source: Tensor, from: Storage) => {
       if (!needed.has(source)) return;
       if (gradients.has(source)) additions.push([source, from]);
@@ -88,23 +101,26 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
             gradients.set(source, room(source));
             return gradients.get(source);
           }
-          const addition = new Storage(`addition to the gradient of ${source.name}`, source.bytes);
+          const { precision } = gradients.get(source)!;
+          const addition = new Storage(`addition to the gradient of ${source.name}`, source.bytes, { precision });
           additions.push([source, addition]);
           return addition;
         },
         update(i) {
-          const source = inputs[i];
-          if (optimizer !== 'sgdm') return;
-          const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
-          if (!own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return;
-          updated.add(source);
-          const v = stateOfUpdate(gpu, 'momentum', source, built);
-          return { w: emit.value(source), v, mask: source.mask as number, decayFactor: source.decayFactor };
+          return scaling === undefined ? ownUpdate(inputs[i]) : undefined;
+        },
+        scaledUpdate(i) {
+          const half = emit.value(inputs[i]);
+          const update = scaling !== undefined && half.precision === 'f16' ? ownUpdate(inputs[i]) : undefined;
+          const later = (write: () => void) => scaling?.wait(dy, tensor.size, write);
+          return update && { ...update, half, scaling: scaling!.storage, later };
         },
       };
       operation.backward?.(backward);
     }
     for (const [source, addition] of additions) {
+      const before = gradients.get(source)!;
+      if (scaling?.holds(before)) copyInto(emit, source, before, room(source), gradients);
       for (const window of flatWindows(gpu, source.size)) {
         const views = { a: rows(addition, 4, window), y: rows(gradients.get(source)!, 4, window) };
         emit.run(addAccumulate, { count: window.count }, views);
@@ -115,10 +131,13 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
       pending.set(source, left);
       if (left > 0 || optimizer === undefined || updated.has(source)) continue;
       if (source instanceof Parameter && needed.has(source) && source.trainable) {
-        emitUpdate(gpu, source, emit, optimizer, context);
+        const update = () => emitUpdate(gpu, source, emit, optimizer, context);
+        if (scaling === undefined) update();
+        else scaling.wait(gradients.get(source)!, source.size, update);
       }
     }
   }
+  if (scaling !== undefined) scaling.finish(emitter(loss));
 }
 
 /** A pinned gradient of a reshaped tensor: the bytes are copied (as 0 + dy). */

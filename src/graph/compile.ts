@@ -10,20 +10,30 @@
  * 4. Transient memory by lifetimes (memory.ts); pipelines, asynchronously and in parallel (gpu/program.ts).
  *
  * Who owns what: a `Parameter` owns its values on the device; a `CompiledGraph` owns inputs, momentum, activations.
+ *
+ * In half precision (`Gpu.precision`) what lies between is stored as f16: values of operations, gradients of values, and a
+ * copy of every parameter of two or more dimensions, which operations read in place of it. f32 stay what the host writes or
+ * reads (inputs, outputs, gradients that were asked for), a parameter's own values, its gradient and its momentum, and
+ * parameters of one dimension, which are few. The copy is made by the graph before its first run, again where somebody
+ * else has changed the values, and by the update that changes them. Losses are scaled: loss-scaling.ts.
  */
 import { FrostlineError } from '../errors.ts';
 import { bufferOf, type Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
-import { Storage } from '../gpu/storage.ts';
+import { type Precision, Storage } from '../gpu/storage.ts';
+import { castCopy } from '../kernels/cast/cast.ts';
+import { withoutHalves } from '../kernels/kernel.ts';
 import { STEP_WORDS } from '../kernels/step.ts';
 import { emitBackward } from './backward.ts';
 import { type Built, CompiledGraph } from './compiled-graph.ts';
 import { fusedEpilogues, passedEpilogues } from './fusion.ts';
+import { LossScaling } from './loss-scaling.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
-import type { ForwardEmitter } from './operation.ts';
+import { type ForwardEmitter, refuse } from './operation.ts';
 import { contributions, frostLine, isAlias, partsOf, stateOf, tapeOf } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
 import { type Optimizer, optimizerOf } from './update.ts';
+import { flatWindows, rows } from './windows.ts';
 
 export { CompiledGraph, type CompiledMemory } from './compiled-graph.ts';
 export { tapeOf } from './tape.ts';
@@ -70,8 +80,8 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
     const [program, preparations] = await Promise.all([
       Program.prepare(gpu, built.dispatches),
       Promise.all(
-        built.preparations.map(async ({ parameter, dispatches }) => ({
-          parameter,
+        built.preparations.map(async ({ dispatches, ...copy }) => ({
+          ...copy,
           program: await Program.prepare(gpu, dispatches),
         })),
       ),
@@ -99,6 +109,7 @@ function begin(gpu: Gpu): Built {
     gradients: new Map(),
     parameters: [],
     momentum: [],
+    scaling: undefined,
     pinned: [step],
     packed: [],
     activations: new Set(),
@@ -173,8 +184,8 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
   const needed = frostLine(tape, lossTape, asked, update, state);
   for (const parameter of state) built.state.add(parameter);
   const { dispatches, values, pinned, packed, activations, step } = built;
-  const activation = (label: string, bytes: number) => {
-    const storage = new Storage(label, bytes);
+  const activation = (label: string, bytes: number, precision: Precision = 'f32') => {
+    const storage = new Storage(label, bytes, { precision });
     activations.add(storage);
     return storage;
   };
@@ -189,24 +200,31 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
   /** The tensor whose storage holds this one's bytes. */
   const holderOf = (tensor: Tensor): Tensor => (hasNoKernel(tensor) ? holderOf(tensor.source!.inputs[0]) : tensor);
 
-  // Values: parameters on the device, inputs and outputs with buffers of their own, aliases as their sources.
+  // Values: parameters on the device, inputs and outputs with buffers of their own, aliases as their sources. Operations read
+  // the same, but halves of weights where there are any.
+  const operands = new Map<Tensor, Storage>();
   const wantedStorages = new Set(outputs.map(holderOf));
   if (loss !== undefined) wantedStorages.add(holderOf(loss));
   for (const tensor of tape) {
     if (tensor instanceof Parameter) {
       values.set(tensor, tensor.reserve(gpu));
       built.parameters.push(tensor);
+      if (gpu.precision === 'f16' && tensor.shape.length > 1)
+        operands.set(tensor, halvesOf(gpu, tensor, update, built));
       if (update) {
         checkMask(tensor);
         built.masks.set(tensor, tensor.mask);
       }
     } else if (hasNoKernel(tensor)) {
-      values.set(tensor, values.get(tensor.source!.inputs[0])!);
+      const [argument] = tensor.source!.inputs;
+      values.set(tensor, values.get(argument)!);
+      operands.set(tensor, operands.get(argument)!);
     } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
       values.set(tensor, pin(tensor.name, tensor.bytes));
     } else {
-      values.set(tensor, activation(tensor.name, tensor.bytes));
+      values.set(tensor, activation(tensor.name, tensor.bytes, tensor.type === 'f32' ? gpu.precision : 'f32'));
     }
+    if (!operands.has(tensor)) operands.set(tensor, values.get(tensor)!);
   }
 
   const parts = partsOf(operations);
@@ -241,7 +259,7 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       if (!operation.writes?.includes(i)) throw new Error(`${operation.name} does not write input ${i}`);
       return training ? values.get(inputs[i]) : undefined;
     },
-    value: (wanted) => values.get(wanted)!,
+    value: (wanted) => operands.get(wanted)!,
     saved(name, bytes) {
       const key = `${tensor.order} ${name}`;
       let storage = saved.get(key);
@@ -275,9 +293,18 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       return storage.view();
     },
     run(kernel, params, views, epilogue) {
-      const { flops, bytes } = kernel.cost(params);
+      const unable = withoutHalves(kernel, views);
+      if (unable !== undefined) {
+        refuse(
+          tensor.name,
+          `half precision has no text of ${kernel.name} for its ${unable}, which ${tensor.source!.operation.name} needs`,
+          'Use --precision f32.',
+        );
+      }
+      const dispatch = kernel.dispatch(gpu, params, views, undefined, epilogue);
+      const { flops, bytes } = dispatch.cost;
       built.cost = { flops: built.cost.flops + flops, bytes: built.cost.bytes + bytes };
-      dispatches.push(kernel.dispatch(gpu, params, views, undefined, epilogue));
+      dispatches.push(dispatch);
     },
   });
 
@@ -286,11 +313,51 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
   }
   built.forwardDispatches = dispatches.length;
   if (loss !== undefined && needed.has(loss)) {
-    const seed = upstream === undefined ? pin('dL/dL', Float32Array.of(1)) : values.get(upstream)!;
-    const seedIsOne = upstream === undefined;
+    const scaling = update && gpu.precision === 'f16' ? scalingOf(gpu, options, built) : undefined;
+    const one = () => scaling?.storage ?? pin('dL/dL', Float32Array.of(1));
+    const seed = upstream === undefined ? one() : values.get(upstream)!;
+    const seedIsOne = upstream === undefined && scaling === undefined;
     const tapes = { operations, needed, pending, passed, parts };
-    emitBackward(gpu, { loss, seed, seedIsOne, ...tapes, asked, optimizer, training, built, emitter, pin });
+    emitBackward(gpu, { loss, seed, seedIsOne, ...tapes, asked, optimizer, scaling, training, built, emitter, pin });
   }
+}
+
+/** Room for a weight as halves, which the graph makes of its values, and anew after others have changed them. */
+function halvesOf(gpu: Gpu, parameter: Parameter, update: boolean, built: Built): Storage {
+  const half = gpu.storage(`${parameter.name} as halves`, parameter.bytes, 'f16');
+  built.packed.push(half);
+  const dispatches = flatWindows(gpu, parameter.size).map((window) => {
+    const views = { x: rows(parameter.reserve(gpu), 4, window), y: rows(half, 4, window) };
+    return castCopy.dispatch(gpu, { count: window.count }, views);
+  });
+  built.preparations.push({ parameter, dispatches, updated: update && parameter.trainable });
+  return half;
+}
+
+/** The loss scale of a graph that trains halves; refuses what would read scaled gradients. */
+function scalingOf(gpu: Gpu, { upstream, gradients = [], update }: CompileOptions, built: Built): LossScaling {
+  if (upstream !== undefined || gradients.length > 0) {
+    throw new FrostlineError(
+      'Half precision scales the loss of a graph that updates parameters, and with it every gradient. Leave `update` out ' +
+        "where `upstream` or `gradients` are given, or open the adapter with precision 'f32'.",
+    );
+  }
+  const optimizer = optimizerOf(update ?? false);
+  if (optimizer !== 'sgdm') {
+    throw new FrostlineError(`Half precision has no update by ${optimizer}. Use --optimizer sgdm, or --precision f32.`);
+  }
+  const masked = built.parameters.find(({ mask, trainable }) => trainable && typeof mask !== 'number');
+  if (masked !== undefined) {
+    throw new FrostlineError(
+      `Half precision has no update by a mask for each element, as ${masked.name} has. Give it one number, or use ` +
+        '--precision f32.',
+    );
+  }
+  const scaling = new LossScaling(gpu);
+  built.scaling = scaling;
+  built.pinned.push(scaling.storage);
+  built.values.set(scaling.tensor, scaling.storage);
+  return scaling;
 }
 
 /** A mask is one number of 0 or more, or one for each element. */

@@ -5,6 +5,7 @@ import type { Dispatch, Program } from '../gpu/program.ts';
 import type { Storage } from '../gpu/storage.ts';
 import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
+import type { LossScaling } from './loss-scaling.ts';
 import { checkValues, describeValue, type Mask, Parameter, type Tensor } from './tensor.ts';
 
 /** Bytes that a compiled graph keeps on the device. */
@@ -13,7 +14,7 @@ export interface CompiledMemory {
   readonly parameters: number;
   readonly momentum: number;
   readonly pinned: number;
-  /** bytes of copies in other layouts of parameters that are not trained, made once */
+  /** bytes of copies of parameters: in other layouts of those that are not trained, made once, and as halves of all */
   readonly packed: number;
   /** pooled bytes: the arena that all else shares, activations, gradients, and what kernels need between them */
   readonly transient: number;
@@ -32,6 +33,8 @@ export interface Built {
   readonly gradients: Map<Tensor, Storage>;
   readonly parameters: Parameter[];
   readonly momentum: Storage[];
+  /** where halves are trained */
+  scaling: LossScaling | undefined;
   /** inputs, outputs, constants: storages with buffers of their own */
   readonly pinned: Storage[];
   /** copies of parameters in other layouts, likewise */
@@ -49,11 +52,16 @@ export interface Built {
   readonly preparations: Preparation[];
 }
 
-/** Copies of a parameter's values in other layouts, and how they are made. */
+/** Copies of a parameter's values in other layouts or as halves, and how they are made. */
 export interface Preparation {
   readonly parameter: Parameter;
   readonly dispatches: Dispatch[];
+  /** the graph's own updates write the copy, too */
+  readonly updated?: boolean;
 }
+
+/** A copy that a graph keeps, with the program that makes it. */
+export type PreparedCopy = Omit<Preparation, 'dispatches'> & { readonly program: Program };
 
 /** GPUBufferUsage.COPY_SRC: WebGPU's names are no globals of Node. */
 const COPY_SRC = 0x4;
@@ -71,7 +79,7 @@ export class CompiledGraph {
   readonly forwardDispatches: number;
   private readonly program: Program;
   /** copies of parameters in other layouts, and of which version of the values they are */
-  private readonly preparations: { readonly parameter: Parameter; readonly program: Program; madeOf: number }[];
+  private readonly preparations: (PreparedCopy & { madeOf: number })[];
   private readonly trained: readonly Parameter[];
   private readonly values: ReadonlyMap<Tensor, Storage>;
   /** storages that nothing else overwrites within a run */
@@ -79,6 +87,12 @@ export class CompiledGraph {
   private readonly gradients: ReadonlyMap<Tensor, Storage>;
   private readonly momentum: readonly Storage[];
   private readonly step: Storage;
+  private readonly scaling: Storage | undefined;
+  /**
+   * In half precision, where parameters are updated: what loss scaling knows after a run, an output of the graph with the
+   * numbers of `SCALING`
+   */
+  readonly lossScale: Tensor | undefined;
   private readonly masks: ReadonlyMap<Parameter, Mask>;
   private readonly owned: readonly GPUBuffer[];
   private readonly readbacks: GPUBuffer[] = [];
@@ -89,7 +103,7 @@ export class CompiledGraph {
   constructor(
     gpu: Gpu,
     program: Program,
-    preparations: readonly { readonly parameter: Parameter; readonly program: Program }[],
+    preparations: readonly PreparedCopy[],
     built: Built,
     owned: readonly GPUBuffer[],
   ) {
@@ -103,6 +117,8 @@ export class CompiledGraph {
     this.gradients = built.gradients;
     this.momentum = built.momentum;
     this.step = built.step;
+    this.scaling = built.scaling?.storage;
+    this.lossScale = built.scaling?.tensor;
     this.stepMissing = program.dispatches.some(({ bindings }) =>
       bindings.some(({ view }) => view.storage === built.step),
     );
@@ -218,7 +234,7 @@ export class CompiledGraph {
       preparation.madeOf = parameter.version;
     }
     this.program.encode(encoder);
-    for (const parameter of this.trained) parameter.version++;
+    this.valuesChanged();
     if (bytes === 0) {
       this.gpu.device.queue.submit([encoder.finish()]);
       return [];
@@ -253,8 +269,16 @@ export class CompiledGraph {
     await this.run();
     await this.gpu.idle();
     const spans = await this.program.trace();
-    for (const parameter of this.trained) parameter.version++;
+    this.valuesChanged();
     return spans;
+  }
+
+  /** After a run: copies of parameters are out of date, but for those that the run wrote itself. */
+  private valuesChanged(): void {
+    for (const parameter of this.trained) parameter.version++;
+    for (const preparation of this.preparations) {
+      if (preparation.updated) preparation.madeOf = preparation.parameter.version;
+    }
   }
 
   /** The values of an output after the last run. */
@@ -282,12 +306,12 @@ export class CompiledGraph {
   }
 
   /**
-   * All that runs change and that outlives them: trained parameters, moving state, momentum, in an order that the graph
-   * alone decides. Written back into a graph of the same network, masks and adapter, training goes on in the same bits.
+   * All that runs change and that outlives them: trained parameters, moving state, momentum, the loss scale, in an order that
+   * the graph alone decides. Written back into a graph of the same network, masks and adapter, training goes on in the same bits.
    */
   async readState(): Promise<ArrayBuffer[]> {
     const parts = await this.readValues();
-    for (const storage of this.momentum) parts.push(await this.gpu.read(storage));
+    for (const storage of this.ownState) parts.push(await this.gpu.read(storage));
     return parts;
   }
 
@@ -300,13 +324,17 @@ export class CompiledGraph {
 
   /** The sizes in bytes of the parts that `readState` gives. */
   get stateSizes(): number[] {
-    return [...this.trained, ...this.momentum].map(({ bytes }) => bytes);
+    return [...this.trained, ...this.ownState].map(({ bytes }) => bytes);
+  }
+
+  private get ownState(): readonly Storage[] {
+    return this.scaling === undefined ? this.momentum : [...this.momentum, this.scaling];
   }
 
   /** @param parts of the sizes `stateSizes` */
   writeState(parts: readonly ArrayBuffer[]): void {
     this.writeValues(parts);
-    this.momentum.forEach((storage, i) => {
+    this.ownState.forEach((storage, i) => {
       this.gpu.write(storage, new Uint8Array(parts[this.trained.length + i]));
     });
   }

@@ -91,6 +91,11 @@ export interface BackwardEmitter extends ForwardEmitter {
    * must not ask for `gradient(i)`.
    */
   update(i: number): Update | undefined;
+  /**
+   * The same where losses are scaled, in place of `update`: the gradient by output 0 has the loss scale in it, and `write` runs
+   * after all gradients of the step are checked.
+   */
+  scaledUpdate(i: number): ScaledUpdate | undefined;
 }
 
 /** v <- momentum v - rate mask (g + decay decayFactor w); w <- w + v */
@@ -99,6 +104,13 @@ export interface Update {
   readonly v: Storage;
   readonly mask: number;
   readonly decayFactor: number;
+}
+
+export interface ScaledUpdate extends Update {
+  /** where the weight is kept a second time, as halves */
+  readonly half: Storage;
+  readonly scaling: Storage;
+  later(write: () => void): void;
 }
 
 /**

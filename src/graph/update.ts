@@ -3,7 +3,8 @@ import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
 import { adam, adamMasked } from '../kernels/adam/adam.ts';
-import { sgdm, sgdmMasked } from '../kernels/sgdm/sgdm.ts';
+import { castCopy } from '../kernels/cast/cast.ts';
+import { sgdm, sgdmMasked, sgdmScaled } from '../kernels/sgdm/sgdm.ts';
 import type { Built } from './compiled-graph.ts';
 import type { ForwardEmitter } from './operation.ts';
 import type { Parameter } from './tensor.ts';
@@ -20,9 +21,9 @@ export function optimizerOf(update: boolean | Optimizer): Optimizer | undefined 
   throw new FrostlineError(`There is no optimizer '${update}'. Give update: 'sgdm', 'adam' or 'adamw'.`);
 }
 
-/** As many bytes as the parameter has, zero at first; cleared by `resetMomentum`, part of `readState`. */
-export function stateOfUpdate(gpu: Gpu, what: string, parameter: Parameter, { momentum }: Built): Storage {
-  const storage = gpu.storage(`${what} of ${parameter.name}`, parameter.bytes);
+/** As many values as the parameter has, zero at first; cleared by `resetMomentum`, part of `readState`. */
+export function stateOfUpdate(gpu: Gpu, what: string, parameter: Parameter, { momentum, scaling }: Built): Storage {
+  const storage = gpu.storage(`${what} of ${parameter.name}`, parameter.bytes, scaling === undefined ? 'f32' : 'f16');
   momentum.push(storage);
   return storage;
 }
@@ -41,7 +42,7 @@ export function emitUpdate(
   const common = (window: { first: number; count: number }) => ({
     g: rows(built.gradients.get(parameter)!, 4, window),
     step: built.step.view(),
-    w: rows(emit.value(parameter), 4, window),
+    w: rows(parameter.reserve(gpu), 4, window),
   });
   const masks = (window: { first: number; count: number }) => ({ mask: rows(perElement!, 4, window) });
   if (optimizer === 'sgdm') {
@@ -49,7 +50,12 @@ export function emitUpdate(
     for (const window of flatWindows(gpu, parameter.size)) {
       const views = { ...common(window), v: rows(momentum, 4, window) };
       const params = { count: window.count, decay_factor: decayFactor };
-      if (perElement === undefined) emit.run(sgdm, { ...params, mask: whole }, views);
+      if (built.scaling !== undefined) {
+        emit.run(sgdmScaled, { ...params, mask: whole }, { ...views, scaling: built.scaling.storage.view() });
+        const half = emit.value(parameter);
+        const copy = { x: views.w, y: rows(half, 4, window) };
+        if (half.precision === 'f16') emit.run(castCopy, { count: window.count }, copy);
+      } else if (perElement === undefined) emit.run(sgdm, { ...params, mask: whole }, views);
       else emit.run(sgdmMasked, params, { ...views, ...masks(window) });
     }
     return;

@@ -6,16 +6,18 @@ import { adam, adamMasked } from './adam/adam.ts';
 import { addAccumulate } from './add/add.ts';
 import { augmentWarp } from './augment/augment.ts';
 import { biasGradient, biasUpdate } from './bias/bias.ts';
+import { castCopy } from './cast/cast.ts';
 import { contraction } from './contraction/contraction.ts';
 import { contractionSum } from './contraction/split.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { fillConstant } from './fill/fill.ts';
 import { panelBatch, panelProduct } from './gemm/panels.ts';
 import type { Kernel } from './kernel.ts';
+import { lossScaleCheck, lossScaleNext } from './loss-scale/loss-scale.ts';
 import { packPanels } from './panels/pack.ts';
 import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
-import { sgdm, sgdmMasked } from './sgdm/sgdm.ts';
+import { sgdm, sgdmMasked, sgdmScaled } from './sgdm/sgdm.ts';
 import { softmaxLoss, softmaxLossGradient, softmaxLossWeights } from './softmax-loss/softmax-loss.ts';
 
 export const sharedKernels: readonly Kernel[] = [
@@ -25,10 +27,13 @@ export const sharedKernels: readonly Kernel[] = [
   augmentWarp,
   biasGradient,
   biasUpdate,
+  castCopy,
   contraction,
   contractionSum,
   correctCount,
   fillConstant,
+  lossScaleCheck,
+  lossScaleNext,
   packPanels,
   panelBatch,
   panelProduct,
@@ -37,6 +42,7 @@ export const sharedKernels: readonly Kernel[] = [
   rooflineMultiplyAdd,
   sgdm,
   sgdmMasked,
+  sgdmScaled,
   softmaxLoss,
   softmaxLossGradient,
   softmaxLossWeights,

@@ -8,12 +8,17 @@
  * In a variant's text these names are in scope: `p` (the parameters), the bindings as arrays, `p.<binding>_base` (the
  * element at which the view begins, since binding offsets must be aligned and views need not), and in `main` also
  * `workgroup` (its number, folded from two dimensions), `lane` (within the workgroup) and `index` (the thread's number).
+ *
+ * What a binding's values are stored as is the storage's property (gpu/storage.ts): a run looks at its views, and the text
+ * of a binding that may hold halves is made for what it finds (memory.ts).
  */
 
+import { FrostlineError } from '../errors.ts';
 import type { Machine } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
-import { splitOffset, type View } from '../gpu/storage.ts';
+import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
 import { type Epilogue, fill, hasHole } from './epilogue.ts';
+import { type Memory, memoryOf, NO_HALVES } from './memory.ts';
 import { textHash } from './text-hash.ts';
 
 /** Types of a kernel's parameters. */
@@ -28,9 +33,14 @@ export interface BindingSpec {
   readonly access: 'read' | 'write';
   /** element type; f32 where left out. Views of vec4f begin at multiples of 16 bytes. */
   readonly type?: 'f32' | 'u32' | 'vec4f';
+  /** The texts reach it by `Memory`, so that it may be bound to a storage of halves. */
+  readonly half?: true;
 }
 /** Bindings of a kernel by name, in the order of the WGSL. */
 export type BindingSchema = Readonly<Record<string, BindingSpec>>;
+
+/** Bytes that one number of each binding takes in memory: 4, or 2 of halves. */
+export type BytesOf<B extends BindingSchema> = { readonly [K in keyof B]: number };
 
 /** What a variant may ask of the adapter. `Gpu` satisfies it. */
 export interface Capabilities {
@@ -42,6 +52,8 @@ export interface Capabilities {
     readonly maxWorkgroupMemory: number;
     readonly offsetAlignment: number;
   };
+  /** what activations and weights are stored as; f32 where left out */
+  readonly precision?: Precision;
   /** what it can do at once; of a GPU of the middle class where it is left out */
   readonly machine?: Machine;
   /** Choices measured on this adapter, by kernel, the hash of its text, and shape: gpu/tuning.ts. */
@@ -70,6 +82,8 @@ export interface Variant<P extends ParamSchema> {
   readonly configurations: readonly Configuration[];
   /** whether the text uses subgroup operations; the workgroup is then exactly one subgroup */
   readonly subgroups?: boolean;
+  /** false: it adds to what it has written, each time with a rounding, and does not run where a binding stores halves */
+  readonly halves?: false;
   /** threads of a workgroup */
   workgroupSize(configuration: Configuration): number;
   /** whether the adapter can run it and whether it computes this case */
@@ -87,7 +101,8 @@ export interface Variant<P extends ParamSchema> {
   multiplyAddsPerLoad?(configuration: Configuration): number;
   /** number of workgroups */
   workgroups(params: Params<P>, configuration: Configuration): number;
-  text(configuration: Configuration): VariantText;
+  /** @param memory how it reads and writes bindings that are `half` */
+  text(configuration: Configuration, memory: Memory): VariantText;
 }
 
 /** What a run of a kernel computes and moves. */
@@ -105,7 +120,8 @@ export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
   readonly params: P;
   readonly bindings: B;
   readonly variants: readonly [Variant<NoInfer<P>>, ...Variant<NoInfer<P>>[]];
-  cost(params: Params<P>): Cost;
+  /** @param of the bytes of a number in each binding */
+  cost(params: Params<P>, of: BytesOf<B>): Cost;
 }
 
 /** A variant of a kernel and its configuration. */
@@ -119,19 +135,29 @@ export interface KernelDispatch extends Dispatch {
   readonly kernel: Kernel;
   readonly params: Params<ParamSchema>;
   readonly choice: Choice;
+  /** of this run, on what its views store */
+  readonly cost: Cost;
 }
 
 /** A kernel: its text in variants, what it costs, and how a run of it becomes a dispatch. `defineKernel` makes one. */
 export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSchema = BindingSchema>
-  extends KernelSpec<P, B> {
-  /** The final text of a variant, readable WGSL. */
-  source(choice: Choice, epilogue?: Epilogue): string;
-  /** The variants and configurations that this adapter can run for this case; never empty: the plain one always can. */
-  choices(capabilities: Capabilities, params: Params<P>): Choice[];
-  /** The choice measured on this adapter for this shape (`Capabilities.tuning`); where there is none, the estimated one. */
-  best(capabilities: Capabilities, params: Params<P>): Choice;
+  extends Omit<KernelSpec<P, B>, 'cost'> {
+  /** What a run computes and moves; `of` gives the bytes of a number in each binding, 4 where left out. */
+  cost(params: Params<P>, of?: BytesOf<B>): Cost;
+  /** The final text of a variant, readable WGSL. @param halves the bindings that store halves; none unless given */
+  source(choice: Choice, epilogue?: Epilogue, halves?: ReadonlySet<string>): string;
+  /**
+   * The variants and configurations that this adapter can run for this case, where these bindings store halves; never
+   * empty: the plain one always can.
+   */
+  choices(capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice[];
+  /**
+   * The choice measured on this adapter for this shape (`Capabilities.tuning`); where there is none, and where bindings store
+   * halves, which nobody measures, the estimated one.
+   */
+  best(capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice;
   /** The choice with the least estimate. */
-  estimated(capabilities: Capabilities, params: Params<P>): Choice;
+  estimated(capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice;
   /** That estimate: comparable among kernels whose variants count in the same unit. */
   time(capabilities: Capabilities, params: Params<P>): number;
   /**
@@ -155,6 +181,7 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
  * Makes a kernel of its description: the same schema gives the WGSL declarations and packs the bytes of each run.
  *
  * @throws Error where parameters or an epilogue do not fit, when a run is dispatched
+ * @throws FrostlineError where a binding is bound to halves and the kernel has no text for that
  */
 export function defineKernel<const P extends ParamSchema, const B extends BindingSchema>(
   spec: KernelSpec<P, B>,
@@ -174,11 +201,11 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return variant;
   }
 
-  function source({ variant: name, configuration }: Choice, epilogue?: Epilogue): string {
-    const key = `${name} ${JSON.stringify(configuration)} ${epilogue?.wgsl ?? ''}`;
+  function source({ variant: name, configuration }: Choice, epilogue?: Epilogue, halves = NO_HALVES): string {
+    const key = `${name} ${JSON.stringify(configuration)} ${[...halves].join()} ${epilogue?.wgsl ?? ''}`;
     let text = texts.get(key);
     if (text === undefined) {
-      text = assemble(spec, layout, variantNamed(name), configuration);
+      text = assemble(spec, layout, variantNamed(name), configuration, halves);
       if (epilogue !== undefined) {
         // Dropped unnoticed, it would be a wrong result.
         if (!hasHole(text)) throw new Error(`${spec.name} ${name} cannot apply ${epilogue.name}`);
@@ -189,8 +216,9 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return text;
   }
 
-  function choices(capabilities: Capabilities, params: Params<P>): Choice[] {
-    return spec.variants.flatMap((variant) =>
+  function choices(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES): Choice[] {
+    const able = halves.size === 0 ? spec.variants : spec.variants.filter((variant) => variant.halves !== false);
+    return able.flatMap((variant) =>
       variant.configurations
         .filter((configuration) => variant.workgroupSize(configuration) <= capabilities.limits.maxThreads)
         .filter((configuration) => variant.supports?.(capabilities, configuration, params) ?? true)
@@ -205,23 +233,24 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   function hashOfTexts(): string {
     hash ??= textHash(
       spec.variants
-        .flatMap((variant) => variant.configurations.map((one) => assemble(spec, layout, variant, one)))
+        .flatMap((variant) => variant.configurations.map((one) => assemble(spec, layout, variant, one, NO_HALVES)))
         .join('\n'),
     );
     return hash;
   }
 
-  function best(capabilities: Capabilities, params: Params<P>): Choice {
+  function best(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES): Choice {
+    if (halves.size > 0) return estimated(capabilities, params, halves);
     const measured = capabilities.tuning?.find(spec.name, hashOfTexts, shape(params));
     // The file may name what these limits, which tests make smaller, do not allow.
     const allowed = measured && choices(capabilities, params).find((choice) => sameChoice(choice, measured));
     return allowed ?? estimated(capabilities, params);
   }
 
-  function quickest(capabilities: Capabilities, params: Params<P>): { choice: Choice; time: number } {
+  function quickest(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES) {
     let chosen: Choice | undefined;
     let least = Number.POSITIVE_INFINITY;
-    for (const choice of choices(capabilities, params)) {
+    for (const choice of choices(capabilities, params, halves)) {
       const estimate = variantNamed(choice.variant).estimate?.(params, choice.configuration, capabilities) ?? 1e300;
       // Compared with anything it would never be the least, unnoticed.
       if (Number.isNaN(estimate)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
@@ -233,7 +262,8 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     if (chosen === undefined) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
     return { choice: chosen, time: least };
   }
-  const estimated = (capabilities: Capabilities, params: Params<P>) => quickest(capabilities, params).choice;
+  const estimated = (capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice =>
+    quickest(capabilities, params, halves).choice;
   const time = (capabilities: Capabilities, params: Params<P>) => quickest(capabilities, params).time;
 
   function pack(params: Params<P>, bases: readonly number[]): Uint8Array<ArrayBuffer> {
@@ -250,8 +280,20 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return bytes;
   }
 
+  /** The bindings whose views store halves, in the order of the schema. */
+  function halvesAmong(views: { readonly [K in keyof B]: View }): ReadonlySet<string> {
+    const halves = bindingNames.filter((name) => views[name].storage.precision === 'f16');
+    const unable = withoutHalves(kernel, views);
+    if (unable !== undefined) throw new FrostlineError(withoutText(spec.name, unable));
+    return halves.length === 0 ? NO_HALVES : new Set(halves);
+  }
+  const bytesOf = (halves: ReadonlySet<string>) =>
+    Object.fromEntries(bindingNames.map((name) => [name, halves.has(name) ? 2 : 4])) as BytesOf<B>;
+  const bytesOfSingles = bytesOf(NO_HALVES);
+
   const kernel: Kernel<P, B> = {
     ...spec,
+    cost: (params, of = bytesOfSingles) => spec.cost(params, of),
     source,
     choices,
     best,
@@ -259,25 +301,36 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     time,
     shape,
     textHash: hashOfTexts,
-    dispatch(capabilities, params, views, choice = best(capabilities, params), epilogue) {
+    dispatch(capabilities, params, views, chosen, epilogue) {
+      const halves = halvesAmong(views);
+      const choice = chosen ?? best(capabilities, params, halves);
       const variant = variantNamed(choice.variant);
       const bases = bindingNames.map((name) => {
         const { rest } = splitOffset(views[name].offset, capabilities.limits.offsetAlignment);
-        return rest / (spec.bindings[name].type === 'vec4f' ? 16 : 4);
+        return rest / ((spec.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
       });
       return {
         label: `${spec.name} ${choice.variant}${epilogue === undefined ? '' : ` + ${epilogue.name}`}`,
-        source: source(choice, epilogue),
+        source: source(choice, epilogue, halves),
         uniforms: pack(params, bases),
         bindings: bindingNames.map((name) => ({ access: spec.bindings[name].access, view: views[name] })),
         workgroups: variant.workgroups(params, choice.configuration),
         kernel: kernel as unknown as Kernel,
         params,
         choice,
+        cost: spec.cost(params, bytesOf(halves)),
       };
     },
   };
   return kernel;
+}
+
+/** A binding that is to hold halves and has no text for them. */
+export function withoutHalves<B extends BindingSchema>(
+  { bindings }: { readonly bindings: B },
+  views: { readonly [K in keyof B]: View },
+): string | undefined {
+  return Object.keys(bindings).find((name) => views[name].storage.precision === 'f16' && bindings[name].half !== true);
 }
 
 /** As 'tiled rows 128 columns 128'. */
@@ -293,23 +346,29 @@ export function sameChoice(one: Choice, other: Choice): boolean {
   );
 }
 
+const withoutText = (kernel: string, binding: string) =>
+  `${kernel} has no text for half precision: its ${binding} would be halves. Use --precision f32.`;
+
 function assemble<P extends ParamSchema, B extends BindingSchema>(
   spec: KernelSpec<P, B>,
   layout: readonly [string, FieldType][],
   variant: Variant<P>,
   configuration: Configuration,
+  halves: ReadonlySet<string>,
 ): string {
-  const { main, declarations } = variant.text(configuration);
+  const memory = memoryOf(spec.bindings, halves);
+  const { main, declarations } = variant.text(configuration, memory);
   const constants = Object.entries(configuration).map(([name, value]) => `${name} ${value}`);
   const size = variant.workgroupSize(configuration);
   const fields = layout.map(([name, type]) => `  ${name}: ${type},`);
   const bindings = Object.entries(spec.bindings).map(
-    ([name, { access, type }], i) =>
-      `@group(0) @binding(${i + 1}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${type ?? 'f32'}>;`,
+    ([name, { access }], i) =>
+      `@group(0) @binding(${i + 1}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${memory.elementOf(name)}>;`,
   );
   const laneBuiltin = variant.subgroups ? 'subgroup_invocation_id' : 'local_invocation_index';
   return [
     ...(variant.subgroups ? ['enable subgroups;'] : []),
+    ...(halves.size > 0 ? ['enable f16;'] : []),
     `// ${spec.name}, variant ${variant.name}${constants.length > 0 ? `: ${constants.join(', ')}` : ''}`,
     'struct Params {',
     ...fields,
@@ -331,6 +390,15 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
   ].join('\n');
 }
 
+/** Part of a text: as it is, or made for what the bindings store. */
+export type Statements = string | ((memory: Memory) => string);
+
+function written(text: Statements, memory: Memory): string;
+function written(text: Statements | undefined, memory: Memory): string | undefined;
+function written(text: Statements | undefined, memory: Memory): string | undefined {
+  return typeof text === 'function' ? text(memory) : text;
+}
+
 /** Threads of a workgroup where every output is computed alone. */
 const THREADS = 64;
 
@@ -350,8 +418,8 @@ const START = { software: 256, embedded: 16 } as const;
 export function elementwise<P extends ParamSchema>(
   count: (params: Params<P>) => number,
   guard: string,
-  main: string,
-  declarations?: string,
+  main: Statements,
+  declarations?: Statements,
 ): readonly [Variant<P>, Variant<P>] {
   // A GPU starts workgroups for nothing, and hides what they wait for behind others: one element a thread.
   const estimate = (params: Params<P>, elements: number, { kind }: Capabilities) =>
@@ -369,10 +437,10 @@ export function elementwise<P extends ParamSchema>(
       workgroupSize: () => THREADS,
       workgroups: (params, { elements }) => Math.ceil(count(params) / (THREADS * elements)),
       estimate: (params, { elements }, capabilities) => estimate(params, elements, capabilities),
-      text: ({ elements }) => ({
-        declarations: `${declarations ?? ''}
+      text: ({ elements }, memory) => ({
+        declarations: `${written(declarations, memory) ?? ''}
 fn element(index: u32) {
-${main.replace(/^\n+|\s+$/g, '')}
+${written(main, memory).replace(/^\n+|\s+$/g, '')}
 }`,
         main: `
   let first = workgroup * ${THREADS * elements}u;
@@ -387,14 +455,17 @@ ${main.replace(/^\n+|\s+$/g, '')}
 export function perElement<P extends ParamSchema>(
   count: (params: Params<P>) => number,
   guard: string,
-  main: string,
-  declarations?: string,
+  main: Statements,
+  declarations?: Statements,
 ): Variant<P> {
   return {
     name: 'plain',
     configurations: [{}],
     workgroupSize: () => THREADS,
     workgroups: (params) => Math.ceil(count(params) / THREADS),
-    text: () => ({ main: `  if (index >= ${guard}) { return; }\n${main.replace(/^\n+/, '')}`, declarations }),
+    text: (_, memory) => ({
+      main: `  if (index >= ${guard}) { return; }\n${written(main, memory).replace(/^\n+/, '')}`,
+      declarations: written(declarations, memory),
+    }),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Epilogue } from './epilogue.ts';
 import { defineKernel, elementwise, type Params } from './kernel.ts';
+import type { Memory } from './memory.ts';
 
 type Constants = Readonly<Record<string, 'f32'>>;
 /** How the text names each constant: `p.slope` in the map's own kernels, its value in an epilogue. */
@@ -36,36 +37,39 @@ export function defineMap<const C extends Constants>(spec: MapSpec<C>) {
   const forward = defineKernel({
     name: `${name}/forward`,
     params,
-    bindings: { x: { access: 'read' }, y: { access: 'write' } },
-    cost: (p) => ({ flops: flops * count(p), bytes: 8 * count(p) }),
+    bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+    cost: (p, of) => ({ flops: flops * count(p), bytes: (of.x + of.y) * count(p) }),
     variants: elementwise<P>(
       count,
       'p.count',
-      /* wgsl */ `
-  let value = x[p.x_base + index];
-  y[p.y_base + index] = ${spec.value(inParams)};`,
+      ({ load, store }) => /* wgsl */ `
+  let value = ${load('x', 'p.x_base + index')};
+  ${store('y', 'p.y_base + index', spec.value(inParams))}`,
     ),
   });
-  const backwardText = /* wgsl */ `
-  let gradient = dy[p.dy_base + index];
-  let value = ${kept}[p.${kept}_base + index];
-  dx[p.dx_base + index] = ${spec.derivative(inParams)};`;
-  const cost = (p: Params<P>) => ({ flops: (flops + 1) * count(p), bytes: 12 * count(p) });
-  const rest = { dy: { access: 'read' }, dx: { access: 'write' } } as const;
+  const backwardText = ({ load, store }: Memory) => /* wgsl */ `
+  let gradient = ${load('dy', 'p.dy_base + index')};
+  let value = ${load(kept, `p.${kept}_base + index`)};
+  ${store('dx', 'p.dx_base + index', spec.derivative(inParams))}`;
+  const cost = (p: Params<P>, kept: number, of: { readonly dy: number; readonly dx: number }) => ({
+    flops: (flops + 1) * count(p),
+    bytes: (kept + of.dy + of.dx) * count(p),
+  });
+  const rest = { dy: { access: 'read', half: true }, dx: { access: 'write', half: true } } as const;
   const backward =
     derivativeOf === 'output'
       ? defineKernel({
           name: `${name}/backward`,
           params,
-          bindings: { y: { access: 'read' }, ...rest },
-          cost,
+          bindings: { y: { access: 'read', half: true }, ...rest },
+          cost: (p, of) => cost(p, of.y, of),
           variants: elementwise<P>(count, 'p.count', backwardText),
         })
       : defineKernel({
           name: `${name}/backward`,
           params,
-          bindings: { x: { access: 'read' }, ...rest },
-          cost,
+          bindings: { x: { access: 'read', half: true }, ...rest },
+          cost: (p, of) => cost(p, of.x, of),
           variants: elementwise<P>(count, 'p.count', backwardText),
         });
   const epilogue = (values: { readonly [N in keyof C]: number }): Epilogue => {

@@ -33,7 +33,7 @@ export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, 
   const size = variant.workgroupSize(choice.configuration);
   const perCore = Math.max(1, Math.floor(resident / size));
   const waves = Math.max(1, Math.ceil(workgroups / (multiprocessors * perCore)));
-  const { flops, bytes } = kernel.cost(params);
+  const { flops, bytes } = dispatch.cost;
   // Threads that one multiprocessor has at once, of all of them on average, at most what it holds.
   const running = Math.min((workgroups * size) / multiprocessors, Math.max(resident, size));
   const peak = 2 * lanes * multiprocessors * cycles;

@@ -67,6 +67,13 @@ const sgdmText: Mutation[] = [
   broken('what is frozen is updated', 'if (rate_mask == 0.0) { return; }', ''),
 ];
 
+/** Of updates by a gradient with a loss scale. */
+const scalingText: Mutation[] = [
+  broken('the scale left in', ' * unscale()', ''),
+  broken("the next step's scale", /scaling_base \+ 3u/g, 'scaling_base + 0u'),
+  broken('updated in spite of an overflow', '> 0.0; }\nfn unscale', '> 1.0; }\nfn unscale'),
+];
+
 const channelSumText: Mutation[] = [
   stale('sum += image', 'sum = image', 'plain'),
   broken('last element left out', 'i < p.plane;', 'i + 1u < p.plane;'),
@@ -307,6 +314,37 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   'adam/masked': adamText,
   'sgdm/update': sgdmText,
   'sgdm/masked': sgdmText,
+  'sgdm/scaled': [
+    ...updateText.filter(({ name }) => name !== 'velocity not kept'),
+    broken('velocity not kept', '4096.0 * velocity', '4096.0 * weight'),
+    broken('velocity kept as it is', '4096.0 * velocity', 'velocity'),
+    broken('mask left out', 'learning_rate() * p.mask', 'learning_rate()'),
+    ...scalingText,
+  ],
+  'loss-scale/check': [
+    broken('NaN alone', '>= bitcast<u32>(p.largest)', '> 0x7f800000u'),
+    broken('infinity alone', '>= bitcast<u32>(p.largest)', '== 0x7f800000u'),
+    broken('the largest passes', '>= bitcast<u32>(p.largest)', '> bitcast<u32>(p.largest)'),
+    broken('negative ones pass', '& 0x7fffffffu', '& 0xffffffffu'),
+    broken('last value left out', /i < (end|p\.count)/g, 'i + 1u < $1'),
+    stale(/found \+= bad/g, 'found = bad'),
+  ],
+  'loss-scale/next': [
+    broken('last number left out', 'i < p.checks', 'i + 1u < p.checks'),
+    stale('found += bad', 'found = bad'),
+    broken('a bad step counts as good', 'select(0.0, 1.0, skipped);\n  scaling', '0.0;\n  scaling'),
+    broken('the scale grows too late', 'good >= f32(p.interval)', 'good > f32(p.interval)'),
+    broken('the scale grows without end', 'min(2.0 * scale, p.largest)', '2.0 * scale'),
+    broken('the scale falls below 1', 'max(0.5 * scale, 1.0)', '0.5 * scale'),
+    broken('the next scale taken off', '1.0 / scale;', '1.0 / grown;'),
+    broken('good steps counted on after an overflow', '+ 1.0, 0.0, skipped)', '+ 1.0, 1.0, skipped)'),
+  ],
+  'cast/copy': [
+    broken('sign', '= x[', '= -x['),
+    broken('neighbour', 'p.x_base + index', 'p.x_base + index + 1u'),
+    stale('] = x[', '] += x['),
+    broken('zero', /= x\[[^;]*;/g, '= 0.0;'),
+  ],
   'softmax-loss/weights': [
     broken('last row left out', 'n < p.batch', 'n + 1u < p.batch'),
     stale(/(own|weights) \+= weight_of/, '$1 = weight_of'),

@@ -2,12 +2,14 @@
 import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
-import { linearUpdate } from '../../kernels/linear/update.ts';
+import { linearUpdate, linearUpdateScaled } from '../../kernels/linear/update.ts';
+import { VELOCITY_SCALE } from '../../kernels/loss-scale/state.ts';
 import { packStep } from '../../kernels/step.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import { type Expected, sumsOf } from '../expected.ts';
+import { type Expected, exactly, sumsOf } from '../expected.ts';
 import { gateOf, rectify, through } from '../gate.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
+import { drawScaling } from './loss-scale.ts';
 
 interface Shape {
   readonly batch: number;
@@ -32,7 +34,7 @@ function sum(count: number, term: (i: number) => number): number {
 }
 
 export const linearFamily = defineFamily<Shape>({
-  names: ['linear/forward', 'linear/input-gradient', 'linear/update', 'linear/backward'],
+  names: ['linear/forward', 'linear/input-gradient', 'linear/update', 'linear/update-scaled', 'linear/backward'],
   examples: [
     // Around the tiles of items, of outputs and of vectors of inputs.
     [1, 4, 1, 0],
@@ -109,19 +111,28 @@ export const linearFamily = defineFamily<Shape>({
       random.between(0, 0.1),
     );
     const step = packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 });
-    const updated = (): Record<string, Expected> => {
+    const { scaling, skipped, unscale } = drawScaling(random);
+    /** As halves, but for what another window has written. */
+    const h = values(w.length);
+    /** @param kept the velocity is kept so many times as large */
+    const updated = (factor = 1, kept = 1): Record<'w' | 'v', Expected> => {
       const rate = learningRate * mask;
-      const gradient = sumsOf((...v) => weightGradient(v[0], v[1]), [dy, x], batch);
+      const gradient = sumsOf((...v) => weightGradient(v[0], v[1]).map((value) => factor * value), [dy, x], batch);
       const rows = Array.from({ length: w.length }, (_, i) => {
-        const velocity = momentum * v[i] - rate * (gradient.values[i] + weightDecay * w[i]);
+        const velocity = (momentum * v[i]) / kept - rate * (gradient.values[i] + weightDecay * w[i]);
         const terms = gradient.magnitudes![i] + weightDecay * Math.abs(w[i]);
-        return { velocity, size: momentum * Math.abs(v[i]) + rate * terms };
+        return { velocity, size: (momentum * Math.abs(v[i])) / kept + rate * terms };
       });
       const flushed = Array.from(gradient.flushed!, (value) => rate * value + 16 * SMALLEST_NORMAL);
       const units = batch + 9;
       const velocities = rows.map(({ velocity }) => velocity);
       return {
-        v: { values: velocities, magnitudes: rows.map(({ size }) => size), flushed, units },
+        v: {
+          values: velocities.map((velocity) => kept * velocity),
+          magnitudes: rows.map(({ size }) => kept * size),
+          flushed: flushed.map((value) => kept * value),
+          units,
+        },
         w: {
           values: velocities.map((velocity, i) => w[i] + velocity),
           magnitudes: rows.map(({ size }, i) => size + Math.abs(w[i])),
@@ -170,7 +181,7 @@ export const linearFamily = defineFamily<Shape>({
         params: { ...shape, mask, decay_factor: 1 },
         inputs: { dy, x, step },
         outputs: { w, v },
-        reference: updated,
+        reference: () => updated(),
         derivative:
           kind === 'normal'
             ? {
@@ -180,6 +191,19 @@ export const linearFamily = defineFamily<Shape>({
                 gradient: () => weightGradient(dy, x),
               }
             : undefined,
+      },
+      {
+        name: 'linear/update-scaled',
+        description: `${description} mask ${mask}${skipped ? ' skipped' : ''}`,
+        kernel: linearUpdateScaled,
+        params: { ...shape, mask, decay_factor: 1 },
+        inputs: { dy, x, step, scaling },
+        outputs: { w, v, h },
+        reference() {
+          if (skipped) return { w: exactly(w), v: exactly(v), h: exactly(h) };
+          const { w: weight, v: velocity } = updated(unscale, VELOCITY_SCALE);
+          return { w: weight, v: velocity, h: weight };
+        },
       },
       {
         name: 'linear/backward',

@@ -50,7 +50,6 @@ export function mapFamily(map: MapReference): KernelFamily {
       const dy = valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
       const smooth = kind === 'infinite' ? valuesOf(random, 'normal', count) : x;
       const at = derivativeOf === 'output' ? Float32Array.from(smooth, value) : smooth;
-      const ys = Array.from(x, value);
       const gradient = () => Array.from(dy, (one, i) => one * slope(at[i]));
       const named = Object.entries(constants).map(([constant, given]) => `, ${constant} ${given}`);
       const description = `n=${count}${named.join('')}`;
@@ -62,7 +61,10 @@ export function mapFamily(map: MapReference): KernelFamily {
           params: { ...constants, count },
           inputs: { x },
           outputs: { y: count },
-          reference: () => ({ y: expected(ys, ys.map(Math.abs), Array.from(x, units.value), Array.from(x, scale)) }),
+          reference() {
+            const ys = Array.from(x, value);
+            return { y: expected(ys, ys.map(Math.abs), Array.from(x, units.value), Array.from(x, scale)) };
+          },
         },
         {
           name: `${name}/backward`,

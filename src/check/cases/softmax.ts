@@ -83,7 +83,7 @@ function inPlace(shape: StridedShape, values: Values): number[] {
 /** softmax and log-softmax, which differ in what is expected alone. */
 function strided(
   operation: 'softmax' | 'log-softmax',
-  forward: typeof softmaxForward,
+  forward: typeof softmaxForward | typeof logSoftmaxForward,
   backward: typeof softmaxBackward,
   of: { value: typeof reference.softmax; gradient: typeof reference.softmaxBackward },
   expected: {

@@ -1,13 +1,15 @@
 /** Cases of what only training runs: dropout, the update. */
 import { adam, adamMasked } from '../../kernels/adam/adam.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
-import { sgdm, sgdmMasked } from '../../kernels/sgdm/sgdm.ts';
+import { VELOCITY_SCALE } from '../../kernels/loss-scale/state.ts';
+import { sgdm, sgdmMasked, sgdmScaled } from '../../kernels/sgdm/sgdm.ts';
 import { packStep } from '../../kernels/step.ts';
 import { randomBits } from '../../random.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Expected, sumsOf } from '../expected.ts';
 import { type Gate, gateOf, rectify, through } from '../gate.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
+import { drawScaling } from './loss-scale.ts';
 
 interface DropoutShape {
   readonly count: number;
@@ -88,7 +90,7 @@ interface UpdateShape {
 }
 
 export const sgdmFamily = defineFamily<UpdateShape>({
-  names: ['sgdm/update', 'sgdm/masked'],
+  names: ['sgdm/update', 'sgdm/masked', 'sgdm/scaled'],
   examples: [1, 64, 1009].flatMap((count) =>
     [0, 1, 10].map((mask) => ({ count, mask, decay: mask === 1 ? 0 : 1 }) as const),
   ),
@@ -103,19 +105,27 @@ export const sgdmFamily = defineFamily<UpdateShape>({
     const step = packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 });
     const [w, v, g] = [0, 1, 2].map(() => valuesOf(random, kind, count, { instead: 'tiny' }));
     const masks = Float32Array.from({ length: count }, () => [0, 0, 1, mask][random.integer(4)]);
-    const expected = (maskOf: (i: number) => number): Record<string, Expected> => {
+    const { scaling, skipped, unscale } = drawScaling(random);
+    /** @param kept the velocity is kept so many times as large */
+    const expected = (maskOf: (i: number) => number, factor = 1, kept = 1): Record<string, Expected> => {
       const rows = Array.from({ length: count }, (_, i) => {
         const rate = learningRate * maskOf(i);
         if (rate === 0) return { w: w[i], v: v[i], size: 0, flushed: 0 };
-        const velocity = momentum * v[i] - rate * (g[i] + weightDecay * decay * w[i]);
-        const size = momentum * Math.abs(v[i]) + rate * (Math.abs(g[i]) + weightDecay * decay * Math.abs(w[i]));
+        const velocity = (momentum * v[i]) / kept - rate * (factor * g[i] + weightDecay * decay * w[i]);
+        const size =
+          (momentum * Math.abs(v[i])) / kept + rate * (factor * Math.abs(g[i]) + weightDecay * decay * Math.abs(w[i]));
         // Each of seven results may be flushed, scaled by no more than the rate and the mask.
-        return { w: w[i] + velocity, v: velocity, size, flushed: 16 * SMALLEST_NORMAL };
+        return { w: w[i] + velocity, v: kept * velocity, size, flushed: 16 * SMALLEST_NORMAL };
       });
       const flushed = rows.map((row) => row.flushed);
       const sizes = rows.map(({ size }, i) => size + (size === 0 ? 0 : Math.abs(w[i])));
       return {
-        v: { values: rows.map((row) => row.v), magnitudes: rows.map(({ size }) => size), flushed, units: 7 },
+        v: {
+          values: rows.map((row) => row.v),
+          magnitudes: rows.map(({ size }) => kept * size),
+          flushed: flushed.map((value) => kept * value),
+          units: 7,
+        },
         w: { values: rows.map((row) => row.w), magnitudes: sizes, flushed, units: 8 },
       };
     };
@@ -138,6 +148,15 @@ export const sgdmFamily = defineFamily<UpdateShape>({
         inputs: { g, step, mask: masks },
         outputs: { w, v },
         reference: () => expected((i) => masks[i]),
+      },
+      {
+        name: 'sgdm/scaled',
+        description: `n=${count} mask ${mask} decay ${decay}${skipped ? ' skipped' : ''}`,
+        kernel: sgdmScaled,
+        params: { ...parameters, mask },
+        inputs: { g, step, scaling },
+        outputs: { w, v },
+        reference: () => expected(() => (skipped ? 0 : mask), unscale, VELOCITY_SCALE),
       },
     ];
   },

@@ -6,12 +6,12 @@ import { defineKernel, elementwise } from '../kernel.ts';
 export const addAccumulate = defineKernel({
   name: 'add/accumulate',
   params: { count: 'u32' },
-  bindings: { a: { access: 'read' }, y: { access: 'write' } },
-  cost: ({ count }) => ({ flops: count, bytes: 12 * count }),
+  bindings: { a: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: ({ count }, of) => ({ flops: count, bytes: (of.a + 2 * of.y) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
-  y[p.y_base + index] += a[p.a_base + index];`,
+    ({ load, add }) => /* wgsl */ `
+  ${add('y', 'p.y_base + index', load('a', 'p.a_base + index'))}`,
   ),
 });

@@ -18,28 +18,37 @@ const guard = 'p.batch * p.channels * p.plane';
 export const affineForward = defineKernel({
   name: 'affine/forward',
   params: forwardParams,
-  bindings: { x: { access: 'read' }, scale: { access: 'read' }, shift: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({ flops: 2 * elements(p), bytes: 8 * elements(p) }),
+  bindings: {
+    x: { access: 'read', half: true },
+    scale: { access: 'read' },
+    shift: { access: 'read' },
+    y: { access: 'write', half: true },
+  },
+  cost: (p, of) => ({ flops: 2 * elements(p), bytes: (of.x + of.y) * elements(p) }),
   variants: elementwise<typeof forwardParams>(
     elements,
     guard,
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
-  y[p.y_base + index] = x[p.x_base + index] * scale[p.scale_base + channel * p.scale_step]
-    + shift[p.shift_base + channel * p.shift_step];`,
+  ${store(
+    'y',
+    'p.y_base + index',
+    `${load('x', 'p.x_base + index')} * scale[p.scale_base + channel * p.scale_step]
+    + shift[p.shift_base + channel * p.shift_step]`,
+  )}`,
   ),
 });
 
 export const affineBackward = defineKernel({
   name: 'affine/backward',
   params: backwardParams,
-  bindings: { dy: { access: 'read' }, scale: { access: 'read' }, dx: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p), bytes: 8 * elements(p) }),
+  bindings: { dy: { access: 'read', half: true }, scale: { access: 'read' }, dx: { access: 'write', half: true } },
+  cost: (p, of) => ({ flops: elements(p), bytes: (of.dy + of.dx) * elements(p) }),
   variants: elementwise(
     elements,
     guard,
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
-  dx[p.dx_base + index] = dy[p.dy_base + index] * scale[p.scale_base + channel * p.scale_step];`,
+  ${store('dx', 'p.dx_base + index', `${load('dy', 'p.dy_base + index')} * scale[p.scale_base + channel * p.scale_step]`)}`,
   ),
 });

@@ -57,17 +57,17 @@ export const augmentWarp = defineKernel({
     images: { access: 'read', type: 'u32' },
     source: { access: 'read', type: 'u32' },
     transform: { access: 'read' },
-    y: { access: 'write' },
+    y: { access: 'write', half: true },
   },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: p.batch * p.out_height * p.out_width * (8 + 11 * p.channels),
-    bytes: 4 * p.batch * (p.height * p.width + p.channels * p.out_height * p.out_width),
+    bytes: p.batch * (of.images * p.height * p.width + of.y * p.channels * p.out_height * p.out_width),
   }),
   variants: // One thread a pixel: its channels share the four taps.
     elementwise(
       (p) => p.batch * p.out_height * p.out_width,
       'p.batch * p.out_height * p.out_width',
-      /* wgsl */ `
+      ({ store }) => /* wgsl */ `
   let out_x = index % p.out_width;
   let row = index / p.out_width;
   let out_y = row % p.out_height;
@@ -93,10 +93,10 @@ export const augmentWarp = defineKernel({
 
   let plane = p.out_height * p.out_width;
   let first = p.y_base + n * p.channels * plane + out_y * p.out_width + out_x;
-  y[first] = value.x;
+  ${store('y', 'first', 'value.x')}
   if (p.channels == 3u) {
-    y[first + plane] = value.y;
-    y[first + 2u * plane] = value.z;
+    ${store('y', 'first + plane', 'value.y')}
+    ${store('y', 'first + 2u * plane', 'value.z')}
   }`,
       /* wgsl */ `
 fn pixel(image: u32, row: i32, column: i32) -> vec3f {

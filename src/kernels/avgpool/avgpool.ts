@@ -55,20 +55,20 @@ fn divisor_x(ox: u32) -> f32 {
   return counted(ox * p.stride_width, p.kernel_width, p.pad_left, p.width, p.pad_right);
 }`;
 
-const cost = (p: Params<typeof params>) => ({
+const cost = (p: Params<typeof params>, bytesOfInput: number, bytesOfOutput: number) => ({
   flops: poolOutputs(p) * (p.kernel_height * p.kernel_width + 1),
-  bytes: 4 * (poolInputs(p) + poolOutputs(p)),
+  bytes: bytesOfInput * poolInputs(p) + bytesOfOutput * poolOutputs(p),
 });
 
 export const averagePoolForward = defineKernel({
   name: 'avgpool/forward',
   params,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost,
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: (p, of) => cost(p, of.x, of.y),
   variants: elementwise(
     poolOutputs,
     'p.batch * p.channels * p.out_height * p.out_width',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let ox = index % p.out_width;
   let row = index / p.out_width;
   let oy = row % p.out_height;
@@ -80,10 +80,10 @@ export const averagePoolForward = defineKernel({
     if (iy >= p.height) { continue; }
     for (var kx = 0u; kx < p.kernel_width; kx++) {
       let ix = ox * p.stride_width + kx - p.pad_left;
-      if (ix < p.width) { sum += x[plane + iy * p.width + ix]; }
+      if (ix < p.width) { sum += ${load('x', 'plane + iy * p.width + ix')}; }
     }
   }
-  y[p.y_base + index] = sum / (divisor_y(oy) * divisor_x(ox));`,
+  ${store('y', 'p.y_base + index', 'sum / (divisor_y(oy) * divisor_x(ox))')}`,
     counted,
   ),
 });
@@ -91,12 +91,12 @@ export const averagePoolForward = defineKernel({
 export const averagePoolBackward = defineKernel({
   name: 'avgpool/backward',
   params,
-  bindings: { dy: { access: 'read' }, dx: { access: 'write' } },
-  cost,
+  bindings: { dy: { access: 'read', half: true }, dx: { access: 'write', half: true } },
+  cost: (p, of) => cost(p, of.dx, of.dy),
   variants: elementwise(
     poolInputs,
     'p.batch * p.channels * p.height * p.width',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let ix = index % p.width;
   let row = index / p.width;
   let iy = row % p.height;
@@ -109,10 +109,10 @@ export const averagePoolBackward = defineKernel({
   var sum = 0.0;
   for (var oy = first_y; oy < end_y; oy++) {
     for (var ox = first_x; ox < end_x; ox++) {
-      sum += dy[plane + oy * p.out_width + ox] / (divisor_y(oy) * divisor_x(ox));
+      sum += ${load('dy', 'plane + oy * p.out_width + ox')} / (divisor_y(oy) * divisor_x(ox));
     }
   }
-  dx[p.dx_base + index] = sum;`,
+  ${store('dx', 'p.dx_base + index', 'sum')}`,
     counted,
   ),
 });

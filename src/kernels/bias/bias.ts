@@ -31,13 +31,13 @@ function channelSums<P extends typeof shape>(declarations: string, store: string
       ...perElement<P>(
         ({ channels }) => channels,
         'p.channels',
-        /* wgsl */ `
+        ({ load }) => /* wgsl */ `
   let channel = index;
   var sum = 0.0;
   for (var n = 0u; n < p.batch; n++) {
     let start = p.dy_base + (n * p.channels + channel) * p.plane;
     var image = 0.0;
-    for (var i = 0u; i < p.plane; i++) { image += dy[start + i]; }
+    for (var i = 0u; i < p.plane; i++) { image += ${load('dy', 'start + i')}; }
     sum += image;
   }${store}`,
         declarations,
@@ -56,7 +56,7 @@ function channelSums<P extends typeof shape>(declarations: string, store: string
           capabilities,
         ),
       workgroups: ({ channels }) => channels,
-      text: ({ threads }) => ({
+      text: ({ threads }, { load }) => ({
         declarations: declarations + workgroupSum(threads),
         main: /* wgsl */ `
   // A folded dispatch may hold more workgroups than channels. They must reach the barriers: they sum nothing.
@@ -65,7 +65,7 @@ function channelSums<P extends typeof shape>(declarations: string, store: string
   if (channel < p.channels) {
     for (var n = 0u; n < p.batch; n++) {
       let start = p.dy_base + (n * p.channels + channel) * p.plane;
-      for (var i = lane; i < p.plane; i += ${threads}u) { own += dy[start + i]; }
+      for (var i = lane; i < p.plane; i += ${threads}u) { own += ${load('dy', 'start + i')}; }
     }
   }
   var sum = workgroup_sum(lane, own);
@@ -79,8 +79,8 @@ function channelSums<P extends typeof shape>(declarations: string, store: string
 export const biasGradient = defineKernel({
   name: 'bias/gradient',
   params: gradientParams,
-  bindings: { dy: { access: 'read' }, db: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p), bytes: 4 * elements(p) + 4 * p.channels }),
+  bindings: { dy: { access: 'read', half: true }, db: { access: 'write' } },
+  cost: (p, of) => ({ flops: elements(p), bytes: of.dy * elements(p) + 4 * p.channels }),
   variants: channelSums<typeof gradientParams>(
     '',
     /* wgsl */ `

@@ -12,14 +12,14 @@ import { defineKernel, elementwise } from '../kernel.ts';
 export const concatCopy = defineKernel({
   name: 'concat/copy',
   params: { rows: 'u32', length: 'u32', x_stride: 'u32', x_offset: 'u32', y_stride: 'u32', y_offset: 'u32' },
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: ({ rows, length }) => ({ flops: 0, bytes: 8 * rows * length }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: ({ rows, length }, of) => ({ flops: 0, bytes: (of.x + of.y) * rows * length }),
   variants: elementwise(
     ({ rows, length }) => rows * length,
     'p.rows * p.length',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let row = index / p.length;
   let i = index % p.length;
-  y[p.y_base + row * p.y_stride + p.y_offset + i] = x[p.x_base + row * p.x_stride + p.x_offset + i];`,
+  ${store('y', 'p.y_base + row * p.y_stride + p.y_offset + i', load('x', 'p.x_base + row * p.x_stride + p.x_offset + i'))}`,
   ),
 });

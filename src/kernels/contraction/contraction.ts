@@ -35,10 +35,11 @@
 
 import { machineOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, perElement, type Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
 import { RELU } from '../relu/relu.ts';
 import {
-  BIAS_AND_RELU,
+  biasAndRelu,
   boundsOf,
   COLUMN_OF,
   type ContractionParams,
@@ -50,9 +51,9 @@ import {
 } from './problem.ts';
 import { tiled } from './tiled.ts';
 
-export { BIAS_AND_RELU, boundsOf, type ContractionParams, depthOf, storeSum };
+export { biasAndRelu, boundsOf, type ContractionParams, depthOf, storeSum };
 
-const COLUMN = COLUMN_OF + BIAS_AND_RELU;
+const declarationsOf = (memory: Memory) => COLUMN_OF + biasAndRelu(memory);
 
 /** Of all parts. */
 const outputs = (p: ContractionParams) => p.parts * p.groups * p.rows * p.columns;
@@ -60,7 +61,7 @@ const outputs = (p: ContractionParams) => p.parts * p.groups * p.rows * p.column
 const plain = perElement<typeof contractionParams>(
   outputs,
   'p.parts * p.groups * p.rows * p.columns',
-  /* wgsl */ `
+  (memory) => /* wgsl */ `
   let j = index % p.columns;
   let m = (index / p.columns) % p.rows;
   let group = index / (p.columns * p.rows);
@@ -85,12 +86,12 @@ ${GROUP}
       let before = p.u * p.v - 1u - (u * p.v + v);
       let end = min((k_end + before) / (p.u * p.v), p.r);
       for (var r = (k_0 + before) / (p.u * p.v); r < end; r++) {
-        sum += a[a_uv + r * p.a_r] * b[b_uv + r * p.b_r];
+        sum += ${memory.load('a', 'a_uv + r * p.a_r')} * ${memory.load('b', 'b_uv + r * p.b_r')};
       }
     }
   }
-${storeSum('c_start + m * p.c_row + at.item * p.c_item + at.rest', 'at.item')}`,
-  COLUMN,
+${storeSum(memory, 'c_start + m * p.c_row + at.item * p.c_item + at.rest', 'at.item')}`,
+  declarationsOf,
 );
 
 /** Text that finds, for one (u, v), each column's place in B: `b_j`, and whether it is inside: `in_j`. */
@@ -120,11 +121,11 @@ function startColumns(count: number, first: string, step: number): string {
 }
 
 /** Four columns' values at r as one vector. */
-function loadColumns(count: number, bounds: number): string {
+function loadColumns(count: number, bounds: number, { load }: Memory): string {
   return range(count / 4)
     .map((i) => {
       const four = range(4).map((k) => 4 * i + k);
-      const loads = four.map((j) => `b[b_${j} + rb]`).join(', ');
+      const loads = four.map((j) => load('b', `b_${j} + rb`)).join(', ');
       const inside = four.map((j) => `in_${j}`).join(', ');
       return bounds === 0
         ? `        let bv${i} = vec4f(${loads});`
@@ -134,7 +135,7 @@ function loadColumns(count: number, bounds: number): string {
 }
 
 /** Stores the tile in loops whose bounds are known at run time only: unrolled stores cost seconds of compilation. */
-function storeTile(rows: number, columns: number, first: string, step: number): string {
+function storeTile(rows: number, columns: number, first: string, step: number, { store, add }: Memory): string {
   return /* wgsl */ `
   var tile = array<vec4f, ${(rows * columns) / 4}>(${range(rows)
     .flatMap((i) => range(columns / 4).map((j) => `c${i}_${j}`))
@@ -151,8 +152,8 @@ function storeTile(rows: number, columns: number, first: string, step: number): 
     let place = p.c_base + rest;
     for (var i = 0u; i < row_count; i++) {
       let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
-      if (p.accumulate == 1u) { c[place + i * p.c_row] += sum; }
-      else { c[place + i * p.c_row] = activated(sum + bias_of(g, m_0 + i, at.item)); }
+      if (p.accumulate == 1u) { ${add('c', 'place + i * p.c_row', 'sum')} }
+      else { ${store('c', 'place + i * p.c_row', 'activated(sum + bias_of(g, m_0 + i, at.item))')} }
     }
   }`;
 }
@@ -245,8 +246,8 @@ const registers: Variant<typeof contractionParams> = {
       ? threadCycles(p, tilesOf(p, rows, columns), rows * columns, rows + columns, capabilities)
       : // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8.
         (Math.ceil(tilesOf(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) / 8,
-  text: ({ rows, columns, bounds }) => ({
-    declarations: COLUMN,
+  text: ({ rows, columns, bounds }, memory) => ({
+    declarations: declarationsOf(memory),
     main: `${locateTile(rows, columns).replaceAll('TILE', 'index')}
   if (part >= p.parts) { return; }
 ${range(rows)
@@ -255,12 +256,12 @@ ${range(rows)
 ${startColumns(columns, 'n_0', 1)}
 ${accumulators(rows, columns)}
 ${LOOPS(
-  `${loadColumns(columns, bounds)}
-${multiplyAdds(rows, columns, (i) => `a[a${i} + ra]`)}`,
+  `${loadColumns(columns, bounds, memory)}
+${multiplyAdds(rows, columns, (i) => memory.load('a', `a${i} + ra`))}`,
   bounds,
   columns,
 )}
-${storeTile(rows, columns, 'n_0', 1)}`,
+${storeTile(rows, columns, 'n_0', 1, memory)}`,
   }),
 };
 
@@ -287,8 +288,8 @@ const broadcast: Variant<typeof contractionParams> = {
   workgroups: (p, { lanes, rows, columns }) => tilesOf(p, rows, lanes * columns),
   estimate: (p, { lanes, rows, columns }) =>
     tilesOf(p, rows, lanes * columns) * tileTime(p, rows, columns, rows / lanes + columns) * (lanes / 8),
-  text: ({ lanes, rows, columns, bounds }) => ({
-    declarations: COLUMN,
+  text: ({ lanes, rows, columns, bounds }, memory) => ({
+    declarations: declarationsOf(memory),
     main: `${locateTile(rows, lanes * columns).replaceAll('TILE', 'workgroup')}
   if (part >= p.parts) { return; }
 ${range(rows / lanes)
@@ -298,14 +299,14 @@ ${startColumns(columns, 'n_0 + lane', lanes)}
 ${accumulators(rows, columns)}
 ${LOOPS(
   `${range(rows / lanes)
-    .map((i) => `        let av${i} = a[a${i} + ra];`)
+    .map((i) => `        let av${i} = ${memory.load('a', `a${i} + ra`)};`)
     .join('\n')}
-${loadColumns(columns, bounds)}
+${loadColumns(columns, bounds, memory)}
 ${multiplyAdds(rows, columns, (i) => `subgroupBroadcast(av${Math.floor(i / lanes)}, ${i % lanes}u)`)}`,
   bounds,
   columns,
 )}
-${storeTile(rows, columns, 'n_0 + lane', lanes)}`,
+${storeTile(rows, columns, 'n_0 + lane', lanes, memory)}`,
   }),
 };
 
@@ -316,19 +317,19 @@ export const contraction = defineKernel({
   name: 'contraction',
   params: contractionParams,
   bindings: {
-    a: { access: 'read' },
-    b: { access: 'read' },
-    bias: { access: 'read' },
-    gate: { access: 'read' },
-    c: { access: 'write' },
+    a: { access: 'read', half: true },
+    b: { access: 'read', half: true },
+    bias: { access: 'read', half: true },
+    gate: { access: 'read', half: true },
+    c: { access: 'write', half: true },
   },
-  cost: (p) => {
+  cost: (p, of) => {
     const items = p.columns / p.plane;
     const a = p.groups * p.rows * depthOf(p);
     // Every value of B at most once: the window's images, or the matrix.
     const b = p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
-    const written = outputs(p) * (1 + p.accumulate + gates(p));
-    return { flops: 2 * p.groups * p.rows * p.columns * depthOf(p), bytes: 4 * (a + b + written) };
+    const written = outputs(p) * (of.c * (1 + p.accumulate) + of.gate * gates(p));
+    return { flops: 2 * p.groups * p.rows * p.columns * depthOf(p), bytes: of.a * a + of.b * b + written };
   },
   variants: [
     {

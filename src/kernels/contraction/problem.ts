@@ -3,7 +3,8 @@
  * formula stands in ./contraction.ts.
  */
 import type { Params } from '../kernel.ts';
-import { ACTIVATION, GATE } from '../relu/relu.ts';
+import type { Memory } from '../memory.ts';
+import { ACTIVATION, gateText } from '../relu/relu.ts';
 
 export const contractionParams = {
   groups: 'u32',
@@ -68,22 +69,22 @@ export function boundsOf(p: ContractionParams): 0 | 1 | 2 {
 }
 
 /** What is written of a sum, in the text of every variant and of the second pass over parts. */
-export const BIAS_AND_RELU = /* wgsl */ `
+export const biasAndRelu = (memory: Memory) => /* wgsl */ `
 fn bias_of(g: u32, m: u32, item: u32) -> f32 {
   switch (p.bias_mode) {
-    case 1u: { return bias[p.bias_base + g * p.rows + m]; }
-    case 2u: { return bias[p.bias_base + item]; }
+    case 1u: { return ${memory.load('bias', 'p.bias_base + g * p.rows + m')}; }
+    case 2u: { return ${memory.load('bias', 'p.bias_base + item')}; }
     default: { return 0.0; }
   }
 }
-${ACTIVATION}${GATE}`;
+${ACTIVATION}${gateText(memory)}`;
 
 /** Writes the variable `sum` of g, m and an item at `place`. */
-export const storeSum = (place: string, item: string) => /* wgsl */ `
+export const storeSum = ({ store, add }: Memory, place: string, item: string) => /* wgsl */ `
   let rest = ${place};
   for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
-  if (p.accumulate == 1u) { c[p.c_base + rest] += sum; }
-  else { c[p.c_base + rest] = activated(sum + bias_of(g, m, ${item})); }`;
+  if (p.accumulate == 1u) { ${add('c', 'p.c_base + rest', 'sum')} }
+  else { ${store('c', 'p.c_base + rest', `activated(sum + bias_of(g, m, ${item}))`)} }`;
 
 /** Divides j into item and place. */
 export const COLUMN_OF = /* wgsl */ `

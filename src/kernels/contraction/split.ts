@@ -13,7 +13,7 @@
 import { machineOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
 import { RELU } from '../relu/relu.ts';
-import { BIAS_AND_RELU, type ContractionParams, contraction, depthOf, gates, storeSum } from './contraction.ts';
+import { biasAndRelu, type ContractionParams, contraction, depthOf, gates, storeSum } from './contraction.ts';
 
 const params = {
   parts: 'u32',
@@ -39,18 +39,18 @@ export const contractionSum = defineKernel({
   params,
   bindings: {
     sums: { access: 'read' },
-    bias: { access: 'read' },
-    gate: { access: 'read' },
-    c: { access: 'write' },
+    bias: { access: 'read', half: true },
+    gate: { access: 'read', half: true },
+    c: { access: 'write', half: true },
   },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: p.parts * outputs(p),
-    bytes: 4 * outputs(p) * (p.parts + 1 + p.accumulate + gates({ relu: p.relu })),
+    bytes: outputs(p) * (of.sums * p.parts + of.c * (1 + p.accumulate) + of.gate * gates({ relu: p.relu })),
   }),
   variants: elementwise(
     outputs,
     'p.groups * p.rows * p.columns',
-    /* wgsl */ `
+    (memory) => /* wgsl */ `
   let row = index / p.columns;
   let j = index - row * p.columns;
   let g = row / p.rows;
@@ -59,8 +59,8 @@ export const contractionSum = defineKernel({
   let size = p.groups * p.rows * p.columns;
   var sum = 0.0;
   for (var part = 0u; part < p.parts; part++) { sum += sums[p.sums_base + part * size + index]; }
-${storeSum('g * p.c_group + m * p.c_row + item * p.c_item + (j - item * p.plane)', 'item')}`,
-    BIAS_AND_RELU,
+${storeSum(memory, 'g * p.c_group + m * p.c_row + item * p.c_item + (j - item * p.plane)', 'item')}`,
+    biasAndRelu,
   ),
 });
 

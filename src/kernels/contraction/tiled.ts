@@ -19,9 +19,10 @@
 
 import { machineOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
 import {
-  BIAS_AND_RELU,
+  biasAndRelu,
   boundsOf,
   COLUMN_OF,
   type ContractionParams,
@@ -129,17 +130,17 @@ function loadsOf(extent: number, { depth, ...c }: Configuration, inner: boolean)
 const lines = (count: number, text: (i: number) => string) => range(count).map(text).join('\n');
 
 /** The value of B at place `at` of the columns' table and `k` of the depths'. */
-const VALUE_OF_B = [
-  'fn value_of_b(at: vec4u, k: vec4u, inside: bool) -> f32 { return select(0.0, b[select(p.b_base, at.x + k.y, inside)], inside); }',
+const valueOfB = ({ load }: Memory) => [
+  /* wgsl */ `fn value_of_b(at: vec4u, k: vec4u, inside: bool) -> f32 { return select(0.0, ${load('b', 'select(p.b_base, at.x + k.y, inside)')}, inside); }`,
   /* wgsl */ `fn value_of_b(at: vec4u, k: vec4u, inside: bool) -> f32 {
   let within = inside && at.y + k.z < p.height && at.z + k.w < p.line;
-  return select(0.0, b[select(p.b_base, at.x + k.y, within)], within);
+  return select(0.0, ${load('b', 'select(p.b_base, at.x + k.y, within)')}, within);
 }`,
   /* wgsl */ `fn value_of_b(at: vec4u, k: vec4u, inside: bool) -> f32 {
   let t = vec2u(at.y + k.z, at.z + k.w);
   let s = t / vec2u(p.y_spread, p.x_spread);
   let within = inside && s.x < p.height && s.y < p.line && all(s * vec2u(p.y_spread, p.x_spread) == t);
-  return select(0.0, b[select(p.b_base, at.x + k.y + s.x * p.b_line + s.y, within)], within);
+  return select(0.0, ${load('b', 'select(p.b_base, at.x + k.y + s.x * p.b_line + s.y, within)')}, within);
 }`,
 ];
 
@@ -148,7 +149,7 @@ const placeOfColumn = (bounds: number) =>
   bounds === 2 ? 'b_start + at.item * p.b_item' : 'b_start + at.item * p.b_item + y * p.b_line + x';
 const placeOfDepth = (bounds: number) => (bounds === 2 ? 'r * p.b_r' : 'r * p.b_r + y * p.b_line + x');
 
-function text(c: Configuration) {
+function text(c: Configuration, memory: Memory) {
   const { rows, columns, depth, bounds } = c;
   const sums = sumsOf(c);
   const threads = threadsOf(c);
@@ -169,7 +170,7 @@ function text(c: Configuration) {
   const four = (at: string) => `vec4f(slab[${at}], slab[${at} + 1u], slab[${at} + 2u], slab[${at} + 3u])`;
   const slab_b = depth * line_a;
   return {
-    declarations: /* wgsl */ `${COLUMN_OF}${BIAS_AND_RELU}
+    declarations: /* wgsl */ `${COLUMN_OF}${biasAndRelu(memory)}
 // A's lines, then B's; in the end, sums.
 var<workgroup> slab: array<f32, ${slabOf(c)}>;
 // Of each column: its place in B, its line and place of the window, its place in C.
@@ -194,9 +195,9 @@ fn place_of_depth(k: u32) -> vec4u {
   return vec4u(u * u32(p.a_u) + v * u32(p.a_v) + r * p.a_r, ${placeOfDepth(bounds)}, y, x);
 }
 fn value_of_a(row: u32, place: u32, inside: bool) -> f32 {
-  return select(0.0, a[select(p.a_base, row + place, inside)], inside);
+  return select(0.0, ${memory.load('a', 'select(p.a_base, row + place, inside)')}, inside);
 }
-${VALUE_OF_B[bounds]}`,
+${valueOfB(memory)[bounds]}`,
     main: /* wgsl */ `
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
@@ -272,7 +273,7 @@ ${lines(
       let m = m_0 + (at / ${columns}u) * 4u + (i / 4u) * ${rows / 2}u + i % 4u;
       if (m < p.rows && n_0 + j < p.columns) {
         var sum = slab[at];
-        let place = c_start + m * p.c_row + places[j].w;${storeSum('place', '(n_0 + j) / p.plane')}
+        let place = c_start + m * p.c_row + places[j].w;${storeSum(memory, 'place', '(n_0 + j) / p.plane')}
       }
     }
   }`,

@@ -12,17 +12,17 @@ import { isNanFunction } from '../nan.ts';
 export const predict = defineKernel({
   name: 'correct-count/predict',
   params: { rows: 'u32', columns: 'u32' },
-  bindings: { logits: { access: 'read' }, prediction: { access: 'write', type: 'u32' } },
-  cost: ({ rows, columns }) => ({ flops: rows * columns, bytes: 4 * rows * (columns + 1) }),
+  bindings: { logits: { access: 'read', half: true }, prediction: { access: 'write', type: 'u32' } },
+  cost: ({ rows, columns }, of) => ({ flops: rows * columns, bytes: rows * (of.logits * columns + 4) }),
   variants: elementwise(
     ({ rows }) => rows,
     'p.rows',
-    /* wgsl */ `
+    ({ load }) => /* wgsl */ `
   let row = p.logits_base + index * p.columns;
-  var best = logits[row];
+  var best = ${load('logits', 'row')};
   var winner = 0u;
   for (var i = 1u; i < p.columns; i++) {
-    let value = logits[row + i];
+    let value = ${load('logits', 'row + i')};
     if (!is_nan(best) && (value > best || is_nan(value))) {
       best = value;
       winner = i;

@@ -59,13 +59,13 @@ fn keep(index: u32) -> bool {
 export const dropoutForward = defineKernel({
   name: 'dropout/forward',
   params,
-  bindings: { x: { access: 'read' }, step: stepBinding, y: { access: 'write' } },
-  cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
+  bindings: { x: { access: 'read', half: true }, step: stepBinding, y: { access: 'write', half: true } },
+  cost: ({ count }, of) => ({ flops: count, bytes: (of.x + of.y) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
-  y[p.y_base + index] = select(0.0, x[p.x_base + index] * p.scale, keep(index));`,
+    ({ load, store }) => /* wgsl */ `
+  ${store('y', 'p.y_base + index', `select(0.0, ${load('x', 'p.x_base + index')} * p.scale, keep(index))`)}`,
     declarations,
   ),
 });
@@ -74,15 +74,20 @@ export const dropoutBackward = defineKernel({
   name: 'dropout/backward',
   // `relu_before` 1: x is the output of a ReLU, and dx the gradient of its argument; else y is not looked at
   params: { ...params, relu_before: 'u32' },
-  bindings: { dy: { access: 'read' }, y: { access: 'read' }, step: stepBinding, dx: { access: 'write' } },
-  cost: ({ count, relu_before }) => ({ flops: count, bytes: (8 + 4 * relu_before) * count }),
+  bindings: {
+    dy: { access: 'read', half: true },
+    y: { access: 'read', half: true },
+    step: stepBinding,
+    dx: { access: 'write', half: true },
+  },
+  cost: ({ count, relu_before }, of) => ({ flops: count, bytes: (of.dy + of.dx + of.y * relu_before) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   var passes = false;
-  if (p.relu_before == 1u) { passes = y[p.y_base + index] > 0.0; } else { passes = keep(index); }
-  dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index] * p.scale, passes);`,
+  if (p.relu_before == 1u) { passes = ${load('y', 'p.y_base + index')} > 0.0; } else { passes = keep(index); }
+  ${store('dx', 'p.dx_base + index', `select(0.0, ${load('dy', 'p.dy_base + index')} * p.scale, passes)`)}`,
     declarations,
   ),
 });

@@ -4,12 +4,12 @@ import { defineKernel, elementwise } from '../kernel.ts';
 export const fillConstant = defineKernel({
   name: 'fill/constant',
   params: { count: 'u32', value: 'f32' },
-  bindings: { y: { access: 'write' } },
-  cost: ({ count }) => ({ flops: 0, bytes: 4 * count }),
+  bindings: { y: { access: 'write', half: true } },
+  cost: ({ count }, of) => ({ flops: 0, bytes: of.y * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
-  y[p.y_base + index] = p.value;`,
+    ({ store }) => /* wgsl */ `
+  ${store('y', 'p.y_base + index', 'p.value')}`,
   ),
 });

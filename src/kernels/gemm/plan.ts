@@ -23,7 +23,9 @@ const LEAST_REUSE = 96;
 
 /** The plan, where it pays and the panels fit a binding; else nothing. */
 export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelPlan | undefined {
-  const { kind, subgroupWidth, limits } = capabilities;
+  const { kind, subgroupWidth, limits, precision } = capabilities;
+  // Panels of halves have no text.
+  if (precision === 'f16') return undefined;
   const { m, n, k, a, b, cRow, bias = false, accumulate = false, relu = RELU.none } = shape;
   if (kind === 'hardware' || !LANES.includes(subgroupWidth) || (m * n) / (m + n) < LEAST_REUSE) return undefined;
   const panels = (rows: number, tile: number, row: number, column: number) => {

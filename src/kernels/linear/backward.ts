@@ -16,7 +16,7 @@ import { defineKernel, perElement } from '../kernel.ts';
 import { LOAD } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
-import { BEFORE_RELU } from './shape.ts';
+import { beforeRelu } from './shape.ts';
 import { walkOverOutputs } from './walk.ts';
 
 const params = {
@@ -74,7 +74,7 @@ export const linearBackward = defineKernel({
     v[p.v_base + place] = velocity;
     w[p.w_base + place] = weight + velocity;
   }`,
-        sgdmRule('vec4f') + BEFORE_RELU,
+        (memory) => sgdmRule('vec4f') + beforeRelu(memory),
       ),
       estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },

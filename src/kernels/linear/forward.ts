@@ -38,7 +38,7 @@ const broadcast: Variant<typeof params> = {
     tiles(p, items, lanes) *
     (p.inputs / 4) *
     ((Math.ceil(items / lanes) + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
-  text: ({ lanes, items }) => ({
+  text: ({ lanes, items }, { load, store }) => ({
     declarations: ACTIVATION,
     main: /* wgsl */ `
   let tiles = (p.outputs + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
@@ -57,10 +57,10 @@ ${range(items)
   .join('\n')}
   for (var i = 0u; i < length; i++) {
 ${range(Math.ceil(items / lanes))
-  .map((i) => `    let v${i} = x[a${i} + i];`)
+  .map((i) => `    let v${i} = ${load('x', `a${i} + i`)};`)
   .join('\n')}
 ${range(COLUMNS)
-  .map((j) => `    let w${j} = w[b${j} + i];`)
+  .map((j) => `    let w${j} = ${load('w', `b${j} + i`)};`)
   .join('\n')}
 ${range(items)
   .map((n) => {
@@ -83,8 +83,8 @@ ${range(items)
     let o = first + j * ${lanes}u;
     if (o >= p.outputs) { break; }
     var offset = 0.0;
-    if (p.has_bias == 1u) { offset = bias[p.bias_base + o]; }
-    for (var n = 0u; n < count; n++) { y[p.y_base + (n_0 + n) * p.y_row + o] = activated(sums[n][j] + offset); }
+    if (p.has_bias == 1u) { offset = ${load('bias', 'p.bias_base + o')}; }
+    for (var n = 0u; n < count; n++) { ${store('y', 'p.y_base + (n_0 + n) * p.y_row + o', 'activated(sums[n][j] + offset)')} }
   }`,
   }),
 };
@@ -113,7 +113,7 @@ const rows: Variant<typeof params> = {
     const steps = p.inputs / 4 / LANES_ON_GPU;
     return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 16), capabilities);
   },
-  text: ({ items, rows }) => ({
+  text: ({ items, rows }, { load, store }) => ({
     declarations: /* wgsl */ `${ACTIVATION}
 var<workgroup> parts: array<vec4f, ${items * LINE}>;`,
     main: /* wgsl */ `
@@ -133,7 +133,7 @@ ${range(items)
   .join('\n')}
   for (var i = lane; i < length; i += ${LANES_ON_GPU}u) {
 ${range(rows)
-  .map((o) => `    let w${o} = w[b${o} + i];`)
+  .map((o) => `    let w${o} = ${load('w', `b${o} + i`)};`)
   .join('\n')}
 ${range(items)
   .map((n) => {
@@ -143,7 +143,7 @@ ${range(items)
           .map((o) => `dot(x${n}, w${4 * four + o})`)
           .join(', ')});`,
     );
-    return `    let x${n} = x[a${n} + i]; ${sums.join(' ')}`;
+    return `    let x${n} = ${load('x', `a${n} + i`)}; ${sums.join(' ')}`;
   })
   .join('\n')}
   }
@@ -160,8 +160,8 @@ ${range(items)
     let n = n_0 + at / 4u;
     let o = o_0 + ${4 * four}u + at % 4u;
     if (n < p.batch && o < p.outputs) {
-      let offset = select(0.0, bias[p.bias_base + o], p.has_bias == 1u);
-      y[p.y_base + n * p.y_row + o] = activated(sum + offset);
+      let offset = select(0.0, ${load('bias', 'p.bias_base + o')}, p.has_bias == 1u);
+      ${store('y', 'p.y_base + n * p.y_row + o', 'activated(sum + offset)')}
     }
   }`,
   )
@@ -173,27 +173,27 @@ export const linearForward = defineKernel({
   name: 'linear/forward',
   params,
   bindings: {
-    x: { access: 'read', type: 'vec4f' },
-    w: { access: 'read', type: 'vec4f' },
-    bias: { access: 'read' },
-    y: { access: 'write' },
+    x: { access: 'read', type: 'vec4f', half: true },
+    w: { access: 'read', type: 'vec4f', half: true },
+    bias: { access: 'read', half: true },
+    y: { access: 'write', half: true },
   },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: 2 * p.batch * p.inputs * p.outputs,
-    bytes: 4 * (p.inputs * (p.batch + p.outputs) + p.batch * p.outputs),
+    bytes: p.inputs * (of.x * p.batch + of.w * p.outputs) + of.y * p.batch * p.outputs,
   }),
   variants: [
     {
       ...perElement<typeof params>(
         (p) => p.batch * p.outputs,
         'p.batch * p.outputs',
-        /* wgsl */ `
+        ({ load, store }) => /* wgsl */ `
   let o = index % p.outputs;
   let n = index / p.outputs;
   let length = p.inputs / 4u;
   var sum = 0.0;
-  for (var i = 0u; i < length; i++) { sum += dot(x[p.x_base + n * length + i], w[p.w_base + o * length + i]); }
-  y[p.y_base + n * p.y_row + o] = activated(sum + select(0.0, bias[p.bias_base + o], p.has_bias == 1u));`,
+  for (var i = 0u; i < length; i++) { sum += dot(${load('x', 'p.x_base + n * length + i')}, ${load('w', 'p.w_base + o * length + i')}); }
+  ${store('y', 'p.y_base + n * p.y_row + o', `activated(sum + select(0.0, ${load('bias', 'p.bias_base + o')}, p.has_bias == 1u))`)}`,
         ACTIVATION,
       ),
       estimate: (p, _, capabilities) =>

@@ -10,6 +10,7 @@
 
 import { machineOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 
 /** Items of the batch in registers: common batches exactly, among them one image. */
 export const GPU_ITEMS = [1, 2, 4, 8, 10, 12, 16];
@@ -25,10 +26,10 @@ export function memoryCycles(bytes: number, loads: number, capabilities: Capabil
 }
 
 /** dy of four items from n on at output o, 0 beyond the batch and the outputs: for the text before `main`. */
-export const FOUR_ITEMS_OF_DY = /* wgsl */ `
+export const fourItemsOfDy = ({ load }: Memory) => /* wgsl */ `
 fn dy_of(n: u32, o: u32) -> f32 {
   let inside = n < p.batch && o < p.outputs;
-  return select(0.0, dy[select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)], inside);
+  return select(0.0, ${load('dy', 'select(p.dy_base, p.dy_base + n * p.dy_row + o, inside)')}, inside);
 }
 fn four_items_of_dy(n: u32, o: u32) -> vec4f {
   return vec4f(dy_of(n, o), dy_of(n + 1u, o), dy_of(n + 2u, o), dy_of(n + 3u, o));

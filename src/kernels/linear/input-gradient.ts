@@ -13,8 +13,8 @@
 import { machineOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
-import { FOUR_ITEMS_OF_DY, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
-import { BEFORE_RELU, broadcastOverItems } from './shape.ts';
+import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { beforeRelu, broadcastOverItems } from './shape.ts';
 
 const params = {
   batch: 'u32',
@@ -37,8 +37,8 @@ const broadcast: Variant<typeof params> = {
     tiles(p, items, lanes) *
     p.outputs *
     ((Math.ceil(items / lanes) / 4 + COLUMNS) * LOAD * lanes + items * COLUMNS * 4 * 4),
-  text: ({ lanes, items }) => ({
-    declarations: BEFORE_RELU,
+  text: ({ lanes, items }, memory) => ({
+    declarations: beforeRelu(memory),
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
@@ -56,10 +56,10 @@ ${range(items)
   .join('\n')}
   for (var o = 0u; o < p.outputs; o++) {
 ${range(Math.ceil(items / lanes))
-  .map((i) => `    let v${i} = dy[a${i} + o];`)
+  .map((i) => `    let v${i} = ${memory.load('dy', `a${i} + o`)};`)
   .join('\n')}
 ${range(COLUMNS)
-  .map((j) => `    let w${j} = w[b${j} + o * length];`)
+  .map((j) => `    let w${j} = ${memory.load('w', `b${j} + o * length`)};`)
   .join('\n')}
 ${range(items)
   .map((n) => {
@@ -78,8 +78,8 @@ ${range(items)
     for (var n = 0u; n < count; n++) {
       let place = p.dx_base + (n_0 + n) * length + at;
       var sum = before_relu(sums[n * ${COLUMNS}u + j], (n_0 + n) * length + at);
-      if (p.accumulate == 1u) { sum += dx[place]; }
-      dx[place] = sum;
+      if (p.accumulate == 1u) { sum += ${memory.load('dx', 'place')}; }
+      ${memory.store('dx', 'place', 'sum')}
     }
   }`,
   }),
@@ -113,15 +113,15 @@ const columns: Variant<typeof params> = {
     const bytes = 4 * p.inputs * Math.ceil(p.batch / items) * p.outputs * (1 + 1 / columns);
     return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 4), capabilities);
   },
-  text: ({ items, columns }) => {
+  text: ({ items, columns }, memory) => {
     const fours = Math.ceil(items / 4);
     const segments = LANES_ON_GPU / columns;
     return {
-      declarations: /* wgsl */ `${BEFORE_RELU}
+      declarations: /* wgsl */ `${beforeRelu(memory)}
 // dy of some outputs: four items a vector.
 var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
 var<workgroup> parts: array<vec4f, ${LANES_ON_GPU}>;
-${FOUR_ITEMS_OF_DY}
+${fourItemsOfDy(memory)}
 // Of a column, over the segments; of lanes beyond the columns nothing.
 fn total(lane: u32) -> vec4f {
   var sum = vec4f();
@@ -150,7 +150,10 @@ ${range(items)
     for (var i = segment; i < ${OUTPUTS}u; i += ${segments * AT_A_TIME}u) {
       // Beyond the last output dy is 0 here, and the row of w any.
 ${range(AT_A_TIME)
-  .map((r) => `      let weight${r} = w[column + min(o_0 + i + ${r * segments}u, p.outputs - 1u) * length];`)
+  .map(
+    (r) =>
+      `      let weight${r} = ${memory.load('w', `column + min(o_0 + i + ${r * segments}u, p.outputs - 1u) * length`)};`,
+  )
   .join('\n')}
 ${range(AT_A_TIME)
   .map(
@@ -179,8 +182,8 @@ ${range(items)
   for (var n = 0u; n < min(${items}u, p.batch - n_0); n++) {
     let place = (n_0 + n) * length + at;
     var sum = before_relu(totals[n], place);
-    if (p.accumulate == 1u) { sum += dx[p.dx_base + place]; }
-    dx[p.dx_base + place] = sum;
+    if (p.accumulate == 1u) { sum += ${memory.load('dx', 'p.dx_base + place')}; }
+    ${memory.store('dx', 'p.dx_base + place', 'sum')}
   }`,
     };
   },
@@ -190,30 +193,32 @@ export const linearInputGradient = defineKernel({
   name: 'linear/input-gradient',
   params,
   bindings: {
-    dy: { access: 'read' },
-    w: { access: 'read', type: 'vec4f' },
-    x: { access: 'read', type: 'vec4f' },
-    dx: { access: 'write', type: 'vec4f' },
+    dy: { access: 'read', half: true },
+    w: { access: 'read', type: 'vec4f', half: true },
+    x: { access: 'read', type: 'vec4f', half: true },
+    dx: { access: 'write', type: 'vec4f', half: true },
   },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: 2 * p.batch * p.inputs * p.outputs,
-    bytes: 4 * (p.outputs * (p.batch + p.inputs) + p.batch * p.inputs * (1 + p.accumulate + p.relu_before)),
+    bytes:
+      p.outputs * (of.dy * p.batch + of.w * p.inputs) +
+      p.batch * p.inputs * (of.dx * (1 + p.accumulate) + of.x * p.relu_before),
   }),
   variants: [
     {
       ...perElement<typeof params>(
         (p) => (p.batch * p.inputs) / 4,
         'p.batch * (p.inputs / 4u)',
-        /* wgsl */ `
+        ({ load, store }) => /* wgsl */ `
   let length = p.inputs / 4u;
   let n = index / length;
   let i = index - n * length;
   var sum = vec4f();
-  for (var o = 0u; o < p.outputs; o++) { sum += dy[p.dy_base + n * p.dy_row + o] * w[p.w_base + o * length + i]; }
+  for (var o = 0u; o < p.outputs; o++) { sum += ${load('dy', 'p.dy_base + n * p.dy_row + o')} * ${load('w', 'p.w_base + o * length + i')}; }
   sum = before_relu(sum, index);
-  if (p.accumulate == 1u) { sum += dx[p.dx_base + index]; }
-  dx[p.dx_base + index] = sum;`,
-        BEFORE_RELU,
+  if (p.accumulate == 1u) { sum += ${load('dx', 'p.dx_base + index')}; }
+  ${store('dx', 'p.dx_base + index', 'sum')}`,
+        beforeRelu,
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)

@@ -1,5 +1,6 @@
 /** What the kernels of the fully connected layer share: x [batch, inputs], w [outputs, inputs], y [batch, outputs]. */
 import type { Capabilities } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { LANES } from '../rasteriser.ts';
 
 /** Items of the batch whose sums a lane holds: common batches exactly, among them one image. */
@@ -15,10 +16,10 @@ export const broadcastOverItems = {
 };
 
 /** The gradient of a ReLU's argument, from that of its output x, where `relu_before` is 1: for the text before `main`. */
-export const BEFORE_RELU = /* wgsl */ `
+export const beforeRelu = ({ load }: Memory) => /* wgsl */ `
 fn before_relu(gradient: vec4f, place: u32) -> vec4f {
   if (p.relu_before == 0u) { return gradient; }
-  return select(vec4f(), gradient, x[p.x_base + place] > vec4f());
+  return select(vec4f(), gradient, ${load('x', 'p.x_base + place')} > vec4f());
 }
 `;
 

@@ -8,14 +8,20 @@
  * as ../sgdm/sgdm.ts has it, with one mask above 0 for the whole parameter. inputs is a multiple of four; dy's rows lie
  * `dy_row` elements apart.
  *
+ * `linear/update-scaled` is the same of a gradient that is the loss scale times too large (../loss-scale): it takes the
+ * scale off the sum, changes nothing where the step is skipped, keeps the velocity `VELOCITY_SCALE` times as large, and writes
+ * the new weight a second time, as halves.
+ *
  * broadcast: a workgroup is one subgroup; each lane holds ROWS outputs of COLUMNS vectors of inputs.
  * walk: for small batches, whose x fits registers: ./walk.ts.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import { scalingBinding, scalingFunctions, VELOCITY_SCALE } from '../loss-scale/state.ts';
+import type { Memory } from '../memory.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
-import { FOUR_ITEMS_OF_DY, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { walkOverOutputs } from './walk.ts';
 
 const params = {
@@ -32,7 +38,36 @@ const ROWS = 16;
 const COLUMNS = 2;
 const tiles = (p: P, lanes: number) => Math.ceil(p.outputs / ROWS) * Math.ceil(p.inputs / 4 / (lanes * COLUMNS));
 
-const broadcast: Variant<typeof params> = {
+/** What the two kernels differ in. */
+interface Rule {
+  readonly declarations: string;
+  /** the velocity before, and what keeps the new one */
+  velocity(memory: Memory, place: string): string;
+  keep(memory: Memory, place: string): string;
+  /** the condition under which values are written, beside `inside` */
+  written(inside: string): string;
+  gradient(sum: string): string;
+  /** writes the new weight as halves, too */
+  second(memory: Memory, place: string): string;
+}
+const exact: Rule = {
+  declarations: sgdmRule('vec4f'),
+  velocity: ({ load }, place) => load('v', place),
+  keep: ({ store }, place) => store('v', place, 'velocity'),
+  written: (inside) => inside,
+  gradient: (sum) => sum,
+  second: () => '',
+};
+const scaled: Rule = {
+  declarations: sgdmRule('vec4f') + scalingFunctions,
+  velocity: ({ load }, place) => `(${load('v', place)} / ${VELOCITY_SCALE}.0)`,
+  keep: ({ store }, place) => store('v', place, `${VELOCITY_SCALE}.0 * velocity`),
+  written: (inside) => `${inside} && !skipped()`,
+  gradient: (sum) => `${sum} * unscale()`,
+  second: ({ store }, place) => ` ${store('h', `p.h_base + ${place}`, 'weight + velocity')}`,
+};
+
+const broadcast = (rule: Rule): Variant<typeof params> => ({
   name: 'broadcast',
   subgroups: true,
   configurations: LANES.map((lanes) => ({ lanes })),
@@ -44,8 +79,8 @@ const broadcast: Variant<typeof params> = {
     (p.batch * ((ROWS / lanes / 2 + COLUMNS) * LOAD * lanes + ROWS * COLUMNS * 4 * 5) +
       // Through an array, in a loop: half as much again.
       ROWS * COLUMNS * 6 * LOAD * lanes),
-  text: ({ lanes }) => ({
-    declarations: sgdmRule('vec4f'),
+  text: ({ lanes }, memory) => ({
+    declarations: rule.declarations,
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
@@ -63,10 +98,10 @@ ${range(ROWS)
   .join('\n')}
   for (var n = 0u; n < p.batch; n++) {
 ${range(ROWS / lanes)
-  .map((i) => `    let v${i} = dy[a${i} + n * p.dy_row];`)
+  .map((i) => `    let v${i} = ${memory.load('dy', `a${i} + n * p.dy_row`)};`)
   .join('\n')}
 ${range(COLUMNS)
-  .map((j) => `    let x${j} = x[b${j} + n * length];`)
+  .map((j) => `    let x${j} = ${memory.load('x', `b${j} + n * length`)};`)
   .join('\n')}
 ${range(ROWS)
   .map((m) => {
@@ -81,20 +116,20 @@ ${range(ROWS)
   let rate = learning_rate() * p.mask;
   let decay = weight_decay() * p.decay_factor;
   let inertia = momentum();
-  let count = min(${ROWS}u, p.outputs - o_0);
+  let count = ${rule === exact ? '' : 'select(0u, '}min(${ROWS}u, p.outputs - o_0)${rule === exact ? '' : ', !skipped())'};
   for (var j = 0u; j < ${COLUMNS}u; j++) {
     let at = first + j * ${lanes}u;
     if (at >= length) { break; }
     for (var m = 0u; m < count; m++) {
       let place = (o_0 + m) * length + at;
       let weight = w[p.w_base + place];
-      let velocity = next_velocity(v[p.v_base + place], weight, sums[m * ${COLUMNS}u + j], rate, decay, inertia);
-      v[p.v_base + place] = velocity;
-      w[p.w_base + place] = weight + velocity;
+      let velocity = next_velocity(${rule.velocity(memory, 'p.v_base + place')}, weight, ${rule.gradient(`sums[m * ${COLUMNS}u + j]`)}, rate, decay, inertia);
+      ${rule.keep(memory, 'p.v_base + place')}
+      w[p.w_base + place] = weight + velocity;${rule.second(memory, 'place')}
     }
   }`,
   }),
-};
+});
 
 /** Lanes of a workgroup, outputs that it updates, and of these so many at a time. */
 const LANES_ON_GPU = 128;
@@ -102,7 +137,7 @@ const OUTPUTS = 16;
 const AT_A_TIME = 4;
 
 /** On a GPU: ./gpu.ts. */
-const rows: Variant<typeof params> = {
+const rows = (rule: Rule): Variant<typeof params> => ({
   name: 'rows',
   configurations: GPU_ITEMS.toReversed().map((items) => ({ items })),
   workgroupSize: () => LANES_ON_GPU,
@@ -113,13 +148,13 @@ const rows: Variant<typeof params> = {
     onGpu(capabilities)
       ? memoryCycles(16 * p.inputs * p.outputs, OUTPUTS, capabilities)
       : p.outputs * (p.inputs / 4) * (p.batch * 60 + 8 * LOAD) * 2,
-  text: ({ items }) => {
+  text: ({ items }, memory) => {
     const fours = Math.ceil(items / 4);
     return {
-      declarations: /* wgsl */ `${sgdmRule('vec4f')}
+      declarations: /* wgsl */ `${rule.declarations}
 // dy of the outputs: four items a vector.
 var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
-${FOUR_ITEMS_OF_DY}`,
+${fourItemsOfDy(memory)}`,
       main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${LANES_ON_GPU - 1}u) / ${LANES_ON_GPU}u;
@@ -137,19 +172,19 @@ ${FOUR_ITEMS_OF_DY}`,
   let decay = weight_decay() * p.decay_factor;
   let inertia = momentum();
 ${range(items)
-  .map((n) => `  let x${n} = x[p.x_base + min(${n}u, p.batch - 1u) * length + column];`)
+  .map((n) => `  let x${n} = ${memory.load('x', `p.x_base + min(${n}u, p.batch - 1u) * length + column`)};`)
   .join('\n')}
   for (var i = 0u; i < ${OUTPUTS}u; i += ${AT_A_TIME}u) {
     // All loads first: stores keep later ones from being moved before them.
 ${range(AT_A_TIME)
   .map(
     (r) => `    let place${r} = min(o_0 + i + ${r}u, p.outputs - 1u) * length + column;
-    let weight${r} = w[p.w_base + place${r}]; let velocity${r} = v[p.v_base + place${r}];`,
+    let weight${r} = w[p.w_base + place${r}]; let velocity${r} = ${rule.velocity(memory, `p.v_base + place${r}`)};`,
   )
   .join('\n')}
 ${range(AT_A_TIME)
   .map(
-    (r) => `    if (o_0 + i + ${r}u < p.outputs) {
+    (r) => `    if (${rule.written(`o_0 + i + ${r}u < p.outputs`)}) {
       let weight = weight${r};
       var gradient = vec4f();
 ${range(fours)
@@ -158,57 +193,73 @@ ${range(fours)
 ${range(items)
   .map((n) => `      { let d = d${n >> 2}[${n & 3}]; gradient += d * x${n}; }`)
   .join('\n')}
-      let velocity = next_velocity(velocity${r}, weight, gradient, rate, decay, inertia);
-      v[p.v_base + place${r}] = velocity;
-      w[p.w_base + place${r}] = weight + velocity;
+      let velocity = next_velocity(velocity${r}, weight, ${rule.gradient('gradient')}, rate, decay, inertia);
+      ${rule.keep(memory, `p.v_base + place${r}`)}
+      w[p.w_base + place${r}] = weight + velocity;${rule.second(memory, `place${r}`)}
     }`,
   )
   .join('\n')}
   }`,
     };
   },
-};
+});
 
-export const linearUpdate = defineKernel({
-  name: 'linear/update',
-  params,
-  bindings: {
-    dy: { access: 'read' },
-    x: { access: 'read', type: 'vec4f' },
-    step: stepBinding,
-    w: { access: 'write', type: 'vec4f' },
-    v: { access: 'write', type: 'vec4f' },
-  },
-  cost: (p) => ({
-    flops: (2 * p.batch + 6) * p.inputs * p.outputs,
-    bytes: 4 * (p.batch * (p.inputs + p.outputs) + 4 * p.inputs * p.outputs),
-  }),
-  variants: [
-    {
-      ...perElement<typeof params>(
-        (p) => p.outputs * (p.inputs / 4),
-        'p.outputs * (p.inputs / 4u)',
-        /* wgsl */ `
+/** One thread a vector of the weight. */
+const plain = (rule: Rule): Variant<typeof params> => ({
+  ...perElement<typeof params>(
+    (p) => p.outputs * (p.inputs / 4),
+    rule === exact ? 'p.outputs * (p.inputs / 4u)' : 'select(p.outputs * (p.inputs / 4u), 0u, skipped())',
+    (memory) => /* wgsl */ `
   let length = p.inputs / 4u;
   let o = index / length;
   let i = index - o * length;
   var gradient = vec4f();
-  for (var n = 0u; n < p.batch; n++) { gradient += dy[p.dy_base + n * p.dy_row + o] * x[p.x_base + n * length + i]; }
+  for (var n = 0u; n < p.batch; n++) { gradient += ${memory.load('dy', 'p.dy_base + n * p.dy_row + o')} * ${memory.load('x', 'p.x_base + n * length + i')}; }
   let weight = w[p.w_base + index];
   let rate = learning_rate() * p.mask;
   let decay = weight_decay() * p.decay_factor;
-  let velocity = next_velocity(v[p.v_base + index], weight, gradient, rate, decay, momentum());
-  v[p.v_base + index] = velocity;
-  w[p.w_base + index] = weight + velocity;`,
-        sgdmRule('vec4f'),
-      ),
-      estimate: (p, _, capabilities) =>
-        onGpu(capabilities)
-          ? memoryCycles((16 + 2 * p.batch) * p.inputs * p.outputs, p.batch, capabilities)
-          : p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD),
-    },
-    broadcast,
-    walkOverOutputs(false),
-    rows,
-  ],
+  let velocity = next_velocity(${rule.velocity(memory, 'p.v_base + index')}, weight, ${rule.gradient('gradient')}, rate, decay, momentum());
+  ${rule.keep(memory, 'p.v_base + index')}
+  w[p.w_base + index] = weight + velocity;${rule.second(memory, 'index')}`,
+    rule.declarations,
+  ),
+  estimate: (p, _, capabilities) =>
+    onGpu(capabilities)
+      ? memoryCycles((16 + 2 * p.batch) * p.inputs * p.outputs, p.batch, capabilities)
+      : p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD),
+});
+
+const operands = {
+  dy: { access: 'read', half: true },
+  x: { access: 'read', type: 'vec4f', half: true },
+  step: stepBinding,
+} as const;
+const vectors = { access: 'write', type: 'vec4f' } as const;
+
+/** @param ofWeights bytes of a weight that are read and written */
+const costOf = (p: P, of: { readonly dy: number; readonly x: number }, ofWeights: number) => ({
+  flops: (2 * p.batch + 6) * p.inputs * p.outputs,
+  bytes: p.batch * (of.x * p.inputs + of.dy * p.outputs) + ofWeights * p.inputs * p.outputs,
+});
+
+export const linearUpdate = defineKernel({
+  name: 'linear/update',
+  params,
+  bindings: { ...operands, w: vectors, v: vectors },
+  cost: (p, of) => costOf(p, of, 16),
+  variants: [plain(exact), broadcast(exact), walkOverOutputs(false), rows(exact)],
+});
+
+export const linearUpdateScaled = defineKernel({
+  name: 'linear/update-scaled',
+  params,
+  bindings: {
+    ...operands,
+    scaling: scalingBinding,
+    w: vectors,
+    v: { ...vectors, half: true },
+    h: { ...vectors, half: true },
+  },
+  cost: (p, of) => costOf(p, of, 8 + 2 * of.v + of.h),
+  variants: [plain(scaled), broadcast(scaled), rows(scaled)],
 });

@@ -36,6 +36,7 @@ const lines = (indices: readonly number[], text: (i: number) => string) => indic
 export const walkOverOutputs = (inputGradient: boolean) => ({
   ...broadcastOverItems,
   name: 'walk',
+  halves: false as const,
   configurations: broadcastOverItems.configurations.filter(({ items }) => hasText(items, inputGradient)),
   supports: ({ subgroupWidth }: Capabilities, { lanes, items }: Configuration, { batch }: Shape) =>
     lanes === subgroupWidth && batch <= items,

@@ -21,6 +21,7 @@
  */
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 
 const params = {
   batch: 'u32',
@@ -54,7 +55,7 @@ ${
 }`;
 const byRoots = ({ beta }: P) => (beta === 0.75 ? 1 : 0);
 
-const scaleAt = /* wgsl */ `
+const scaleAt = ({ load }: Memory) => /* wgsl */ `
 // s at one channel; \`origin\` is the element of channel 0.
 fn scale_at(origin: u32, channel: u32) -> f32 {
   let behind = (p.size - 1u) / 2u;
@@ -62,7 +63,7 @@ fn scale_at(origin: u32, channel: u32) -> f32 {
   let end = min(channel + ahead + 1u, p.channels);
   var squares = 0.0;
   for (var j = max(channel, behind) - behind; j < end; j++) {
-    let value = x[p.x_base + origin + j * p.plane];
+    let value = ${load('x', 'p.x_base + origin + j * p.plane')};
     squares += value * value;
   }
   return p.bias + p.alpha / f32(p.size) * squares;
@@ -79,7 +80,7 @@ const SLIDING_SIZES = [2, 3, 4, 5, 6, 7, 8, 9];
  */
 function sliding(
   count: { accesses: (p: P) => number },
-  text: (size: number) => string,
+  text: (size: number, memory: Memory) => string,
   declarations = '',
 ): Variant<typeof params> {
   const threads = (p: P) => p.batch * p.plane;
@@ -90,12 +91,16 @@ function sliding(
     supports: (_, { size, roots }, p) => p.size === size && roots === byRoots(p),
     estimate: (p, _, capabilities) => serialAccesses(threads(p), count.accesses(p), capabilities),
     workgroups: (p) => Math.ceil(threads(p) / 64),
-    text: ({ size, roots }) => ({ main: text(size), declarations: power(roots === 1) + declarations }),
+    text: ({ size, roots }, memory) => ({ main: text(size, memory), declarations: power(roots === 1) + declarations }),
   };
 }
 
-const plain = (accesses: (p: P) => number, main: string, declarations: string): Variant<typeof params> => ({
-  ...perElement(elements, guard, main, power(false) + declarations),
+const plain = (
+  accesses: (p: P) => number,
+  main: (memory: Memory) => string,
+  declarations: (memory: Memory) => string,
+): Variant<typeof params> => ({
+  ...perElement(elements, guard, main, (memory) => power(false) + declarations(memory)),
   estimate: (p: P, _: unknown, capabilities: Capabilities) => serialAccesses(elements(p), accesses(p), capabilities),
 });
 
@@ -112,7 +117,7 @@ const begin = /* wgsl */ `
   if (index >= p.batch * p.plane) { return; }
   let origin = (index / p.plane) * p.channels * p.plane + index % p.plane;`;
 
-function slidingForward(size: number) {
+function slidingForward(size: number, { load, store }: Memory) {
   const ahead = Math.floor(size / 2);
   const x = registers('x', size);
   return /* wgsl */ `${begin}
@@ -121,14 +126,14 @@ ${declare(x)}
   for (var k = 0u; k < p.channels + ${ahead}u; k++) {
 ${shift(x)}
     ${x[size - 1]} = 0.0;
-    if (k < p.channels) { ${x[size - 1]} = x[p.x_base + origin + k * p.plane]; }
+    if (k < p.channels) { ${x[size - 1]} = ${load('x', 'p.x_base + origin + k * p.plane')}; }
     if (k < ${ahead}u) { continue; }
     let s = p.bias + p.alpha / ${size}.0 * (${x.map((name) => `${name} * ${name}`).join(' + ')});
-    y[p.y_base + origin + (k - ${ahead}u) * p.plane] = ${x[size - 1 - ahead]} * power(s);
+    ${store('y', `p.y_base + origin + (k - ${ahead}u) * p.plane`, `${x[size - 1 - ahead]} * power(s)`)}
   }`;
 }
 
-function slidingBackward(size: number) {
+function slidingBackward(size: number, { load, store }: Memory) {
   const ahead = Math.floor(size / 2);
   const behind = size - 1 - ahead;
   const x = registers('x', size);
@@ -148,15 +153,15 @@ ${shift(g)}
     ${x[size - 1]} = 0.0;
     ${t[size - 1]} = 0.0;
     ${g[behind]} = 0.0;
-    if (k < p.channels) { ${x[size - 1]} = x[p.x_base + origin + k * p.plane]; }
+    if (k < p.channels) { ${x[size - 1]} = ${load('x', 'p.x_base + origin + k * p.plane')}; }
     if (k >= ${ahead}u && k < p.channels + ${ahead}u) {
       let s = p.bias + p.alpha / ${size}.0 * (${x.map((name) => `${name} * ${name}`).join(' + ')});
-      ${g[behind]} = dy[p.dy_base + origin + (k - ${ahead}u) * p.plane] * power(s);
+      ${g[behind]} = ${load('dy', `p.dy_base + origin + (k - ${ahead}u) * p.plane`)} * power(s);
       ${t[size - 1]} = ${g[behind]} * ${x[size - 1 - ahead]} / s;
     }
     if (k < ${size - 1}u) { continue; }
-    dx[p.dx_base + origin + (k - ${size - 1}u) * p.plane] =
-      before_relu(${g[0]} - factor * ${x[0]} * (${t.join(' + ')}), ${x[0]});
+    let value = before_relu(${g[0]} - factor * ${x[0]} * (${t.join(' + ')}), ${x[0]});
+    ${store('dx', `p.dx_base + origin + (k - ${size - 1}u) * p.plane`, 'value')}
   }`;
 }
 
@@ -171,30 +176,34 @@ const decode = /* wgsl */ `
 export const lrnForward = defineKernel({
   name: 'lrn/forward',
   params,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p) * (2 * p.size + 5), bytes: 8 * elements(p) }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: (p, of) => ({ flops: elements(p) * (2 * p.size + 5), bytes: (of.x + of.y) * elements(p) }),
   variants: [
     plain(
       (p) => p.size + 2,
-      /* wgsl */ `${decode}
-  y[p.y_base + index] = x[p.x_base + index] * power(scale_at(origin, channel));`,
+      ({ load, store }) => /* wgsl */ `${decode}
+  ${store('y', 'p.y_base + index', `${load('x', 'p.x_base + index')} * power(scale_at(origin, channel))`)}`,
       scaleAt,
     ),
     sliding({ accesses: (p) => 2 * p.channels }, slidingForward),
   ],
 });
 
-const gradients = { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } } as const;
+const gradients = {
+  x: { access: 'read', half: true },
+  dy: { access: 'read', half: true },
+  dx: { access: 'write', half: true },
+} as const;
 
 export const lrnBackward = defineKernel<typeof backwardParams, typeof gradients>({
   name: 'lrn/backward',
   params: backwardParams,
   bindings: gradients,
-  cost: (p) => ({ flops: elements(p) * (3 * p.size + 12), bytes: 12 * elements(p) }),
+  cost: (p, of) => ({ flops: elements(p) * (3 * p.size + 12), bytes: (of.x + of.dy + of.dx) * elements(p) }),
   variants: [
     plain(
       (p) => p.size * (p.size + 2) + 3,
-      /* wgsl */ `${decode}
+      ({ load, store }) => /* wgsl */ `${decode}
   let behind = (p.size - 1u) / 2u;
   let ahead = p.size / 2u;
   let end = min(channel + behind + 1u, p.channels);
@@ -202,13 +211,13 @@ export const lrnBackward = defineKernel<typeof backwardParams, typeof gradients>
   for (var j = max(channel, ahead) - ahead; j < end; j++) {
     let s = scale_at(origin, j);
     let at = origin + j * p.plane;
-    sum += dy[p.dy_base + at] * x[p.x_base + at] * power(s) / s;
+    sum += ${load('dy', 'p.dy_base + at')} * ${load('x', 'p.x_base + at')} * power(s) / s;
   }
-  let value = x[p.x_base + index];
-  let gradient = dy[p.dy_base + index] * power(scale_at(origin, channel))
+  let value = ${load('x', 'p.x_base + index')};
+  let gradient = ${load('dy', 'p.dy_base + index')} * power(scale_at(origin, channel))
     - 2.0 * p.alpha * p.beta / f32(p.size) * value * sum;
-  dx[p.dx_base + index] = before_relu(gradient, value);`,
-      scaleAt + beforeRelu,
+  ${store('dx', 'p.dx_base + index', 'before_relu(gradient, value)')}`,
+      (memory) => scaleAt(memory) + beforeRelu,
     ),
     sliding({ accesses: (p) => 3 * p.channels }, slidingBackward, beforeRelu),
   ],

@@ -19,6 +19,7 @@
  * and the same bits every time.
  */
 import { defineKernel, elementwise, type Params, type Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { isNanFunction } from '../nan.ts';
 import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
 
@@ -30,7 +31,7 @@ export function maxPoolParams(shape: PoolShape): Params<typeof params> {
   return { ...poolParams(shape), dilation_height: dilationHeight, dilation_width: dilationWidth };
 }
 
-const scan = /* wgsl */ `
+const scan = ({ load, store }: Memory) => /* wgsl */ `
   let ox = index % p.out_width;
   let row = index / p.out_width;
   let oy = row % p.out_height;
@@ -46,7 +47,7 @@ const scan = /* wgsl */ `
       let ix = ox * p.stride_width + kx * p.dilation_width - p.pad_left;
       if (ix >= p.width) { continue; }
       let offset = iy * p.width + ix;
-      let value = x[plane + offset];
+      let value = ${load('x', 'plane + offset')};
       if (!found || (!is_nan(best) && (value > best || is_nan(value)))) {
         best = value;
         winner = offset;
@@ -54,7 +55,7 @@ const scan = /* wgsl */ `
       }
     }
   }
-  y[p.y_base + index] = best;`;
+  ${store('y', 'p.y_base + index', 'best')}`;
 
 /** What `choice` holds for a window that passes no gradient on: no offset is that large. */
 const NONE = '0xffffffffu';
@@ -66,9 +67,9 @@ fn chosen(best: f32, winner: u32) -> u32 { return select(${NONE}, winner, p.relu
 const keep = '\n  choice[p.choice_base + index] = chosen(best, winner);';
 const guard = 'p.batch * p.channels * p.out_height * p.out_width';
 
-const forwardCost = (p: Params<typeof params>, bytesOfOutput: number) => ({
+const forwardCost = (p: Params<typeof params>, bytesOfInput: number, bytesOfOutput: number) => ({
   flops: poolOutputs(p) * p.kernel_height * p.kernel_width,
-  bytes: 4 * poolInputs(p) + bytesOfOutput * poolOutputs(p),
+  bytes: bytesOfInput * poolInputs(p) + bytesOfOutput * poolOutputs(p),
 });
 
 /** Kernels for which a text without loops exists. */
@@ -84,28 +85,28 @@ function inside(rest: string, declarations: string): Variant<typeof params> {
     const [, several] = elementwise<typeof params>(
       poolOutputs,
       guard,
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let row = index / p.out_width;
   let ox = index - row * p.out_width;
   let image = row / p.out_height;
   let oy = row - image * p.out_height;
   let plane = p.x_base + image * p.height * p.width;
   let first = oy * p.stride_height * p.width + ox * p.stride_width;
-  var best = x[plane + first];
+  var best = ${load('x', 'plane + first')};
   var winner = first;
 ${taps
   .slice(1)
   .map(
     ([ky, kx]) => `  {
     let offset = first + ${ky}u * p.width + ${kx}u;
-    let value = x[plane + offset];
+    let value = ${load('x', 'plane + offset')};
     let better = !is_nan(best) && (value > best || is_nan(value));
     best = select(best, value, better);
     winner = select(winner, offset, better);
   }`,
   )
   .join('\n')}
-  y[p.y_base + index] = best;${rest}`,
+  ${store('y', 'p.y_base + index', 'best')}${rest}`,
       declarations,
     );
     return several;
@@ -125,7 +126,7 @@ ${taps
       (p.out_height - 1) * p.stride_height + kernel <= p.height &&
       (p.out_width - 1) * p.stride_width + kernel <= p.width,
     estimate: (p, configuration, capabilities) => several.estimate!(p, configuration, capabilities) / 2,
-    text: ({ kernel, elements }) => of(kernel).text({ elements }),
+    text: ({ kernel, elements }, memory) => of(kernel).text({ elements }, memory),
   };
 }
 
@@ -139,17 +140,17 @@ const LINES = [
 const BEST = {
   value: {
     type: 'f32',
-    tap: (at: string) => `x[plane + ${at}]`,
-    stored: 'y[p.y_base + start + ox] = best;',
+    tap: (at: string, { load }: Memory) => load('x', `plane + ${at}`),
+    stored: ({ store }: Memory) => store('y', 'p.y_base + start + ox', 'best'),
     first: /* wgsl */ `
 // The larger of two, or the NaN.
 fn first(a: f32, b: f32) -> f32 { return select(a, b, b > a || is_nan(b)); }`,
   },
   place: {
     type: 'Best',
-    tap: (at: string) => `Best(x[plane + ${at}], ${at})`,
-    stored:
-      'y[p.y_base + start + ox] = best.value; choice[p.choice_base + start + ox] = chosen(best.value, best.offset);',
+    tap: (at: string, { load }: Memory) => `Best(${load('x', `plane + ${at}`)}, ${at})`,
+    stored: ({ store }: Memory) =>
+      `${store('y', 'p.y_base + start + ox', 'best.value')} choice[p.choice_base + start + ox] = chosen(best.value, best.offset);`,
     first: /* wgsl */ `
 struct Best { value: f32, offset: u32 }
 // The larger of two, or the NaN; where neither is more, the one that comes first.
@@ -183,7 +184,7 @@ function lines(
       inside.supports!(capabilities, configuration, p),
     workgroups: (p) => Math.ceil(threads(p) / 64),
     estimate: (p, _, capabilities) => inside.estimate!(p, inside.configurations[0], capabilities) / 2,
-    text: ({ kernel, stride }) => {
+    text: ({ kernel, stride }, memory) => {
       const columns = Array.from({ length: kernel }, (_, i) => i);
       const shared = kernel - stride;
       const place = (row: number) => (row === 0 ? 'at' : `at + ${row}u * p.width`);
@@ -191,7 +192,7 @@ function lines(
       return {
         declarations: /* wgsl */ `${declarations}${first}
 fn column(plane: u32, at: u32) -> ${type} {
-  return ${chain(columns.map((row) => tap(place(row))))};
+  return ${chain(columns.map((row) => tap(place(row), memory)))};
 }`,
         main: /* wgsl */ `
   if (index >= p.batch * p.channels * p.out_height) { return; }
@@ -206,7 +207,7 @@ ${columns
   for (var ox = 0u; ox < p.out_width; ox++) {
 ${columns.map((i) => `    let c${i} = ${i < shared ? `kept${i}` : `column(plane, at + ${i}u)`};`).join('\n')}
     let best = ${chain(columns.map((i) => `c${i}`))};
-    ${stored}
+    ${stored(memory)}
 ${columns
   .slice(0, shared)
   .map((i) => `    kept${i} = c${stride + i};`)
@@ -222,7 +223,7 @@ ${columns
 const variantsOf = (rest: string, best: keyof typeof BEST, declarations: string) => {
   const whole = inside(rest, declarations);
   return [
-    ...elementwise<typeof params>(poolOutputs, guard, scan + rest, declarations),
+    ...elementwise<typeof params>(poolOutputs, guard, (memory) => scan(memory) + rest, declarations),
     whole,
     lines(whole, BEST[best], declarations),
   ] as const;
@@ -230,14 +231,18 @@ const variantsOf = (rest: string, best: keyof typeof BEST, declarations: string)
 
 /** `relu_before` 1: x is the output of a ReLU whose derivative backward is to apply */
 const forwardParams = { ...params, relu_before: 'u32' } as const;
-const kept = { x: { access: 'read' }, y: { access: 'write' }, choice: { access: 'write', type: 'u32' } } as const;
+const kept = {
+  x: { access: 'read', half: true },
+  y: { access: 'write', half: true },
+  choice: { access: 'write', type: 'u32' },
+} as const;
 
 /** For training: also writes which input won. */
 export const maxPoolForward = defineKernel<typeof forwardParams, typeof kept>({
   name: 'maxpool/forward',
   params: forwardParams,
   bindings: kept,
-  cost: (p) => forwardCost(p, 8),
+  cost: (p, of) => forwardCost(p, of.x, of.y + of.choice),
   variants: variantsOf(keep, 'place', isNanFunction + chosen),
 });
 
@@ -245,8 +250,8 @@ export const maxPoolForward = defineKernel<typeof forwardParams, typeof kept>({
 export const maxPoolInference = defineKernel({
   name: 'maxpool/inference',
   params,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => forwardCost(p, 4),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: (p, of) => forwardCost(p, of.x, of.y),
   // `winner` is not kept; compilers drop it.
   variants: variantsOf('', 'value', isNanFunction),
 });
@@ -261,6 +266,7 @@ const SCATTERED = 0.1;
  */
 const planes: Variant<typeof params> = {
   name: 'planes',
+  halves: false,
   configurations: [{ threads: 8 }],
   workgroupSize: ({ threads }) => threads,
   supports: ({ kind }) => kind !== 'hardware',
@@ -286,13 +292,20 @@ const planes: Variant<typeof params> = {
 export const maxPoolBackward = defineKernel({
   name: 'maxpool/backward',
   params,
-  bindings: { dy: { access: 'read' }, choice: { access: 'read', type: 'u32' }, dx: { access: 'write' } },
-  cost: (p) => ({ flops: poolOutputs(p), bytes: 8 * poolOutputs(p) + 4 * poolInputs(p) }),
+  bindings: {
+    dy: { access: 'read', half: true },
+    choice: { access: 'read', type: 'u32' },
+    dx: { access: 'write', half: true },
+  },
+  cost: (p, of) => ({
+    flops: poolOutputs(p),
+    bytes: (of.dy + of.choice) * poolOutputs(p) + of.dx * poolInputs(p),
+  }),
   variants: [
     ...elementwise<typeof params>(
       poolInputs,
       'p.batch * p.channels * p.height * p.width',
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let ix = index % p.width;
   let row = index / p.width;
   let iy = row % p.height;
@@ -309,10 +322,10 @@ export const maxPoolBackward = defineKernel({
   for (var oy = first_y; oy < end_y; oy++) {
     for (var ox = first_x; ox < end_x; ox++) {
       let o = plane + oy * p.out_width + ox;
-      if (choice[p.choice_base + o] == offset) { sum += dy[p.dy_base + o]; }
+      if (choice[p.choice_base + o] == offset) { sum += ${load('dy', 'p.dy_base + o')}; }
     }
   }
-  dx[p.dx_base + index] = sum;`,
+  ${store('dx', 'p.dx_base + index', 'sum')}`,
     ),
     planes,
   ],

@@ -5,6 +5,7 @@
  * MATLAB). y > 0 exactly where x > 0, so backward reads y and the input need not be kept.
  */
 import { defineKernel, elementwise } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { belowZero } from '../nan.ts';
 
 /**
@@ -28,35 +29,42 @@ fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.aft
  * Kernels ask this of each place in a loop of its own, which has no turns without such a ReLU: software rasterisers take
  * both sides of a branch, and would load the gate for nothing.
  */
-export const GATE = /* wgsl */ `
-fn passes(place: u32) -> bool { return gate[p.gate_base + place] > 0.0; }
+export const gateText = ({ load }: Pick<Memory, 'load'>) => /* wgsl */ `
+fn passes(place: u32) -> bool { return ${load('gate', 'p.gate_base + place')} > 0.0; }
 fn gated(count: u32) -> u32 { return select(0u, count, p.relu == ${RELU.before}u); }
 `;
+
+/** The same of a gate that holds f32. */
+export const GATE = gateText({ load: (binding, index) => `${binding}[${index}]` });
 
 export const reluForward = defineKernel({
   name: 'relu/forward',
   params: { count: 'u32' },
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: ({ count }) => ({ flops: count, bytes: 8 * count }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: ({ count }, of) => ({ flops: count, bytes: (of.x + of.y) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   // A comparison that NaN fails would hide it: NaN must reach the loss, where it is reported.
-  let value = x[p.x_base + index];
-  y[p.y_base + index] = select(value, 0.0, ${belowZero('value')});`,
+  let value = ${load('x', 'p.x_base + index')};
+  ${store('y', 'p.y_base + index', `select(value, 0.0, ${belowZero('value')})`)}`,
   ),
 });
 
 export const reluBackward = defineKernel({
   name: 'relu/backward',
   params: { count: 'u32' },
-  bindings: { y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
-  cost: ({ count }) => ({ flops: count, bytes: 12 * count }),
+  bindings: {
+    y: { access: 'read', half: true },
+    dy: { access: 'read', half: true },
+    dx: { access: 'write', half: true },
+  },
+  cost: ({ count }, of) => ({ flops: count, bytes: (of.y + of.dy + of.dx) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
-  dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index], y[p.y_base + index] > 0.0);`,
+    ({ load, store }) => /* wgsl */ `
+  ${store('dx', 'p.dx_base + index', `select(0.0, ${load('dy', 'p.dy_base + index')}, ${load('y', 'p.y_base + index')} > 0.0)`)}`,
   ),
 });

@@ -10,6 +10,7 @@
  * chain: it has no derivative.
  */
 import { defineKernel, elementwise } from '../kernel.ts';
+import { scalingBinding, scalingFunctions, VELOCITY_SCALE } from '../loss-scale/state.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
 
 /**
@@ -64,5 +65,36 @@ export const sgdmMasked = defineKernel({
   let rate_mask = mask[p.mask_base + index];
   if (rate_mask == 0.0) { return; }${update}`,
     sgdmRule('f32'),
+  ),
+});
+
+/**
+ * Of a gradient that is the loss scale times too large (../loss-scale), with the velocity kept `VELOCITY_SCALE` times as large;
+ * nothing is changed where the step is skipped.
+ */
+export const sgdmScaled = defineKernel({
+  name: 'sgdm/scaled',
+  params: { count: 'u32', mask: 'f32', decay_factor: 'f32' },
+  bindings: {
+    g: { access: 'read' },
+    step: stepBinding,
+    scaling: scalingBinding,
+    w: { access: 'write' },
+    v: { access: 'write', half: true },
+  },
+  cost: ({ count }, of) => ({ flops: 10 * count, bytes: (12 + 2 * of.v) * count }),
+  variants: elementwise(
+    ({ count }) => count,
+    'p.count',
+    ({ load, store }) => /* wgsl */ `
+  if (p.mask == 0.0 || skipped()) { return; }
+  let weight = w[p.w_base + index];
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
+  let before = ${load('v', 'p.v_base + index')} / ${VELOCITY_SCALE}.0;
+  let velocity = next_velocity(before, weight, g[p.g_base + index] * unscale(), rate, decay, momentum());
+  ${store('v', 'p.v_base + index', `${VELOCITY_SCALE}.0 * velocity`)}
+  w[p.w_base + index] = weight + velocity;`,
+    sgdmRule('f32') + scalingFunctions,
   ),
 });

@@ -31,6 +31,7 @@
  */
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
 
@@ -57,14 +58,14 @@ const WEIGHT = /* wgsl */ `
 fn weight_of(n: u32) -> f32 { return class_weights[p.class_weights_base + labels[p.labels_base + n]]; }`;
 
 /** A class's part of what label smoothing asks for: of the sum of weights, and of the loss by all classes. */
-const SPREAD = /* wgsl */ `
+const spreadText = ({ load }: Memory) => /* wgsl */ `
       let weight_i = class_weights[p.class_weights_base + i];
       all_weights += weight_i;
-      spread += weight_i * (log(sum) + (largest - logits[start + i]));`;
+      spread += weight_i * (log(sum) + (largest - ${load('logits', 'start + i')}));`;
 
 /** One value of the row's gradient. */
-const GRADIENT = /* wgsl */ `
-    let probability = exp(logits[start + i] - largest) / sum;
+const gradientText = ({ load }: Memory) => /* wgsl */ `
+    let probability = exp(${load('logits', 'start + i')} - largest) / sum;
     var gradient = weight / weights * (probability - select(0.0, 1.0, i == label)) + spoiled;
     if (p.smoothing > 0.0) {
       let others = probability * all_weights - class_weights[p.class_weights_base + i];
@@ -73,36 +74,37 @@ const GRADIENT = /* wgsl */ `
     dlogits[to + i] = gradient;`;
 
 /** The row's loss, before the division by W. */
-const LOSS = /* wgsl */ `
-  let loss = weight * (log(sum) + (largest - logits[start + label]) + spoiled);
+const lossText = ({ load }: Memory) => /* wgsl */ `
+  let loss = weight * (log(sum) + (largest - ${load('logits', 'start + label')}) + spoiled);
   if (p.smoothing > 0.0) { return (1.0 - p.smoothing) * loss + share * spread; }
   return loss;`;
 
 /** weighted_loss(n, weights): w l of row n; writes its gradient, where `weights` is the sum of all rows'. */
-const row = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
+const row = (withGradient: boolean) => (memory: Memory) =>
+  /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
 fn weighted_loss(n: u32, weights: f32) -> f32 {
   let start = p.logits_base + n * p.columns;
-  var largest = logits[start];
-  for (var i = 1u; i < p.columns; i++) { largest = larger(largest, logits[start + i]); }
+  var largest = ${memory.load('logits', 'start')};
+  for (var i = 1u; i < p.columns; i++) { largest = larger(largest, ${memory.load('logits', 'start + i')}); }
   let spoiled = poison(largest);
   var sum = 0.0;
-  for (var i = 0u; i < p.columns; i++) { sum += exp(logits[start + i] - largest); }
+  for (var i = 0u; i < p.columns; i++) { sum += exp(${memory.load('logits', 'start + i')} - largest); }
   let label = labels[p.labels_base + p.first + n];
   let weight = class_weights[p.class_weights_base + label];
   let share = p.smoothing / f32(p.columns);
   var all_weights = 0.0;
   var spread = 0.0;
   if (p.smoothing > 0.0) {
-    for (var i = 0u; i < p.columns; i++) {${SPREAD}
+    for (var i = 0u; i < p.columns; i++) {${spreadText(memory)}
     }
   }${
     withGradient
       ? /* wgsl */ `
   let to = p.dlogits_base + n * p.columns;
-  for (var i = 0u; i < p.columns; i++) {${GRADIENT}
+  for (var i = 0u; i < p.columns; i++) {${gradientText(memory)}
   }`
       : ''
-  }${LOSS}
+  }${lossText(memory)}
 }`;
 
 /** Passes over a row: for the maximum, the sum and, with a gradient, that; with smoothing, over weights and logits again. */
@@ -114,7 +116,7 @@ const TEAM = 32;
 const TEAMS = 8;
 
 /** Every lane of a team sums, or compares, what the team's lanes found, in their order: all of them have the same bits. */
-const teamFunctions = (withGradient: boolean) => /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
+const teamFunctions = (withGradient: boolean, memory: Memory) => /* wgsl */ `${largerFunction}${poisonFunction}${WEIGHT}
 var<workgroup> found: array<f32, ${TEAM * TEAMS}>;
 fn team_largest(lane: u32, own: f32) -> f32 {
   workgroupBarrier();
@@ -138,12 +140,12 @@ fn team_sum(lane: u32, own: f32) -> f32 {
 fn weighted_loss(n: u32, lane: u32, counts: bool, weights: f32) -> f32 {
   let own = lane % ${TEAM}u;
   let start = p.logits_base + n * p.columns;
-  var largest = logits[start];
-  for (var i = own; i < p.columns; i += ${TEAM}u) { largest = larger(largest, logits[start + i]); }
+  var largest = ${memory.load('logits', 'start')};
+  for (var i = own; i < p.columns; i += ${TEAM}u) { largest = larger(largest, ${memory.load('logits', 'start + i')}); }
   largest = team_largest(lane, largest);
   let spoiled = poison(largest);
   var sum = 0.0;
-  for (var i = own; i < p.columns; i += ${TEAM}u) { sum += exp(logits[start + i] - largest); }
+  for (var i = own; i < p.columns; i += ${TEAM}u) { sum += exp(${memory.load('logits', 'start + i')} - largest); }
   sum = team_sum(lane, sum);
   let label = labels[p.labels_base + p.first + n];
   let weight = class_weights[p.class_weights_base + label];
@@ -151,7 +153,7 @@ fn weighted_loss(n: u32, lane: u32, counts: bool, weights: f32) -> f32 {
   var all_weights = 0.0;
   var spread = 0.0;
   if (p.smoothing > 0.0) {
-    for (var i = own; i < p.columns; i += ${TEAM}u) {${SPREAD}
+    for (var i = own; i < p.columns; i += ${TEAM}u) {${spreadText(memory)}
     }
     all_weights = team_sum(lane, all_weights);
     spread = team_sum(lane, spread);
@@ -159,10 +161,10 @@ fn weighted_loss(n: u32, lane: u32, counts: bool, weights: f32) -> f32 {
     withGradient
       ? /* wgsl */ `
   let to = p.dlogits_base + n * p.columns;
-  for (var i = own; i < select(0u, p.columns, counts); i += ${TEAM}u) {${GRADIENT}
+  for (var i = own; i < select(0u, p.columns, counts); i += ${TEAM}u) {${gradientText(memory)}
   }`
       : ''
-  }${LOSS}
+  }${lossText(memory)}
 }`;
 
 const teams = (withGradient: boolean): Variant<typeof params> => ({
@@ -180,8 +182,8 @@ const teams = (withGradient: boolean): Variant<typeof params> => ({
             2 * labelsForWeights(p),
           capabilities,
         ),
-  text: () => ({
-    declarations: /* wgsl */ `${teamFunctions(withGradient)}
+  text: (_, memory) => ({
+    declarations: /* wgsl */ `${teamFunctions(withGradient, memory)}
 var<workgroup> row_losses: array<f32, ${PART}>;`,
     main: /* wgsl */ `
   // A folded dispatch may hold more workgroups than parts. They must reach the barriers: they write nothing.
@@ -239,8 +241,8 @@ const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, ..
         accesses(p, withGradient) + 2 * Math.ceil(labelsForWeights(p) / threads) + 4 * Math.log2(threads),
         capabilities,
       ),
-    text: ({ threads }) => ({
-      declarations: workgroupSum(threads) + row(withGradient),
+    text: ({ threads }, memory) => ({
+      declarations: workgroupSum(threads) + row(withGradient)(memory),
       main: /* wgsl */ `
   var weights = 0.0;
   if (p.summed == 1u) { weights = weight_sum[p.weight_sum_base]; }
@@ -261,7 +263,7 @@ const variantsOf = (withGradient: boolean): readonly [Variant<typeof params>, ..
 ];
 
 const operands = {
-  logits: { access: 'read' },
+  logits: { access: 'read', half: true },
   labels: { access: 'read', type: 'u32' },
   class_weights: { access: 'read' },
   weight_sum: { access: 'read' },
@@ -275,9 +277,9 @@ export const softmaxLoss = defineKernel({
   name: 'softmax-loss/loss',
   params,
   bindings: { ...operands, losses: { access: 'write' } },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: 4 * p.rows * p.columns + lossParts(p.rows) * labelsForWeights(p),
-    bytes: 4 * (p.rows * (p.columns + 1) + labelsForWeights(p) + p.columns + lossParts(p.rows)),
+    bytes: of.logits * p.rows * p.columns + 4 * (p.rows + labelsForWeights(p) + p.columns + lossParts(p.rows)),
   }),
   variants: variantsOf(false),
 });
@@ -287,9 +289,11 @@ export const softmaxLossGradient = defineKernel({
   name: 'softmax-loss/gradient',
   params,
   bindings: { ...operands, losses: { access: 'write' }, dlogits: { access: 'write' } },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: 8 * p.rows * p.columns + lossParts(p.rows) * labelsForWeights(p),
-    bytes: 4 * (p.rows * (2 * p.columns + 1) + labelsForWeights(p) + p.columns + lossParts(p.rows)),
+    bytes:
+      of.logits * p.rows * p.columns +
+      4 * (p.rows * (p.columns + 1) + labelsForWeights(p) + p.columns + lossParts(p.rows)),
   }),
   variants: variantsOf(true),
 });

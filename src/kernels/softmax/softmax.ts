@@ -43,7 +43,7 @@ const workgroup: Variant<typeof softmaxParams> = {
   // In the unit of `elementwise`: elements of which each counts 1.
   estimate: ({ rows, columns }, _, { kind }) =>
     kind === 'hardware' && columns >= 2 * LANES ? rows / 2 : Number.MAX_VALUE,
-  text: () => ({
+  text: (_, { load }) => ({
     declarations: /* wgsl */ `${rowStart}${largerFunction}${poisonFunction}
 var<workgroup> found: array<f32, ${LANES}>;`,
     main: /* wgsl */ `
@@ -51,8 +51,8 @@ var<workgroup> found: array<f32, ${LANES}>;`,
   for (var row = select(p.rows, workgroup, workgroup < ${GROUPS}u); row < p.rows; row += ${GROUPS}u) {
     let from_x = p.x_base + row_start(row);
     let from_y = p.y_base + row_start(row);
-    var own = x[from_x];
-    for (var j = lane; j < p.columns; j += ${LANES}u) { own = larger(own, x[from_x + j * p.stride]); }
+    var own = ${load('x', 'from_x')};
+    for (var j = lane; j < p.columns; j += ${LANES}u) { own = larger(own, ${load('x', 'from_x + j * p.stride')}); }
     workgroupBarrier();
     found[lane] = own;
     workgroupBarrier();
@@ -60,13 +60,13 @@ var<workgroup> found: array<f32, ${LANES}>;`,
     for (var i = 1u; i < ${LANES}u; i++) { largest = larger(largest, found[i]); }
     workgroupBarrier();
     own = 0.0;
-    for (var j = lane; j < p.columns; j += ${LANES}u) { own += exp(x[from_x + j * p.stride] - largest); }
+    for (var j = lane; j < p.columns; j += ${LANES}u) { own += exp(${load('x', 'from_x + j * p.stride')} - largest); }
     found[lane] = own;
     workgroupBarrier();
     var sum = 0.0;
     for (var i = 0u; i < ${LANES}u; i++) { sum += found[i]; }
     for (var j = lane; j < p.columns; j += ${LANES}u) {
-      y[from_y + j * p.stride] = exp(x[from_x + j * p.stride] - largest) / sum + poison(largest);
+      y[from_y + j * p.stride] = exp(${load('x', 'from_x + j * p.stride')} - largest) / sum + poison(largest);
     }
   }`,
   }),
@@ -75,20 +75,21 @@ var<workgroup> found: array<f32, ${LANES}>;`,
 export const softmaxForward = defineKernel({
   name: 'softmax/forward',
   params: softmaxParams,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: softmaxCost(5, 2),
+  // y is written and read again: as halves it would be rounded twice.
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write' } },
+  cost: (p, of) => ({ ...softmaxCost(5, 2)(p), bytes: (of.x + of.y) * p.rows * p.columns }),
   variants: [
     ...elementwise<typeof softmaxParams>(
       ({ rows }) => rows,
       'p.rows',
-      /* wgsl */ `
+      ({ load }) => /* wgsl */ `
   let from_x = p.x_base + row_start(index);
   let from_y = p.y_base + row_start(index);
-  var largest = x[from_x];
-  for (var j = 1u; j < p.columns; j++) { largest = larger(largest, x[from_x + j * p.stride]); }
+  var largest = ${load('x', 'from_x')};
+  for (var j = 1u; j < p.columns; j++) { largest = larger(largest, ${load('x', 'from_x + j * p.stride')}); }
   var sum = 0.0;
   for (var j = 0u; j < p.columns; j++) {
-    let power = exp(x[from_x + j * p.stride] - largest);
+    let power = exp(${load('x', 'from_x + j * p.stride')} - largest);
     y[from_y + j * p.stride] = power;
     sum += power;
   }

@@ -61,6 +61,15 @@ export const checks: Checks<None> = {
       ...weightUpdate,
       broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
     ],
+    'linear/update-scaled': [
+      broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
+      ...weightUpdate.filter(({ name, variants }) => name !== 'velocity not kept' && !variants?.includes('walk')),
+      broken('velocity kept as it is', /4096\.0 \* velocity/g, 'velocity'),
+      broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
+      broken('the scale left in', / \* unscale\(\)/g, ''),
+      broken('updated in spite of an overflow', '> 0.0; }\nfn unscale', '> 1.0; }\nfn unscale'),
+      broken('the old weight as halves', /(h\[[^;]*\] = )weight \+ velocity/g, '$1weight'),
+    ],
     'linear/backward': [
       broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
       broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),

@@ -11,7 +11,7 @@ import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
 import { vectorsPay } from '../../kernels/linear/shape.ts';
-import { linearUpdate } from '../../kernels/linear/update.ts';
+import { linearUpdate, linearUpdateScaled } from '../../kernels/linear/update.ts';
 import { WALKED_BATCH } from '../../kernels/linear/walk.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
 import { type None, shapesOf } from '../operator.ts';
@@ -81,8 +81,10 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
         const image = emit.value(x).view();
         const dx = emit.gradient(0);
         // The update reads what the input gradient reads and writes the weight: it comes last.
-        const update = inputs % 4 === 0 && batch <= FUSED_BATCH[emit.gpu.kind] ? emit.update(1) : undefined;
-        const dw = update === undefined ? emit.gradient(1) : undefined;
+        const fused = inputs % 4 === 0 && batch <= FUSED_BATCH[emit.gpu.kind];
+        const update = fused ? emit.update(1) : undefined;
+        const scaled = fused ? emit.scaledUpdate(1) : undefined;
+        const dw = update === undefined && scaled === undefined ? emit.gradient(1) : undefined;
         const onePass = emit.gpu.kind !== 'hardware' && batch <= WALKED_BATCH && vectorsPay(emit.gpu, batch, inputs);
         for (const window of weightWindows(emit)) {
           const { first, count } = window;
@@ -135,6 +137,11 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
             emitProduct(emit, product, { a: dyView, b: image, c: rows(dw, rowBytes, window) });
           }
           if (step !== undefined) emit.run(linearUpdate, { ...sizes, ...step.params }, { dy: dyView, ...step.views });
+          scaled?.later(() => {
+            const [w, v, h] = [scaled.w, scaled.v, scaled.half].map((storage) => rows(storage, rowBytes, window));
+            const views = { dy: dyView, x: image, step: emit.step.view(), scaling: scaled.scaling.view(), w, v, h };
+            emit.run(linearUpdateScaled, { ...sizes, mask: scaled.mask, decay_factor: scaled.decayFactor }, views);
+          });
         }
         if (bias !== undefined) emitBias(emit, 2, { dy, batch, channels: outputs, plane: 1, name });
       },

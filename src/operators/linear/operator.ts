@@ -1,7 +1,7 @@
 import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
-import { linearUpdate } from '../../kernels/linear/update.ts';
+import { linearUpdate, linearUpdateScaled } from '../../kernels/linear/update.ts';
 import { defineOperator, type None } from '../operator.ts';
 import { linear as build } from './graph.ts';
 import { onnx } from './onnx.ts';
@@ -24,7 +24,7 @@ export const linear = defineOperator<None>()<'linear', LinearRole>({
   ],
   folds: 'reference',
   onnx,
-  kernels: [linearForward, linearInputGradient, linearUpdate, linearBackward],
+  kernels: [linearForward, linearInputGradient, linearUpdate, linearUpdateScaled, linearBackward],
   checks: () => import('./cases.ts'),
   numbered: 'always',
   detail: () => [],

@@ -26,6 +26,7 @@ import {
   type Convolution,
   type ConvolutionAlgorithm,
   imageWindows,
+  NO_HALVES,
   type Operands,
   outputs,
 } from './convolution.ts';
@@ -109,6 +110,7 @@ function moved(adapter: Capabilities, { shape }: Convolution, direction: Directi
 export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'strips',
   obstacle(adapter, { shape }) {
+    if (adapter.precision === 'f16') return NO_HALVES;
     if (!stripsFit(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
     // Packing takes all filters as one matrix.
     if (shape.filters * bytesOf(shape).filter > adapter.limits.maxBinding - adapter.limits.offsetAlignment) {

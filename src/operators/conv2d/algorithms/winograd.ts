@@ -32,7 +32,7 @@ import {
 import type { Epilogue } from '../../../kernels/epilogue.ts';
 import { panelBatch } from '../../../kernels/gemm/panels.ts';
 import { RELU } from '../../../kernels/relu/relu.ts';
-import { bytesOf, type Convolution, type ConvolutionAlgorithm, type Operands } from './convolution.ts';
+import { bytesOf, type Convolution, type ConvolutionAlgorithm, NO_HALVES, type Operands } from './convolution.ts';
 
 function* imageWindows({ gpu }: ForwardEmitter, shape: Conv2dShape, direction: Direction): Generator<Window> {
   const most = imagesAtATime(gpu, shape, direction);
@@ -201,6 +201,8 @@ export const winograd = <D extends Direction>(direction: D): ConvolutionAlgorith
   name: 'winograd',
   // Where the gradient comes back from phases, no ReLU before can be applied to it.
   obstacle(adapter, { shape, gated }) {
+    // Its tiles are up to a hundred times larger than the values they are made of, and round as such.
+    if (adapter.precision === 'f16') return NO_HALVES;
     if (!tilesFit(adapter, unstrided(shape), direction)) return 'no tile fits the kernel, its dilations or the limits';
     return direction === 'input gradient' && gated && hasStrides(shape)
       ? 'it applies no derivative before an input gradient with strides'

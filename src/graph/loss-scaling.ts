@@ -1,0 +1,66 @@
+/**
+ * Dynamic loss scaling in a graph of halves (the arithmetic: ../kernels/loss-scale/loss-scale.ts):
+ *
+ *   S -> backward (gradients of values as halves, of parameters as f32) -> checks -> next S, skipped? -> all updates
+ *
+ * No update may run before all gradients are known to be finite. So each one waits, and with it what it reads: the
+ * gradient of its parameter, or, where an operation makes that in the update itself, the gradient of its output.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import { Storage } from '../gpu/storage.ts';
+import { checksOf, LARGEST, lossScaleCheck, lossScaleNext } from '../kernels/loss-scale/loss-scale.ts';
+import { FIRST_SCALE, GROWTH_INTERVAL, LARGEST_SCALE, SCALING_WORDS } from '../kernels/loss-scale/state.ts';
+import type { ForwardEmitter } from './operation.ts';
+import { Tensor } from './tensor.ts';
+import { flatWindows, rows } from './windows.ts';
+
+/** S at first, and nothing known. */
+export const initialScaling = () => Float32Array.of(FIRST_SCALE, 0, 0, 1 / FIRST_SCALE, 0);
+
+export class LossScaling {
+  /** the five numbers of ../kernels/loss-scale/state.ts, on the device; begins with dL/dL */
+  readonly storage: Storage;
+  /** the same for who reads outputs */
+  readonly tensor = new Tensor('loss scale', [SCALING_WORDS]);
+  private readonly gradients = new Map<Storage, number>();
+  private readonly updates: (() => void)[] = [];
+
+  constructor(gpu: Gpu) {
+    this.storage = gpu.storage(this.tensor.name, initialScaling());
+  }
+
+  /** @param gradient what the update reads: `count` values, which must be finite, and which nobody may change any more */
+  wait(gradient: Storage, count: number, update: () => void): void {
+    this.gradients.set(gradient, count);
+    this.updates.push(update);
+  }
+
+  /** Whether somebody is still to read it as it is: an update, or, of the scale itself, the next step. */
+  holds(gradient: Storage): boolean {
+    return gradient === this.storage || this.gradients.has(gradient);
+  }
+
+  /** The checks, the next scale, and every update. */
+  finish({ gpu, run }: Pick<ForwardEmitter, 'gpu' | 'run'>): void {
+    const parts = [...this.gradients].flatMap(([gradient, count]) =>
+      flatWindows(gpu, count).map((window) => ({ gradient, window, checks: checksOf(window.count) })),
+    );
+    const total = parts.reduce((sum, { checks }) => sum + checks, 0);
+    const bad = new Storage('gradients that are not finite', 4 * total);
+    let first = 0;
+    for (const { gradient, window, checks } of parts) {
+      run(
+        lossScaleCheck,
+        { count: window.count, checks, largest: LARGEST[gradient.precision] },
+        { g: rows(gradient, 4, window), bad: rows(bad, 4, { first, count: checks }) },
+      );
+      first += checks;
+    }
+    run(
+      lossScaleNext,
+      { checks: total, interval: GROWTH_INTERVAL, largest: LARGEST_SCALE },
+      { bad: bad.view(), scaling: this.storage.view() },
+    );
+    for (const update of this.updates) update();
+  }
+}
