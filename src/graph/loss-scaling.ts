@@ -17,6 +17,7 @@ import { flatWindows, rows } from './windows.ts';
 /** S at first, and nothing known. */
 export const initialScaling = () => Float32Array.of(FIRST_SCALE, 0, 0, 1 / FIRST_SCALE, 0);
 
+/** The loss scale of one graph, and the updates that wait for what it decides. */
 export class LossScaling {
   /** the five numbers of ../kernels/loss-scale/state.ts, on the device; begins with dL/dL */
   readonly storage: Storage;

@@ -106,6 +106,7 @@ export interface Update {
   readonly decayFactor: number;
 }
 
+/** An update by a gradient with the loss scale in it. */
 export interface ScaledUpdate extends Update {
   /** where the weight is kept a second time, as halves */
   readonly half: Storage;
