@@ -1,9 +1,11 @@
 /**
- * `npm start`: installs what is missing, builds, and runs both quick-start grids. Further flags go to both; `--out DIR`
- * makes DIR and DIR-textures.
+ * `npm start`: installs what is missing, builds, and runs both quick-start grids at once, for neither keeps two cores or a
+ * GPU busy; what the second says follows when the first is done. Further flags go to both; `--out DIR` makes DIR and
+ * DIR-textures.
  */
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { build, install, root, run } from './prepare.mjs';
+import { build, install, root } from './prepare.mjs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -16,10 +18,36 @@ build();
 const flags = process.argv.slice(2);
 const at = flags.indexOf('--out');
 const out = at < 0 ? undefined : flags.splice(at, 2)[1];
-for (const [preset, folder] of [
-  ['quickstart', out],
-  ['textures', out && `${out}-textures`],
-]) {
+/** A grid in a process of its own, and a promise of its exit code. */
+function sweep(preset, folder, output) {
   const place = folder === undefined ? [] : ['--out', folder];
-  run(process.execPath, [join(root, 'dist', 'cli', 'main.js'), 'sweep', preset, ...place, ...flags]);
+  const command = [join(root, 'dist', 'cli', 'main.js'), 'sweep', preset, ...place, ...flags];
+  const grid = spawn(process.execPath, command, { cwd: root, stdio: ['inherit', output, output] });
+  const ended = new Promise((resolve) => {
+    grid.on('error', () => resolve(1));
+    grid.on('close', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
+  });
+  return { grid, ended };
 }
+
+const clothes = sweep('quickstart', out, 'inherit');
+const textures = sweep('textures', out && `${out}-textures`, 'pipe');
+// Ctrl-C reaches both from the terminal, a second time would end them at once; this process waits for what they say of it.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {
+  for (const { grid } of [clothes, textures]) grid.kill('SIGTERM');
+});
+let said = [];
+for (const [from, to] of [
+  [textures.grid.stdout, process.stdout],
+  [textures.grid.stderr, process.stderr],
+]) {
+  from.on('data', (text) => {
+    if (said === undefined) to.write(text);
+    else said.push([to, text]);
+  });
+}
+const first = await clothes.ended;
+for (const [to, text] of said) to.write(text);
+said = undefined;
+process.exitCode = first || (await textures.ended);

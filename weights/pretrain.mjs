@@ -2,14 +2,15 @@
 /**
  * Pretrains the small AlexNet on eight of the ten classes of Fashion-MNIST: all but Sneaker and Ankle boot, which are the
  * transfer task in samples/. A tenth of the training images is the validation part, on which seeds and recipes are
- * compared; the test images are scored once, at the end.
+ * compared; the test images are scored once, at the end. --validation-fraction 0 trains on all images, once nothing is left
+ * to compare.
  *
  *   npm run build && node weights/pretrain.mjs [--data FOLDER] [--out FOLDER] [--seed N] ...
  *
  * The rate falls from --rate to --final-rate along half a cosine, an epoch at a time, after one epoch at a fifth of it.
  * --from FILE goes on from a network written before; --average N ends with the mean of the parameters after each of the
  * last N epochs (stochastic weight averaging: Izmailov et al., 2018), for which the final rate should not be 0.
- * Writes OUT/model.onnx, OUT/curve.csv (a line an epoch: rate, training loss, accuracy on both parts) and OUT/scores.json.
+ * Writes OUT/model.onnx, OUT/curve.csv (a line an epoch: rate, training loss, accuracy on either part) and OUT/scores.json.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     epochs: { type: 'string', default: '30' },
     rate: { type: 'string', default: '0.02' },
     'final-rate': { type: 'string', default: '0' },
+    'validation-fraction': { type: 'string', default: '0.1' },
     from: { type: 'string' },
     average: { type: 'string', default: '0' },
     batch: { type: 'string', default: '32' },
@@ -56,6 +58,7 @@ const [seed, epochs, rate, batchSize, weightDecay] = ['seed', 'epochs', 'rate', 
 const [dropout, shift, hidden, finalRate, average] = ['dropout', 'shift', 'hidden', 'final-rate', 'average'].map(
   number,
 );
+const heldOut = number('validation-fraction');
 if (average > epochs) throw new Error(`--average ${average}: there are ${epochs} epochs; give at most as many.`);
 const filters = values.filters.split(',').map(Number);
 
@@ -75,8 +78,9 @@ const open = async (split) => {
   return { dataset, images: { kind: 'images', pixels: data, height: 64, width: 64, labels } };
 };
 const [{ dataset, images }, { images: test }] = [await open('train'), await open('test')];
-const split = stratifiedSplit(dataset, { trainFraction: 0.9, seed: 1 });
-const [train, validation] = [selectSamples(images, split.train), selectSamples(images, split.test)];
+const split = heldOut > 0 ? stratifiedSplit(dataset, { trainFraction: 1 - heldOut, seed: 1 }) : undefined;
+const train = split ? selectSamples(images, split.train) : images;
+const validation = split && selectSamples(images, split.test);
 
 const fresh = alexnetSmall({ classes: dataset.classes, seed, filters, hidden });
 const table = values.from ? { ...fresh, parameters: (await loadNetwork(values.from)).parameters } : fresh;
@@ -102,22 +106,24 @@ const settings = {
   dropout: dropout > 0,
 };
 const step = await TrainingStep.compile(gpu, model, train, settings);
-const onValidation = await Evaluator.compile(gpu, model, validation, 100);
+const onValidation = validation && (await Evaluator.compile(gpu, model, validation, 100));
 const right = ({ predictions }, { labels }) => predictions.filter((c, i) => c === labels[i]).length;
+const validationRight = async () => onValidation && right(await onValidation.run(), validation);
 
-console.log(`${gpu.describe()}; ${train.labels.length} + ${validation.labels.length} images after ${seconds()} s`);
+console.log(
+  `${gpu.describe()}; ${train.labels.length} + ${validation?.labels.length ?? 0} images after ${seconds()} s`,
+);
 await mkdir(values.out, { recursive: true });
-const curve = ['epoch,learning_rate,training_loss,training_accuracy,validation_accuracy'];
+const curve = [`epoch,learning_rate,training_loss,training_accuracy${validation ? ',validation_accuracy' : ''}`];
 const sums = new Map();
 for (let epoch = 0; epoch < epochs; epoch++) {
   const fallen = (1 - Math.cos((Math.PI * epoch) / epochs)) / 2;
   const learningRate = epoch === 0 ? rate / 5 : rate + (finalRate - rate) * fallen;
   const records = await step.fit({ ...settings, learningRate, seed: 1000 * seed + epoch });
   const mean = (key) => records.reduce((sum, record) => sum + record[key], 0) / records.length;
-  const share = right(await onValidation.run(), validation) / validation.labels.length;
-  curve.push(
-    [epoch + 1, learningRate, mean('loss'), mean('accuracy'), share].map((x) => Number(x.toPrecision(5))).join(),
-  );
+  const row = [epoch + 1, learningRate, mean('loss'), mean('accuracy')];
+  if (validation) row.push((await validationRight()) / validation.labels.length);
+  curve.push(row.map((x) => Number(x.toPrecision(5))).join());
   console.log(`${curve.at(-1)} after ${seconds()} s`);
   await writeFile(join(values.out, 'curve.csv'), `${curve.join('\n')}\n`);
   if (epoch < epochs - average) continue;
@@ -137,8 +143,8 @@ for (const [name, sum] of sums) {
     Float32Array.from(sum, (x) => x / average),
   );
 }
-const validationRight = right(await onValidation.run(), validation);
-onValidation.destroy();
+const validated = validation && { right: await validationRight(), of: validation.labels.length };
+onValidation?.destroy();
 const onTest = await Evaluator.compile(gpu, model, test, 100);
 const testRight = right(await onTest.run(), test);
 onTest.destroy();
@@ -147,6 +153,7 @@ await writeModelFile(join(values.out, 'model.onnx'), await exportModel(gpu, { ..
 const scores = {
   recipe: {
     from: values.from,
+    validationFraction: heldOut,
     seed,
     epochs,
     rate,
@@ -160,7 +167,7 @@ const scores = {
     hidden,
   },
   parameters: [...table.parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
-  validation: { right: validationRight, of: validation.labels.length },
+  validation: validated,
   test: { right: testRight, of: test.labels.length },
   adapter: gpu.describe(),
   seconds: Number(seconds()),

@@ -47,12 +47,13 @@ export async function compareFigure(grids: readonly Drawn[], { width, narrow }: 
       };
       return {
         title: {
-          text: lines(name, Math.floor(panel / 6.5)),
+          text: lines(name, Math.floor(panel / TITLE_WIDTH)),
           anchor: 'start',
-          fontSize: 12,
+          fontSize: TITLE_SIZE,
           fontWeight: 'normal',
           color: 'currentColor',
-          limit: panel,
+          // By Vega's estimate, without a canvas, of 0.8 of the size a letter: a word alone that is longer is cut.
+          limit: (0.8 * TITLE_SIZE * panel) / TITLE_WIDTH,
         },
         width: panel,
         height: narrow ? 150 : 200,
@@ -91,6 +92,10 @@ export async function compareFigure(grids: readonly Drawn[], { width, narrow }: 
     config,
   } as Parameters<typeof render>[1]);
 }
+
+/** Of a title's letters, in pixels; the width is that of common sans-serif fonts, and some over. */
+const TITLE_SIZE = 12;
+const TITLE_WIDTH = 7;
 
 /** A title in lines of at most so many characters, broken between words; a longer word has a line of its own. */
 function lines(text: string, most: number): string[] {
