@@ -38,6 +38,22 @@ for (const { name } of machines.filter(({ name }) => name !== 'lavapipe')) {
   }
 }
 
+console.log('\n## The same steps in half precision, predicted\n');
+row('adapter', 'network', 'dispatches', 'ms (model)', 'of f32', 'MiB moved', 'of f32');
+row('---', '---', '---:', '---:', '---:', '---:', '---:');
+for (const { name } of machines) {
+  for (const network of networks) {
+    const [half, full] = ['f16', 'f32'].map((precision) =>
+      planStep(plannedGpu(name, { precision }), network, 10, 'none'),
+    );
+    const { dispatches, ms, bytes } = half;
+    row(
+      ...[name, network.name, dispatches.length, ms.toPrecision(3), (ms / full.ms).toFixed(2)],
+      ...[(bytes / 2 ** 20).toFixed(0), (bytes / full.bytes).toFixed(2)],
+    );
+  }
+}
+
 console.log('\n## Variants that these plans take\n');
 row(
   'kernel and variant',

@@ -1,6 +1,7 @@
 /** What a network's step becomes on an adapter, dispatch by dispatch, with the model's time of each. */
 import type { Gpu } from '../gpu/device.ts';
 import { machineNamed, machineOf } from '../gpu/machine.ts';
+import type { Precision } from '../gpu/storage.ts';
 import { planGraph } from '../graph/compile.ts';
 import { choiceText, type KernelDispatch } from '../kernels/kernel.ts';
 import { modelTime } from '../kernels/time-model.ts';
@@ -27,6 +28,7 @@ export interface PlannedDispatch {
 
 export interface Plan {
   readonly adapter: string;
+  readonly precision: Precision;
   readonly network: string;
   readonly batch: number;
   readonly step: string;
@@ -74,6 +76,7 @@ export function planStep(gpu: Gpu, network: Network, batch: number, step: string
   const { multiprocessors, lanes, cycles } = machine;
   return {
     adapter: gpu.describe(),
+    precision: gpu.precision,
     network: network.name,
     batch,
     step,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseAlgorithms } from '../gpu/algorithms.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { Precision } from '../gpu/storage.ts';
 import type { Context } from './command.ts';
 
 export const adapterOption = z
@@ -20,13 +21,31 @@ export const algorithmOption = z
   )
   .meta({ valueName: 'OPERATOR=NAME' });
 
+/** No default: whoever does not ask has the configuration of before. */
+export const precisionOption = z
+  .enum(['f32', 'f16'])
+  .optional()
+  .describe(
+    'what activations, their gradients and weights are stored as: f32 unless given; f16 halves their bytes, keeps f32 sums and weights, and needs an adapter with shader-f16',
+  );
+
 /** Opens the adapter, names it on standard error, and closes it when the command ends. */
-export async function openAdapter(wish: string | undefined, context: Context, algorithm?: string): Promise<Gpu> {
+export async function openAdapter(
+  wish: string | undefined,
+  context: Context,
+  algorithm?: string,
+  precision?: Precision,
+): Promise<Gpu> {
   const { Gpu } = await import('../gpu/device.ts');
   const algorithms =
     algorithm === undefined ? undefined : Object.fromEntries(parseAlgorithms(algorithm, '--algorithm'));
-  const gpu = await Gpu.open({ adapter: wish, algorithms, warn: (text) => context.note(`warning: ${text}`) });
+  const gpu = await Gpu.open({
+    adapter: wish,
+    algorithms,
+    precision,
+    warn: (text) => context.note(`warning: ${text}`),
+  });
   context.defer(() => gpu.destroy());
-  context.note(`adapter: ${gpu.describe()}`);
+  context.note(`adapter: ${gpu.describe()}${gpu.precision === 'f16' ? ', half precision' : ''}`);
   return gpu;
 }

@@ -6,6 +6,7 @@ import { type PreprocessingPreset, presets } from '../models/preprocessing.ts';
 import type { DataSource, ModelSource } from '../train/experiment.ts';
 import type { FitSettings } from '../train/fit.ts';
 import type { Schedule } from '../train/schedule.ts';
+import { precisionOption } from './adapter.ts';
 import { datasetOptions, maxPixelsOption } from './dataset-options.ts';
 import { inputSizeOption } from './model-options.ts';
 import { kebabCase } from './options.ts';
@@ -128,6 +129,7 @@ export const fitOptions = {
     .describe(
       "what trained batch normalisation goes by: the file's running statistics, which stand still (the default), or each batch's own, which the running ones follow",
     ),
+  precision: precisionOption,
   seed: z.number().int().min(0).default(1).describe('of split, new layer, order, augmentation and dropout'),
 };
 
@@ -191,6 +193,7 @@ export async function fitSettings(
     ...(labelSmoothing !== undefined && { labelSmoothing }),
     ...(schedule && { schedule }),
     ...(earlyStopping !== undefined && { earlyStopping }),
+    ...(values.precision === 'f16' && { precision: 'f16' as const }),
   };
 }
 

@@ -6,9 +6,11 @@ import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { batchesOf, epochOrder, type Shuffle } from '../data/batches.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { Precision } from '../gpu/storage.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { input, type Tensor } from '../graph/tensor.ts';
+import { SCALING } from '../kernels/loss-scale/state.ts';
 import { buildNetwork } from '../models/build.ts';
 import type { TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
@@ -52,6 +54,8 @@ export interface FitSettings extends OptimizerSettings {
   readonly schedule?: Schedule;
   /** epochs without a lower validation loss behind which a run ends; the best epoch's parameters are then restored */
   readonly earlyStopping?: number;
+  /** what the device that trains must have been opened with; f32 unless given */
+  readonly precision?: Precision;
 }
 
 /** What a training step did: its loss, and when. */
@@ -67,6 +71,9 @@ export interface StepRecord {
   readonly learningRate: number;
   /** over the last steps, at most STEPS_TIMED: single ones land in bunches */
   readonly imagesPerSecond: number;
+  /** in half precision: what the loss was multiplied by, and whether a gradient overflowed, so that nothing was updated */
+  readonly lossScale?: number;
+  readonly skipped?: boolean;
 }
 
 /** What `fit` tells while it trains. */
@@ -95,7 +102,7 @@ const STEPS_IN_FLIGHT = 3;
 const STEPS_TIMED = 10;
 
 interface Flight extends Pick<StepRecord, 'step' | 'epoch' | 'learningRate'> {
-  /** loss and number of correct predictions */
+  /** loss, number of correct predictions, and in half precision what loss scaling knows */
   readonly reading: Promise<ArrayBuffer[]>;
 }
 
@@ -144,11 +151,19 @@ export class TrainingStep {
     images: TrainingData,
     settings: Pick<
       FitSettings,
-      'batchSize' | 'dropout' | 'batchStatistics' | 'classWeights' | 'augment' | 'optimizer' | 'labelSmoothing'
+      | 'batchSize'
+      | 'dropout'
+      | 'batchStatistics'
+      | 'classWeights'
+      | 'augment'
+      | 'optimizer'
+      | 'labelSmoothing'
+      | 'precision'
     >,
     { reuse = true, shared }: { reuse?: boolean; shared?: number } = {},
   ): Promise<TrainingStep> {
     const { batchSize, dropout, batchStatistics, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
+    checkPrecision(gpu, settings);
     if (images.labels.length < batchSize) {
       throw new FrostlineError(
         `There are ${images.labels.length} training samples, too few for a batch of ${batchSize}. ` +
@@ -209,7 +224,7 @@ export class TrainingStep {
     const times = [performance.now()];
     const land = async () => {
       const { reading, ...at } = flight.shift()!;
-      const [lossBytes, correctBytes] = await reading;
+      const [lossBytes, correctBytes, scaling] = await reading;
       const loss = new Float32Array(lossBytes)[0];
       if (!Number.isFinite(loss)) throw await this.explain(at.step, loss);
       const now = performance.now();
@@ -219,6 +234,7 @@ export class TrainingStep {
         loss,
         accuracy: new Uint32Array(correctBytes)[0] / this.batchSize,
         imagesPerSecond: (1000 * this.batchSize * Math.min(times.length, STEPS_TIMED)) / (now - since),
+        ...(scaling !== undefined && scalingRecord(scaling)),
       };
       times.push(now);
       records.push(record);
@@ -243,7 +259,7 @@ export class TrainingStep {
           const at = { seed, start: start.epoch, epoch, samples: batch };
           const rows = (await this.prefix?.rows(augment, at, hooks.signal)) ?? batch;
           this.feed.write(this.graph, rows, this.transforms(augment, { seed, epoch, samples: batch }));
-          const reading = this.graph.run([this.loss, this.correct]);
+          const reading = this.graph.run(this.wanted);
           reading.catch(() => {}); // told when it lands
           flight.push({ step, epoch, learningRate, reading });
           if (flight.length >= STEPS_IN_FLIGHT) await land();
@@ -269,6 +285,12 @@ export class TrainingStep {
     return records;
   }
 
+  /** Read of each step. */
+  private get wanted(): readonly Tensor[] {
+    const { lossScale } = this.graph;
+    return [this.loss, this.correct, ...(lossScale === undefined ? [] : [lossScale])];
+  }
+
   destroy(): void {
     this.graph.destroy();
     this.prefix?.destroy();
@@ -291,6 +313,11 @@ export class TrainingStep {
   }
 }
 
+function scalingRecord(bytes: ArrayBuffer): Pick<StepRecord, 'lossScale' | 'skipped'> {
+  const scaling = new Float32Array(bytes);
+  return { lossScale: 1 / scaling[SCALING.unscale], skipped: scaling[SCALING.skipped] > 0 };
+}
+
 /**
  * What can be told before anything is compiled or written.
  * @throws FrostlineError for an optimizer's numbers, a warm-up that does not end, or early stopping with nothing to stop by
@@ -302,6 +329,14 @@ export function checkFit(
   checkOptimizer(settings);
   checkSchedule(settings.schedule, settings.epochs * Math.floor(train.labels.length / settings.batchSize));
   checkEarlyStopping(settings, validation);
+}
+
+/** What a run's records say of its precision must be what it was computed in. */
+function checkPrecision(gpu: Gpu, { precision = 'f32' }: Pick<FitSettings, 'precision'>): void {
+  if (gpu.precision === precision) return;
+  throw new FrostlineError(
+    `The settings ask for precision ${precision}, the device was opened with ${gpu.precision}. Give both the same.`,
+  );
 }
 
 /** @throws FrostlineError when a label is no class of the network */

@@ -314,9 +314,10 @@ async function pause({ signal, stop }: GridHooks): Promise<void> {
 }
 
 /** What may round differently: a checkpoint is gone on with where it was made alone. */
-const bitsOf = ({ name, driver, kind, tuning, algorithms }: Gpu) => [
+const bitsOf = ({ name, driver, kind, tuning, algorithms, precision }: Gpu) => [
   ...[name, driver, kind, tuning?.hash ?? null],
   [...algorithms],
+  ...(precision === 'f32' ? [] : [precision]),
 ];
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

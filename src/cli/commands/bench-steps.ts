@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FirstStep } from '../../bench/first-step.ts';
 import type { StepRow } from '../../bench/steps.ts';
-import { openAdapter } from '../adapter.ts';
+import { openAdapter, precisionOption } from '../adapter.ts';
 import {
   benchHead,
   benchOptions,
@@ -38,6 +38,7 @@ export const command = defineCommand({
         "write every dispatch with the device's own stamps to this file, for Chrome's tracing view or Perfetto (JSON)",
       ),
     timeout: z.number().positive().default(600).describe('seconds until such a process is given up'),
+    precision: precisionOption,
   }),
   json: true,
   examples: [
@@ -46,7 +47,21 @@ export const command = defineCommand({
     { what: 'where a step of AlexNet spends its time', line: '--networks alexnet --filter none --trace step.json' },
   ],
   async run(
-    { filter, batch, quick, networks, compare, html, adapter, algorithm, firstStep, trace, timeout, ...rest },
+    {
+      filter,
+      batch,
+      quick,
+      networks,
+      compare,
+      html,
+      adapter,
+      algorithm,
+      firstStep,
+      trace,
+      timeout,
+      precision,
+      ...rest
+    },
     context,
   ) {
     const [{ stepJobs, stepName, benchStep }, { measureFirstStep }, { stepTargets }, { PeerFailure }] =
@@ -56,7 +71,7 @@ export const command = defineCommand({
         import('../../bench/step-targets.ts'),
         import('../../bench/peers/process.ts'),
       ]);
-    const gpu = await openAdapter(adapter, context, algorithm);
+    const gpu = await openAdapter(adapter, context, algorithm, precision);
     const sampling = samplingOf({ quick, ...rest });
     const names = networks ?? (quick ? (['alexnet-small'] as const) : networkNames);
     const makers = await Promise.all(names.map(networkMaker));
@@ -76,7 +91,9 @@ export const command = defineCommand({
       rows.push(await benchStep(gpu, job, sampling, { reference, trace: trace !== undefined }));
     }
     const firstSteps: FirstStep[] = [];
-    for (const { network, batch: size } of firstStep ? rows.filter(({ step }) => step === 'none') : []) {
+    const ofSingles = gpu.precision === 'f32';
+    if (firstStep && !ofSingles) context.note('first steps of new processes are timed in single precision alone');
+    for (const { network, batch: size } of firstStep && ofSingles ? rows.filter(({ step }) => step === 'none') : []) {
       context.signal.throwIfAborted();
       context.note(`${network} ${size}: first step of a new process, caches cold and warm`);
       const options = { adapter: adapter ?? gpu.kind, kind: gpu.kind, timeout };

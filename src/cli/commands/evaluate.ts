@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
-import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
+import { adapterOption, algorithmOption, openAdapter, precisionOption } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import { datasetOptions, maxPixelsOption } from '../dataset-options.ts';
@@ -27,6 +27,7 @@ export const command = defineCommand({
     batchSize: z.int().positive().default(16).describe('images at a time on the device'),
     adapter: adapterOption,
     algorithm: algorithmOption,
+    precision: precisionOption,
   }),
   json: true,
   examples: [
@@ -63,7 +64,7 @@ export const command = defineCommand({
     for (const note of notes) context.note(`data: ${note}`);
     noteLeftOut(network, context);
     if (output !== undefined) await files.checkWritable(dirname(output));
-    const gpu = await openAdapter(values.adapter, context, values.algorithm);
+    const gpu = await openAdapter(values.adapter, context, values.algorithm, values.precision);
     const progress = countProgress(context, 'images decoded');
     const { classes, metrics, confusion, detail, evaluation, labels } = await tests.testNetwork(gpu, network, dataset, {
       batch: batchSize,

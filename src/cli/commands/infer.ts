@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
-import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
+import { adapterOption, algorithmOption, openAdapter, precisionOption } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { readInputs, withFileName } from '../model-inputs.ts';
 import { inputSizeOption } from '../model-options.ts';
@@ -29,13 +29,14 @@ export const command = defineCommand({
     inputSize: inputSizeOption,
     adapter: adapterOption,
     algorithm: algorithmOption,
+    precision: precisionOption,
   }),
   json: true,
   examples: [
     { what: 'one input, one output', line: 'alexnet-small --input x.npy --output y.npy' },
     { what: 'inputs by name', line: 'two.onnx --input left=a.npy --input right=b.pb --output out/' },
   ],
-  async run({ model: nameOrPath, input, output, outputs: wanted, inputSize, adapter, algorithm }, context) {
+  async run({ model: nameOrPath, input, output, outputs: wanted, inputSize, adapter, algorithm, precision }, context) {
     const [zoo, onnx, files, { bindInputs, infer }, { formatNpy }, { checkWritable, writeFilesAtomically }] =
       await Promise.all([
         import('../../models/zoo.ts'),
@@ -52,7 +53,7 @@ export const command = defineCommand({
     const { folder, names } = await outputPlaces(output, bound.network.outputs, files.outputFileNames);
     await checkWritable(folder);
 
-    const gpu = await openAdapter(adapter, context, algorithm);
+    const gpu = await openAdapter(adapter, context, algorithm, precision);
     const results = await infer(gpu, bound);
     const contents = results.map(({ shape, data }, i) => [names[i], formatNpy({ type: 'f4', shape, data })] as const);
     const written = await writeFilesAtomically(folder, Object.fromEntries(contents));

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Plan } from '../../bench/plan.ts';
 import { machines } from '../../gpu/machine.ts';
-import { openAdapter } from '../adapter.ts';
+import { openAdapter, precisionOption } from '../adapter.ts';
 import { networkMaker, networkNames, percentText } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
@@ -18,6 +18,7 @@ export const command = defineCommand({
       .default('none')
       .meta({ valueName: 'POINT' })
       .describe("'forward', or a training step with this freeze point: 'none', 'conv1', ..."),
+    precision: precisionOption,
     as: z.enum(adapters).optional().describe('plan for this adapter in place of the one here'),
     adapter: z
       .string()
@@ -28,9 +29,10 @@ export const command = defineCommand({
   json: true,
   examples: [
     { what: "AlexNet's training step on a GPU that is not here", line: '--network alexnet --batch 10 --as h100' },
+    { what: 'the same of halves', line: '--precision f16 --as h100' },
     { what: 'the same as data', line: '--network vgg16 --as apple-m2 --json' },
   ],
-  async run({ network, batch, step, as, adapter }, context) {
+  async run({ network, batch, step, as, adapter, precision }, context) {
     const [{ planStep }, { plannedGpu }, { freezePoints }, { FrostlineError }] = await Promise.all([
       import('../../bench/plan.ts'),
       import('../../gpu/planned.ts'),
@@ -53,7 +55,8 @@ export const command = defineCommand({
     if (!steps.includes(step)) {
       throw new FrostlineError(`--step: ${network} has no step '${step}'. Give one of ${steps.join(', ')}.`);
     }
-    const gpu = as === undefined ? await openAdapter(adapter, context) : plannedGpu(as);
+    const gpu =
+      as === undefined ? await openAdapter(adapter, context, undefined, precision) : plannedGpu(as, { precision });
     const plan = planStep(gpu, made, batch, step);
     if (context.json) return context.printJson(plan);
     context.print(await tableOf(plan));

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { presets } from '../../models/preprocessing.ts';
-import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
+import { adapterOption, algorithmOption, openAdapter, precisionOption } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import { masksOption, maxPixelsOption } from '../dataset-options.ts';
@@ -33,6 +33,7 @@ export const command = defineCommand({
     maxPixels: maxPixelsOption,
     adapter: adapterOption,
     algorithm: algorithmOption,
+    precision: precisionOption,
   }),
   json: true,
   examples: [
@@ -40,8 +41,20 @@ export const command = defineCommand({
     { what: 'a network that does not say how it wants its images', line: 'net.onnx a.jpg --preprocessing torchvision' },
   ],
   async run(values, context) {
-    const { model, images, top, format, output, skipBroken, preprocessing, inputSize, batchSize, adapter, algorithm } =
-      values;
+    const {
+      model,
+      images,
+      top,
+      format,
+      output,
+      skipBroken,
+      preprocessing,
+      inputSize,
+      batchSize,
+      adapter,
+      algorithm,
+      precision,
+    } = values;
     const [
       zoo,
       { loadNetwork },
@@ -73,7 +86,7 @@ export const command = defineCommand({
     });
     noteLeftOut(network, context);
     if (output !== undefined) await checkWritable(dirname(output));
-    const gpu = await openAdapter(adapter, context, algorithm);
+    const gpu = await openAdapter(adapter, context, algorithm, precision);
     const progress = countProgress(context, 'images classified');
     const unreadable: import('../../train/predict.ts').Unreadable[] = [];
     const { signal } = context;

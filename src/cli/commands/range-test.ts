@@ -54,7 +54,7 @@ export const command = defineCommand({
     await checkWritable(out);
     const source = dataSource(values);
     const fit = await fitSettings({ ...values, epochs: 1 });
-    const gpu = await openAdapter(values.adapter, context);
+    const gpu = await openAdapter(values.adapter, context, undefined, values.precision);
     const decoding = countProgress(context, 'images decoded');
     const experiment = await openExperiment(modelSource(values.model, values), source, seed, decoding.update, (text) =>
       context.note(`warning: ${text}`),

@@ -187,7 +187,7 @@ export const command = defineCommand({
       );
     }
     const source = dataSource({ ...values, data }, undefined, { splits, folds: values.folds });
-    const gpu = await openAdapter(values.adapter, context);
+    const gpu = await openAdapter(values.adapter, context, undefined, values.precision);
     const decoding = countProgress(context, 'images decoded');
     const experiment = await openExperiment(modelSource(model, values), source, seed, decoding.update, (text) =>
       context.note(`warning: ${text}`),
@@ -331,7 +331,7 @@ export const command = defineCommand({
     let device = gpu;
     const ending = acrossLosses(
       gpu,
-      () => openAdapter(values.adapter, context),
+      () => openAdapter(values.adapter, context, undefined, values.precision),
       (opened) => {
         device = opened;
         return grid.runGrid(opened, experiment, plan, settings, out, hooks);

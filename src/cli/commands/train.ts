@@ -92,7 +92,7 @@ export const command = defineCommand({
       ],
     );
     const source = dataSource(values, values, cell?.settings);
-    const gpu = await openAdapter(values.adapter, context, values.algorithm);
+    const gpu = await openAdapter(values.adapter, context, values.algorithm, values.precision);
     const { seed, learningRate, freeze, newLayerFactor, mask, tuneOnly, layerDecay, out, positive, sensitivity } =
       values;
     const { parseStrategy } = await import('../strategies.ts');
