@@ -158,15 +158,15 @@ function storeTile(rows: number, columns: number, first: string, step: number, {
   }`;
 }
 
-/** The tile's place in the grid: rows run fastest, so that neighbours in time share B. */
-function locateTile(rows: number, columns: number): string {
+/** The place in the grid of tile number `tile`: rows run fastest, so that neighbours in time share B. */
+function locateTile(tile: 'index' | 'workgroup', rows: number, columns: number): string {
   return /* wgsl */ `
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
-  let group = TILE / (tiles_m * tiles_n);
+  let group = ${tile} / (tiles_m * tiles_n);
 ${GROUP}
-  let m_0 = (TILE % tiles_m) * ${rows}u;
-  let n_0 = ((TILE / tiles_m) % tiles_n) * ${columns}u;`;
+  let m_0 = (${tile} % tiles_m) * ${rows}u;
+  let n_0 = ((${tile} / tiles_m) % tiles_n) * ${columns}u;`;
 }
 
 const accumulators = (rows: number, columns: number) =>
@@ -248,7 +248,7 @@ const registers: Variant<typeof contractionParams> = {
         (Math.ceil(tilesOf(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) / 8,
   text: ({ rows, columns, bounds }, memory) => ({
     declarations: declarationsOf(memory),
-    main: `${locateTile(rows, columns).replaceAll('TILE', 'index')}
+    main: `${locateTile('index', rows, columns)}
   if (part >= p.parts) { return; }
 ${range(rows)
   .map((i) => `  let a${i} = a_start + min(m_0 + ${i}u, p.rows - 1u) * p.a_row;`)
@@ -290,7 +290,7 @@ const broadcast: Variant<typeof contractionParams> = {
     tilesOf(p, rows, lanes * columns) * tileTime(p, rows, columns, rows / lanes + columns) * (lanes / 8),
   text: ({ lanes, rows, columns, bounds }, memory) => ({
     declarations: declarationsOf(memory),
-    main: `${locateTile(rows, lanes * columns).replaceAll('TILE', 'workgroup')}
+    main: `${locateTile('workgroup', rows, lanes * columns)}
   if (part >= p.parts) { return; }
 ${range(rows / lanes)
   .map((i) => `  let a${i} = a_start + min(m_0 + ${i * lanes}u + lane, p.rows - 1u) * p.a_row;`)

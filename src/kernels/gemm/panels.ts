@@ -101,7 +101,7 @@ const serves = ({ subgroupWidth }: Capabilities, { lanes, rows, vectors }: Confi
  * The sums of the tile m_block, n_block of product e, in c0_0, c0_1 ..: row, vector of columns. Each takes its products
  * in the order of k, whatever the number of steps.
  */
-function sumTile({ lanes, rows, vectors, steps }: Configuration): string {
+function sumTile({ lanes, rows, vectors, steps }: Configuration, products: '1u' | 'p.products'): string {
   const own = rows / 4 / lanes;
   const width = vectors * lanes;
   // Beyond the depth lies the next panel: a step there adds zeros.
@@ -113,7 +113,7 @@ function sumTile({ lanes, rows, vectors, steps }: Configuration): string {
   let m_block = workgroup % m_blocks;
   let n_block = (workgroup / m_blocks) % n_blocks;
   let e = workgroup / (m_blocks * n_blocks);
-  if (e >= PRODUCTS) { return; }
+  if (e >= ${products}) { return; }
   let a_0 = p.a_base + (e * m_blocks + m_block) * p.depth * ${rows / 4}u + lane;
   let b_0 = p.b_base + (e * n_blocks + n_block) * p.depth * ${width}u + lane;
 ${range(rows)
@@ -166,7 +166,7 @@ const broadcast: Variant<typeof params> = {
   estimate: (p, { lanes, steps }) => panelProductTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }) => ({
     declarations: ACTIVATION + GATE,
-    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }).replace('PRODUCTS', '1u')}
+    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, '1u')}
   for (var j = 0u; j < ${4 * vectors}u; j++) {
     let n = n_block * ${4 * vectors * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
     if (n >= p.columns) { break; }
@@ -245,7 +245,7 @@ const batchBroadcast: Variant<typeof batchParams> = {
   workgroups: (p) => p.products * tilesOf(p),
   estimate: (p, { lanes, steps }) => p.products * panelProductTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }) => ({
-    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }).replace('PRODUCTS', 'p.products')}
+    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, 'p.products')}
   for (var j = 0u; j < ${vectors}u; j++) {
     let n = (n_block * ${vectors}u + j) * ${lanes}u + lane;
     if (n >= p.c_row) { break; }
