@@ -7,7 +7,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FrostlineError } from '../errors.ts';
 import { loadEmbeddedDriver } from './embedded.ts';
-import { createInstance, type Instance, instanceOf, type ListedAdapter, listAdapters } from './node.ts';
+import { createInstance, type Instance, instanceOf, type ListedAdapter, listAdapters, matricesWanted } from './node.ts';
 
 /** A GPU, an installed driver in software (lavapipe), or the driver in software that comes with the package. */
 export type AdapterKind = 'hardware' | 'software' | 'embedded';
@@ -52,7 +52,8 @@ export function requestAdapter({ gpu }: Instance): Promise<GPUAdapter | null> {
  */
 const instances = new Map<string, Instance>();
 
-const driversWanted = () => JSON.stringify(ICD_VARIABLES.map((name) => process.env[name] ?? null));
+const driversWanted = () =>
+  JSON.stringify([...ICD_VARIABLES.map((name) => process.env[name] ?? null), matricesWanted()]);
 
 function instanceOfDriver(): Instance {
   const key = driversWanted();

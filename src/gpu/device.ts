@@ -7,7 +7,7 @@ import { type AdapterKind, adapterName, chooseAdapter, isSoftware, requestAdapte
 import { parseAlgorithms } from './algorithms.ts';
 import { DeviceLostError } from './lost.ts';
 import { type Machine, machineNamed } from './machine.ts';
-import type { Instance } from './node.ts';
+import { type Instance, matricesWanted } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
 import { type Precision, Storage } from './storage.ts';
 import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
@@ -51,6 +51,11 @@ export interface OpenOptions {
    * and is no less a choice of accuracy than one of speed: docs/precision.md
    */
   readonly precision?: Precision;
+  /**
+   * with `f16`: products by the GPU's matrix units, an extension that Dawn counts as experimental; unless given,
+   * whether FROSTLINE_SUBGROUP_MATRIX is 1, which `Gpu.open` needs in any case
+   */
+  readonly subgroupMatrices?: boolean;
   /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
   readonly warn?: (text: string) => void;
 }
@@ -99,6 +104,8 @@ export class Gpu {
   readonly hasTimestamps: boolean;
   /** What activations, their gradients and weights are stored as by the graphs that are compiled for it (docs/precision.md). */
   readonly precision: Precision;
+  /** Products of halves go by the GPU's matrix units. */
+  readonly subgroupMatrices: boolean;
   readonly pipelines: PipelineCache;
   readonly device: GPUDevice;
   /** Measured choices of kernels' variants; nothing where they are not to count. */
@@ -129,7 +136,7 @@ export class Gpu {
     options: OpenOptions,
   ) {
     const { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning, algorithms } = options;
-    const { precision = 'f32' } = options;
+    const { precision = 'f32', subgroupMatrices = matricesWanted() } = options;
     if (precision !== 'f32' && precision !== 'f16') {
       throw new FrostlineError(`There is no precision '${String(precision)}'. Give 'f32' or 'f16'.`);
     }
@@ -158,6 +165,8 @@ export class Gpu {
     this.hasTimestamps = device.features.has('timestamp-query');
     if (precision === 'f16' && !device.features.has('shader-f16')) throw new FrostlineError(withoutHalves(this.name));
     this.precision = precision;
+    this.subgroupMatrices = precision === 'f16' && subgroupMatrices;
+    if (this.subgroupMatrices && !device.features.has(MATRICES)) throw new FrostlineError(withoutMatrices(this.name));
     this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
     this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
     this.algorithms = algorithms
@@ -203,6 +212,7 @@ export class Gpu {
     return new Gpu(this.instance, adapter.info, await requestDevice(adapter), this.kind, {
       tuning: false,
       precision: this.precision,
+      subgroupMatrices: this.subgroupMatrices,
     });
   }
 
@@ -415,13 +425,18 @@ function padded({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>
   return words;
 }
 
+const MATRICES = 'chromium-experimental-subgroup-matrix';
+
+const withoutMatrices = (name: string) =>
+  `${name} has no ${MATRICES}, by which FROSTLINE_SUBGROUP_MATRIX=1 has products made. Unset it, or use another adapter.`;
+
 const withoutHalves = (name: string) =>
   `${name} has no shader-f16, which half precision needs. Leave --precision f16 out, or use another adapter ` +
   '(on a device of your own, request the feature).';
 
 /** A device with the adapter's full limits. */
 function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
-  const wanted: GPUFeatureName[] = ['subgroups', 'timestamp-query', 'shader-f16'];
+  const wanted = ['subgroups', 'timestamp-query', 'shader-f16', MATRICES] as GPUFeatureName[];
   return adapter.requestDevice({
     label: 'frostline',
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),

@@ -21,8 +21,13 @@ const FLAGS = [
   'enable-dawn-features=vulkan_enable_f16_on_nvidia',
 ];
 
+/** Whether the matrix units of a GPU are asked for: WGSL that Dawn counts as experimental, and withholds without this. */
+export const matricesWanted = (): boolean => process.env['FROSTLINE_SUBGROUP_MATRIX'] === '1';
+
+const flagsWanted = () => [...FLAGS, ...(matricesWanted() ? ['enable-dawn-features=allow_unsafe_apis'] : [])];
+
 /** A new Dawn instance. It reads VK_ICD_FILENAMES now, so set that first. */
-export function createInstance(flags: readonly string[] = FLAGS): Instance {
+export function createInstance(flags: readonly string[] = flagsWanted()): Instance {
   return { gpu: create([...flags]) };
 }
 
@@ -35,7 +40,7 @@ export interface ListedAdapter {
 
 /** What Dawn finds, in its order. It tells only where it is asked for a name that no adapter has. */
 export async function listAdapters(): Promise<ListedAdapter[]> {
-  const { gpu } = createInstance([...FLAGS, 'adapter=(none)']);
+  const { gpu } = createInstance([...flagsWanted(), 'adapter=(none)']);
   const message = await gpu.requestAdapter().then(
     () => '',
     (error: unknown) => String(error),
@@ -45,7 +50,7 @@ export async function listAdapters(): Promise<ListedAdapter[]> {
 
 /** An instance that gives this adapter alone. */
 export const instanceOf = ({ backend, name }: ListedAdapter): Instance =>
-  createInstance([...FLAGS, `backend=${backend}`, `adapter=${name}`]);
+  createInstance([...flagsWanted(), `backend=${backend}`, `adapter=${name}`]);
 
 /** Version of the npm package `webgpu`: Dawn's. */
 export function webgpuVersion(): string {

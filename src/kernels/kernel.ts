@@ -54,6 +54,8 @@ export interface Capabilities {
   };
   /** what activations and weights are stored as; f32 where left out */
   readonly precision?: Precision;
+  /** it has matrix units that WGSL reaches, and may use them */
+  readonly subgroupMatrices?: boolean;
   /** what it can do at once; of a GPU of the middle class where it is left out */
   readonly machine?: Machine;
   /** Choices measured on this adapter, by kernel, the hash of its text, and shape: gpu/tuning.ts. */
@@ -82,8 +84,13 @@ export interface Variant<P extends ParamSchema> {
   readonly configurations: readonly Configuration[];
   /** whether the text uses subgroup operations; the workgroup is then exactly one subgroup */
   readonly subgroups?: boolean;
-  /** false: it adds to what it has written, each time with a rounding, and does not run where a binding stores halves */
-  readonly halves?: false;
+  /**
+   * false: it adds to what it has written, each time with a rounding, and does not run where a binding stores halves. Names:
+   * it runs only where these bindings do
+   */
+  readonly halves?: false | readonly string[];
+  /** what the text enables beside subgroups and, of halves, f16; with subgroup matrices `subgroup` is the subgroup's number */
+  extensions?(configuration: Configuration): readonly string[];
   /** threads of a workgroup */
   workgroupSize(configuration: Configuration): number;
   /** whether the adapter can run it and whether it computes this case */
@@ -217,7 +224,9 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   }
 
   function choices(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES): Choice[] {
-    const able = halves.size === 0 ? spec.variants : spec.variants.filter((variant) => variant.halves !== false);
+    const able = spec.variants.filter(({ halves: wanted = [] }) =>
+      wanted === false ? halves.size === 0 : wanted.every((name) => halves.has(name)),
+    );
     return able.flatMap((variant) =>
       variant.configurations
         .filter((configuration) => variant.workgroupSize(configuration) <= capabilities.limits.maxThreads)
@@ -233,6 +242,8 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   function hashOfTexts(): string {
     hash ??= textHash(
       spec.variants
+        // Results are of f32 alone.
+        .filter(({ halves }) => !Array.isArray(halves))
         .flatMap((variant) => variant.configurations.map((one) => assemble(spec, layout, variant, one, NO_HALVES)))
         .join('\n'),
     );
@@ -357,6 +368,12 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
   halves: ReadonlySet<string>,
 ): string {
   const memory = memoryOf(spec.bindings, halves);
+  const enabled = new Set([
+    ...(variant.subgroups ? ['subgroups'] : []),
+    ...(halves.size > 0 ? ['f16'] : []),
+    ...(variant.extensions?.(configuration) ?? []),
+  ]);
+  const matrices = enabled.has('chromium_experimental_subgroup_matrix');
   const { main, declarations } = variant.text(configuration, memory);
   const constants = Object.entries(configuration).map(([name, value]) => `${name} ${value}`);
   const size = variant.workgroupSize(configuration);
@@ -367,8 +384,7 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
   );
   const laneBuiltin = variant.subgroups ? 'subgroup_invocation_id' : 'local_invocation_index';
   return [
-    ...(variant.subgroups ? ['enable subgroups;'] : []),
-    ...(halves.size > 0 ? ['enable f16;'] : []),
+    ...[...enabled].map((name) => `enable ${name};`),
     `// ${spec.name}, variant ${variant.name}${constants.length > 0 ? `: ${constants.join(', ')}` : ''}`,
     'struct Params {',
     ...fields,
@@ -381,6 +397,7 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
     '  @builtin(workgroup_id) workgroup_id: vec3u,',
     '  @builtin(num_workgroups) workgroup_count: vec3u,',
     `  @builtin(${laneBuiltin}) lane: u32,`,
+    ...(matrices ? ['  @builtin(subgroup_id) subgroup: u32,'] : []),
     ') {',
     '  let workgroup = workgroup_id.x + workgroup_id.y * workgroup_count.x;',
     `  let index = workgroup * ${size}u + lane;`,

@@ -314,10 +314,10 @@ async function pause({ signal, stop }: GridHooks): Promise<void> {
 }
 
 /** What may round differently: a checkpoint is gone on with where it was made alone. */
-const bitsOf = ({ name, driver, kind, tuning, algorithms, precision }: Gpu) => [
+const bitsOf = ({ name, driver, kind, tuning, algorithms, precision, subgroupMatrices }: Gpu) => [
   ...[name, driver, kind, tuning?.hash ?? null],
   [...algorithms],
-  ...(precision === 'f32' ? [] : [precision]),
+  ...(precision === 'f32' ? [] : [precision, subgroupMatrices]),
 ];
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

@@ -27,6 +27,7 @@
  * - broadcast: a workgroup is one subgroup of WIDTH lanes. A tile of ROWS x (WIDTH COLUMNS) outputs; each lane loads
  *   ROWS / WIDTH values of A, and `subgroupBroadcast` hands them round. On software rasterisers a load costs as much as
  *   tens of multiply-adds, and this has the fewest loads.
+ * - matrix: of halves, by a GPU's matrix units (./matrix.ts).
  * - tiled: threads share slabs of both operands in workgroup memory; for GPUs (./tiled.ts).
  *
  * The bounds of B come in three texts: 0 no column reaches outside, 1 some do, 2 the window is spread: t must also be
@@ -38,6 +39,7 @@ import { type Capabilities, defineKernel, perElement, type Variant } from '../ke
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
 import { RELU } from '../relu/relu.ts';
+import { matrixUnits } from './matrix.ts';
 import {
   biasAndRelu,
   boundsOf,
@@ -343,6 +345,7 @@ export const contraction = defineKernel({
     registers,
     broadcast,
     tiled,
+    matrixUnits,
   ],
 });
 

@@ -149,6 +149,31 @@ const placeOfColumn = (bounds: number) =>
   bounds === 2 ? 'b_start + at.item * p.b_item' : 'b_start + at.item * p.b_item + y * p.b_line + x';
 const placeOfDepth = (bounds: number) => (bounds === 2 ? 'r * p.b_r' : 'r * p.b_r + y * p.b_line + x');
 
+/** Where columns and steps of k lie, and the values there. */
+export const placeFunctions = (
+  bounds: number,
+  memory: Memory,
+) => /* wgsl */ `fn place_of_column(j: u32, b_start: u32) -> vec4u {
+  let at = column(min(j, p.columns - 1u));
+  let y = at.y * u32(p.y_step) + u32(p.y_0);
+  let x = at.x * u32(p.x_step) + u32(p.x_0);
+  return vec4u(${placeOfColumn(bounds)}, y, x, at.item * p.c_item + at.rest);
+}
+fn place_of_depth(k: u32) -> vec4u {
+  let taps = p.u * p.v;
+  let r = k / taps;
+  let tap = k - r * taps;
+  let u = tap / p.v;
+  let v = tap - u * p.v;
+  let y = u * u32(p.y_u);
+  let x = v * u32(p.x_v);
+  return vec4u(u * u32(p.a_u) + v * u32(p.a_v) + r * p.a_r, ${placeOfDepth(bounds)}, y, x);
+}
+fn value_of_a(row: u32, place: u32, inside: bool) -> f32 {
+  return select(0.0, ${memory.load('a', 'select(p.a_base, row + place, inside)')}, inside);
+}
+${valueOfB(memory)[bounds]}`;
+
 function text(c: Configuration, memory: Memory) {
   const { rows, columns, depth, bounds } = c;
   const sums = sumsOf(c);
@@ -178,26 +203,7 @@ var<workgroup> places: array<vec4u, ${columns}>;
 // Of each k, of this slab and of the next: its places in A and B, its line and place of the window.
 var<workgroup> depths: array<vec4u, ${2 * depth}>;
 
-fn place_of_column(j: u32, b_start: u32) -> vec4u {
-  let at = column(min(j, p.columns - 1u));
-  let y = at.y * u32(p.y_step) + u32(p.y_0);
-  let x = at.x * u32(p.x_step) + u32(p.x_0);
-  return vec4u(${placeOfColumn(bounds)}, y, x, at.item * p.c_item + at.rest);
-}
-fn place_of_depth(k: u32) -> vec4u {
-  let taps = p.u * p.v;
-  let r = k / taps;
-  let tap = k - r * taps;
-  let u = tap / p.v;
-  let v = tap - u * p.v;
-  let y = u * u32(p.y_u);
-  let x = v * u32(p.x_v);
-  return vec4u(u * u32(p.a_u) + v * u32(p.a_v) + r * p.a_r, ${placeOfDepth(bounds)}, y, x);
-}
-fn value_of_a(row: u32, place: u32, inside: bool) -> f32 {
-  return select(0.0, ${memory.load('a', 'select(p.a_base, row + place, inside)')}, inside);
-}
-${valueOfB(memory)[bounds]}`,
+${placeFunctions(bounds, memory)}`,
     main: /* wgsl */ `
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
