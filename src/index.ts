@@ -40,7 +40,17 @@ export type { BindingAccess, Pipeline, PipelineCache } from './gpu/pipelines.ts'
 export type { Binding, Dispatch, Program } from './gpu/program.ts';
 export type { Precision, Storage, StorageOptions, View } from './gpu/storage.ts';
 export type { PassTimer } from './gpu/timer.ts';
-export type { Measurement, TunedAdapter, TunedChoice, TunedShape, TuningTable } from './gpu/tuning.ts';
+export type {
+  AlgorithmMeasurement,
+  Measurement,
+  Timed,
+  Tuned,
+  TunedAdapter,
+  TunedChoice,
+  TunedProblem,
+  TunedShape,
+  TuningTable,
+} from './gpu/tuning.ts';
 export { type CompiledGraph, type CompileOptions, compile } from './graph/compile.ts';
 export type { Built, CompiledMemory, Preparation, PreparedCopy } from './graph/compiled-graph.ts';
 export {

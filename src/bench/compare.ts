@@ -1,7 +1,7 @@
 /** Two benchmark files against each other: what got slower or faster beyond the noise of both. */
 import { readFile } from 'node:fs/promises';
 import { FrostlineError } from '../errors.ts';
-import type { Timing } from './statistics.ts';
+import { deviationsOf, type Timing } from './statistics.ts';
 
 export interface Measured {
   readonly name: string;
@@ -20,8 +20,6 @@ export interface Change {
 
 /** Ratios nearer to 1 are never called a change: clocks and other work move that much. */
 const LEAST = 1.05;
-/** Of unchanged rows of a file, however many, noise alone passes so many standard deviations in one comparison of twenty. */
-const deviationsOf = (rows: number) => Math.max(3, Math.sqrt(2 * Math.log(20 * rows)));
 /** What one or two samples scatter by is not known from them: so much, of their median, is taken for it. */
 const UNKNOWN = 1 / 12;
 

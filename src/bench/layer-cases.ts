@@ -106,6 +106,7 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
       return { w, v, mask: 1, decayFactor: 1 };
     },
     scaledUpdate: () => undefined,
+    lasts: () => false,
     prepared(_, name, bytes, make) {
       const to = new Storage(name, bytes).view();
       make(this.run, to);

@@ -19,3 +19,9 @@ export function timingOf(milliseconds: readonly number[]): Timing {
   const spread = 1.4826 * median(milliseconds.map((value) => Math.abs(value - centre)));
   return { median: centre, spread, samples: milliseconds.length };
 }
+
+/**
+ * Standard deviations that noise alone passes in one comparison of twenty, where so many unchanged rows are compared at a
+ * time.
+ */
+export const deviationsOf = (rows: number): number => Math.max(3, Math.sqrt(2 * Math.log(20 * rows)));

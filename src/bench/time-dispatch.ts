@@ -1,4 +1,4 @@
-/** The time of one dispatch: by the device's timestamps where it has them, else by the host's clock. */
+/** The time of dispatches: by the device's timestamps where it has them, else by the host's clock. */
 import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
 import { PassTimer } from '../gpu/timer.ts';
@@ -7,8 +7,77 @@ import { type Timing, timingOf } from './statistics.ts';
 
 const MOST_REPEATS = 500;
 
+/** Dispatches that are run one after another, ready to be timed as often as wanted. */
+export class Stopwatch {
+  /** milliseconds of one run: of the second, for the first compiles */
+  readonly first: number;
+  private readonly gpu: Gpu;
+  private readonly timer: PassTimer | undefined;
+  private readonly program: Program;
+  /** so many runs in one pass, so that it is long enough */
+  private readonly repeats: number;
+
+  private constructor(
+    gpu: Gpu,
+    timer: PassTimer | undefined,
+    { first, program, repeats }: { first: number; program: Program; repeats: number },
+  ) {
+    this.gpu = gpu;
+    this.timer = timer;
+    this.first = first;
+    this.program = program;
+    this.repeats = repeats;
+  }
+
+  /** Runs them twice. Every storage must have its buffer. */
+  static async of(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<Stopwatch> {
+    const timer = PassTimer.on(gpu);
+    try {
+      const program = await Program.prepare(gpu, dispatches);
+      const once = new Stopwatch(gpu, timer, { first: 0, program, repeats: 1 });
+      await once.sample();
+      const first = Math.max(0.005, await once.sample());
+      const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(LONG_ENOUGH / first)));
+      if (repeats === 1) return new Stopwatch(gpu, timer, { first, program, repeats });
+      program.destroy();
+      const several = await Program.prepare(gpu, Array(repeats).fill(dispatches).flat());
+      return new Stopwatch(gpu, timer, { first, program: several, repeats });
+    } catch (error) {
+      timer?.destroy();
+      throw error;
+    }
+  }
+
+  /** Milliseconds of one run. */
+  async sample(): Promise<number> {
+    const start = performance.now();
+    const own = await this.pass();
+    return (own ?? performance.now() - start) / this.repeats;
+  }
+
+  /** Milliseconds of one run each, as many as `sampling` wants. */
+  async samples(sampling: Sampling): Promise<number[]> {
+    const times = await sample(() => this.pass(), sampling);
+    this.gpu.check();
+    return times.map((time) => time / this.repeats);
+  }
+
+  destroy(): void {
+    this.program.destroy();
+    this.timer?.destroy();
+  }
+
+  /** Milliseconds of a pass, where the device has a clock. */
+  private async pass(): Promise<number | undefined> {
+    this.program.submit(this.timer);
+    if (this.timer !== undefined) return this.timer.milliseconds();
+    await this.gpu.idle();
+    return undefined;
+  }
+}
+
 /**
- * The first run compiles and does not count. A short dispatch is repeated within one pass until that is long enough.
+ * The time of one dispatch. The first run compiles and does not count.
  * @param hopeless milliseconds: a dispatch that takes longer is timed by one run alone
  */
 export async function timeDispatch(
@@ -17,31 +86,10 @@ export async function timeDispatch(
   sampling: Sampling,
   hopeless = Number.POSITIVE_INFINITY,
 ): Promise<Timing> {
-  const timer = PassTimer.on(gpu);
-  const runOf = (program: Program) => async () => {
-    program.submit(timer);
-    if (timer !== undefined) return timer.milliseconds();
-    await gpu.idle();
-    return undefined;
-  };
-  const once = await Program.prepare(gpu, [dispatch]);
+  const watch = await Stopwatch.of(gpu, [dispatch]);
   try {
-    await runOf(once)();
-    const start = performance.now();
-    const own = await runOf(once)();
-    const first = Math.max(0.005, own ?? performance.now() - start);
-    if (first > hopeless) return timingOf([first]);
-    const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(LONG_ENOUGH / first)));
-    const program = repeats === 1 ? once : await Program.prepare(gpu, Array(repeats).fill(dispatch));
-    try {
-      const times = await sample(runOf(program), sampling);
-      gpu.check();
-      return timingOf(times.map((time) => time / repeats));
-    } finally {
-      if (program !== once) program.destroy();
-    }
+    return timingOf(watch.first > hopeless ? [watch.first] : await watch.samples(sampling));
   } finally {
-    once.destroy();
-    timer?.destroy();
+    watch.destroy();
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Tuning: every candidate for a kernel run (the variants and configurations that the adapter runs) is checked against
- * the plain variant, then timed; the fastest right one is kept with all measurements in the adapter's table
- * (gpu/tuning.ts), from which `Kernel.best` takes it in every later process.
+ * Tuning of kernels: every candidate for a run (the variants and configurations that the adapter runs) is checked against
+ * the plain variant; the right ones race (./race.ts), each timed the same way, in turns; the quickest is kept with all
+ * measurements in the adapter's table (gpu/tuning.ts), from which `Kernel.best` takes it in every later process.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { Dispatch } from '../gpu/program.ts';
@@ -9,8 +9,8 @@ import type { View } from '../gpu/storage.ts';
 import type { Measurement, TunedShape } from '../gpu/tuning.ts';
 import { type Choice, type Kernel, type KernelDispatch, sameChoice } from '../kernels/kernel.ts';
 import type { LayerCase } from './layer-cases.ts';
-import type { Sampling } from './sample.ts';
-import { timeDispatch } from './time-dispatch.ts';
+import { HOPELESS, keeps, type RaceOptions, race } from './race.ts';
+import { Stopwatch } from './time-dispatch.ts';
 import { CaseBuffers, Oracle } from './verify.ts';
 
 /** One shape of a kernel that has candidates to choose from. */
@@ -22,13 +22,6 @@ export interface TuneCase extends Pick<LayerCase, 'kernel' | 'params' | 'views'>
 
 /** Operations up to which the plain variant runs as oracle: a second or two, once a shape. */
 const AFFORDABLE = { hardware: 2e12, software: 4e9, embedded: 4e8 } as const;
-/** A candidate this many times slower than the fastest so far is timed by one run. */
-const HOPELESS = 1.5;
-/** The estimate's choice stays where nothing is faster by more than this share: noise must not add pipelines. */
-const NOISE = 0.03;
-
-export const tuneSampling: Sampling = { samples: 5, seconds: 0.3 };
-
 /** The shapes of these dispatches with more than one candidate, each once, in their order. */
 export function tuneCases(gpu: Gpu, dispatches: readonly Dispatch[]): TuneCase[] {
   const found = new Map<string, TuneCase & { writes: string[] }>();
@@ -60,47 +53,50 @@ export function measuredBefore(gpu: Gpu, { kernel, shape }: TuneCase): TunedShap
 }
 
 /**
- * Checks and times every candidate on values in [-1, 1). A wrong one is never chosen; if none is right, the plain
- * variant is. Keeps the result in the adapter's table.
+ * Checks and races every candidate, on values in [-1, 1). A wrong one is never chosen; if none is right, the plain variant
+ * is. Keeps the result in the adapter's table.
  */
-export async function tuneCase(gpu: Gpu, one: TuneCase, sampling: Sampling = tuneSampling): Promise<TunedShape> {
+export async function tuneCase(gpu: Gpu, one: TuneCase, options: RaceOptions): Promise<TunedShape> {
   const { kernel, params, shape } = one;
   const buffers = new CaseBuffers(gpu, one);
+  const entrants: { readonly choice: Choice; readonly watch: Stopwatch }[] = [];
   try {
     const oracle = await Oracle.of(gpu, one, buffers, AFFORDABLE[gpu.kind]);
     const measurements: Measurement[] = [];
     let least = Number.POSITIVE_INFINITY;
     for (const choice of candidates(gpu, one)) {
-      if (isPlain(kernel, choice)) {
-        // It is the oracle itself. Where its one run was slow, that says enough.
-        const { plainTime = Number.POSITIVE_INFINITY } = oracle;
-        if (plainTime > 4 * least) {
-          measurements.push({ ...choice, ...(oracle.plainTime !== undefined && { milliseconds: plainTime }) });
-          continue;
-        }
-      } else {
+      if (!isPlain(kernel, choice)) {
         const { passed, worst } = await oracle.check(choice);
         if (!passed) {
           // JSON knows no NaN.
           measurements.push({ ...choice, wrong: Number.isFinite(worst) ? worst : Number.MAX_VALUE });
           continue;
         }
+      } else if (!oracle.plainRan) {
+        // What takes so long is no candidate: a driver might take it for a hang.
+        measurements.push(choice);
+        continue;
       }
-      const dispatch = kernel.dispatch(gpu, params, oracle.scratch, choice);
-      const { median, spread } = await timeDispatch(gpu, dispatch, sampling, HOPELESS * least);
-      measurements.push({ ...choice, milliseconds: median, spread });
-      least = Math.min(least, median);
+      const watch = await Stopwatch.of(gpu, [kernel.dispatch(gpu, params, oracle.scratch, choice)]);
+      if (watch.first > HOPELESS * least) {
+        measurements.push({ ...choice, milliseconds: watch.first, rounds: 1 });
+        watch.destroy();
+        continue;
+      }
+      least = Math.min(least, watch.first);
+      entrants.push({ choice, watch });
     }
-    const { variant, configuration } = fastest(one, kernel.estimated(gpu, params), measurements);
-    const result = { choice: { variant, configuration }, date: new Date().toISOString(), measurements };
+    const { choice, settled } = await raced(one, kernel.estimated(gpu, params), entrants, options, measurements);
+    const result = { choice, date: new Date().toISOString(), settled, measurements };
     await gpu.tuning?.record(kernel.name, kernel.textHash(), shape, result);
     return result;
   } finally {
+    for (const { watch } of entrants) watch.destroy();
     buffers.release();
   }
 }
 
-/** The estimate's choice first, for the others are measured against the fastest so far; the plain variant last. */
+/** The estimate's choice first, the plain variant last. */
 function candidates(gpu: Gpu, { kernel, params }: TuneCase): Choice[] {
   const estimated = kernel.estimated(gpu, params);
   const rank = (choice: Choice) => (isPlain(kernel, choice) ? 2 : sameChoice(choice, estimated) ? 0 : 1);
@@ -109,10 +105,30 @@ function candidates(gpu: Gpu, { kernel, params }: TuneCase): Choice[] {
 
 const isPlain = (kernel: Kernel, { variant }: Choice) => variant === kernel.variants[0].name;
 
-function fastest({ kernel }: TuneCase, estimated: Choice, measurements: readonly Measurement[]): Choice {
-  const time = ({ milliseconds = Number.POSITIVE_INFINITY }: Measurement) => milliseconds;
-  const best = measurements.reduce((one, other) => (time(other) < time(one) ? other : one));
-  if (best.milliseconds === undefined) return measurements.find((choice) => isPlain(kernel, choice))!;
-  const usual = measurements.find((choice) => sameChoice(choice, estimated));
-  return usual !== undefined && time(usual) <= (1 + NOISE) * time(best) ? usual : best;
+/** The quickest; the estimate's choice where nothing is quicker beyond noise, which must not add pipelines. */
+async function raced(
+  { kernel }: TuneCase,
+  estimated: Choice,
+  entrants: readonly { readonly choice: Choice; readonly watch: Stopwatch }[],
+  options: RaceOptions,
+  measurements: Measurement[],
+): Promise<{ choice: Choice; settled: boolean }> {
+  if (entrants.length === 0) {
+    const { name: variant, configurations } = kernel.variants[0];
+    return { choice: { variant, configuration: configurations[0] }, settled: true };
+  }
+  const { order, settled } = await race(
+    entrants.map(
+      ({ watch }) =>
+        () =>
+          watch.sample(),
+    ),
+    options,
+  );
+  for (const { index, timing } of order) {
+    const { median: milliseconds, spread, samples: rounds } = timing;
+    measurements.push({ ...entrants[index].choice, milliseconds, spread, rounds });
+  }
+  const usual = order.find(({ index }) => sameChoice(entrants[index].choice, estimated));
+  return { choice: entrants[(usual !== undefined && keeps(usual) ? usual : order[0]).index].choice, settled };
 }

@@ -118,8 +118,6 @@ export async function verify(gpu: Gpu, layerCase: LayerCase, buffers: CaseBuffer
 
 /** What a case's outputs must be, computed once for all the choices that are checked. */
 export class Oracle {
-  /** milliseconds of the plain variant's run, its first, where it ran */
-  readonly plainTime: number | undefined;
   private readonly gpu: Gpu;
   private readonly run: Pick<LayerCase, 'kernel' | 'params'>;
   private readonly views: CaseBuffers['views'];
@@ -135,7 +133,7 @@ export class Oracle {
     gpu: Gpu,
     { kernel, params, views }: Pick<LayerCase, 'kernel' | 'params' | 'views'>,
     results: Record<string, View>,
-    truth: { expected?: Map<string, ArrayBuffer>; host?: Oracle['host']; plainTime?: number },
+    truth: { expected?: Map<string, ArrayBuffer>; host?: Oracle['host'] },
   ) {
     this.gpu = gpu;
     this.run = { kernel, params };
@@ -144,7 +142,6 @@ export class Oracle {
     this.results = results;
     this.expected = truth.expected;
     this.host = truth.host;
-    this.plainTime = truth.plainTime;
   }
 
   /** @param affordable operations that the plain variant may take on the device; else the host checks some outputs */
@@ -166,10 +163,15 @@ export class Oracle {
     // Kernels may update in place: every result begins with the same values.
     await copy(gpu, outputs, views, results);
     const plain: Choice = { variant: kernel.variants[0].name, configuration: kernel.variants[0].configurations[0] };
-    const plainTime = await runOnce(gpu, kernel, params, { ...views, ...results }, plain);
+    await runOnce(gpu, kernel, params, { ...views, ...results }, plain);
     const expected = new Map<string, ArrayBuffer>();
     for (const name of outputs) expected.set(name, await gpu.read(results[name].storage));
-    return new Oracle(gpu, { kernel, params, views }, results, { expected, plainTime });
+    return new Oracle(gpu, { kernel, params, views }, results, { expected });
+  }
+
+  /** Whether the plain variant ran; where it takes too long, the host checks the others. */
+  get plainRan(): boolean {
+    return this.expected !== undefined;
   }
 
   /** The views that choices are run on: the operands, and outputs of their own. */
@@ -202,7 +204,11 @@ export class Oracle {
 /** Of the largest output: what rounding, and functions as exact as WGSL asks for, may explain. */
 const RELATIVE = 1e-4;
 
-function worstOf(expected: Float32Array, actual: Float32Array, summed: number | undefined): number {
+/**
+ * The largest difference, in units of what is allowed.
+ * @param summed what is allowed, where it is known; else a ten-thousandth of the largest value
+ */
+export function worstOf(expected: Float32Array, actual: Float32Array, summed?: number): number {
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), Number.MIN_VALUE);
   const tolerance = summed ?? RELATIVE * largest;
   let worst = 0;
@@ -239,13 +245,11 @@ async function runOnce(
   views: Record<string, View>,
   choice: Choice,
   own?: OwnText,
-): Promise<number> {
+): Promise<void> {
   const program = await Program.prepare(gpu, [{ ...kernel.dispatch(gpu, params, views, choice), ...own }]);
-  const start = performance.now();
   program.submit();
   await gpu.idle();
   program.destroy();
-  return performance.now() - start;
 }
 
 async function copy(gpu: Gpu, names: readonly string[], from: Record<string, View>, to: Record<string, View>) {

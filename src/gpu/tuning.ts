@@ -1,10 +1,12 @@
 /**
- * Tuning results: which variant of a kernel was the fastest for a shape, measured on this very adapter. One JSON file an
- * adapter in the cache folder holds every measurement. `Gpu.open` reads it, `Kernel.best` asks it before any estimate,
- * and `frostline tune` writes it; nothing is measured unasked.
+ * Tuning results: which variant of a kernel was the fastest for a shape, and which of an operator's algorithms, as a whole,
+ * for a problem; measured on this very adapter. One JSON file an adapter in the cache folder holds every measurement.
+ * `Gpu.open` reads it, `Kernel.best` and `select` ask it before any estimate, and `frostline tune` writes it; nothing is
+ * measured unasked.
  *
  * A result counts only for what it was measured on: the file names the adapter, its driver, Dawn's version and (where the
- * processor computes) the processor, and each kernel the hash of all its variants' text. What does not fit is not used.
+ * processor computes) the processor, each kernel the hash of all its variants' text, and each choice among algorithms that
+ * of all their kernels' texts. What does not fit is not used.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -16,7 +18,7 @@ import type { AdapterKind } from './adapter.ts';
 import { cacheFolder } from './embedded.ts';
 import { webgpuVersion } from './node.ts';
 
-const FORMAT = 'frostline tuning 1';
+const FORMAT = 'frostline tuning 2';
 
 /** A measured choice for one shape. */
 export interface TunedChoice {
@@ -25,27 +27,43 @@ export interface TunedChoice {
 }
 
 /** What became of one candidate: timed, found wrong, or left out as too slow to be worth a run. */
-export interface Measurement extends TunedChoice {
+export interface Timed {
   /** milliseconds of one run: median and spread */
   readonly milliseconds?: number;
   readonly spread?: number;
+  /** how often it was timed, in turns with the others */
+  readonly rounds?: number;
   /** the largest error in units of the tolerance, where it is above 1: never chosen */
   readonly wrong?: number;
 }
 
-/** A shape with its measurements. */
-export interface TunedShape {
-  readonly choice: TunedChoice;
+/** A variant of a kernel as it was measured. */
+export type Measurement = TunedChoice & Timed;
+/** An algorithm as it was measured. */
+export type AlgorithmMeasurement = { readonly algorithm: string } & Timed;
+
+/** What was measured and chosen once. */
+export interface Tuned<Choice, One> {
+  readonly choice: Choice;
   /** ISO 8601 */
   readonly date: string;
-  readonly measurements: readonly Measurement[];
+  /** whether nothing that was left could be quicker, beyond noise */
+  readonly settled: boolean;
+  readonly measurements: readonly One[];
 }
 
-interface TunedKernel {
-  /** hash of the text of all variants */
+/** A shape of a kernel with its measurements. */
+export type TunedShape = Tuned<TunedChoice, Measurement>;
+/** A problem of an operator with its algorithms' measurements. */
+export type TunedProblem = Tuned<string, AlgorithmMeasurement>;
+
+/** Results under one text: of a kernel by shape, of a choice among algorithms by problem. */
+interface Results<One> {
+  /** hash of the text of all variants, or of all kernels */
   readonly text: string;
-  readonly shapes: Readonly<Record<string, TunedShape>>;
+  readonly results: Readonly<Record<string, One>>;
 }
+type Section<One> = Readonly<Record<string, Results<One>>>;
 
 /** What times depend on besides the kernel's text and shape. */
 export interface TunedAdapter {
@@ -57,11 +75,19 @@ export interface TunedAdapter {
   readonly processor: string | null;
 }
 
-interface TuningFile {
+/** What is kept, by kernel ('contraction') and by what algorithms are chosen for ('conv2d forward'). */
+interface Sections {
+  readonly kernels: Section<TunedShape>;
+  readonly algorithms: Section<TunedProblem>;
+}
+
+interface TuningFile extends Sections {
   readonly format: typeof FORMAT;
   readonly adapter: TunedAdapter;
-  readonly kernels: Readonly<Record<string, TunedKernel>>;
 }
+
+const NOTHING: Sections = { kernels: {}, algorithms: {} };
+const SECTIONS = ['kernels', 'algorithms'] as const;
 
 export function tunedAdapter({
   name,
@@ -86,7 +112,7 @@ export const tuningWanted = (): boolean => process.env['FROSTLINE_TUNE'] !== 'of
 export class TuningTable {
   readonly file: string;
   private readonly adapter: TunedAdapter;
-  private kernels: Readonly<Record<string, TunedKernel>>;
+  private sections: Sections;
 
   /**
    * Reads the adapter's file; without one the table is empty.
@@ -99,7 +125,7 @@ export class TuningTable {
       .slice(0, 40);
     this.adapter = adapter;
     this.file = join(folder, `${slug}-${textHash(JSON.stringify(adapter))}.json`);
-    this.kernels = this.read(warn);
+    this.sections = this.read(warn);
   }
 
   /** The choice for a shape, or nothing where none was measured with this text of the kernel. */
@@ -108,116 +134,182 @@ export class TuningTable {
   }
 
   measured(kernel: string, text: () => string, shape: string): TunedShape | undefined {
-    const tuned = own(this.kernels, kernel);
-    const found = tuned && own(tuned.shapes, shape);
-    return found !== undefined && tuned?.text === text() ? found : undefined;
+    return found(this.sections.kernels, kernel, text, shape);
   }
 
-  /** Number of shapes of all kernels. */
+  /** The name of the algorithm for a problem, or nothing where none was measured with this text of their kernels. */
+  algorithm(purpose: string, text: () => string, problem: () => string): string | undefined {
+    // Most processes have no results: the problem's text is not made for nothing.
+    if (!Object.hasOwn(this.sections.algorithms, purpose)) return undefined;
+    return this.measuredAlgorithms(purpose, text, problem())?.choice;
+  }
+
+  measuredAlgorithms(purpose: string, text: () => string, problem: string): TunedProblem | undefined {
+    return found(this.sections.algorithms, purpose, text, problem);
+  }
+
+  /** Number of shapes of all kernels, and of problems of all operators. */
   get size(): number {
-    return Object.values(this.kernels).reduce((sum, { shapes }) => sum + Object.keys(shapes).length, 0);
+    const all = SECTIONS.flatMap((section) => Object.values<Results<unknown>>(this.sections[section]));
+    return all.reduce((sum, { results }) => sum + Object.keys(results).length, 0);
   }
 
   /** Hash of what the table would choose, or nothing where it is empty: two runs with the same one chose alike. */
   get hash(): string | undefined {
-    const choices = Object.entries(this.kernels).flatMap(([kernel, { text, shapes }]) =>
-      Object.entries(shapes).map(([shape, { choice }]) => JSON.stringify([kernel, text, shape, choice])),
+    const choices = SECTIONS.flatMap((section) =>
+      Object.entries<Results<TunedShape | TunedProblem>>(this.sections[section]).flatMap(([name, { text, results }]) =>
+        Object.entries(results).map(([one, { choice }]) => JSON.stringify([name, text, one, choice])),
+      ),
     );
     return choices.length === 0 ? undefined : textHash(choices.sort().join('\n'));
   }
 
   /**
-   * Adds a result and writes the file. What another process wrote meanwhile stays; of two that write in the same
+   * Adds a kernel's result and writes the file. What another process wrote meanwhile stays; of two that write in the same
    * moment one result may be lost, but the file is always whole.
    * @throws FrostlineError when the cache folder cannot be written to
    */
   async record(kernel: string, text: string, shape: string, result: TunedShape): Promise<void> {
     const there = this.read(() => {});
-    const before = own(there, kernel);
-    const shapes = before?.text === text ? before.shapes : {};
-    await this.write({ ...there, [kernel]: { text, shapes: { ...shapes, [shape]: result } } });
+    await this.write({ ...there, kernels: withResult(there.kernels, kernel, text, shape, result) });
+  }
+
+  /** The same, of a choice among algorithms. */
+  async recordAlgorithm(purpose: string, text: string, problem: string, result: TunedProblem): Promise<void> {
+    const there = this.read(() => {});
+    await this.write({ ...there, algorithms: withResult(there.algorithms, purpose, text, problem, result) });
   }
 
   /** The table as a file's text: for another cache, or to be shipped. */
   text(): string {
-    const contents: TuningFile = { format: FORMAT, adapter: this.adapter, kernels: this.kernels };
+    const contents: TuningFile = { format: FORMAT, adapter: this.adapter, ...this.sections };
     return `${JSON.stringify(contents, null, 1)}\n`;
   }
 
   /**
-   * Adds another table's shapes, in place of those measured here of the same kernels and texts, and writes the file.
-   * @returns how many shapes it brought
+   * Adds another table's results, in place of those measured here with the same texts, and writes the file.
+   * @param check says what is wrong with a choice among algorithms, of whose names this table knows nothing
+   * @returns how many it brought
    * @throws FrostlineError where it is no such table, or of another adapter, driver or version of Dawn
    */
-  async merge(path: string, text: string): Promise<number> {
+  async merge(
+    path: string,
+    text: string,
+    check: (purpose: string, algorithm: string) => string | undefined = () => undefined,
+  ): Promise<number> {
     let contents: unknown;
     try {
       contents = JSON.parse(text);
     } catch (error) {
       throw new FrostlineError(`${path}: ${(error as Error).message}. Give a file of 'frostline tune --export'.`);
     }
-    const problem = problemOf(contents, this.adapter);
+    const problem = problemOf(contents, this.adapter) ?? problemOfAlgorithms(contents as TuningFile, check);
     if (problem !== undefined) {
       throw new FrostlineError(`${path}: ${problem}. Give a file of 'frostline tune --export' made on this adapter.`);
     }
-    const merged: Record<string, TunedKernel> = { ...this.read(() => {}) };
-    let brought = 0;
-    for (const [kernel, tuned] of Object.entries((contents as TuningFile).kernels)) {
-      const before = own(merged, kernel);
-      // Of another text of the kernel: what was measured here is the nearer.
-      if (before !== undefined && before.text !== tuned.text) continue;
-      merged[kernel] = { text: tuned.text, shapes: { ...before?.shapes, ...tuned.shapes } };
-      brought += Object.keys(tuned.shapes).length;
-    }
-    await this.write(merged);
-    return brought;
+    const there = this.read(() => {});
+    const file = contents as TuningFile;
+    const [kernels, algorithms] = [merged(there.kernels, file.kernels), merged(there.algorithms, file.algorithms)];
+    await this.write({ kernels: kernels.section, algorithms: algorithms.section });
+    return kernels.brought + algorithms.brought;
   }
 
-  private async write(kernels: TuningFile['kernels']): Promise<void> {
-    this.kernels = kernels;
+  private async write(sections: Sections): Promise<void> {
+    this.sections = sections;
     await writeFilesAtomically(dirname(this.file), { [basename(this.file)]: this.text() });
   }
 
-  private read(warn: (text: string) => void): TuningFile['kernels'] {
+  private read(warn: (text: string) => void): Sections {
     let text: string;
     try {
       text = readFileSync(this.file, 'utf8');
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT') warn(`tuning results cannot be read: ${message}`);
-      return {};
+      return NOTHING;
     }
     try {
       const contents: unknown = JSON.parse(text);
       const problem = problemOf(contents, this.adapter);
-      if (problem === undefined) return (contents as TuningFile).kernels;
+      if (problem === undefined) {
+        const { kernels, algorithms } = contents as TuningFile;
+        return { kernels, algorithms };
+      }
       warn(`${this.file} is ignored: ${problem}. 'frostline tune' writes it anew.`);
     } catch (error) {
       warn(`${this.file} is ignored: ${(error as Error).message}. 'frostline tune' writes it anew.`);
     }
-    return {};
+    return NOTHING;
   }
+}
+
+function found<One>(section: Section<One>, name: string, text: () => string, one: string): One | undefined {
+  const known = own(section, name);
+  const result = known && own(known.results, one);
+  return result !== undefined && known?.text === text() ? result : undefined;
+}
+
+/** Results with another text are dropped. */
+function withResult<One>(section: Section<One>, name: string, text: string, key: string, result: One): Section<One> {
+  const before = own(section, name);
+  const results = before?.text === text ? before.results : {};
+  return { ...section, [name]: { text, results: { ...results, [key]: result } } };
+}
+
+/** Where the texts differ, what was measured here is the nearer, and stays. */
+function merged<One>(here: Section<One>, theirs: Section<One>): { section: Section<One>; brought: number } {
+  const section: Record<string, Results<One>> = { ...here };
+  let brought = 0;
+  for (const [name, { text, results }] of Object.entries(theirs)) {
+    const before = own(section, name);
+    if (before !== undefined && before.text !== text) continue;
+    section[name] = { text, results: { ...before?.results, ...results } };
+    brought += Object.keys(results).length;
+  }
+  return { section, brought };
 }
 
 /** What is wrong with a file's contents, or nothing. */
 function problemOf(contents: unknown, adapter: TunedAdapter): string | undefined {
   if (!isRecord(contents) || contents['format'] !== FORMAT) return `it is not of the format '${FORMAT}'`;
   if (JSON.stringify(contents['adapter']) !== JSON.stringify(adapter)) return 'it was measured on another adapter';
-  const kernels = contents['kernels'];
-  const whole = isRecord(kernels) && Object.values(kernels).every(isTunedKernel);
-  return whole ? undefined : 'its results are damaged';
+  const isVariant = (choice: unknown) =>
+    isRecord(choice) && typeof choice['variant'] === 'string' && isRecord(choice['configuration']);
+  return (
+    problemOfSection(contents, 'kernels', isVariant) ??
+    problemOfSection(contents, 'algorithms', (choice) => typeof choice === 'string')
+  );
 }
 
-function isTunedKernel(value: unknown): boolean {
-  if (!isRecord(value) || typeof value['text'] !== 'string' || !isRecord(value['shapes'])) return false;
-  return Object.values(value['shapes']).every(
-    (shape) =>
-      isRecord(shape) &&
-      isRecord(shape['choice']) &&
-      typeof shape['choice']['variant'] === 'string' &&
-      isRecord(shape['choice']['configuration']) &&
-      Array.isArray(shape['measurements']),
-  );
+function problemOfSection(
+  contents: Record<string, unknown>,
+  name: (typeof SECTIONS)[number],
+  isChoice: (choice: unknown) => boolean,
+): string | undefined {
+  const section = contents[name];
+  if (!isRecord(section)) return `its results are damaged: it has no '${name}'`;
+  for (const [key, of] of Object.entries(section)) {
+    const at = `its results are damaged: ${name}, '${key}'`;
+    if (!isRecord(of) || typeof of['text'] !== 'string' || !isRecord(of['results'])) return at;
+    for (const [one, result] of Object.entries(of['results'])) {
+      const whole = isRecord(result) && isChoice(result['choice']) && Array.isArray(result['measurements']);
+      if (!whole) return `${at}, '${one}'`;
+    }
+  }
+  return undefined;
+}
+
+function problemOfAlgorithms(
+  { algorithms }: Sections,
+  check: (purpose: string, algorithm: string) => string | undefined,
+): string | undefined {
+  for (const [purpose, { results }] of Object.entries(algorithms)) {
+    for (const [problem, { choice }] of Object.entries(results)) {
+      const wrong = check(purpose, choice);
+      if (wrong !== undefined) return `algorithms, '${purpose}', '${problem}': ${wrong}`;
+    }
+  }
+  return undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -4,8 +4,10 @@
  * would save. `select` is the only place that chooses.
  */
 
+import { FrostlineError } from '../errors.ts';
 import { machineOf } from '../gpu/machine.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
+import { textHash } from '../kernels/text-hash.ts';
 import type { ForwardEmitter } from './operation.ts';
 
 /** What is to be done, counted by the algorithm; what it takes, an adapter knows (`milliseconds`). */
@@ -19,6 +21,10 @@ export interface Work {
 
 export interface Algorithm<Problem, Operands> {
   readonly name: string;
+  /** the names of those that it consists of, where it is several in turn */
+  readonly parts?: readonly string[];
+  /** all that it may run: what its measurements depend on */
+  readonly kernels: readonly { readonly name: string; textHash(): string }[];
   /** Why it does not compute the problem on this adapter, of text and limits, never of time; nothing where it does. */
   obstacle(adapter: Capabilities, problem: Problem): string | undefined;
   work(adapter: Capabilities, problem: Problem): Work;
@@ -39,36 +45,86 @@ export function milliseconds(adapter: Capabilities, { instructions, movedBytes, 
   return instructions / rate.instructions + movedBytes / rate.bytes + dispatches * rate.dispatch;
 }
 
+/** What every problem says: which layer it is of. */
+export interface Named {
+  readonly name: string;
+}
+
+/** What an operator leaves to `select`. */
+export interface Decision<Problem extends Named, Operands> {
+  /** what is decided, as 'conv2d forward': the operator's word first. Options, notices and tuning results call it so */
+  readonly purpose: string;
+  /** the plain one first: it must compute everything that was not refused when the graph was built */
+  readonly algorithms: readonly [Algorithm<Problem, Operands>, ...Algorithm<Problem, Operands>[]];
+  /** more, which no estimate tells from one of these: for measurements, and for who asks for them by name */
+  readonly measured?: readonly Algorithm<Problem, Operands>[];
+  /** the problem as a text: all that its time depends on, and nothing else */
+  caseOf(problem: Problem): string;
+}
+
 export interface Selected<A> {
   readonly algorithm: A;
   readonly milliseconds: number;
+  /** who chose: the estimate, the tuning table, or who forced it */
+  readonly by: 'estimate' | 'measurement' | 'force';
   /** why the others were not taken, for `frostline kernels` and for tests */
   readonly others: readonly { readonly name: string; readonly milliseconds?: number; readonly reason: string }[];
 }
 
+/** A decision as it was made while a graph was compiled, for those who list and measure them. */
+export interface Decided {
+  readonly decision: Decision<never, never>;
+  readonly problem: Named;
+  readonly case: string;
+  readonly selected: Selected<{ readonly name: string }>;
+}
+
+const listeners = new WeakMap<object, (decided: Decided) => void>();
+
+/** The decisions for an adapter that `work` comes to, in their order; `work` ends before it returns. */
+export function decisionsIn(adapter: Capabilities, work: () => void): Decided[] {
+  const made: Decided[] = [];
+  listeners.set(adapter, (one) => made.push(one));
+  try {
+    work();
+  } finally {
+    listeners.delete(adapter);
+  }
+  return made;
+}
+
+const texts = new WeakMap<object, string>();
+
+/** Hash of the texts of all kernels that a decision's algorithms run: what was measured with others does not count. */
+export function decisionText({ algorithms, measured = [] }: Decision<never, never>): string {
+  let text = texts.get(algorithms);
+  if (text === undefined) {
+    const kernels = new Set([...algorithms, ...measured].flatMap((one) => one.kernels));
+    text = textHash([...kernels].map((kernel) => `${kernel.name} ${kernel.textHash()}`).join('\n'));
+    texts.set(algorithms, text);
+  }
+  return text;
+}
+
 export interface SelectOptions {
-  /** bytes that the workspace may take; the last algorithm, which needs none, is always allowed */
+  /** bytes that the workspace may take */
   readonly workspace?: number;
-  /** the name of an algorithm that goes before all estimates, where it is open: measured to be the quickest, or pinned */
-  readonly pinned?: string;
-  /** what is chosen for, as 'conv2d forward': an algorithm that the adapter is told to use for it goes before all */
-  readonly purpose?: string;
 }
 
 const SLOWER = 'it is slower';
 
 /**
- * The quickest algorithm that computes the problem; of equals the first. The first of the list is the plain one: it must
- * support everything that was not refused when the graph was built.
+ * The algorithm that somebody forces (`Capabilities.algorithms`), else the one measured to be the quickest on this adapter
+ * (`Capabilities.tuning`), else the quickest by estimate, of equals the first; always one that computes the problem.
  */
-export function select<P, O>(
+export function select<P extends Named, O>(
   adapter: Capabilities,
-  algorithms: readonly [Algorithm<P, O>, ...Algorithm<P, O>[]],
+  decision: Decision<P, O>,
   problem: P,
-  { workspace = Number.POSITIVE_INFINITY, pinned, purpose = '' }: SelectOptions = {},
+  { workspace = Number.POSITIVE_INFINITY }: SelectOptions = {},
 ): Selected<Algorithm<P, O>> {
-  const forced = adapter.algorithms?.get(purpose) ?? adapter.algorithms?.get(purpose.split(' ')[0]);
-  const rated = algorithms.map((algorithm) => {
+  const { purpose, algorithms, measured = [] } = decision;
+  const rate = (algorithm: Algorithm<P, O>): Rated<P, O> => {
     const obstacle = algorithm.obstacle(adapter, problem);
     if (obstacle !== undefined) return { algorithm, reason: obstacle };
     if (algorithm.workspaceBytes(adapter, problem) > workspace)
@@ -77,51 +133,149 @@ export function select<P, O>(
     // Compared with anything it would never be the least, unnoticed.
     if (!(time >= 0)) throw new Error(`${algorithm.name} takes ${time} ms`);
     return { algorithm, time, reason: SLOWER };
-  });
-  const open = rated.filter((one): one is typeof one & { time: number } => one.time !== undefined);
-  const left = rated.find(({ algorithm, reason }) => algorithm.name === forced && reason !== SLOWER);
-  if (left !== undefined) {
+  };
+  const rated = algorithms.map(rate);
+  const named = (name: string) => {
+    const found = rated.filter(({ algorithm }) => isCalled(algorithm, name));
+    return found.length > 0 ? found : measured.filter((one) => isCalled(one, name)).map(rate);
+  };
+  const forced = adapter.algorithms?.get(purpose) ?? adapter.algorithms?.get(purpose.split(' ')[0]);
+  const byForce = forced === undefined ? [] : named(forced);
+  const left = byForce.find(({ time }) => time === undefined);
+  if (left !== undefined && quickest(byForce) === undefined) {
     adapter.notice?.(`${purpose}: ${forced} is asked for, but ${left.reason}. The quickest other one is used there.`);
   }
-  const best =
-    open.find(({ algorithm }) => algorithm.name === forced) ??
-    open.find(({ algorithm }) => algorithm.name === pinned) ??
-    open.reduce<(typeof open)[number] | undefined>((a, b) => (a === undefined || b.time < a.time ? b : a), undefined);
-  if (best === undefined) throw new Error(`no algorithm of ${algorithms.map(({ name }) => name).join(', ')} runs`);
-  const others = rated.filter((one) => one !== best);
-  return {
-    algorithm: best.algorithm,
-    milliseconds: best.time,
-    others: others.map(({ algorithm, time, reason }) => ({ name: algorithm.name, milliseconds: time, reason })),
-  };
+  const text = () => decisionText(decision);
+  // What is measured is measured with f32.
+  const tuning = adapter.precision === 'f16' ? undefined : adapter.tuning;
+  const known = tuning?.algorithm?.(purpose, text, () => decision.caseOf(problem));
+  const byMeasurement = known === undefined ? [] : named(known);
+  if (known !== undefined && byMeasurement.length === 0) {
+    adapter.notice?.(
+      `${purpose}: the tuning results name '${known}', which is none of ${namesOf(decision).join(', ')}.`,
+    );
+  }
+  const choices = { force: byForce, measurement: byMeasurement, estimate: rated };
+  for (const [by, list] of Object.entries(choices) as [Selected<unknown>['by'], Rated<P, O>[]][]) {
+    const best = quickest(list);
+    if (best === undefined) continue;
+    const others = rated.filter((one) => one.algorithm !== best.algorithm);
+    const selected = {
+      algorithm: best.algorithm,
+      milliseconds: best.time,
+      by,
+      others: others.map(({ algorithm, time, reason }) => ({ name: algorithm.name, milliseconds: time, reason })),
+    };
+    listeners.get(adapter)?.({
+      decision: decision,
+      problem,
+      case: decision.caseOf(problem),
+      selected,
+    });
+    return selected;
+  }
+  throw new Error(`no algorithm of ${algorithms.map(({ name }) => name).join(', ')} runs`);
+}
+
+/** What `select` would choose if nothing were forced and nothing measured. */
+export const estimated = <P extends Named, O>(adapter: Capabilities, decision: Decision<P, O>, problem: P) =>
+  select(untuned(adapter), decision, problem);
+
+/** The adapter, with all that it is, as if nothing had been forced or measured. */
+const untuned = (adapter: Capabilities): Capabilities =>
+  Object.create(adapter, { tuning: { value: undefined }, algorithms: { value: undefined } });
+
+interface Rated<P, O> {
+  readonly algorithm: Algorithm<P, O>;
+  readonly time?: number;
+  readonly reason: string;
+}
+
+const quickest = <P, O>(rated: readonly Rated<P, O>[]) =>
+  rated
+    .filter((one): one is Rated<P, O> & { time: number } => one.time !== undefined)
+    .reduce<(Rated<P, O> & { time: number }) | undefined>(
+      (a, b) => (a === undefined || b.time < a.time ? b : a),
+      undefined,
+    );
+
+/** By its own name, or by that of one of those that it consists of. */
+const isCalled = (algorithm: { readonly name: string; readonly parts?: readonly string[] }, name: string) =>
+  algorithm.name === name || (algorithm.parts?.includes(name) ?? false);
+
+/** All names that a decision's algorithms go by. */
+export const namesOf = ({ algorithms, measured = [] }: Pick<Decision<never, never>, 'algorithms' | 'measured'>) => [
+  ...new Set([...algorithms, ...measured].flatMap(({ name, parts = [] }) => [...parts, name])),
+];
+
+/**
+ * @param operator the word with which the purposes of these decisions begin
+ * @throws FrostlineError where an algorithm is forced that none of them has
+ */
+export function refuseUnknown(
+  adapter: Capabilities,
+  operator: string,
+  decisions: readonly Pick<Decision<never, never>, 'purpose' | 'algorithms' | 'measured'>[],
+): void {
+  for (const key of [operator, ...decisions.map(({ purpose }) => purpose)]) {
+    const name = adapter.algorithms?.get(key);
+    if (name === undefined) continue;
+    const names = [...new Set(decisions.flatMap(namesOf))];
+    if (!names.includes(name))
+      throw new FrostlineError(`${key} has no algorithm '${name}'. It has ${names.join(', ')}.`);
+  }
 }
 
 /**
  * An algorithm of some results among several: a fully connected layer's input gradient and weight update in one pass over
- * the weight, or each by itself. What is chosen among is sets of them.
+ * the weight, or each by itself.
  */
 export interface PartialAlgorithm<Problem, Operands, Result extends string> extends Algorithm<Problem, Operands> {
   readonly makes: readonly Result[];
 }
 
-/** The quickest algorithms that together make each wanted result once, and nothing else. */
-export function cover<P, O, R extends string>(
-  adapter: Capabilities,
+/**
+ * All ways to make each wanted result once, and nothing else, as algorithms to choose among: one by one, in the order of
+ * `wanted`. An algorithm of several results is a way by itself, or with others.
+ */
+export function ways<P, O, R extends string>(
   algorithms: readonly PartialAlgorithm<P, O, R>[],
-  problem: P,
   wanted: readonly R[],
-): { readonly algorithms: readonly PartialAlgorithm<P, O, R>[]; readonly milliseconds: number } {
-  const [next] = wanted;
-  if (next === undefined) return { algorithms: [], milliseconds: 0 };
-  const ways = algorithms
-    .filter((one) => one.makes.includes(next) && one.makes.every((result) => wanted.includes(result)))
-    .filter((one) => one.obstacle(adapter, problem) === undefined)
-    .map((one) => {
-      const left = wanted.filter((result) => !one.makes.includes(result));
-      const rest = cover(adapter, algorithms, problem, left);
-      const time = milliseconds(adapter, one.work(adapter, problem)) + rest.milliseconds;
-      return { algorithms: [one, ...rest.algorithms], milliseconds: time };
-    });
-  if (ways.length === 0) throw new Error(`no algorithm makes ${next} alone or with ${wanted.slice(1).join(', ')}`);
-  return ways.reduce((best, way) => (way.milliseconds < best.milliseconds ? way : best));
+): Algorithm<P, O>[] {
+  const sets = (left: readonly R[]): PartialAlgorithm<P, O, R>[][] => {
+    const [next] = left;
+    if (next === undefined) return [[]];
+    return algorithms
+      .filter((one) => one.makes.includes(next) && one.makes.every((result) => left.includes(result)))
+      .flatMap((one) => sets(left.filter((result) => !one.makes.includes(result))).map((rest) => [one, ...rest]));
+  };
+  return sets(wanted).map((set) => (set.length === 1 ? set[0] : together(set)));
+}
+
+function together<P, O>(set: readonly Algorithm<P, O>[]): Algorithm<P, O> {
+  return {
+    name: set.map(({ name }) => name).join(' + '),
+    parts: set.map(({ name }) => name),
+    kernels: [...new Set(set.flatMap(({ kernels }) => kernels))],
+    obstacle(adapter, problem) {
+      for (const one of set) {
+        const obstacle = one.obstacle(adapter, problem);
+        if (obstacle !== undefined) return obstacle;
+      }
+      return undefined;
+    },
+    work(adapter, problem) {
+      const works = set.map((one) => one.work(adapter, problem));
+      const sum = (of: (work: Work) => number) => works.reduce((total, work) => total + of(work), 0);
+      return {
+        instructions: sum((work) => work.instructions),
+        movedBytes: sum((work) => work.movedBytes),
+        dispatches: sum((work) => work.dispatches),
+      };
+    },
+    workspaceBytes: (adapter, problem) => Math.max(...set.map((one) => one.workspaceBytes(adapter, problem))),
+    emit(emit, problem, operands) {
+      for (const one of set) one.emit(emit, problem, operands);
+    },
+  };
 }

@@ -94,11 +94,18 @@ export async function compile(gpu: Gpu, options: CompileOptions): Promise<Compil
   }
 }
 
-/** The dispatches that `compile` would prepare, on a device that need not compute (gpu/planned.ts). */
+/**
+ * The dispatches that `compile` would prepare, on a device that need not compute (gpu/planned.ts). Their storages have
+ * sizes and no memory.
+ */
 export function planGraph(gpu: Gpu, options: CompileOptions): Pick<Built, 'dispatches' | 'forwardDispatches' | 'cost'> {
   const built = begin(gpu);
-  emit(gpu, options, built);
-  return built;
+  try {
+    emit(gpu, options, built);
+    return built;
+  } finally {
+    for (const storage of [...built.pinned, ...built.packed, ...built.momentum]) gpu.release(bufferOf(storage));
+  }
 }
 
 function begin(gpu: Gpu): Built {
@@ -234,6 +241,8 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
   const ofParameters = built.parameters.reduce((sum, { bytes }) => sum + bytes, 0);
   const mostLasting = Math.max(LASTING_LEAST, LASTING_SHARE * ofParameters);
   let lastingBytes = 0;
+  const lasts = (source: Tensor): source is Parameter =>
+    keepPacked && source instanceof Parameter && !(update && source.trainable) && !built.state.has(source);
   const activated = new Map([...fused].map((tensor) => [tensor.source!.inputs[0], tensor.source!.operation.epilogue]));
   const pending = contributions(operations, needed);
   const { passed, readers: readersOfPassed } = passedEpilogues(gpu, { operations, needed, pending, asked, training });
@@ -272,12 +281,12 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       if (storage === undefined) constants.set(key, (storage = pin(name, contents)));
       return storage;
     },
+    lasts,
     prepared(source, name, bytes, make) {
       const key = `${tensor.order} ${name}`;
       const known = prepared.get(key);
       if (known !== undefined) return known.view();
-      const constant = source instanceof Parameter && !(update && source.trainable) && !built.state.has(source);
-      const lasting = keepPacked && constant && lastingBytes + bytes <= mostLasting;
+      const lasting = lasts(source) && lastingBytes + bytes <= mostLasting;
       const label = `${source.name}, ${name}`;
       const storage = lasting ? gpu.storage(label, bytes) : new Storage(label, bytes);
       prepared.set(key, storage);

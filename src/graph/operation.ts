@@ -45,6 +45,8 @@ export interface ForwardEmitter {
   state(i: number): Storage | undefined;
   /** constants, on the device once and for all */
   constant(name: string, values: Float32Array<ArrayBuffer>): Storage;
+  /** whether what is `prepared` of a tensor can outlast a run, as long as memory is left for it */
+  lasts(tensor: Tensor): boolean;
   /**
    * A tensor's values in another layout, which `make` writes. Of a parameter that this graph does not train it is made
    * once, and anew only after the parameter's values have changed, as long as such copies stay few beside the parameters;

@@ -58,8 +58,14 @@ export interface Capabilities {
   readonly subgroupMatrices?: boolean;
   /** what it can do at once; of a GPU of the middle class where it is left out */
   readonly machine?: Machine;
-  /** Choices measured on this adapter, by kernel, the hash of its text, and shape: gpu/tuning.ts. */
-  readonly tuning?: { find(kernel: string, text: () => string, shape: string): Choice | undefined };
+  /**
+   * Choices measured on this adapter, by kernel, the hash of its text, and shape; and algorithms by purpose, the hash of
+   * their kernels' texts, and case: gpu/tuning.ts.
+   */
+  readonly tuning?: {
+    find(kernel: string, text: () => string, shape: string): Choice | undefined;
+    algorithm?(purpose: string, text: () => string, problem: () => string): string | undefined;
+  };
   /** Algorithms that are forced, by operator ('conv2d') or result ('conv2d forward'): gpu/algorithms.ts. */
   readonly algorithms?: ReadonlyMap<string, string>;
   /** Tells, once, what is done otherwise than asked. */

@@ -7,7 +7,7 @@ import { define, normal, type OperationCases } from '../graph/operation-case.ts'
 import type { Shape, Tensor } from '../graph/tensor.ts';
 import { add, multiply } from './arithmetic/graph.ts';
 import { concat } from './concat/graph.ts';
-import { convolutionAlgorithms } from './conv2d/algorithms/index.ts';
+import { convolutionDecisions } from './conv2d/algorithms/index.ts';
 import { conv2d } from './conv2d/graph.ts';
 import { averagePool, maxPool } from './pooling/graph.ts';
 import { relu } from './relu/graph.ts';
@@ -53,7 +53,9 @@ const DRAWS: Readonly<Record<string, (choose: Choose) => Drawn>> = {
   },
 };
 
-const names = [...new Set(Object.values(convolutionAlgorithms).flatMap((all) => all.map(({ name }) => name)))];
+const names = [
+  ...new Set(Object.values(convolutionDecisions).flatMap(({ algorithms }) => algorithms.map(({ name }) => name))),
+];
 
 export const algorithmCases: readonly CasesOfAlgorithm[] = names.map((algorithm) => ({
   algorithm,

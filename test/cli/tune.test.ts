@@ -17,7 +17,7 @@ describe('frostline tune', () => {
     rmSync(folder, { recursive: true });
   });
   const tune = (...args: string[]) =>
-    run(registry, 'tune', '--networks', 'alexnet-small', '--batch', '2', '--filter', 'fc7', ...args);
+    run(registry, 'tune', '--networks', 'alexnet-small', '--batch', '2', '--filter', 'fc7', '--budget', '0.1', ...args);
 
   it('measures each shape once, keeps the results, and says what it chose', async () => {
     const first = await tune('--json');
@@ -36,7 +36,7 @@ describe('frostline tune', () => {
     const again = await tune();
     expect(again.stderr).toMatch(/fc7: finished before/);
     expect(again.stdout).toMatch(/│ (contraction|linear\/forward) +│ fc6, fc7 +│/);
-    expect(again.stdout).toContain(`${file}: ${rows.length} shapes`);
+    expect(again.stdout).toContain(`${file}: ${rows.length} results`);
     writeFileSync(file, '{');
     expect((await tune('--no-training', '--force')).stderr).toMatch(/warning: .*\.json is ignored/);
   });
@@ -47,7 +47,7 @@ describe('frostline tune', () => {
     const { file, rows } = JSON.parse(made.stdout);
     rmSync(file);
     const taken = await tune('--import', exported, '--json');
-    expect(taken.stderr).toContain(`${exported}: ${rows.length} shapes`);
+    expect(taken.stderr).toContain(`${exported}: ${rows.length} results`);
     const known = JSON.parse(taken.stdout).rows.map((row: { known: boolean; chosen: object }) => [
       row.known,
       row.chosen,
@@ -65,6 +65,37 @@ describe('frostline tune', () => {
       const { code, stderr } = await tune(...args);
       expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
     }
+  });
+
+  it('measures whole algorithms, which the steps then have, and refuses a table that names another', async () => {
+    const conv2 = (...args: string[]) =>
+      run(registry, 'tune', '--networks', 'alexnet-small', '--batch', '2', '--budget', '0.05', '--filter', ...args);
+    const first = await conv2('conv2d forward conv2', '--json');
+    expect(first.stderr).toMatch(/\[1\/2\] conv2d forward conv2: /);
+    const { algorithms, rows, file } = JSON.parse(first.stdout);
+    expect([first.code, rows]).toEqual([0, []]);
+    // Once with the weight packed for good, once as training packs it.
+    expect(algorithms).toHaveLength(2);
+    const [{ purpose, layers, known, chosen, estimated, measurements }] = algorithms;
+    expect([purpose, layers, known]).toEqual(['conv2d forward', ['conv2'], false]);
+    expect(measurements.length).toBeGreaterThan(2);
+    const timed = measurements.filter((one: { milliseconds?: number }) => one.milliseconds! > 0);
+    const names = timed.map((one: { algorithm: string }) => one.algorithm);
+    expect(names).toEqual(expect.arrayContaining([chosen, estimated]));
+    const table = readFileSync(file, 'utf8');
+    // As if another had been the quickest.
+    const other = chosen === 'implicit-gemm' ? 'winograd' : 'implicit-gemm';
+    const exported = join(folder, 'algorithms.json');
+    writeFileSync(exported, table.replaceAll(`"choice": "${chosen}"`, `"choice": "${other}"`));
+    const taken = await conv2('conv2d forward conv2', '--import', exported);
+    expect(taken.stdout).toMatch(new RegExp(`conv2d forward +│ conv2 +│ ${other}`));
+    writeFileSync(exported, table.replace(`"choice": "${chosen}"`, '"choice": "fft"'));
+    const refused = await conv2('conv2d', '--import', exported);
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringMatching(/algorithms\.json: .*'conv2d forward', .*there is no algorithm 'fft', only implicit-gemm/),
+    ]);
+    expect(await conv2('conv9')).toMatchObject({ code: 2, stderr: expect.stringMatching(/--filter: .*conv9/) });
   });
 
   it('does not measure what would not be kept', async () => {

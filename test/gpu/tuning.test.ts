@@ -9,6 +9,7 @@ const text = () => 'hash of the text';
 const result = (rows: number): TunedShape => ({
   choice: { variant: 'fast', configuration: { rows } },
   date: '2020-02-02T00:00:00.000Z',
+  settled: true,
   measurements: [
     { variant: 'fast', configuration: { rows }, milliseconds: 1.5, spread: 0.1 },
     { variant: 'broken', configuration: {}, wrong: 7 },

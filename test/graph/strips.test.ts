@@ -14,7 +14,11 @@ const shapes = [three, { ...three, channels: 4, filters: 6, groups: 2 }];
 it.each(shapes)('x [$batch, $channels, $height, $width]', async (row) => {
   const shape = { groups: 1, dilations: [1, 1], pads: [1, 1, 1, 1], ...row } as unknown as Conv2dShape;
   const one = paddedImageBytes({ ...shape, batch: 1 });
-  const gpu = await Gpu.open({ tuning: false, limits: { maxBinding: 256 * Math.ceil((2 * one) / 256) + 256 } });
+  const gpu = await Gpu.open({
+    tuning: false,
+    algorithms: { conv2d: 'strips' },
+    limits: { maxBinding: 256 * Math.ceil((2 * one) / 256) + 256 },
+  });
   try {
     const { graph, results } = await runConvolution(gpu, shape, new Random(testSeed));
     const runs = graph.dispatches.filter(({ label }) => label.startsWith('conv2d/strips-filter-gradient')).length;

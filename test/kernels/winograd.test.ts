@@ -4,7 +4,7 @@ import { winogradMatrices } from '../../src/check/cases/winograd.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
-import { imagesAtATime, tilesPay, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
+import { imagesAtATime, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
 import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
 import { selectConvolution } from '../../src/operators/conv2d/algorithms/index.ts';
 import { Random } from '../../src/random.ts';
@@ -90,7 +90,8 @@ describe('a convolution by tiles', () => {
           // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
           expect(relativeError(found, expected), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
         }
-        const used = (direction: Direction) => tilesPay(gpu, shape, direction);
+        const problem = { name: 'conv', shape, hasBias: true, gated: false, weightLasts: false };
+        const used = (direction: Direction) => selectConvolution(gpu, direction, problem).algorithm.name === 'winograd';
         const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
         const windows = (direction: Direction) =>
           used(direction) ? Math.ceil(batch / imagesAtATime(gpu, unstrided(shape), direction)) : 0;
@@ -158,6 +159,7 @@ describe('a convolution by tiles', () => {
         shape: { ...shapes[0], batch: 10, channels: 256, filters: 256, height: 56, width: 56, kernel, pads },
         hasBias: true,
         gated: false,
+        weightLasts: false,
       }).algorithm.name;
     expect(of([3, 3], [1, 1, 1, 1])).toBe('winograd');
     expect(of([1, 1], [0, 0, 0, 0])).not.toBe('winograd');

@@ -9,13 +9,13 @@ import {
 import { normals } from '../../src/check/values.ts';
 import { parseAlgorithms } from '../../src/gpu/algorithms.ts';
 import type { Storage } from '../../src/gpu/storage.ts';
-import { cover, milliseconds, select } from '../../src/graph/algorithm.ts';
+import { type Algorithm, milliseconds, select, ways } from '../../src/graph/algorithm.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { apply, type ForwardEmitter } from '../../src/graph/operation.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../src/kernels/conv2d/shape.ts';
-import type { Capabilities } from '../../src/kernels/kernel.ts';
-import { convolutionAlgorithms } from '../../src/operators/conv2d/algorithms/index.ts';
+import type { Capabilities, KernelDispatch } from '../../src/kernels/kernel.ts';
+import { convolutionDecisions } from '../../src/operators/conv2d/algorithms/index.ts';
 import { type Conv2dOptions, conv2d } from '../../src/operators/conv2d/graph.ts';
 import { Random } from '../../src/random.ts';
 import { choices, choicesOf } from '../support/choices.ts';
@@ -35,19 +35,22 @@ function shapeOf(choose: (low: number, high: number) => number): Conv2dShape {
     ? ([0, 0, 0, 0] as const)
     : ([choose(0, 1), choose(0, 1), choose(0, 1), choose(0, 1)] as const);
   const [height, width] = kernel.map((size) => dilation * (size - 1) + choose(1, 9));
-  const sizes = { batch: choose(1, 3), channels: groups * choose(1, 4), height, width, filters: groups * choose(1, 5) };
+  const sizes = { batch: choose(1, 5), channels: groups * choose(1, 4), height, width, filters: groups * choose(1, 5) };
   return { ...sizes, kernel, strides, pads, dilations: [dilation, dilation], groups };
 }
 
 describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('%s', (direction) => {
-  it.each(convolutionAlgorithms[direction].map(({ name }) => name))('%s', async (name) => {
-    const algorithm = convolutionAlgorithms[direction].find((one) => one.name === name)!;
+  const { algorithms, measured = [] } = convolutionDecisions[direction];
+  // Of those that only a measurement chooses, some that small shapes have room for.
+  const some = measured.filter(({ name }) => /-[12]-at-a-time/.test(name));
+  it.each([...algorithms, ...some].map(({ name }) => name))('%s', async (name) => {
+    const algorithm = [...algorithms, ...some].find((one) => one.name === name)!;
     let computed = 0;
     await fc.assert(
       fc.asyncProperty(choices, fc.nat(), fc.boolean(), async (list, seed, small) => {
         const device = small ? smallGpu() : gpu();
         const shape = shapeOf(choicesOf(list));
-        const problem = { name: 'c', shape, hasBias: false, gated: false };
+        const problem = { name: 'c', shape, hasBias: false, gated: false, weightLasts: false };
         if (algorithm.obstacle(device, problem) !== undefined) return;
         computed++;
         expect(milliseconds(device, algorithm.work(device, problem))).toBeGreaterThan(0);
@@ -79,6 +82,9 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
           graph.write(tensor, [xs, dys, ws][i]);
         });
         await graph.run();
+        // What is measured depends on the texts of these.
+        const declared = new Set(algorithm.kernels.map((kernel) => kernel.name));
+        for (const dispatch of graph.dispatches) expect(declared).toContain((dispatch as KernelDispatch).kernel.name);
         const expected = {
           forward: () => conv2dReference(shape, xs, ws, undefined, dy.size),
           'input gradient': () => conv2dInputGradientReference(shape, dys, ws),
@@ -89,42 +95,73 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
       }),
       { seed: testSeed, numRuns: 30 },
     );
-    // In parts is for discrete GPUs.
-    if (name !== 'implicit-gemm-in-parts') expect(computed).toBeGreaterThan(name === 'pointwise' ? 0 : 3);
+    // In parts is for discrete GPUs and long sums.
+    if (!name.endsWith('parts')) expect(computed).toBeGreaterThan(/pointwise|at-a-time/.test(name) ? 0 : 3);
   });
 });
 
 describe('select', () => {
   const adapter = { kind: 'software', subgroupWidth: 8, limits: {} } as unknown as Capabilities;
-  const as = (name: string, instructions: number, supported = true, bytes = 0) => ({
+  const problem = { name: 'c' };
+  type One = Algorithm<typeof problem, object>;
+  const as = (name: string, instructions: number, supported = true, bytes = 0): One => ({
     name,
+    kernels: [],
     obstacle: () => (supported ? undefined : 'it does not compute it'),
     work: () => ({ instructions, movedBytes: 0, dispatches: 1 }),
     workspaceBytes: () => bytes,
     emit() {},
   });
+  const among = (...algorithms: [One, ...One[]]) => ({ purpose: 'conv2d forward', algorithms, caseOf: () => 'one' });
+
   it('takes the quickest that computes it and fits, the first of equals, and says why not the others', () => {
-    const list = [as('plain', 9e6), as('quick', 1e6, true, 100), as('same', 1e6), as('none', 1, false)] as const;
-    expect(select(adapter, list, {}).algorithm.name).toBe('quick');
-    expect(select(adapter, list, {}, { workspace: 99 }).algorithm.name).toBe('same');
-    expect(select(adapter, list, {}, { pinned: 'plain' }).algorithm.name).toBe('plain');
-    expect(select(adapter, list, {}, { pinned: 'none' }).algorithm.name).toBe('quick');
-    expect(select(adapter, list, {}).others.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
+    const list = among(as('plain', 9e6), as('quick', 1e6, true, 100), as('same', 1e6), as('none', 1, false));
+    expect(select(adapter, list, problem)).toMatchObject({ algorithm: { name: 'quick' }, by: 'estimate' });
+    expect(select(adapter, list, problem, { workspace: 99 }).algorithm.name).toBe('same');
+    expect(select(adapter, list, problem).others.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
       'plain: it is slower',
       'same: it is slower',
       'none: it does not compute it',
     ]);
-    expect(() => select(adapter, [as('x', Number.NaN)], {})).toThrow('x takes NaN ms');
+    expect(() => select(adapter, among(as('x', Number.NaN)), problem)).toThrow('x takes NaN ms');
+  });
+
+  it('takes what was measured before any estimate, where it computes the problem, and tells of what is none', () => {
+    const algorithms = among(as('plain', 9e6), as('quick', 1e6), as('none', 1, false));
+    const list = { ...algorithms, measured: [as('extra', 99e6)] };
+    const chosen = (measured: string | undefined, forced?: string) => {
+      const told: string[] = [];
+      const { algorithm, by } = select(
+        {
+          ...adapter,
+          tuning: { find: () => undefined, algorithm: () => measured },
+          ...(forced && { algorithms: new Map([['conv2d', forced]]) }),
+          notice: (text) => told.push(text),
+        },
+        list,
+        problem,
+      );
+      return [algorithm.name, by, ...told];
+    };
+    expect(chosen(undefined)).toEqual(['quick', 'estimate']);
+    expect(chosen('plain')).toEqual(['plain', 'measurement']);
+    expect(chosen('extra')).toEqual(['extra', 'measurement']);
+    expect(chosen('none')).toEqual(['quick', 'estimate']);
+    expect(chosen('plain', 'extra')).toEqual(['extra', 'force']);
+    expect(chosen('fft')).toEqual([
+      'quick',
+      'estimate',
+      "conv2d forward: the tuning results name 'fft', which is none of plain, quick, none, extra.",
+    ]);
   });
 
   it('takes the one that is forced before all, and says why where it cannot', () => {
-    const list = [as('plain', 9e6), as('quick', 1e6), as('none', 1, false)] as const;
+    const list = among(as('plain', 9e6), as('quick', 1e6), as('none', 1, false));
     const chosen = (forced: Record<string, string>) => {
       const told: string[] = [];
       const algorithms = new Map(Object.entries(forced));
       const device = { ...adapter, algorithms, notice: (text: string) => told.push(text) };
-      const { algorithm } = select(device, list, {}, { purpose: 'conv2d forward', pinned: 'quick' });
-      return [algorithm.name, ...told];
+      return [select(device, list, problem).algorithm.name, ...told];
     };
     expect(chosen({ conv2d: 'plain' })).toEqual(['plain']);
     expect(chosen({ conv2d: 'plain', 'conv2d forward': 'quick' })).toEqual(['quick']);
@@ -135,18 +172,26 @@ describe('select', () => {
     ]);
   });
 
-  it('covers what is wanted by one pass over the weight or by two, whichever is quicker', () => {
+  it('chooses among ways to make all that is wanted, in one pass over the weight or in two', () => {
     const list = (joint: number) => [
       { ...as('dx', 2e6), makes: ['dx'] as const },
       { ...as('update', 3e6), makes: ['update'] as const },
       { ...as('both', joint), makes: ['dx', 'update'] as const },
+      { ...as('other', 9e6), makes: ['update'] as const },
     ];
-    const names = (joint: number, wanted: readonly ('dx' | 'update')[]) =>
-      cover<object, object, 'dx' | 'update'>(adapter, list(joint), {}, wanted).algorithms.map(({ name }) => name);
-    expect(names(4e6, ['dx', 'update'])).toEqual(['both']);
-    expect(names(6e6, ['dx', 'update'])).toEqual(['dx', 'update']);
+    const chosen = (joint: number, wanted: readonly ('dx' | 'update')[], forced?: string) => {
+      const [first, ...rest] = ways<typeof problem, object, 'dx' | 'update'>(list(joint), wanted);
+      const device = { ...adapter, ...(forced && { algorithms: new Map([['conv2d', forced]]) }) };
+      return select(device, among(first, ...rest), problem).algorithm.name;
+    };
+    expect(chosen(4e6, ['dx', 'update'])).toBe('both');
+    expect(chosen(6e6, ['dx', 'update'])).toBe('dx + update');
     // What nobody asked for (below the frost line) must not be written.
-    expect(names(1, ['update'])).toEqual(['update']);
+    expect(chosen(1, ['update'])).toBe('update');
+    // A part of a way may be forced; the rest is the quickest with it.
+    expect(chosen(1, ['dx', 'update'], 'other')).toBe('dx + other');
+    expect(chosen(1, ['dx', 'update'], 'dx')).toBe('dx + update');
+    expect(chosen(1, ['dx', 'update'], 'dx + other')).toBe('dx + other');
   });
 });
 

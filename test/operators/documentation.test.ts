@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { checkedOperators, kernelFamilies } from '../../src/operators/all.ts';
-import { convolutionAlgorithms } from '../../src/operators/conv2d/algorithms/index.ts';
+import { convolutionDecisions } from '../../src/operators/conv2d/algorithms/index.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { type Attribute, count } from '../../src/operators/operator.ts';
 import { operatorTable } from '../../src/operators/table.ts';
@@ -60,7 +60,9 @@ it.each([...allKernels.values()])('$name has cases, and five ways to break it', 
 });
 
 it('every algorithm of a convolution has a file of its own, and a row in docs/glossary.md', () => {
-  const names = new Set(Object.values(convolutionAlgorithms).flatMap((all) => all.map(({ name }) => name)));
+  const names = new Set(
+    Object.values(convolutionDecisions).flatMap(({ algorithms }) => algorithms.map(({ name }) => name)),
+  );
   const glossary = readFileSync(at('docs/glossary.md'), 'utf8');
   for (const name of names) expect(glossary, `docs/glossary.md: ${name}`).toContain(`\`${name}\``);
 });

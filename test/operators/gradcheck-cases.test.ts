@@ -4,7 +4,7 @@ import { Gpu } from '../../src/gpu/device.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
 import { describeCase, drawCase } from '../../src/graph/operation-case.ts';
 import type { Direction } from '../../src/kernels/conv2d/shape.ts';
-import { convolutionAlgorithms, selectConvolution } from '../../src/operators/conv2d/algorithms/index.ts';
+import { convolutionDecisions, selectConvolution } from '../../src/operators/conv2d/algorithms/index.ts';
 import { algorithmCases, branchingCases } from '../../src/operators/gradcheck-cases.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
@@ -23,8 +23,8 @@ describe.each(algorithmCases)('$cases.operation', ({ algorithm, kind, cases }) =
       const one = [1, 1] as const;
       const sizes = { batch, channels, height, width, filters, kernel };
       const shape = { ...sizes, pads, strides: one, dilations: one, groups: 1 };
-      const chosen = (Object.keys(convolutionAlgorithms) as Direction[]).map((direction) => {
-        const problem = { name: 'c', shape, hasBias: 'bias' in testCase.inputs, gated: false };
+      const chosen = (Object.keys(convolutionDecisions) as Direction[]).map((direction) => {
+        const problem = { name: 'c', shape, hasBias: 'bias' in testCase.inputs, gated: false, weightLasts: false };
         return selectConvolution(gpu, direction, problem).algorithm.name;
       });
       expect(chosen).toContain(algorithm);

@@ -1,20 +1,14 @@
 import { z } from 'zod';
 import type { TuneCase } from '../../bench/tune.ts';
 import { FrostlineError } from '../../errors.ts';
-import type { TunedShape } from '../../gpu/tuning.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { Timed, TunedProblem, TunedShape } from '../../gpu/tuning.ts';
+import type { CompileOptions } from '../../graph/compile.ts';
 import type { Choice } from '../../kernels/kernel.ts';
 import type { Network } from '../../models/network.ts';
 import { openAdapter } from '../adapter.ts';
-import {
-  benchHead,
-  benchOptions,
-  chooseByName,
-  milliseconds,
-  networkMaker,
-  networkNames,
-  writePage,
-} from '../bench-options.ts';
-import { defineCommand } from '../command.ts';
+import { benchHead, benchOptions, milliseconds, networkMaker, networkNames, writePage } from '../bench-options.ts';
+import { type Context, defineCommand } from '../command.ts';
 import { gridProgress } from '../progress.ts';
 
 interface Row {
@@ -26,12 +20,25 @@ interface Row {
   readonly known: boolean;
   readonly chosen: Choice;
   readonly estimated: Choice;
+  readonly settled: boolean;
   readonly measurements: TunedShape['measurements'];
+}
+
+interface AlgorithmRow {
+  /** what is chosen for: 'conv2d forward' */
+  readonly purpose: string;
+  readonly layers: readonly string[];
+  readonly problem: string;
+  readonly known: boolean;
+  readonly chosen: string;
+  readonly estimated: string;
+  readonly settled: boolean;
+  readonly measurements: TunedProblem['measurements'];
 }
 
 export const command = defineCommand({
   description:
-    'Measures which variant of each kernel is the fastest on this adapter, for every shape of the given networks’ steps. Each candidate is checked against the plain variant, then timed. The choices are kept in the cache folder, and every command and the library take them from there; FROSTLINE_TUNE=off makes them not count. Shapes that are known already are not measured again. Exits with 1 where a candidate computes wrongly; it is never chosen.',
+    'Measures which algorithm of each operator, and which variant of each kernel, is the fastest on this adapter, for every shape of the given networks’ steps: first whole algorithms with their packing and windows, then the kernels of the steps that come of them. Each candidate is checked against the plain one; the right ones are timed in turns until they can be told apart or the budget is spent. The choices are kept in the cache folder, and every command and the library take them from there; FROSTLINE_TUNE=off makes them not count. What is known already is not measured again. Exits with 1 where a candidate computes wrongly; it is never chosen.',
   options: z.object({
     networks: z
       .array(z.enum(networkNames))
@@ -49,7 +56,14 @@ export const command = defineCommand({
       .default(['none'])
       .describe('freeze points of the training steps; none has the shapes of all others'),
     filter: benchOptions.filter.describe("only rows with one of these in their name, as 'conv2' or 'gradient'"),
-    force: z.boolean().default(false).describe('measure shapes again that were measured before'),
+    algorithms: z.boolean().default(true).describe('whole algorithms too, not kernels alone'),
+    budget: z
+      .number()
+      .positive()
+      .default(2)
+      .meta({ valueName: 'SECONDS' })
+      .describe('that timing may take for each choice; it ends earlier where the candidates can be told apart'),
+    force: z.boolean().default(false).describe('measure again what was measured before'),
     export: z
       .string()
       .optional()
@@ -59,7 +73,7 @@ export const command = defineCommand({
       .string()
       .optional()
       .meta({ valueName: 'FILE' })
-      .describe('take the shapes of such a file into the table first; they are not measured again'),
+      .describe('take the results of such a file into the table first; they are not measured again'),
     adapter: benchOptions.adapter,
   }),
   json: true,
@@ -68,67 +82,160 @@ export const command = defineCommand({
     { what: 'a model of your own, to be used only', line: '--model net.onnx --batch 1,16 --no-training' },
   ],
   async run(options, context) {
-    const { networks, model, batch, training, freeze, filter, force, adapter } = options;
-    const [{ measuredBefore, tuneCase, tuneName }, { choiceText }] = await Promise.all([
-      import('../../bench/tune.ts'),
-      import('../../kernels/kernel.ts'),
-    ]);
+    const { networks, model, batch, training, freeze, adapter } = options;
     const gpu = await openAdapter(adapter, context);
     if (gpu.tuning === undefined) {
       throw new FrostlineError('FROSTLINE_TUNE is off: results would not be kept. Unset it to tune.');
     }
     if (options.import !== undefined) {
-      const { readText } = await import('../../read-files.ts');
-      const brought = await gpu.tuning.merge(options.import, await readText(options.import));
-      context.note(`${options.import}: ${brought} shapes`);
+      const [{ readText }, { wrongChoice }] = await Promise.all([
+        import('../../read-files.ts'),
+        import('../../bench/tune-algorithms.ts'),
+      ]);
+      const brought = await gpu.tuning.merge(options.import, await readText(options.import), wrongChoice);
+      context.note(`${options.import}: ${brought} results`);
     }
     if (options.export !== undefined) await checkExport(options.export);
     const makers = await networksOf(networks ?? (model.length > 0 ? [] : ['alexnet-small', 'alexnet']), model);
     const steps = ['forward', ...(training ? freeze : [])];
-    const all: TuneCase[] = [];
-    for (const make of makers) {
-      for (const size of batch) all.push(...(await casesOf(gpu, make(), size, steps)));
+    const jobs = makers.flatMap((make) => batch.map((size): Job => ({ make, batch: size, steps })));
+    const algorithms = options.algorithms ? await tuneAlgorithms(gpu, jobs, options, context) : [];
+    // The steps as they are with the algorithms that were chosen.
+    const rows = await tuneKernels(gpu, jobs, options, context);
+    if (algorithms.length + rows.length === 0) {
+      throw new FrostlineError(`--filter: nothing's name has '${options.filter.join("' or '")}' in it.`);
     }
-    const cases = chooseByName(distinct(all), tuneName, filter);
-    const cost = ({ kernel, params }: TuneCase) =>
-      (kernel.cost(params).flops + 1e6) * kernel.choices(gpu, params).length;
-    const progress = gridProgress(
-      cases.map((one) => ({ label: tuneName(one), cost: cost(one) })),
-      { stream: context.stderr, noun: 'shapes' },
-    );
-    context.defer(() => progress.stop());
-    const rows: Row[] = [];
-    for (const [index, one] of cases.entries()) {
-      context.signal.throwIfAborted();
-      const known = force ? undefined : measuredBefore(gpu, one);
-      if (known === undefined) progress.begin(index);
-      else progress.skip(index);
-      const { choice, measurements } = known ?? (await tuneCase(gpu, one));
-      if (known === undefined) progress.end('done', choiceText(choice));
-      const { kernel, params, shape, writes } = one;
-      const estimated = kernel.estimated(gpu, params);
-      rows.push({
-        kernel: kernel.name,
-        writes,
-        shape,
-        known: known !== undefined,
-        chosen: choice,
-        estimated,
-        measurements,
-      });
-      for (const wrong of measurements.filter((measurement) => measurement.wrong !== undefined)) {
-        context.checkFailed(
-          `${tuneName(one)}, ${choiceText(wrong)}: wrong, ${wrong.wrong!.toPrecision(3)} times the tolerance`,
-        );
-      }
-    }
-    progress.stop();
     if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
-    if (context.json) return context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, rows });
-    context.print(await tableOf(rows));
-    context.print(`${gpu.tuning.file}: ${gpu.tuning.size} shapes`);
+    if (context.json) return context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, algorithms, rows });
+    if (algorithms.length > 0) context.print(await tableOfAlgorithms(algorithms));
+    if (rows.length > 0) context.print(await tableOf(rows));
+    if ([...algorithms, ...rows].some(({ settled }) => !settled)) {
+      context.print(
+        '~ could not be told from others within the budget; the estimate stays unless it is slower for sure',
+      );
+    }
+    context.print(`${gpu.tuning.file}: ${gpu.tuning.size} results`);
   },
 });
+
+interface Job {
+  readonly make: () => Network;
+  readonly batch: number;
+  readonly steps: readonly string[];
+}
+
+interface Wanted {
+  readonly filter: readonly string[];
+  readonly force: boolean;
+  readonly budget: number;
+}
+
+/** Each problem's algorithms, in the order of the steps. */
+async function tuneAlgorithms(
+  gpu: Gpu,
+  jobs: readonly Job[],
+  wanted: Wanted,
+  context: Context,
+): Promise<AlgorithmRow[]> {
+  const [{ problemCases, problemMeasuredBefore, problemName, tuneProblem }, { decisionsIn }, { planGraph }] =
+    await Promise.all([
+      import('../../bench/tune-algorithms.ts'),
+      import('../../graph/algorithm.ts'),
+      import('../../graph/compile.ts'),
+    ]);
+  const decided = (
+    await forEachStep(gpu, jobs, (options) =>
+      decisionsIn(gpu, () => {
+        planGraph(gpu, options);
+      }),
+    )
+  ).flat();
+  const cases = chosen(problemCases(gpu, decided), problemName, wanted.filter);
+  return eachInTurn(
+    cases,
+    problemName,
+    ({ names }) => names.length,
+    context,
+    async (one, progress): Promise<AlgorithmRow> => {
+      const known = wanted.force ? undefined : problemMeasuredBefore(gpu, one);
+      const result = known ?? (await progress(() => tuneProblem(gpu, one, { seconds: wanted.budget })));
+      const { choice, settled, measurements } = result;
+      tellWrong(problemName(one), measurements, ({ algorithm }) => algorithm, context);
+      const { decision, layers, case: problem, estimated } = one;
+      const names = { purpose: decision.purpose, layers, problem };
+      return { ...names, known: known !== undefined, chosen: choice, estimated, settled, measurements };
+    },
+  );
+}
+
+/** Each shape's variants. */
+async function tuneKernels(gpu: Gpu, jobs: readonly Job[], wanted: Wanted, context: Context): Promise<Row[]> {
+  const [{ measuredBefore, tuneCase, tuneCases, tuneName }, { choiceText }, { planGraph }] = await Promise.all([
+    import('../../bench/tune.ts'),
+    import('../../kernels/kernel.ts'),
+    import('../../graph/compile.ts'),
+  ]);
+  const all = await forEachStep(gpu, jobs, (options) => tuneCases(gpu, planGraph(gpu, options).dispatches));
+  const cases = chosen(distinct(all.flat()), tuneName, wanted.filter);
+  const cost = ({ kernel, params }: TuneCase) => (kernel.cost(params).flops + 1e6) * kernel.choices(gpu, params).length;
+  return eachInTurn(cases, tuneName, cost, context, async (one, progress): Promise<Row> => {
+    const known = wanted.force ? undefined : measuredBefore(gpu, one);
+    const result = known ?? (await progress(() => tuneCase(gpu, one, { seconds: wanted.budget })));
+    const { choice, settled, measurements } = result;
+    tellWrong(tuneName(one), measurements, choiceText, context);
+    const { kernel, params, shape, writes } = one;
+    const estimated = kernel.estimated(gpu, params);
+    const names = { kernel: kernel.name, writes, shape };
+    return { ...names, known: known !== undefined, chosen: choice, estimated, settled, measurements };
+  });
+}
+
+const chosen = <T>(all: readonly T[], nameOf: (one: T) => string, filter: readonly string[]): T[] =>
+  all.filter((one) => filter.length === 0 || filter.some((word) => nameOf(one).includes(word)));
+
+/** One after another, with a line of progress for each; what was known before is passed over. */
+async function eachInTurn<One, Result>(
+  cases: readonly One[],
+  nameOf: (one: One) => string,
+  costOf: (one: One) => number,
+  context: Context,
+  run: (one: One, measured: <T>(work: () => Promise<T>) => Promise<T>) => Promise<Result>,
+): Promise<Result[]> {
+  const progress = gridProgress(
+    cases.map((one) => ({ label: nameOf(one), cost: costOf(one) })),
+    { stream: context.stderr, noun: 'choices' },
+  );
+  context.defer(() => progress.stop());
+  const results: Result[] = [];
+  for (const [index, one] of cases.entries()) {
+    context.signal.throwIfAborted();
+    let measured = false;
+    results.push(
+      await run(one, async (work) => {
+        measured = true;
+        progress.begin(index);
+        const result = await work();
+        progress.end('done', '');
+        return result;
+      }),
+    );
+    if (!measured) progress.skip(index);
+  }
+  progress.stop();
+  return results;
+}
+
+function tellWrong<One extends Timed>(
+  name: string,
+  measurements: readonly One[],
+  textOf: (one: One) => string,
+  context: Context,
+): void {
+  for (const one of measurements) {
+    if (one.wrong === undefined) continue;
+    context.checkFailed(`${name}, ${textOf(one)}: wrong, ${one.wrong.toPrecision(3)} times the tolerance`);
+  }
+}
 
 /** Before anything is measured: where the table cannot be written, the minutes would be lost. */
 async function checkExport(path: string): Promise<void> {
@@ -148,31 +255,22 @@ async function networksOf(names: readonly (typeof networkNames)[number][], model
   return [...makers, ...loaded.map((network) => () => network)];
 }
 
-/** Compiles each step, as the commands do, for the list of what it runs. */
-async function casesOf(
-  gpu: Awaited<ReturnType<typeof openAdapter>>,
-  network: Network,
-  batch: number,
-  steps: readonly string[],
-): Promise<TuneCase[]> {
-  const [{ graphOf }, { tuneCases }, { compile }, { createModel, releaseModel }] = await Promise.all([
+/** Plans each step, as the commands compile it. */
+async function forEachStep<T>(gpu: Gpu, jobs: readonly Job[], list: (options: CompileOptions) => T): Promise<T[]> {
+  const [{ graphOf }, { createModel, releaseModel }] = await Promise.all([
     import('../../bench/steps.ts'),
-    import('../../bench/tune.ts'),
-    import('../../graph/compile.ts'),
     import('../../train/model.ts'),
   ]);
-  const model = createModel(network);
-  try {
-    const cases: TuneCase[] = [];
-    for (const step of steps) {
-      const graph = await compile(gpu, graphOf(model, batch, step).options);
-      cases.push(...tuneCases(gpu, graph.dispatches));
-      graph.destroy();
+  const found: T[] = [];
+  for (const { make, batch, steps } of jobs) {
+    const model = createModel(make());
+    try {
+      for (const step of steps) found.push(list(graphOf(model, batch, step).options));
+    } finally {
+      releaseModel(gpu, model);
     }
-    return cases;
-  } finally {
-    releaseModel(gpu, model);
   }
+  return found;
 }
 
 /** Each shape of a kernel once: networks share some. */
@@ -180,32 +278,52 @@ function distinct(cases: readonly TuneCase[]): TuneCase[] {
   return [...new Map(cases.toReversed().map((one) => [`${one.kernel.name} ${one.shape}`, one])).values()].toReversed();
 }
 
-async function tableOf(rows: readonly Row[]): Promise<string> {
-  const [{ default: Table }, { choiceText, sameChoice }] = await Promise.all([
-    import('cli-table3'),
-    import('../../kernels/kernel.ts'),
-  ]);
-  const table = new Table({
-    head: ['kernel', 'writes', 'chosen', 'ms', 'estimated', 'ms', 'gain', 'plain, ms'],
-    colAligns: ['left', 'left', 'left', 'right', 'left', 'right', 'right', 'right'],
+const HEAD = ['chosen', 'ms', 'estimated', 'ms', 'gain', 'plain, ms'];
+
+async function newTable(...own: string[]) {
+  const { default: Table } = await import('cli-table3');
+  return new Table({
+    head: [...own, ...HEAD],
+    colAligns: [...own.map((): 'left' => 'left'), 'left', 'right', 'left', 'right', 'right', 'right'],
     style: { head: [], border: [], compact: true },
   });
-  for (const { kernel, writes, chosen, estimated, measurements } of rows) {
-    const timeOf = (choice: Choice) => measurements.find((one) => sameChoice(one, choice))?.milliseconds;
-    const [own, usual] = [timeOf(chosen), timeOf(estimated)];
+}
+
+const timeText = (time: number | undefined) => (time === undefined ? '' : milliseconds(time));
+const name = (text: string, settled: boolean) => (settled ? text : `${text} ~`);
+
+/** What is said of a choice: its name and time, the estimate's where it is another, the gain, the plain one's time. */
+function cells(
+  [chosen, estimated]: readonly [string, string],
+  timeOf: (name: string) => number | undefined,
+  plain: number | undefined,
+  settled: boolean,
+): string[] {
+  const [own, usual] = [timeOf(chosen), timeOf(estimated)];
+  const same = chosen === estimated;
+  const gain = same || own === undefined || usual === undefined ? '' : `${(usual / own).toFixed(2)} x`;
+  const other = same ? ['the same', ''] : [estimated, timeText(usual)];
+  return [name(chosen, settled), timeText(own), ...other, gain, timeText(plain)];
+}
+
+async function tableOfAlgorithms(rows: readonly AlgorithmRow[]): Promise<string> {
+  const table = await newTable('algorithms of', 'layers');
+  for (const { purpose, layers, chosen, estimated, settled, measurements } of rows) {
+    const timeOf = (name: string) => measurements.find(({ algorithm }) => algorithm === name)?.milliseconds;
+    const plain = measurements[0]?.milliseconds;
+    table.push([purpose, layers.join(', '), ...cells([chosen, estimated], timeOf, plain, settled)]);
+  }
+  return table.toString();
+}
+
+async function tableOf(rows: readonly Row[]): Promise<string> {
+  const { choiceText } = await import('../../kernels/kernel.ts');
+  const table = await newTable('kernel', 'writes');
+  for (const { kernel, writes, chosen, estimated, settled, measurements } of rows) {
+    const timeOf = (name: string) => measurements.find((one) => choiceText(one) === name)?.milliseconds;
     const plain = measurements.find(({ variant }) => variant === 'plain')?.milliseconds;
-    const text = (time: number | undefined) => (time === undefined ? '' : milliseconds(time));
-    const same = sameChoice(chosen, estimated);
-    table.push([
-      kernel,
-      writes.join(', '),
-      choiceText(chosen),
-      text(own),
-      same ? 'the same' : choiceText(estimated),
-      same ? '' : text(usual),
-      same || own === undefined || usual === undefined ? '' : `${(usual / own).toFixed(2)} x`,
-      text(plain),
-    ]);
+    const names = [choiceText(chosen), choiceText(estimated)] as const;
+    table.push([kernel, writes.join(', '), ...cells(names, timeOf, plain, settled)]);
   }
   return table.toString();
 }

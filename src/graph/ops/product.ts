@@ -2,6 +2,8 @@
  * One matrix product as dispatches: of packed operands where that pays, else the contraction on the operands as they lie.
  */
 import { Storage, type View } from '../../gpu/storage.ts';
+import { contraction } from '../../kernels/contraction/contraction.ts';
+import { contractionSum } from '../../kernels/contraction/split.ts';
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
 import { panelProduct } from '../../kernels/gemm/panels.ts';
 import { planPanels } from '../../kernels/gemm/plan.ts';
@@ -9,6 +11,9 @@ import { packPanels } from '../../kernels/panels/pack.ts';
 import type { ForwardEmitter } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { type ContractionViews, emitContraction } from './contraction.ts';
+
+/** All that it may run. */
+export const productKernels = [panelProduct, packPanels, contraction, contractionSum];
 
 /**
  * C (+)= A B + bias, with the strides of `shape`.

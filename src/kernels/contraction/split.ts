@@ -90,21 +90,23 @@ export function splitCycles(capabilities: Capabilities, whole: ContractionParams
   return contraction.time(capabilities, run) + cycles * (second + (4 * outputs(sum) * sum.parts) / bytes);
 }
 
+/** The depth of so many parts, or of a few less: whole slabs. */
+export const depthInParts = (p: ContractionParams, parts: number) => STEP * Math.ceil(depthOf(p) / parts / STEP);
+
+/** Whether so many parts have room, and each a sum that is worth its own. */
+export function fitsInParts({ limits }: Capabilities, p: ContractionParams, parts: number): boolean {
+  const most = Math.min(MOST_BYTES, limits.maxBinding - limits.offsetAlignment);
+  return parts * 4 * p.groups * p.rows * p.columns <= most && depthOf(p) / parts >= LEAST_DEPTH;
+}
+
 /** The depth of the parts in which the sum is best worked on; the sum's own where all together. */
 export function splitDepth(capabilities: Capabilities, p: ContractionParams): number {
   const whole = depthOf(p);
   // On a rasteriser in software a few workgroups keep every core busy.
   if (capabilities.kind !== 'hardware') return whole;
-  const { limits } = capabilities;
-  const most = Math.min(MOST_BYTES, limits.maxBinding - limits.offsetAlignment);
-  const one = 4 * p.groups * p.rows * p.columns;
   let [best, least] = [whole, splitCycles(capabilities, p, whole)];
-  for (
-    let parts = 2;
-    parts * one <= most && whole / parts >= LEAST_DEPTH && parts <= 512;
-    parts = Math.ceil(parts * 1.25)
-  ) {
-    const depth = STEP * Math.ceil(whole / parts / STEP);
+  for (let parts = 2; fitsInParts(capabilities, p, parts) && parts <= 512; parts = Math.ceil(parts * 1.25)) {
+    const depth = depthInParts(p, parts);
     const time = splitCycles(capabilities, p, depth);
     if (time < least) [best, least] = [depth, time];
   }

@@ -1,6 +1,6 @@
 /** Convolution as an operation of tensors; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
 import { emitBias } from '../../graph/bias-gradient.ts';
-import { apply, expect4d } from '../../graph/operation.ts';
+import { apply, expect4d, type ForwardEmitter } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
@@ -30,7 +30,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
   );
   const shape = { ...found, batch };
   const { plane } = bytesOf(shape);
-  const problem: Convolution = { name, shape, hasBias: bias !== undefined, gated: false };
+  const problem: Convolution = { name, shape, hasBias: bias !== undefined, gated: false, weightLasts: false };
+  const lasting = (emit: ForwardEmitter): Convolution => ({ ...problem, weightLasts: emit.lasts(weight) });
   return apply(
     {
       name: 'conv2d',
@@ -43,14 +44,14 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       },
       forward(emit) {
         const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output) };
-        selectConvolution(emit.gpu, 'forward', problem).algorithm.emit(emit, problem, operands);
+        selectConvolution(emit.gpu, 'forward', lasting(emit)).algorithm.emit(emit, problem, operands);
       },
       backward(emit) {
         const dy = emit.outputGradient;
         const [dx, dw] = [emit.gradient(0), emit.gradient(1)];
         if (dx !== undefined) {
           const gated = emit.before !== undefined;
-          const back = { ...problem, gated };
+          const back = { ...lasting(emit), gated };
           const operands = { dy, weight, x: gated ? emit.value(x) : undefined, dx };
           selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, operands);
         }

@@ -34,19 +34,10 @@ export interface StripFilterPlan {
   readonly run: StripFilterParams;
 }
 
-/** Below this many columns of the product, packing the weights costs as much as it saves. */
-const LEAST_COLUMNS = 64;
-
 /**
- * Whether strips pay: on a rasteriser in software whose subgroups have one width, for windows that have a text. Hardware
- * hides the loads that strips avoid.
+ * Whether there is a text for it, and room: on a rasteriser in software whose subgroups have one width. Hardware hides the
+ * loads that strips avoid.
  */
-export function stripsPay(capabilities: Capabilities, shape: Conv2dShape): boolean {
-  const [height, width] = conv2dOutput(shape);
-  return stripsFit(capabilities, shape) && shape.batch * height * width >= LEAST_COLUMNS;
-}
-
-/** Whether there is a text for it, and room. */
 export function stripsFit(capabilities: Capabilities, shape: Conv2dShape): boolean {
   const { kind, subgroupWidth, limits } = capabilities;
   const { channels, filters, groups, kernel } = shape;

@@ -18,16 +18,14 @@
  * threads of every kernel touch neighbouring tiles in memory.
  */
 
-import { type ContractionParams, contraction, inOnePart, noWindow } from '../../contraction/contraction.ts';
+import { type ContractionParams, inOnePart, noWindow } from '../../contraction/contraction.ts';
 import { splitCycles, splitDepth } from '../../contraction/split.ts';
 import { type PanelBatchParams, panelProductTime, panelTile } from '../../gemm/panels.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, LOAD } from '../../rasteriser.ts';
 import { RELU, type Relu } from '../../relu/relu.ts';
-import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../conv2d.ts';
 import { phased, phasesSize, planPhases } from '../phases/phases.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
-import { stripsPay, stripsTime } from '../strips/plan.ts';
 import { type WinogradFilterParams, winogradFilterSize } from './filter.ts';
 import type { WinogradFilterGradientParams } from './filter-gradient.ts';
 import { type WinogradGradientParams, winogradGradientSize } from './gradient.ts';
@@ -345,15 +343,26 @@ export const planOf = (
  * and memory that more images would take is better left to activations. A GPU wants enough tiles for all of it.
  */
 const WORKSPACE = { matrices: 256 * 2 ** 20, panels: 32 * 2 ** 20 };
+/** Who asks for a number of images gets at most these. */
+const MOST_WORKSPACE = 256 * 2 ** 20;
 
 /** What a binding holds beside what alignment may add to it. */
 const room = ({ limits }: Capabilities) => limits.maxBinding - limits.offsetAlignment;
 const largest = (plan: TilePlan | TileFilterPlan) => Math.max(...Object.values(plan.bytes));
 
-/** How many images of the batch are worked on at a time, at most: about as many each time. */
-export function imagesAtATime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
-  const most = Math.min(WORKSPACE[asMatrices(capabilities) ? 'matrices' : 'panels'], room(capabilities));
-  let images = shape.batch;
+/**
+ * How many images of the batch are worked on at a time, at most: about as many each time.
+ * @param asked so many, where panels and sums of them fit a binding; else as many as keep near `WORKSPACE`
+ */
+export function imagesAtATime(
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  direction: Direction,
+  asked?: number,
+): number {
+  const kept = asked === undefined ? WORKSPACE[asMatrices(capabilities) ? 'matrices' : 'panels'] : MOST_WORKSPACE;
+  const most = Math.min(kept, room(capabilities));
+  let images = Math.min(shape.batch, asked ?? shape.batch);
   while (images > 1 && workspaceOf(planOf(capabilities, { ...shape, batch: images }, direction)) > most) images--;
   return Math.ceil(shape.batch / Math.ceil(shape.batch / images));
 }
@@ -382,12 +391,17 @@ export interface TilesWork {
   readonly dispatches: number;
 }
 
-export function tilesWork(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): TilesWork {
+export function tilesWork(
+  capabilities: Capabilities,
+  shape: Conv2dShape,
+  direction: Direction,
+  asked?: number,
+): TilesWork {
   if (!asMatrices(capabilities)) {
     return { instructions: tilesTime(capabilities, shape, direction), movedBytes: 0, dispatches: 4 };
   }
   const tiled = unstrided(shape);
-  const images = imagesAtATime(capabilities, tiled, direction);
+  const images = imagesAtATime(capabilities, tiled, direction, asked);
   const plan = planOf(capabilities, { ...tiled, batch: images }, direction);
   const windows = Math.ceil(shape.batch / images);
   const { params } = plan.product as { readonly params: ContractionParams };
@@ -415,30 +429,4 @@ function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Di
   if (plan.product.by !== 'panels') throw new Error('no panels');
   const { params } = plan.product;
   return params.products * panelProductTime(params, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
-}
-
-/** An accumulator of the contraction is touched for every product: in instructions, what its estimate counts as one. */
-const CONTRACTION_UNIT = 5;
-
-/** A count of instructions of strips takes longer, measured against tiles: their text is read anew from farther off. */
-const STRIPS_UNIT = 1.2;
-
-/** What the contraction takes, in the same unit. */
-function contractionTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
-  const params = {
-    forward: () => conv2dForward(shape, true),
-    'input gradient': () => conv2dInputGradient(shape),
-    'filter gradient': () => conv2dFilterGradient(shape, false),
-  }[direction]();
-  return CONTRACTION_UNIT * contraction.time(capabilities, params);
-}
-
-/** Whether tiles are open and the quickest way: with few channels their panels cost more than they save. */
-export function tilesPay(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
-  // On a GPU the estimates of all algorithms are in one unit, and decide by themselves.
-  if (asMatrices(capabilities) || !tilesFit(capabilities, unstrided(shape), direction)) return false;
-  const other = stripsPay(capabilities, shape)
-    ? STRIPS_UNIT * stripsTime(capabilities, shape, direction)
-    : contractionTime(capabilities, shape, direction);
-  return tilesTime(capabilities, shape, direction) < other;
 }

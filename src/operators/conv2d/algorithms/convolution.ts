@@ -12,6 +12,16 @@ export interface Convolution {
   readonly hasBias: boolean;
   /** the derivative of a ReLU before is to be applied to the input gradient */
   readonly gated: boolean;
+  /** what is packed of the weight is made once, not in each run */
+  readonly weightLasts: boolean;
+}
+
+/** What its time depends on. A gate hardly matters to it. */
+export function caseOf({ shape, hasBias, weightLasts }: Convolution): string {
+  const sizes = Object.entries(shape).map(
+    ([name, value]) => `${name} ${Array.isArray(value) ? value.join(',') : value}`,
+  );
+  return [...sizes, ...(hasBias ? ['with bias'] : []), ...(weightLasts ? ['weight packed once'] : [])].join(' ');
 }
 
 /** What each direction reads and writes. `x` is the gate of the input gradient where the problem is `gated`. */

@@ -1,6 +1,6 @@
 /** A convolution of 1 x 1 taps is a product of matrices an image: y[n] = w x[n], of packed operands where that pays. */
 import { epilogueOf } from '../../../graph/operation.ts';
-import { emitProduct } from '../../../graph/ops/product.ts';
+import { emitProduct, productKernels } from '../../../graph/ops/product.ts';
 import type { Conv2dShape } from '../../../kernels/conv2d/shape.ts';
 import { type GemmShape, gemm } from '../../../kernels/gemm/gemm.ts';
 import { panelProductTime } from '../../../kernels/gemm/panels.ts';
@@ -22,6 +22,7 @@ function productOf({ channels, height, width, filters }: Conv2dShape): GemmShape
 
 export const pointwise: ConvolutionAlgorithm<'forward'> = {
   name: 'pointwise',
+  kernels: productKernels,
   obstacle({ limits }, { shape, hasBias }) {
     if (hasBias) return 'it adds no bias';
     if (shape.groups !== 1) return 'it has no groups';

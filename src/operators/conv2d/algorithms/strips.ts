@@ -3,7 +3,7 @@ import { Storage, type View } from '../../../gpu/storage.ts';
 import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, windows } from '../../../graph/windows.ts';
-import type { Direction } from '../../../kernels/conv2d/shape.ts';
+import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import { conv2dStripsFilterGradient } from '../../../kernels/conv2d/strips/filter-gradient.ts';
 import { conv2dStrips } from '../../../kernels/conv2d/strips/forward.ts';
 import { conv2dPad } from '../../../kernels/conv2d/strips/pad.ts';
@@ -95,7 +95,7 @@ function emitStrips(
 }
 
 /** Padded images and packed weights of all of the batch. */
-function moved(adapter: Capabilities, { shape }: Convolution, direction: Direction): number {
+function moved(adapter: Capabilities, shape: Conv2dShape, direction: Direction): number {
   if (direction === 'filter gradient') {
     const { padX, padDy } = planFilterGradient(shape, false);
     return padX.bytes + padDy.bytes;
@@ -109,6 +109,8 @@ function moved(adapter: Capabilities, { shape }: Convolution, direction: Directi
 
 export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'strips',
+  kernels:
+    direction === 'filter gradient' ? [conv2dPad, conv2dStripsFilterGradient] : [conv2dPad, packPanels, conv2dStrips],
   obstacle(adapter, { shape }) {
     if (adapter.precision === 'f16') return NO_HALVES;
     if (!stripsFit(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
@@ -122,12 +124,12 @@ export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<
   },
   work: (adapter, problem) => ({
     instructions: STRIPS_UNIT * stripsTime(adapter, problem.shape, direction),
-    movedBytes: moved(adapter, problem, direction),
+    movedBytes: moved(adapter, problem.shape, direction),
     dispatches: 3,
   }),
   workspaceBytes: (adapter, { name, shape }) => {
     const [{ count }] = windows(adapter, shape.batch, [paddedImageBytes(shape)], `${name}: one image`);
-    return moved(adapter, { name, shape: { ...shape, batch: count }, hasBias: true, gated: false }, direction);
+    return moved(adapter, { ...shape, batch: count }, direction);
   },
   emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
 });

@@ -8,6 +8,8 @@ import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
+import { contraction } from '../../../kernels/contraction/contraction.ts';
+import { contractionSum } from '../../../kernels/contraction/split.ts';
 import { conv2dPhases, conv2dPhasesBackward, phasesSize, planPhases } from '../../../kernels/conv2d/phases/phases.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import { winogradFilter } from '../../../kernels/conv2d/winograd/filter.ts';
@@ -34,8 +36,16 @@ import { panelBatch } from '../../../kernels/gemm/panels.ts';
 import { RELU } from '../../../kernels/relu/relu.ts';
 import { bytesOf, type Convolution, type ConvolutionAlgorithm, NO_HALVES, type Operands } from './convolution.ts';
 
-function* imageWindows({ gpu }: ForwardEmitter, shape: Conv2dShape, direction: Direction): Generator<Window> {
-  const most = imagesAtATime(gpu, shape, direction);
+/** How many images at a time, where somebody asked for a number. */
+type Asked = number | undefined;
+
+function* imageWindows(
+  { gpu }: ForwardEmitter,
+  shape: Conv2dShape,
+  direction: Direction,
+  asked: Asked,
+): Generator<Window> {
+  const most = imagesAtATime(gpu, shape, direction, asked);
   for (let first = 0; first < shape.batch; first += most) yield { first, count: Math.min(most, shape.batch - first) };
 }
 
@@ -80,9 +90,10 @@ function emitTilesForward(
   shape: Conv2dShape,
   weight: Tensor,
   { x, y, bias }: { readonly x: Images; readonly y: Images; readonly bias?: View },
+  asked: Asked,
 ): void {
   const tiled = unstrided(shape);
-  for (const images of imageWindows(emit, tiled, 'forward')) {
+  for (const images of imageWindows(emit, tiled, 'forward', asked)) {
     const batch = images.count;
     const { relu, epilogue } = epilogueOf(emit);
     const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu });
@@ -98,9 +109,10 @@ function emitTilesInputGradient(
   shape: Conv2dShape,
   weight: Tensor,
   { dy, dx, gate }: { readonly dy: Images; readonly dx: Images; readonly gate?: Images },
+  asked: Asked,
 ): void {
   const tiled = unstrided(shape);
-  for (const images of imageWindows(emit, tiled, 'input gradient')) {
+  for (const images of imageWindows(emit, tiled, 'input gradient', asked)) {
     const batch = images.count;
     const relu = gate === undefined ? RELU.none : RELU.before;
     const plan = planTilesInputGradient(emit.gpu, { ...tiled, batch }, relu);
@@ -151,11 +163,12 @@ function emitTilesFilterGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   { x, dy, dw }: { readonly x: Images; readonly dy: Images; readonly dw: View },
+  asked: Asked,
 ): void {
   const tiled = unstrided(shape);
   const { filter } = planPhases(shape);
   const phases = hasStrides(shape) ? between(emit, 'phases of dw', 4 * phasesSize(filter)) : undefined;
-  for (const images of imageWindows(emit, tiled, 'filter gradient')) {
+  for (const images of imageWindows(emit, tiled, 'filter gradient', asked)) {
     const batch = images.count;
     const plan = planTilesFilterGradient(emit.gpu, { ...tiled, batch }, images.first > 0);
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
@@ -170,48 +183,69 @@ function emitTilesFilterGradient(
   if (phases !== undefined) emit.run(conv2dPhasesBackward, filter, { phases, dx: dw });
 }
 
-const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D]) => void } = {
-  forward(emit, { shape }, { x, weight, bias, y }) {
+const emits: {
+  [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D], asked: Asked) => void;
+} = {
+  forward(emit, { shape }, { x, weight, bias, y }, asked) {
     const { image, output } = bytesOf(shape);
-    emitTilesForward(emit, shape, weight, {
+    const views = {
       x: { storage: x, bytes: image },
       y: { storage: y, bytes: output },
       bias: bias && emit.value(bias).view(),
-    });
+    };
+    emitTilesForward(emit, shape, weight, views, asked);
   },
-  'input gradient'(emit, { shape }, { dy, weight, x, dx }) {
+  'input gradient'(emit, { shape }, { dy, weight, x, dx }, asked) {
     const { image, output } = bytesOf(shape);
-    emitTilesInputGradient(emit, shape, weight, {
+    const views = {
       dy: { storage: dy, bytes: output },
       dx: { storage: dx, bytes: image },
       gate: x && { storage: x, bytes: image },
-    });
+    };
+    emitTilesInputGradient(emit, shape, weight, views, asked);
   },
-  'filter gradient'(emit, { shape }, { x, dy, dw }) {
+  'filter gradient'(emit, { shape }, { x, dy, dw }, asked) {
     const { image, output } = bytesOf(shape);
-    emitTilesFilterGradient(emit, shape, {
-      x: { storage: x, bytes: image },
-      dy: { storage: dy, bytes: output },
-      dw: dw.view(),
-    });
+    const views = { x: { storage: x, bytes: image }, dy: { storage: dy, bytes: output }, dw: dw.view() };
+    emitTilesFilterGradient(emit, shape, views, asked);
   },
 };
 
-export const winograd = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
-  name: 'winograd',
+/** All that they run; on GPUs the products are contractions. */
+const productKernels = [panelBatch, contraction, contractionSum];
+const phasesKernels = [conv2dPhases, conv2dPhasesBackward];
+const correlation = [winogradFilter, winogradImage, winogradOutput];
+const kernels = {
+  forward: [...correlation, ...productKernels, ...phasesKernels],
+  'input gradient': [...correlation, ...productKernels, ...phasesKernels],
+  'filter gradient': [winogradImage, winogradGradient, winogradFilterGradient, ...productKernels, ...phasesKernels],
+};
+
+/** @param asked images at a time, for those who measure; where it is left out, what is kept between kernels stays small */
+export const winograd = <D extends Direction>(direction: D, asked?: number): ConvolutionAlgorithm<D> => ({
+  name: asked === undefined ? 'winograd' : `winograd-${asked}-at-a-time`,
+  kernels: kernels[direction],
   // Where the gradient comes back from phases, no ReLU before can be applied to it.
   obstacle(adapter, { shape, gated }) {
     // Its tiles are up to a hundred times larger than the values they are made of, and round as such.
     if (adapter.precision === 'f16') return NO_HALVES;
-    if (!tilesFit(adapter, unstrided(shape), direction)) return 'no tile fits the kernel, its dilations or the limits';
-    return direction === 'input gradient' && gated && hasStrides(shape)
-      ? 'it applies no derivative before an input gradient with strides'
-      : undefined;
+    const tiled = unstrided(shape);
+    if (!tilesFit(adapter, tiled, direction)) return 'no tile fits the kernel, its dilations or the limits';
+    if (direction === 'input gradient' && gated && hasStrides(shape)) {
+      return 'it applies no derivative before an input gradient with strides';
+    }
+    const most = imagesAtATime(adapter, tiled, direction);
+    const images = asked === undefined ? undefined : imagesAtATime(adapter, tiled, direction, asked);
+    return images === undefined || (images === asked && images !== most)
+      ? undefined
+      : `winograd takes ${most} images at a time, and ${images} of ${asked} are possible`;
   },
-  work: (adapter, { shape }) => tilesWork(adapter, shape, direction),
+  work: (adapter, { shape }) => tilesWork(adapter, shape, direction, asked),
   workspaceBytes(adapter, { shape }) {
     const tiled = unstrided(shape);
-    return workspaceOf(planOf(adapter, { ...tiled, batch: imagesAtATime(adapter, tiled, direction) }, direction));
+    return workspaceOf(
+      planOf(adapter, { ...tiled, batch: imagesAtATime(adapter, tiled, direction, asked) }, direction),
+    );
   },
-  emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
+  emit: (emit, problem, operands) => emits[direction](emit, problem, operands, asked),
 });

@@ -1,0 +1,5 @@
+/** Every decision that operators leave to `select`, with its trials; `tune` measures these. */
+import type { DecisionTrials } from '../graph/trial.ts';
+import { convolutionTrials } from './conv2d/trials.ts';
+
+export const decisionTrials: readonly DecisionTrials[] = [...convolutionTrials];
