@@ -10,7 +10,7 @@ let written = 0;
  * @returns what takes back the ones that were missing, as far as nothing lies in them
  */
 export async function makeFolder(folder: string): Promise<() => Promise<void>> {
-  const first = await mkdir(folder, { recursive: true }).catch((error) => {
+  const first = await makeFolders(resolve(folder)).catch((error) => {
     throw asWriteError(error, folder);
   });
   return async () => {
@@ -18,6 +18,21 @@ export async function makeFolder(folder: string): Promise<() => Promise<void>> {
     for (let at = resolve(folder); at.length >= resolve(first).length; at = dirname(at))
       await rmdir(at).catch(() => {});
   };
+}
+
+/** As `mkdir -p`, which of Node tries for ever where a folder that is there takes none in it: /proc, automounters. */
+async function makeFolders(folder: string): Promise<string | undefined> {
+  const make = () =>
+    mkdir(folder).then(
+      () => folder,
+      async (error) => ((await isFolder(folder)) ? undefined : Promise.reject(error)),
+    );
+  return await make().catch(async (error) => {
+    if (error.code !== 'ENOENT' || dirname(folder) === folder) throw error;
+    const first = await makeFolders(dirname(folder));
+    const own = await make();
+    return first ?? own;
+  });
 }
 
 /** Makes a folder below another one, which must be there: what was removed or renamed is not made anew. */

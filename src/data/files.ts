@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, sep } from 'node:path';
 import { FrostlineError } from '../errors.ts';
+import { makeFolder } from '../files.ts';
 import { asReadError, readFolder, reading, specialKind } from '../read-files.ts';
 import { imageFormats, typeOfFile } from './image-type.ts';
 
@@ -17,12 +18,24 @@ export const hasImageExtension = (path: string): boolean => imageExtensions.has(
 /** What systems, cameras and storage devices leave in folders: lower case, files and folders. */
 const leavings = new Set([
   // macOS
-  ...['__macosx', 'icon\r', 'network trash folder', 'temporary items'],
+  ...['__macosx', 'icon\r', 'network trash folder', 'temporary items', 'thevolumesettingsfolder'],
   // Windows
   ...['thumbs.db', 'ehthumbs.db', 'ehthumbs_vista.db', 'desktop.ini', '$recycle.bin', 'recycler', 'recycled'],
-  ...['system volume information', 'found.000'],
+  ...['system volume information'],
+  // Android's cards
+  'lost.dir',
   // storage devices: Synology, QNAP, NetApp
-  ...['@eadir', '#recycle', '#snapshot', '@recycle', '@recently-snapshot', '@tmp', '@sharebin', '~snapshot'],
+  ...[
+    '@eadir',
+    '#recycle',
+    '#snapshot',
+    '@recycle',
+    '@recently-snapshot',
+    '@tmp',
+    '@sharebin',
+    '~snapshot',
+    'trashbox',
+  ],
   // cameras and the programs beside them
   ...['thmbnl', 'picasa.ini', 'zbthumbnail.info', 'autprint.mrk'],
   // Linux, Python
@@ -31,7 +44,7 @@ const leavings = new Set([
 
 /** Hidden files, and what systems and devices leave in folders and archives: no class and no image. */
 export const isLeaving = (name: string): boolean =>
-  name.startsWith('.') || name.startsWith('~$') || leavings.has(name.toLowerCase());
+  name.startsWith('.') || name.startsWith('~$') || leavings.has(name.toLowerCase()) || /^found\.\d{3}$/i.test(name);
 
 /** Copies and halves that programs leave beside a file, and the thumbnails of videos. */
 const isRemnant = (name: string): boolean =>
@@ -136,7 +149,7 @@ export async function kindOf(path: string): Promise<'file' | 'folder' | 'special
 export async function writeAtomically(path: string, ...parts: readonly (Uint8Array | string)[]): Promise<void> {
   const unfinished = `${path}.${randomUUID()}.unfinished`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const file = await open(unfinished, 'wx');
     try {
       for (const part of parts) await file.appendFile(part);
@@ -146,6 +159,7 @@ export async function writeAtomically(path: string, ...parts: readonly (Uint8Arr
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true }).catch(() => undefined);
+    if (error instanceof FrostlineError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     throw new FrostlineError(
       `${path} cannot be written (${code ?? message}); free disk space or choose another folder. Nothing was left behind`,

@@ -43,7 +43,8 @@ export function typeOf(bytes: Uint8Array): { readonly format?: ImageFormat; read
   if (head.startsWith('\x89PNG\r\n\x1a\n')) return { format: 'PNG' };
   if (head.startsWith('RIFF') && head.slice(8, 12) === 'WEBP') return { format: 'WebP' };
   if (/^(II[*+]\0|MM\0[*+])/.test(head)) return { format: 'TIFF' };
-  if (/^BM.{4}\0\0\0\0/s.test(head)) return { format: 'BMP' };
+  // Four bytes that some programs sign stand before the pixels' place; then the length of the header.
+  if (head.startsWith('BM') && [40, 52, 56, 108, 124].includes(bytes[14]) && bytes[15] === 0) return { format: 'BMP' };
   const text = head.startsWith('\xef\xbb\xbf') ? head.slice(3) : head;
   return { other: others.find(([beginning]) => beginning.test(text))?.[1] };
 }

@@ -2,7 +2,7 @@
 import { basename, extname, relative, sep } from 'node:path';
 
 const WORD =
-  '(?:masks?|lesions?|rois?|segm?|segmentations?|labels?|annotations?|ground[\\s_-]?truths?|gt|contours?|outlines?)';
+  '(?:masks?|superpixels?|lesions?|rois?|segm?|segmentations?|labels?|annotations?|ground[\\s_-]?truths?|gt|contours?|outlines?)';
 const folderSays = new RegExp(`(?:^|[\\s_.-])${WORD}[\\s_.-]?\\d*$`, 'i');
 /** What follows the name of an image in that of its mask: `_lesion`, `_R1_Label3`, ` mask 2`. */
 const restSays = new RegExp(`^[\\s_.-]+(?:[a-z]?\\d+[\\s_.-]+)?${WORD}[\\s_.-]?\\d*$`, 'i');

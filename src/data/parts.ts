@@ -9,7 +9,7 @@ export const partKinds = ['train', 'val', 'test'] as const;
 export type Part = (typeof partKinds)[number];
 
 const kinds = new Map<string, Part>([
-  ...['train', 'training', 'trn'].map((word) => [word, 'train'] as const),
+  ...['train', 'training', 'trn', 'trainval'].map((word) => [word, 'train'] as const),
   ...['val', 'valid', 'validation', 'validate', 'dev', 'eval', 'evaluation'].map((word) => [word, 'val'] as const),
   ...['test', 'testing', 'tst', 'holdout'].map((word) => [word, 'test'] as const),
 ]);

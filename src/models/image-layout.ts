@@ -30,7 +30,13 @@ export function imageLayout(
 ): 'NHWC' | undefined {
   if (dims.length !== 4) return undefined;
   const readers = new Map<string, OnnxNode[]>();
-  for (const node of nodes) for (const value of node.inputs) readers.set(value, [...(readers.get(value) ?? []), node]);
+  for (const node of nodes) {
+    for (const value of node.inputs) {
+      const before = readers.get(value);
+      if (before === undefined) readers.set(value, [node]);
+      else before.push(node);
+    }
+  }
   const waiting = [input];
   const seen = new Set(waiting);
   for (const value of waiting) {

@@ -248,3 +248,12 @@ function doubling(depth: number): OnnxModel {
   }));
   return { ...model, functions, graph: { ...model.graph, nodes: [call(0, 'x', 'y')] } };
 }
+
+it('a value that 40,000 operands share is read in steps that do not grow', () => {
+  const g = new GraphBuilder();
+  g.node('Concat', Array<string>(40_000).fill('x'), 'y', { axis: int(1) });
+  const started = process.cpuUsage();
+  expect(importOnnx(g.model(17, { name: 'x', dims: ['N', 3, 8, 8] }, 'y')).nodes).toHaveLength(1);
+  // Quadratic it took 17 s.
+  expect(process.cpuUsage(started).user / 1e6).toBeLessThan(5);
+});
