@@ -14,6 +14,7 @@ import { clip } from './clip/graph.ts';
 import { concat } from './concat/graph.ts';
 import { conv2d } from './conv2d/graph.ts';
 import { dropout } from './dropout/graph.ts';
+import { elu } from './elu/graph.ts';
 import { hardSwish } from './hard-swish/graph.ts';
 import { leakyRelu } from './leaky-relu/graph.ts';
 import { linear } from './linear/graph.ts';
@@ -33,6 +34,7 @@ type OfImages = (x: Tensor, u: Tensor) => Tensor;
 const OF_VALUES: readonly (readonly [string, OfImages])[] = [
   ['relu', (x) => relu(x)],
   ['leakyRelu', (x) => leakyRelu(x, 0.1)],
+  ['elu', (x) => elu(x, 0.5)],
   ['clip', (x) => clip(x, -0.5, 1)],
   ['sigmoid', (x) => sigmoid(x)],
   ['silu', (x) => silu(x)],

@@ -37,6 +37,11 @@ function textsOf(gpu: Gpu, family: OperationCases, index: number): string[] {
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'adam/': 'an optimizer: test/train',
   'sgdm/masked': 'masks within a parameter: test/train',
+  'contraction matrix': 'needs matrix units: test/kernels/matrix.test.ts',
+  'cast/copy': 'weights as halves: test/graph/half-precision.test.ts',
+  'loss-scale/': 'likewise',
+  'sgdm/scaled': 'likewise',
+  'linear/update-scaled': 'likewise',
   'augment/': 'before the first layer',
   'correct-count/': 'counts right answers',
   'roofline/copy': 'measures the adapter',
