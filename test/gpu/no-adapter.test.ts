@@ -3,7 +3,10 @@ import { expect, it, vi } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
 import { chooseAdapter } from '../../src/gpu/adapter.ts';
 
-vi.mock('../../src/gpu/node.ts', () => ({ createInstance: () => ({ gpu: { requestAdapter: async () => null } }) }));
+vi.mock('../../src/gpu/node.ts', async (original) => ({
+  ...(await original<object>()),
+  createInstance: () => ({ gpu: { requestAdapter: async () => null } }),
+}));
 vi.mock('../../src/gpu/embedded.ts', () => ({
   loadEmbeddedDriver: async () => {
     throw new FrostlineError('The embedded driver is not installed.');

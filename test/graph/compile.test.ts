@@ -575,8 +575,8 @@ describe('what the benchmarks ask a compiled graph', () => {
   });
 
   it('the least is what a network has, not what our kernels pack, pad or transform', async () => {
-    const x = input('x', [2, 8, 12, 12]);
-    const w = new Parameter('w', [16, 8, 3, 3], normals(16 * 8 * 9));
+    const x = input('x', [2, 16, 24, 24]);
+    const w = new Parameter('w', [16, 16, 3, 3], normals(16 * 16 * 9));
     const convolved = conv2d(x, w, undefined, { pads: [1, 1, 1, 1] });
     const start = gpu().memory().live;
     const graph = await compile(gpu(), { outputs: [affine(convolved, [2], [1])] });

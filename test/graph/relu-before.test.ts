@@ -48,8 +48,8 @@ const readers: readonly Reader[] = [
   },
   {
     what: 'a convolution by strips',
-    shape: [2, 3, 9, 40],
-    read: (x) => conv2d(x, weight('w', [5, 3, 1, 3]), undefined, { pads: [0, 1, 0, 1] }),
+    shape: [2, 16, 24, 40],
+    read: (x) => conv2d(x, weight('w', [16, 16, 1, 3]), undefined, { pads: [0, 1, 0, 1] }),
     by: 'conv2d/strips',
   },
   {
