@@ -30,12 +30,13 @@ describe('a weight', () => {
     }
     await gradientOnly.run();
     const gradient = await gradientOnly.readGradient(w);
-    update.setStep(rate);
+    // Momentum and decay tell two steps from one: without them two steps by two gradients are one by their sum.
+    update.setStep({ ...rate, momentum: 0.9, weightDecay: 0.05 });
     await update.run();
     const stepped = await w.read(gpu());
     expectClose(
       stepped,
-      Array.from(gradient, (g, i) => before[i] - 0.1 * g),
+      Array.from(gradient, (g, i) => before[i] - 0.1 * (g + 0.05 * before[i])),
       { absolute: 1e-4, relative: 1e-5 },
     );
     for (const graph of [gradientOnly, update]) graph.destroy();
@@ -92,13 +93,16 @@ describe('a weight', () => {
     },
   );
 
-  it('of these shapes is kept in another layout in one of them at least', async () => {
+  it('of these shapes is kept in another layout in one of them at least, and in none where it is trained', async () => {
     let packed = 0;
     for (const { x: xShape, w: wShape } of shapes) {
       const w = new Parameter('w', wShape, normals(wShape.reduce((a, b) => a * b, 1)));
-      const graph = await compile(gpu(), { outputs: [conv2d(input('x', xShape), w, undefined, {})] });
-      packed += graph.memory.packed;
-      graph.destroy();
+      const y = conv2d(input('x', xShape), w, undefined, {});
+      const inference = await compile(gpu(), { outputs: [y] });
+      const training = await compile(gpu(), { loss: y, upstream: input('v', y.shape), update: true });
+      packed += inference.memory.packed;
+      expect(training.memory.packed, 'made anew at every step, it would only take up memory').toBe(0);
+      for (const graph of [inference, training]) graph.destroy();
       w.release(gpu());
     }
     expect(packed).toBeGreaterThan(0);
