@@ -60,6 +60,9 @@ export async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
+/** Of a file: its text or bytes, or several that follow each other. */
+export type Content = string | Uint8Array | readonly (string | Uint8Array)[];
+
 /**
  * Writes files so that a reader, a crash or a full disk never sees half of one: all contents go to temporary names in
  * the folder and to the disk, and only then take their names. Makes the folder if it is missing; on failure nothing is
@@ -69,22 +72,24 @@ export async function removeLeftovers(folder: string): Promise<void> {
  */
 export async function writeFilesAtomically(
   folder: string,
-  files: Readonly<Record<string, string | Uint8Array>>,
+  files: Readonly<Record<string, Content>>,
 ): Promise<string[]> {
   return await writeAll(folder, files, makeFolder);
 }
 
+/** As `writeFilesAtomically`, of one file by its path. */
+export async function writeFileAtomically(path: string, content: Content): Promise<void> {
+  await writeAll(dirname(path), { [basename(path)]: content }, makeFolder);
+}
+
 /** As `writeFilesAtomically`, into a folder that must be there: one that was removed or renamed is not made anew. */
-export async function writeFilesIn(
-  folder: string,
-  files: Readonly<Record<string, string | Uint8Array>>,
-): Promise<string[]> {
+export async function writeFilesIn(folder: string, files: Readonly<Record<string, Content>>): Promise<string[]> {
   return await writeAll(folder, files, async () => async () => {});
 }
 
 async function writeAll(
   folder: string,
-  files: Readonly<Record<string, string | Uint8Array>>,
+  files: Readonly<Record<string, Content>>,
   make: typeof makeFolder,
 ): Promise<string[]> {
   const pending = Object.entries(files).map(([name, data]) => {
@@ -99,7 +104,8 @@ async function writeAll(
       takeBack.unshift(await make(dirname(temporary)));
       const file = await open(temporary, 'w');
       try {
-        await file.writeFile(data);
+        for (const part of typeof data === 'string' || data instanceof Uint8Array ? [data] : data)
+          await file.appendFile(part);
         await file.sync();
       } finally {
         await file.close();

@@ -27,18 +27,41 @@ interface Columns {
   readonly label: number | readonly number[];
 }
 
-/** What a cell of a one-hot column may hold. */
-const isMark = (cell: string): boolean => /^([01]([.,]0*)?|true|false)$/i.test(cell);
-const isMarked = (cell: string): boolean => /^(1|true)/i.test(cell);
+/** What a cell of a one-hot column may hold: 1 and 0, or a cross and nothing. */
+const isMark = (cell: string): boolean => cell === '' || isMarked(cell) || /^(0([.,]0*)?|false|no|n|-)$/i.test(cell);
+const isMarked = (cell: string): boolean => /^(1([.,]0*)?|true|yes|y|x|✓|✔)$/i.test(cell);
 
-/** Columns with 0 and 1 alone, one of them 1 in (nearly) each row: a column a class. */
-function oneHotColumns({ first, rows }: Table, taken: readonly number[]): number[] {
-  const marks = first.cells.flatMap((name, column) =>
-    name !== '' && !taken.includes(column) && rows.every(({ cells }) => isMark(cells[column] ?? '')) ? [column] : [],
+/** Columns that hold marks alone, and one at least. */
+function markColumns({ first, rows }: Table, taken: readonly number[] = []): number[] {
+  const holdsMarks = (column: number) =>
+    rows.every(({ cells }) => isMark(cells[column] ?? '')) && rows.some(({ cells }) => (cells[column] ?? '') !== '');
+  return first.cells.flatMap((name, column) =>
+    name !== '' && !taken.includes(column) && holdsMarks(column) ? [column] : [],
   );
-  const marked = (row: Row) => marks.filter((column) => isMarked(row.cells[column])).length;
-  const once = rows.filter((row) => marked(row) === 1).length;
-  return marks.length >= 2 && once >= 0.9 * rows.length ? marks : [];
+}
+
+/** How many of these columns a row marks. */
+const marksIn = (columns: readonly number[], { cells }: Row): number =>
+  columns.filter((column) => isMarked(cells[column] ?? '')).length;
+
+/** Whether one of two or more columns is marked in (nearly) each row: a column a class. */
+const areOneHot = (columns: readonly number[], rows: readonly Row[]): boolean =>
+  columns.length >= 2 && rows.filter((row) => marksIn(columns, row) === 1).length >= 0.9 * rows.length;
+
+/**
+ * Of columns that hold marks, those that exclude each other: while a row marks two, the column that shares most rows with
+ * others goes (a column `male` beside the classes).
+ */
+function exclusiveColumns(columns: readonly number[], rows: readonly Row[]): number[] {
+  const left = [...columns];
+  for (;;) {
+    const shared = left.map((column) =>
+      rows.reduce((sum, row) => sum + (isMarked(row.cells[column] ?? '') && marksIn(left, row) > 1 ? 1 : 0), 0),
+    );
+    const most = Math.max(0, ...shared);
+    if (most === 0) return left;
+    left.splice(shared.lastIndexOf(most), 1);
+  }
 }
 
 /** @returns nothing where the table lacks what is needed and `path` is not given for messages */
@@ -68,8 +91,8 @@ function columnsOf(table: Table, options: CsvOptions, path?: string): Columns | 
     return each.includes(undefined) ? undefined : columns(each as number[]);
   }
   if (options.labelColumn === undefined && indexOfColumn(header, 'label') < 0) {
-    const each = oneHotColumns(table, [image, group]);
-    if (each.length > 0) return columns(each);
+    const each = markColumns(table, [image, group]);
+    if (areOneHot(each, table.rows)) return columns(each);
   }
   const label = find('label-column', options.labelColumn ?? 'label');
   return label === undefined ? undefined : columns(label);
@@ -79,12 +102,12 @@ function whatThereIs({ first, rows }: Table, option: string): string {
   const names = first.cells.map((name) => (name === '' ? "''" : visibleName(name)));
   const hints = [`its columns are ${names.join(', ')}. Name the right one by --${option}`];
   if (names.length === 1) hints.push('or what stands between cells by --delimiter');
-  // The first of the columns that all rows fill with 0 and 1.
-  const marks = first.cells.filter(
-    (_, column) => rows.length > 0 && rows.every(({ cells }) => isMark(cells[column] ?? '')),
-  );
-  if (option === 'label-column' && marks.length >= 2) {
-    hints.push(`or, where each class has a column of its own (one-hot), --label-columns ${marks.join(',')}`);
+  const marks = markColumns({ first, rows });
+  const exclusive = exclusiveColumns(marks, rows);
+  const likely = areOneHot(exclusive, rows) ? exclusive : marks;
+  if (option === 'label-column' && likely.length >= 2) {
+    const each = likely.map((column) => first.cells[column]).join(',');
+    hints.push(`or, where each class has a column of its own (one-hot), --label-columns ${each}`);
   }
   hints.push('or by its number from 1, as where there is no header');
   return hints.join(', ');
@@ -141,7 +164,7 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
     if (typeof file !== 'string') {
       problems.push(
         file.length === 0
-          ? `line ${line}: ${visibleName(name)} not found`
+          ? `line ${line}: ${visibleName(name)} not found${await zerosLost(finder, name)}`
           : `line ${line}: ${visibleName(name)} found ${file.length} times: ${file.map((one) => relativeId(folder, one)).join(', ')}`,
       );
       continue;
@@ -187,6 +210,12 @@ export async function loadCsv(path: string, options: CsvOptions = {}): Promise<I
   };
 }
 
+/** A remark where the file is there under the same number with zeros before it. */
+async function zerosLost(finder: FileFinder, name: string): Promise<string> {
+  const there = await finder.sameNumber(name);
+  return there === undefined ? '' : ` (a spreadsheet took the zeros of ${visibleName(there)}? Keep the column as text)`;
+}
+
 /** Whether the first row is no header: under the column of files it names one. */
 async function isImageRow({ first }: Table, columns: Columns, finder: FileFinder): Promise<boolean> {
   const name = first.cells[columns.path] ?? '';
@@ -206,7 +235,7 @@ function labelOf(
   const odd = label.find((column) => !isMark(cells[column] ?? ''));
   if (odd !== undefined) {
     return {
-      problem: `'${visibleName(cells[odd] ?? '')}' under ${header[odd]}; expected 1 for the class of the image, else 0`,
+      problem: `'${visibleName(cells[odd] ?? '')}' under ${header[odd]}; expected 1 (true, yes, x) for the class of the image, else 0 or nothing`,
     };
   }
   const marked = label.filter((column) => isMarked(cells[column]));

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import sharp from 'sharp';
+import { removeLeftovers, writeFileAtomically } from '../files.ts';
 import { readBytes } from '../read-files.ts';
 import type { ImageSource } from './dataset.ts';
-import { writeAtomically } from './files.ts';
 
 /** Raise it whenever the same file would decode to other pixels. */
 const DECODER = 'frostline-pixels-2';
@@ -60,5 +60,6 @@ export async function readCache(file: string, length: number): Promise<Kept | un
 /** A digest of what follows, the pixels, the remarks as JSON. */
 export async function writeCache(file: string, { data, remarks }: Kept): Promise<void> {
   const text = Buffer.from(JSON.stringify(remarks));
-  await writeAtomically(file, digestOf(data, text), data, text);
+  await removeLeftovers(dirname(file));
+  await writeFileAtomically(file, [digestOf(data, text), data, text]);
 }

@@ -1,8 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, sep } from 'node:path';
-import { FrostlineError } from '../errors.ts';
-import { makeFolder } from '../files.ts';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, extname, join, relative, sep } from 'node:path';
 import { asReadError, readFolder, reading, specialKind } from '../read-files.ts';
 import { imageFormats, typeOfFile } from './image-type.ts';
 
@@ -21,7 +18,7 @@ const leavings = new Set([
   ...['__macosx', 'icon\r', 'network trash folder', 'temporary items', 'thevolumesettingsfolder'],
   // Windows
   ...['thumbs.db', 'ehthumbs.db', 'ehthumbs_vista.db', 'desktop.ini', '$recycle.bin', 'recycler', 'recycled'],
-  ...['system volume information'],
+  ...['system volume information', 'recycle bin', 'recycle.bin', 'msocache', 'dfsrprivate', '_vti_cnf', '_vti_pvt'],
   // Android's cards
   'lost.dir',
   // storage devices: Synology, QNAP, NetApp
@@ -33,18 +30,26 @@ const leavings = new Set([
     '@recently-snapshot',
     '@tmp',
     '@sharebin',
+    '@synoresource',
+    '@__thumb',
+    '@downloads',
     '~snapshot',
     'trashbox',
   ],
   // cameras and the programs beside them
-  ...['thmbnl', 'picasa.ini', 'zbthumbnail.info', 'autprint.mrk'],
+  ...['thmbnl', 'picasa.ini', 'zbthumbnail.info', 'autprint.mrk', 'ipod photo cache', 'adobe bridge cache'],
+  // programs that hold two folders alike
+  ...['_gsdata_', 'sync.ffs_db', '_sync_conflicts'],
   // Linux, Python
   ...['lost+found', '__pycache__'],
 ]);
 
 /** Hidden files, and what systems and devices leave in folders and archives: no class and no image. */
 export const isLeaving = (name: string): boolean =>
-  name.startsWith('.') || name.startsWith('~$') || leavings.has(name.toLowerCase()) || /^found\.\d{3}$/i.test(name);
+  name.startsWith('.') ||
+  name.startsWith('~$') ||
+  leavings.has(name.toLowerCase()) ||
+  /^found\.\d{3}$|^synophoto[_:]|^synoindex|\.lrdata$/i.test(name);
 
 /** Copies and halves that programs leave beside a file, and the thumbnails of videos. */
 const isRemnant = (name: string): boolean =>
@@ -143,26 +148,4 @@ export async function kindOf(path: string): Promise<'file' | 'folder' | 'special
   });
   if (found === undefined) return undefined;
   return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'special';
-}
-
-/** Writes a file under another name and renames it at the end, so that no reader ever meets half of it. */
-export async function writeAtomically(path: string, ...parts: readonly (Uint8Array | string)[]): Promise<void> {
-  const unfinished = `${path}.${randomUUID()}.unfinished`;
-  try {
-    await makeFolder(dirname(path));
-    const file = await open(unfinished, 'wx');
-    try {
-      for (const part of parts) await file.appendFile(part);
-    } finally {
-      await file.close();
-    }
-    await rename(unfinished, path);
-  } catch (error) {
-    await rm(unfinished, { force: true }).catch(() => undefined);
-    if (error instanceof FrostlineError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new FrostlineError(
-      `${path} cannot be written (${code ?? message}); free disk space or choose another folder. Nothing was left behind`,
-    );
-  }
 }

@@ -55,6 +55,16 @@ export class FileFinder {
     return await this.search(Array.from({ length: this.common + 1 }, (_, dropped) => parts.slice(dropped)));
   }
 
+  /** The name of a file that is the same number, with other zeros before it: `0007.png` for `7`. */
+  async sameNumber(name: string): Promise<string | undefined> {
+    const wanted = /^0*(\d+)(\.\w+)?$/.exec(partsOf(name).at(-1) ?? '');
+    if (wanted === null) return undefined;
+    this.index ??= await this.indexed();
+    const [, digits, extension = ''] = wanted;
+    const same = new RegExp(`^0+${digits}${extension.replace('.', '\\.')}$`, 'i');
+    return [...this.index.keys()].find((other) => same.test(other));
+  }
+
   private async search(endings: readonly (readonly string[])[]): Promise<string | readonly string[]> {
     this.index ??= await this.indexed();
     for (const ending of endings) {

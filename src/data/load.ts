@@ -1,11 +1,14 @@
 import { basename, resolve } from 'node:path';
 import { FrostlineError } from '../errors.ts';
+import { visibleName } from '../text.ts';
 import { findArrays, loadNpy, type NpyOptions } from './arrays.ts';
 import { type CsvOptions, hasColumns, loadCsv } from './csv.ts';
 import { type DatasetFormat, type ImageDataset, withoutClasses } from './dataset.ts';
 import { entriesOf, holdsImage, kindOf } from './files.ts';
 import { type FolderOptions, loadFolder } from './folder.ts';
 import { hasIdx, type IdxOptions, loadIdx } from './idx.ts';
+import { saysMask } from './masks.ts';
+import { saysNothing } from './parts.ts';
 import { findPh2Table, loadPh2, type Ph2Options, refuseInnerPh2 } from './ph2.ts';
 
 /** Where a data set lies, in which format, and what is read of it. */
@@ -60,11 +63,25 @@ export async function loadDataset(options: DatasetOptions): Promise<ImageDataset
       );
     }
   }
-  const dataset = await read(path, kind, format, options);
+  const whole = await read(path, kind, format, options);
+  const dataset = options.exclude ? withoutClasses(whole, options.exclude) : whole;
+  if (format === 'folder' && options.masks !== 'use') refuseMasksAsClass(dataset);
   return {
-    ...(options.exclude ? withoutClasses(dataset, options.exclude) : dataset),
+    ...dataset,
     notes: [reason ? `format '${format}': ${reason}` : `format '${format}' as asked for`, ...dataset.notes],
   };
+}
+
+/** `images` beside `masks`: no one's classes. */
+function refuseMasksAsClass({ path, classes }: ImageDataset): void {
+  const masks = classes.filter(saysMask);
+  const images = classes.filter((name) => !saysMask(name));
+  if (masks.length === 0 || images.length === 0 || !images.every(saysNothing)) return;
+  throw new FrostlineError(
+    `${path}: the folders ${classes.map((name) => `'${visibleName(name)}'`).join(', ')} are images and masks of them by ` +
+      'their names, no classes. Put the images into a folder for each class, or give a table of their classes (--format ' +
+      'csv); --masks use where these folders are the classes',
+  );
 }
 
 const flag = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,6 +1,6 @@
 import { FrostlineError } from '../errors.ts';
+import { writeFileAtomically } from '../files.ts';
 import { readGiven } from '../read-files.ts';
-import { writeAtomically } from './files.ts';
 
 /** NumPy's names without the byte order, which is always little-endian; 'b1' is a boolean, a byte of 0 or 1. */
 export interface NpyTypes {
@@ -131,7 +131,7 @@ export async function writeNpy(path: string, array: NpyArray): Promise<void> {
     );
   }
   const { buffer, byteOffset, byteLength } = array.data;
-  await writeAtomically(path, npyHeader(array), new Uint8Array(buffer, byteOffset, byteLength));
+  await writeFileAtomically(path, [npyHeader(array), new Uint8Array(buffer, byteOffset, byteLength)]);
 }
 
 /** Reorders column-major values in place. */

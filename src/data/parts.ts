@@ -8,22 +8,47 @@ export const partKinds = ['train', 'val', 'test'] as const;
 /** Parts of a data set that come divided. */
 export type Part = (typeof partKinds)[number];
 
-const kinds = new Map<string, Part>([
-  ...['train', 'training', 'trn', 'trainval'].map((word) => [word, 'train'] as const),
-  ...['val', 'valid', 'validation', 'validate', 'dev', 'eval', 'evaluation'].map((word) => [word, 'val'] as const),
-  ...['test', 'testing', 'tst', 'holdout'].map((word) => [word, 'test'] as const),
-]);
+/** What people call the parts, without accents: English, French, Spanish, Portuguese, Italian, German, Russian, Chinese, Japanese, Korean. */
+const words: Readonly<Record<Part, string>> = {
+  train:
+    'train training trn trainval tr entrainement apprentissage entrenamiento treinamento treino addestramento ' +
+    'trainingsdaten обучение обучающая 训练 训练集 訓練 訓練集 学習 학습 훈련',
+  val:
+    'val valid validation validate dev eval evaluation va validacion validacao validazione convalida validierung ' +
+    'валидация 验证 验证集 驗證 驗證集 検証 검증',
+  test:
+    'test testing tst holdout te ts teste prueba pruebas testdaten тест тестовая 测试 测试集 測試 測試集 ' +
+    'テスト 테스트 시험',
+};
+const kinds = new Map<string, Part>(
+  partKinds.flatMap((kind) => words[kind].split(' ').map((word) => [plainLetters(word), kind] as const)),
+);
+/** Words too short to name a part alone: 'te' and 'tr' are parts together. */
+const onlyTogether = new Set(['tr', 'va', 'te', 'ts']);
+/** Words in a folder's name that say nothing of what is in it. */
 const neutral = new Set(
   'set sets data dataset datasets image images img imgs pictures photos seg part parts split splits dir folder input inputs files jpg jpeg png raw small new resized cropped original'.split(
     ' ',
   ),
 );
 
+function plainLetters(word: string): string {
+  return word
+    .normalize('NFD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .toLowerCase();
+}
+
+interface PartName {
+  readonly kind: Part;
+  readonly rest: string;
+  /** whether the name says so only beside a part of another kind */
+  readonly weak: boolean;
+}
+
 /** 'Training_Set2' as its kind and the words beside it that mean something; nothing where no word, or several, name a part. */
-function readName(name: string): { kind: Part; rest: string } | undefined {
-  const words = name
-    .replace(/([a-z])([A-Z])/g, '$1 $2')
-    .toLowerCase()
+function readName(name: string): PartName | undefined {
+  const words = plainLetters(name.replace(/([a-z])([A-Z])/g, '$1 $2'))
     .split(/[\s_.()-]+/)
     .map((word) => word.replace(/^\d+|\d+$/g, ''))
     .flatMap(
@@ -35,7 +60,9 @@ function readName(name: string): { kind: Part; rest: string } | undefined {
     .filter((word) => word !== '' && !neutral.has(word));
   const found = words.filter((word) => kinds.has(word));
   if (found.length !== 1) return undefined;
-  return { kind: kinds.get(found[0])!, rest: words.filter((word) => !kinds.has(word)).join(' ') };
+  const rest = words.filter((word) => !kinds.has(word)).join(' ');
+  // 'ISIC_2019_Training' is a part beside 'ISIC_2019_Test'.
+  return { kind: kinds.get(found[0])!, rest, weak: rest !== '' || onlyTogether.has(found[0]) };
 }
 
 /** A folder with what lies in it: its own files, and its folders. */
@@ -79,8 +106,7 @@ export function findParts(path: string, trees: readonly Tree[], given?: readonly
   const names = new Map(trees.map((tree) => [tree, readName(tree.name)]));
   const kindOf = (tree: Tree): Part | undefined => {
     const read = names.get(tree);
-    if (read === undefined || read.rest === '') return read?.kind;
-    // 'ISIC_2019_Training' is a part beside 'ISIC_2019_Test'.
+    if (read === undefined || !read.weak) return read?.kind;
     const paired = [...names.values()].some((other) => other?.rest === read.rest && other.kind !== read.kind);
     return paired ? read.kind : undefined;
   };
@@ -99,7 +125,7 @@ export function findParts(path: string, trees: readonly Tree[], given?: readonly
   if (found.size === 1) {
     throw new FrostlineError(
       `${path}: ${named(parts.map(({ tree }) => tree))} may be a part of the data set or a class beside ${named(unclear)}. ` +
-        `Say which: --parts ${parts[0].kind}=${parts[0].tree.name}, or --parts none where every folder is a class`,
+        `Say which is what: --parts ${partsToType(parts[0], unclear)}, or --parts none where every folder is a class`,
     );
   }
   if (new Set(flat.map(kindOf)).size >= 2) {
@@ -112,10 +138,35 @@ export function findParts(path: string, trees: readonly Tree[], given?: readonly
   return undefined;
 }
 
+/** What to type where one folder is a part by its name and others may be: a training part is needed in any case. */
+function partsToType({ kind, tree }: Parts['parts'][number], unclear: readonly Tree[]): string {
+  const classesOf = ({ folders }: Tree) =>
+    folders.flatMap(({ name, found }) => (found.images.length > 0 ? [name] : []));
+  const own = classesOf(tree);
+  const alike = bySize(unclear.filter((other) => classesOf(other).some((name) => own.includes(name))));
+  const other = alike[0] ?? bySize(unclear)[0];
+  if (kind !== 'train') return `${asWord(`train=${other.name},${kind}=${tree.name}`)}`;
+  return asWord(alike.length > 0 ? `train=${tree.name},test=${other.name}` : `train=${tree.name}`);
+}
+
+const imagesIn = ({ own, folders }: Tree): number =>
+  folders.reduce((sum, { found }) => sum + found.images.length, own.images.length);
+/** The largest first: what is trained on mostly is. */
+const bySize = (trees: readonly Tree[]): Tree[] => [...trees].sort((a, b) => imagesIn(b) - imagesIn(a));
+/** As a shell takes it for one word. */
+const asWord = (text: string): string => (/^[\p{L}\p{N}\p{M}_=,./:@+-]+$/u.test(text) ? text : `"${text}"`);
+
 const isUnlabelled = (name: string): boolean =>
   /^(.*[\s_-])?(un-?label+ed|unsup(ervised)?|pred(ict(ions?)?)?|submissions?|extra)$/i.test(name);
 const isRound = (name: string): boolean =>
   /^(cv|folds?|splits?|sessions?|parts?|batch|rounds?|sites?|hospitals?)[\s_-]?\d+$/i.test(name);
+
+/** Whether a folder's name says no more than that images are in it. */
+export const saysNothing = (name: string): boolean =>
+  name
+    .toLowerCase()
+    .split(/[\s_.-]+/)
+    .every((word) => neutral.has(word.replace(/^\d+|\d+$/g, '')));
 
 /** Folders that all hold the same folders are hardly classes: folds, sites, variants of one data set. */
 function refuseAlike(path: string, trees: readonly Tree[]): void {
@@ -128,10 +179,10 @@ function refuseAlike(path: string, trees: readonly Tree[]): void {
     !neutral.has(name.toLowerCase()) &&
     (/^\D+$/.test(name) || trees.every((tree) => isRound(tree.name)));
   if (first.filter(telling).length < 2 || others.some((names) => names.join('/') !== first.join('/'))) return;
-  const [one, two] = trees;
+  const [one, two] = bySize(trees);
   throw new FrostlineError(
     `${path}: ${named(trees.slice(0, 5))} hold the same folders, ${first.slice(0, 5).join(', ')}: are these the classes? ` +
-      `Give one of them as the data set, or say what is what: --parts train=${one.name},test=${two.name}; ` +
+      `Give one of them as the data set, or say what is what: --parts ${asWord(`train=${one.name},test=${two.name}`)}; ` +
       `--parts none where ${named(trees.slice(0, 2))} and so on are the classes`,
   );
 }
@@ -159,7 +210,7 @@ function givenParts(path: string, trees: readonly Tree[], given: readonly string
 /** One line for each folder left aside that holds images. */
 export function leftAside(root: string, trees: readonly Tree[], reason: string): LeftOut[] {
   return trees.filter(holdsAny).map((tree) => {
-    const count = tree.own.images.length + tree.folders.reduce((sum, { found }) => sum + found.images.length, 0);
+    const count = imagesIn(tree);
     return { path: `${relativeId(root, tree.path)}/`, reason: `${count} image${count === 1 ? '' : 's'} ${reason}` };
   });
 }

@@ -30,9 +30,20 @@ function delimiterOf(path: string, text: string, given: string | undefined): str
   // A shell gives a tab as \t.
   if (given !== undefined) return given.replaceAll('\\t', '\t');
   if (/\.(tsv|tab)$/i.test(path)) return '\t';
-  const line = /^[^\r\n]*/.exec(text)![0].replaceAll(/"[^"]*"/g, '');
-  return line.includes(',') ? ',' : (delimiters.find((sign) => line.includes(sign)) ?? ',');
+  const lines = text
+    .slice(0, 65_536)
+    .replaceAll(/"[^"]*"/g, '')
+    .split(/\r\n|\n|\r/, 20)
+    .filter((line) => line.trim() !== '');
+  const counts = delimiters.map((sign) => lines.map((line) => line.split(sign).length - 1));
+  // The one that stands in each line as often; else the first of the header. A comma may stand within a cell, too.
+  const regular = counts.findIndex(([first, ...others]) => first > 0 && others.every((count) => count === first));
+  const present = counts.findIndex(([first]) => first > 0);
+  return delimiters[regular >= 0 ? regular : Math.max(present, 0)];
 }
+
+/** The text of a cell: a spreadsheet keeps `001` as the formula `="001"`. */
+const cellText = (cell: string): string => (/^="(.*)"$/s.exec(cell)?.[1] ?? cell).trim().normalize('NFC');
 
 /**
  * Reads a table strictly: bytes that are no text, quotes that do not close, are refused. Rows without a single value and
@@ -56,7 +67,8 @@ export async function readTable(path: string, options: TableOptions = {}): Promi
   let records: { record: string[]; info: { lines: number } }[];
   try {
     // With `info` each record comes with its line, for messages.
-    records = parse(text, {
+    // Spreadsheets also write such a formula without the quotes of CSV around it.
+    records = parse(text.replaceAll(/(^|[,;\t|\r\n])=("[^"\r\n]*")(?=[,;\t|\r\n]|$)/g, '$1$2'), {
       delimiter: delimiterOf(path, text, given),
       info: true,
       // One file may have several: rows were pasted into it.
@@ -72,7 +84,7 @@ export async function readTable(path: string, options: TableOptions = {}): Promi
   }
   const [first, ...rows] = records
     .map(({ record, info }) => ({
-      cells: record.map((cell) => cell.trim().normalize('NFC')),
+      cells: record.map(cellText),
       line: info.lines + skipped,
     }))
     .filter(({ cells }) => cells.some((cell) => cell !== ''));

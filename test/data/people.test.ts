@@ -42,6 +42,11 @@ describe('parts of a data set', () => {
       'a copy of all beside them',
       ['train/a', 'train/b', 'test/a', 'test/b', 'copy/train/a', 'copy/test/a', '__MACOSX/train/a'],
     ],
+    ['French', ['entraînement/a', 'entraînement/b', 'test/a', 'test/b']],
+    ['Portuguese', ['Treinamento/a', 'Treinamento/b', 'Teste/a', 'Teste/b']],
+    ['Spanish', ['Entrenamiento/a', 'Entrenamiento/b', 'Validación/a', 'Validación/b']],
+    ['Chinese', ['训练集/a', '训练集/b', '测试集/a', '测试集/b']],
+    ['short for', ['tr/a', 'tr/b', 'te/a', 'te/b']],
     ['an unlabelled part', ['train/a', 'train/b', 'test/a', 'test/b', 'unlabeled']],
   ])('are known: %s', async (_, folders) => {
     expect(await classesOf(lay(scratch(), pairs(...folders)))).toEqual(two);
@@ -57,14 +62,20 @@ describe('parts of a data set', () => {
   it('are none where a class has the name of one', async () => {
     expect(await classesOf(lay(scratch(), pairs('bus', 'car', 'train')))).toEqual({ bus: 2, car: 2, train: 2 });
     expect(await classesOf(lay(scratch(), pairs('valid', 'invalid')))).toEqual({ invalid: 2, valid: 2 });
+    expect(await classesOf(lay(scratch(), pairs('te/x', 'te/y', 'fe/z')))).toEqual({ fe: 2, te: 4 });
     expect(await classesOf(lay(scratch(), pairs('constructor', 'toString')))).toEqual({ constructor: 2, toString: 2 });
   });
 
   it('are asked for where the folders can be read in two ways, and --parts says', async () => {
     const mixed = lay(scratch(), pairs('train/a', 'train/b', 'more/a', 'more/b'));
     await expect(loadDataset({ path: mixed })).rejects.toThrow(
-      /'train' may be a part .*--parts train=train, or --parts none/,
+      /'train' may be a part .*--parts train=train,test=more, or --parts none/,
     );
+    const own = lay(scratch(), { ...pairs('test/a', 'test/b', 'my own/a', 'my own/b'), 'my own/a/3.png': '' });
+    await expect(loadDataset({ path: own })).rejects.toThrow(/--parts "train=my own,test=test", or --parts none/);
+    expect(await classesOf(own, { parts: ['train=my own', 'test=test'], split: 'train' })).toEqual({ a: 3, b: 2 });
+    const sizes = lay(scratch(), { ...pairs('A/x', 'A/y', 'B/x', 'B/y'), 'B/x/3.png': '' });
+    await expect(loadDataset({ path: sizes })).rejects.toThrow(/--parts train=B,test=A; --parts none/);
     expect(await classesOf(mixed, { parts: ['none'] })).toEqual({ more: 4, train: 4 });
     expect(await classesOf(mixed, { parts: ['train=train', 'test=more'], split: 'test' })).toEqual({ a: 2, b: 2 });
     await expect(loadDataset({ path: mixed, parts: ['test=less'] })).rejects.toThrow(
@@ -115,6 +126,8 @@ describe('what is no class and no image', () => {
         'a/1.jpg.part',
         'b/1.THM',
       ],
+      ...['@SynoResource/1.png', 'a/SYNOPHOTO_THUMB_XL.jpg', '_gsdata_/1.png', 'Recycle Bin/1.png'],
+      ...['iPod Photo Cache/F00/1.jpg', 'shots.lrdata/1.jpg', 'a/@__thumb/1.png'],
     ];
     const root = lay(scratch(), { ...pairs('a', 'b'), ...empty(...leavings) });
     expect(await classesOf(root)).toEqual({ a: 2, b: 2 });
@@ -198,10 +211,13 @@ describe('masks among the images', () => {
   });
 
   it('are told where only the name says so, and people with masks are none', async () => {
-    const root = lay(scratch(), { ...pairs('images', 'masks'), 'images/9_mask.png': '' });
+    const root = lay(scratch(), { ...pairs('naevi', 'masks'), 'naevi/9_mask.png': '' });
     const { notes } = await inspectDataset(await loadDataset({ path: root }));
-    expect(notes.join('\n')).toMatch(/1 images have names that say mask or lesion \(images\/9_mask.png\)/);
+    expect(notes.join('\n')).toMatch(/1 images have names that say mask or lesion \(naevi\/9_mask.png\)/);
     expect(notes.join('\n')).toMatch(/class 'masks': the name says mask or lesion. Leave it out \(--exclude masks\)/);
+    const none = lay(scratch(), pairs('images', 'masks'));
+    await expect(loadDataset({ path: none })).rejects.toThrow(/'images', 'masks' are images and masks .*--masks use/);
+    expect(await classesOf(none, { masks: 'use' })).toEqual({ images: 2, masks: 2 });
     const people = lay(scratch(), { 'with_mask/1_mask.png': '', 'with_mask/2.png': '', 'without_mask/1.png': '' });
     const data = await loadDataset({ path: people });
     expect(classCounts(data)).toEqual([2, 1]);
@@ -334,6 +350,29 @@ describe('tables as people have them', () => {
       /line 5: 2 classes marked \(MEL, NV\); expected one/,
     );
     await expect(table(several, { pathColumn: 'image' })).rejects.toThrow(/--label-columns MEL,NV,UNK/);
+  });
+
+  it('mark classes with crosses, or words, and tell them from a column beside', async () => {
+    const found = { MEL: 2, NV: 2 };
+    const options = { pathColumn: 'image' };
+    expect(await table('image,MEL,NV,note\np0,x,,\np1,x,,\np2,,x,\np3,,x,\n', options)).toEqual(found);
+    expect(await table('image,MEL,NV\np0,yes,no\np1,yes,no\np2,no,yes\np3,no,yes\n', options)).toEqual(found);
+    const sex = 'image,male,MEL,NV\np0,1,1,0\np1,0,1,0\np2,1,0,1\np3,0,0,1\n';
+    await expect(table(sex, options)).rejects.toThrow(/--label-columns MEL,NV,/);
+    expect(await table(sex, { ...options, labelColumns: ['MEL', 'NV'] })).toEqual(found);
+    await expect(table(sex.replace('p3,0,0,1', 'p3,0,,'), { ...options, labelColumns: ['MEL', 'NV'] })).rejects.toThrow(
+      /line 5: 0 classes marked \(none\); expected one/,
+    );
+  });
+
+  it('keep what spreadsheets make of them', async () => {
+    const found = { a: 2, b: 2 };
+    expect(await table('path,label\n="p0",="a"\n="p1",a\n="p2",b\n"=""p3""",b\n')).toEqual(found);
+    expect(await table('path;label;a, b or c\np0;a;\np1;a;\np2;b;1,2\np3;b;\n')).toEqual(found);
+    const root = lay(scratch(), { ...empty('007.png', '010.png'), 'x.csv': 'path,label\n7,a\n10.png,b\n' });
+    await expect(loadDataset({ path: join(root, 'x.csv') })).rejects.toThrow(
+      /7 not found \(a spreadsheet took the zeros of 007\?.*\n.*10\.png not found \(.* of 010\.png\?/,
+    );
   });
 
   it('say names that are written almost alike, or stand for nothing', async () => {

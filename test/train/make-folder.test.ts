@@ -2,8 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { writeAtomically } from '../../src/data/files.ts';
-import { isFolder, makeFolder } from '../../src/files.ts';
+import { isFolder, makeFolder, writeFileAtomically } from '../../src/files.ts';
 
 it('makes a folder with those above it, and takes back what was missing', async () => {
   const root = await mkdtemp(join(tmpdir(), 'frostline-folder-'));
@@ -17,5 +16,5 @@ it('makes a folder with those above it, and takes back what was missing', async 
 // As an automounter does: the folder is there, and says of each one below it that there is none.
 it.runIf(process.platform === 'linux')('says where a folder takes none, and does not try for ever', async () => {
   await expect(makeFolder('/proc/frostline/a')).rejects.toThrow(/cannot write to .proc.frostline/);
-  await expect(writeAtomically('/proc/frostline/a.npy', '')).rejects.toThrow(/cannot (write|be written)/);
+  await expect(writeFileAtomically('/proc/frostline/a.npy', '')).rejects.toThrow(/cannot (write|be written)/);
 });
