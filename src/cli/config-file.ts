@@ -8,7 +8,7 @@ import { readYaml } from './yaml.ts';
  * @returns values by the option's key
  */
 export async function readConfig(path: string, specs: readonly OptionSpec[]): Promise<Record<string, unknown>> {
-  const entries = asKeys(path, await readYaml(path));
+  const entries = asKeys(path, await readYaml(path, 'as-written'));
   const values: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(entries)) {
     const spec = specs.find(({ key, flag }) => name === flag || camelCase(name) === key);
@@ -24,11 +24,10 @@ export async function readConfig(path: string, specs: readonly OptionSpec[]): Pr
   return values;
 }
 
-/** As a flag's value, but what is a list in the file is one already: its names may hold commas. A number may be a name. */
+/** As a flag's value, but what is a list in the file is one already: its names may hold commas. */
 function givenValue(spec: OptionSpec, value: unknown): unknown {
-  const asText = (item: unknown) => (typeof item === 'number' ? String(item) : item);
-  if (spec.kind !== 'list' || !Array.isArray(value)) return readValue(spec, asText(value));
-  return value.map(asText).map((item) => (typeof item === 'string' ? spec.read(item) : item));
+  if (spec.kind !== 'list' || !Array.isArray(value)) return readValue(spec, value);
+  return value.map((item) => (typeof item === 'string' ? spec.read(item) : item));
 }
 
 function asKeys(path: string, value: unknown): Record<string, unknown> {

@@ -1,5 +1,5 @@
 /** The one reader of YAML, and of JSON, which is YAML: files of options and of phases. */
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument, visit } from 'yaml';
 import { FrostlineError } from '../errors.ts';
 import { decodeText, readGiven } from '../read-files.ts';
 
@@ -8,20 +8,31 @@ const MOST_BYTES = 2 ** 20;
 
 /**
  * What a file holds, or for `-` what comes on standard input; it never refers to itself.
+ * @param numbers 'as-written' leaves numbers as their text: 007 and 1.10 may be names
  * @throws FrostlineError for a file that cannot be read, is too long, or is no YAML
  */
-export async function readYaml(path: string): Promise<unknown> {
+export async function readYaml(path: string, numbers?: 'as-written'): Promise<unknown> {
   const bytes = await readGiven(path, MOST_BYTES);
-  return parseYaml(path, decodeText(bytes, path === '-' ? 'standard input' : path));
+  return parseYaml(path, decodeText(bytes, path === '-' ? 'standard input' : path), numbers);
 }
 
-function parseYaml(path: string, text: string): unknown {
+function numbersAsWritten(document: Document): void {
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === 'number' && node.source !== undefined) node.value = node.source;
+    },
+  });
+}
+
+function parseYaml(path: string, text: string, numbers?: 'as-written'): unknown {
   const refuse = (problem: string) => new FrostlineError(`${path}: not valid YAML or JSON: ${problem}`);
   let value: unknown;
   let firstProblem: string | undefined;
   try {
     const document = parseDocument(text, { logLevel: 'error' });
-    firstProblem = document.errors[0]?.message.split('\n')[0];
+    // A warning, as of a tag that is unknown, means that a value is read as another one.
+    firstProblem = [...document.errors, ...document.warnings][0]?.message.split('\n')[0];
+    if (numbers !== undefined) numbersAsWritten(document);
     value = firstProblem === undefined ? document.toJS() : undefined;
     // Refuses a circle, as JSON has none.
     JSON.stringify(value);

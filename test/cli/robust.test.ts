@@ -55,6 +55,9 @@ describe('a file of options', () => {
     ];
     expect(await config(bomb.join('\n'))).toMatch(/alias/);
     expect(await config('mask: &m [*m]\n')).toMatch(/circular.*Quote it/);
+    expect(await config('mask: !.bias=0\n')).toMatch(/Unresolved tag: !\.bias=0.*Quote/);
+    expect(await config('mask:\n  - !.bias=0\n')).toMatch(/Unresolved tag/);
+    expect(await config('model: 007\ndata: samples/fashion-two\n')).toMatch(/called '007'/);
     expect(await config('['.repeat(20_000))).toMatch(/not valid YAML/);
     expect(await config(`epochs: 6${' '.repeat(2 ** 21)}`)).toMatch(/has more than 1048576 bytes/);
   });
