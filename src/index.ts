@@ -73,8 +73,8 @@ export {
   type Update,
 } from './graph/operation.ts';
 export type { OperationCase, OperationCases } from './graph/operation-case.ts';
+export { type AffineSampleOptions, affineSample } from './graph/ops/affine-sample.ts';
 export { argMax, countCorrect, softmaxCrossEntropy } from './graph/ops/classification.ts';
-export { type WarpOptions, warp } from './graph/ops/warp.ts';
 export type { Pieces, PieceWise } from './graph/pieces.ts';
 export {
   type ElementType,

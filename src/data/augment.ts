@@ -66,7 +66,7 @@ export interface TransformDraw {
 const AUGMENT_STREAM = 0x61756767;
 
 /**
- * Draws a random affine transformation for each sample and returns its inverse, which a warp needs: six values a
+ * Draws a random affine transformation for each sample and returns its inverse, which a sampler needs: six values a
  * sample, [a b c; d e f], that map the centre of an output pixel to a place in the input,
  *
  *     xin = a xout + b yout + c      yin = d xout + e yout + f

@@ -4,7 +4,7 @@
  */
 import { adam, adamMasked } from './adam/adam.ts';
 import { addAccumulate } from './add/add.ts';
-import { augmentWarp } from './augment/augment.ts';
+import { affineSampleKernel } from './augment/augment.ts';
 import { biasGradient, biasUpdate } from './bias/bias.ts';
 import { castCopy } from './cast/cast.ts';
 import { contraction } from './contraction/contraction.ts';
@@ -24,7 +24,7 @@ export const sharedKernels: readonly Kernel[] = [
   adam,
   adamMasked,
   addAccumulate,
-  augmentWarp,
+  affineSampleKernel,
   biasGradient,
   biasUpdate,
   castCopy,

@@ -425,8 +425,8 @@ function written(text: Statements | undefined, memory: Memory): string | undefin
 /** Threads of a workgroup where every output is computed alone. */
 const THREADS = 64;
 
-/** Elements a thread takes in `several`. Not small: short loops of known length are unrolled, which gains nothing. */
-const SEVERAL = [64, 256];
+/** Elements a thread takes in `coarsened`. Not small: short loops of known length are unrolled, which gains nothing. */
+const COARSENED = [64, 256];
 
 /** Workgroups at work at once, and what one costs before its first element, in elements; orders of magnitude only. */
 const WORKERS = { software: 4, embedded: 4 } as const;
@@ -434,7 +434,7 @@ const START = { software: 256, embedded: 16 } as const;
 
 /**
  * The variants of a kernel that computes each output alone, from the text for one of them (as for `perElement`):
- * plain, and `several` elements a thread, a workgroup's width apart, so that neighbours still touch neighbouring
+ * plain, and `coarsened`: several elements a thread, a workgroup's width apart, so that neighbours still touch neighbouring
  * addresses. Lavapipe spends as long on starting a workgroup as on hundreds of simple elements; the embedded driver, whose
  * elements take longer, as on a dozen.
  */
@@ -455,8 +455,8 @@ export function elementwise<P extends ParamSchema>(
       estimate: (params, _, capabilities) => estimate(params, 1, capabilities),
     },
     {
-      name: 'several',
-      configurations: SEVERAL.map((elements) => ({ elements })),
+      name: 'coarsened',
+      configurations: COARSENED.map((elements) => ({ elements })),
       workgroupSize: () => THREADS,
       workgroups: (params, { elements }) => Math.ceil(count(params) / (THREADS * elements)),
       estimate: (params, { elements }, capabilities) => estimate(params, elements, capabilities),

@@ -36,7 +36,7 @@ function asOwnBuffer(data: Float32Array): Float32Array<ArrayBuffer> {
 export interface BuildOptions {
   readonly batch: number;
   readonly parameters: ReadonlyMap<string, Parameter>;
-  /** the image, where it is no plain input (the warp's output) */
+  /** the image, where it is no plain input (the sampler's output) */
   readonly image?: Tensor;
   /** leave dropout out */
   readonly withoutDropout?: boolean;

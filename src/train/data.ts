@@ -1,6 +1,6 @@
 /** What a run trains and is tested on, in host memory. */
 
-/** 8-bit images at one size; the warp makes them the network's input on the device. */
+/** 8-bit images at one size; the sampler makes them the network's input on the device. */
 export interface ImageData {
   readonly kind: 'images';
   /** RGBA, image after image */

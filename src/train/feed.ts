@@ -5,7 +5,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { CompiledGraph } from '../graph/compile.ts';
-import { warp } from '../graph/ops/warp.ts';
+import { affineSample } from '../graph/ops/affine-sample.ts';
 import { input, type Tensor } from '../graph/tensor.ts';
 import { IDENTITY_TRANSFORM } from '../kernels/augment/augment.ts';
 import { imageShape, type Network } from '../models/network.ts';
@@ -91,8 +91,14 @@ function imageFeed(
   const images = input('images', [resident ? labels.length : batch, imageHeight, imageWidth], 'u32');
   const source = input('source', [batch], 'u32');
   const transforms = input('transforms', [batch, 6]);
-  const warped = warp(images, source, transforms, { ...preprocessing, size: [height, width], channels, fill, name });
-  const image = layout === 'NHWC' ? channelsLast(warped, name) : warped;
+  const sampled = affineSample(images, source, transforms, {
+    ...preprocessing,
+    size: [height, width],
+    channels,
+    fill,
+    name,
+  });
+  const image = layout === 'NHWC' ? channelsLast(sampled, name) : sampled;
   const identity = Float32Array.from({ length: 6 * batch }, (_, i) => IDENTITY_TRANSFORM[i % 6]);
   const part = new Uint32Array(resident ? 0 : batch * plane);
   return {

@@ -1,5 +1,5 @@
 /**
- * One training run. Everything of a step runs on the device: warp, forward, loss, backward, update, count of correct
+ * One training run. Everything of a step runs on the device: sampling, forward, loss, backward, update, count of correct
  * predictions. The host sends indices and transforms, keeps a few steps in flight, and reads each step's loss late.
  */
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';

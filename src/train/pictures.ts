@@ -171,7 +171,7 @@ async function heatOf(
   return { layer: predicted.layer, predicted: picture(predicted), label: picture(label) };
 }
 
-/** A few images of the training part, as the network's input has them in each epoch: warped on the device. */
+/** A few images of the training part, as the network's input has them in each epoch: sampled on the device. */
 async function augmentedSamples(
   gpu: Gpu,
   network: Network,

@@ -27,7 +27,7 @@ describe('frostline kernels list', () => {
       kernel: 'fill/constant',
       variants: [
         { name: 'plain', configurations: 1 },
-        { name: 'several', configurations: 2 },
+        { name: 'coarsened', configurations: 2 },
       ],
     });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { warp } from '../../src/check/reference/warp.ts';
+import { affineSample } from '../../src/check/reference/affine-sample.ts';
 import { type AugmentPreset, augmentPresets, drawTransforms } from '../../src/data/augment.ts';
 
 const { none, paper } = augmentPresets;
@@ -132,11 +132,11 @@ describe('draws', () => {
   });
 });
 
-describe('the reference warp, by hand', () => {
+describe('the reference sampler, by hand', () => {
   const size = { height: 2, width: 3 };
   /** The grey image 10 20 30 / 40 50 60 through a transform. */
-  const warped = (transform: ArrayLike<number>, fill: number) =>
-    warp(
+  const sampled = (transform: ArrayLike<number>, fill: number) =>
+    affineSample(
       { ...size, channels: 1, outHeight: 2, outWidth: 3, channelOrder: 'rgb', fill, scale: 1, mean: [0], std: [1] },
       Uint8Array.from([10, 20, 30, 40, 50, 60].flatMap((grey) => [grey, grey, grey, 255])),
       [0],
@@ -144,15 +144,15 @@ describe('the reference warp, by hand', () => {
     );
 
   it('leaves an image alone under the identity', () => {
-    expect(warped(draw(none, size), 0)).toEqual([10, 20, 30, 40, 50, 60]);
+    expect(sampled(draw(none, size), 0)).toEqual([10, 20, 30, 40, 50, 60]);
   });
 
   it('reflects it', () => {
-    expect(warped(draw({ ...none, reflectX: 1 }, size), 0)).toEqual([30, 20, 10, 60, 50, 40]);
+    expect(sampled(draw({ ...none, reflectX: 1 }, size), 0)).toEqual([30, 20, 10, 60, 50, 40]);
   });
 
   it('moves it by half a pixel, with the fill value in the taps outside', () => {
-    expect(warped([1, 0, -0.5, 0, 1, 0], 100)).toEqual([55, 15, 25, 70, 45, 55]);
-    expect(warped([1, 0, 0, 0, 1, 0.5], 0)).toEqual([25, 35, 45, 20, 25, 30]);
+    expect(sampled([1, 0, -0.5, 0, 1, 0], 100)).toEqual([55, 15, 25, 70, 45, 55]);
+    expect(sampled([1, 0, 0, 0, 1, 0.5], 0)).toEqual([25, 35, 45, 20, 25, 30]);
   });
 });

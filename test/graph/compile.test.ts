@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { lrnBackward as lrnGradient } from '../../src/check/reference/lrn.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type CompiledGraph, type CompileOptions, compile } from '../../src/graph/compile.ts';
+import { affineSample } from '../../src/graph/ops/affine-sample.ts';
 import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
-import { warp } from '../../src/graph/ops/warp.ts';
 import { input, type Mask, Parameter, type Tensor } from '../../src/graph/tensor.ts';
 import { vectorsPay } from '../../src/kernels/linear/shape.ts';
 import { affine } from '../../src/operators/affine/graph.ts';
@@ -504,9 +504,9 @@ describe('refused, with operation, value, limit and remedy', () => {
     ],
     ['integers', () => relu(input('i', [2], 'u32')), /relu: input i holds u32\. Give f32/],
     [
-      'warp',
+      'affineSample',
       () =>
-        warp(input('i', [1, 2, 2]), input('s', [1], 'u32'), input('t', [1, 6]), {
+        affineSample(input('i', [1, 2, 2]), input('s', [1], 'u32'), input('t', [1, 6]), {
           size: [2, 2],
           channels: 3,
           fill: 0,

@@ -5,11 +5,11 @@
 import { readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { warp as warpReference } from '../../src/check/reference/warp.ts';
+import { affineSample as affineSampleReference } from '../../src/check/reference/affine-sample.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
 import { describeCase, drawCase, type OperationCase } from '../../src/graph/operation-case.ts';
-import { warp } from '../../src/graph/ops/warp.ts';
+import { affineSample } from '../../src/graph/ops/affine-sample.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { replayDropout } from '../../src/kernels/dropout/dropout.ts';
 import { operationCases, torchOperations } from '../../src/operators/all.ts';
@@ -176,7 +176,7 @@ it('has a case of every operation that has a derivative', async () => {
   const modules = await Promise.all(files.map((file) => import(file)));
   // Parts of operations, which give no tensor, are called emit...
   const operations = modules.flatMap((module) => Object.keys(module)).filter((name) => !name.startsWith('emit'));
-  const without = ['argMax', 'countCorrect', 'warp'];
+  const without = ['argMax', 'countCorrect', 'affineSample'];
   const parts = ['checkAlpha', 'checkSlope', 'matMulWeight', 'productKernels'];
   const found = operations.filter((name) => !parts.includes(name));
   expect(found.sort()).toEqual([...operationCases.map(({ operation }) => operation), ...without].sort());
@@ -230,17 +230,17 @@ it('drops as the host replays it, in windows too', async () => {
   }
 });
 
-it('warps as the float64 reference does, in windows of images', async () => {
+it('samples as the float64 reference does, in windows of images', async () => {
   const random = new Random(testSeed);
   const size = { height: 9, width: 11, outHeight: 13, outWidth: 7 };
   const look = { channelOrder: 'bgr', fill: 7, scale: 1 / 255, mean: [0.1, 0.2, 0.3], std: [1, 2, 0.5] } as const;
   const images = Uint8Array.from({ length: 4 * 2 * 9 * 11 }, () => random.integer(256));
   const source = Uint32Array.of(1, 0, 0, 1, 1);
   const transforms = Float32Array.from({ length: 30 }, () => random.between(-1, 2));
-  const expected = warpReference({ ...size, ...look, channels: 3 }, images, source, transforms);
+  const expected = affineSampleReference({ ...size, ...look, channels: 3 }, images, source, transforms);
   for (const device of [gpu, smallGpu]) {
     const tensors = [input('images', [2, 9, 11], 'u32'), input('source', [5], 'u32'), input('transforms', [5, 6])];
-    const y = warp(tensors[0], tensors[1], tensors[2], { ...look, channels: 3, size: [13, 7] });
+    const y = affineSample(tensors[0], tensors[1], tensors[2], { ...look, channels: 3, size: [13, 7] });
     const graph = await compile(device(), { outputs: [y] });
     [new Uint32Array(images.buffer), source, transforms].forEach((values, i) => {
       graph.write(tensors[i], values);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { runCases } from '../../src/check/run-cases.ts';
 import { type AugmentPreset, augmentPresets, drawTransforms } from '../../src/data/augment.ts';
-import { augmentWarp, normalisationParams } from '../../src/kernels/augment/augment.ts';
+import { affineSampleKernel, normalisationParams } from '../../src/kernels/augment/augment.ts';
 import { dropoutForward, dropoutParams } from '../../src/kernels/dropout/dropout.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { lrnForward } from '../../src/kernels/lrn/lrn.ts';
@@ -98,7 +98,7 @@ describe('imageDataAugmenter: reflection, translation, scale; black outside, bef
     const images = Uint32Array.of(10, 20, 30, 40, 50).map((grey) => grey * 0x010101);
     const look = normalisationParams({ channelOrder: 'rgb', scale: 1, mean: [10], std: [1] });
     const { y } = await run(
-      augmentWarp,
+      affineSampleKernel,
       { batch: 1, channels: 1, ...size, out_height: 1, out_width: 5, fill: preset.fill, ...look },
       { images, source: Uint32Array.of(0), transform },
       { y: 5 },

@@ -382,7 +382,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('stale start', 'p.accumulate == 1u', 'true'),
     broken('neighbour', 'p.labels_base + n', 'p.labels_base + n + 1u'),
   ],
-  'augment/warp': [
+  'augment/affine-sample': [
     broken('transform of the first image', '6u * n', '0u'),
     broken(
       'x and y of the image exchanged',
@@ -400,8 +400,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('sign', '= x[', '= -x['),
     stale('] = x[', '] += x['),
     broken('neighbour', /p\.x_base \+ (index|at)/g, 'p.x_base + $1 + 1u'),
-    broken('one place too far each time', 'at += 64u', 'at += 65u', 'several'),
-    broken('the last element of a workgroup left out', /min\(first \+ (\d+)u/g, 'min(first + $1u - 1u', 'several'),
+    broken('one place too far each time', 'at += 64u', 'at += 65u', 'coarsened'),
+    broken('the last element of a workgroup left out', /min\(first \+ (\d+)u/g, 'min(first + $1u - 1u', 'coarsened'),
   ],
   'roofline/multiply-add': [
     broken('a round too few', 'round < p.rounds', 'round + 1u < p.rounds'),

@@ -47,13 +47,13 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'roofline/copy': 'measures the adapter',
   'roofline/multiply-add': 'likewise',
   'batch-normalization/running': 'statistics that training writes',
-  'batch-normalization/coefficients several': 'a value a channel: no network has 4,096',
+  'batch-normalization/coefficients coarsened': 'a value a channel: no network has 4,096',
   'softmax-loss/weights': 'the sum of the weights: no derivative',
-  'contraction/sum several': 'parts are for GPUs, which take a value a thread',
-  'softmax/forward several': 'rows by the thousand, shorter than a workgroup: drawn by the kernel checks',
-  'softmax/backward several': 'likewise',
-  'log-softmax/forward several': 'likewise',
-  'log-softmax/backward several': 'likewise',
+  'contraction/sum coarsened': 'parts are for GPUs, which take a value a thread',
+  'softmax/forward coarsened': 'rows by the thousand, shorter than a workgroup: drawn by the kernel checks',
+  'softmax/backward coarsened': 'likewise',
+  'log-softmax/forward coarsened': 'likewise',
+  'log-softmax/backward coarsened': 'likewise',
 };
 
 describe('what is drawn', () => {

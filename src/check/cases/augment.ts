@@ -1,12 +1,12 @@
 import {
-  augmentWarp,
+  affineSampleKernel,
   IDENTITY_TRANSFORM,
   type Normalisation,
   normalisationParams,
 } from '../../kernels/augment/augment.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { exactly } from '../expected.ts';
-import { warp } from '../reference/warp.ts';
+import { affineSample } from '../reference/affine-sample.ts';
 
 interface Shape {
   readonly batch: number;
@@ -22,7 +22,7 @@ const RESIDENT = 4;
 const FILL = 37;
 
 export const augmentFamily = defineFamily<Shape>({
-  names: ['augment/warp'],
+  names: ['augment/affine-sample'],
   examples: [
     { batch: 1, channels: 3, height: 1, width: 1, outHeight: 1, outWidth: 1, channelOrder: 'rgb' },
     { batch: 3, channels: 3, height: 13, width: 17, outHeight: 13, outWidth: 17, channelOrder: 'bgr' },
@@ -53,9 +53,9 @@ export const augmentFamily = defineFamily<Shape>({
       const look = normalisation ?? raw;
       const { channelOrder: order, ...described } = shape;
       return {
-        name: 'augment/warp',
+        name: 'augment/affine-sample',
         description: `[${Object.values(described)}] ${look.channelOrder} ${what}`,
-        kernel: augmentWarp,
+        kernel: affineSampleKernel,
         params: {
           batch,
           channels,
@@ -69,7 +69,7 @@ export const augmentFamily = defineFamily<Shape>({
         inputs: { images: new Uint32Array(images.buffer), source, transform },
         outputs: { y: batch * channels * outHeight * outWidth },
         reference: () => {
-          const values = warp({ ...shape, ...look, fill: FILL }, images, source, transform);
+          const values = affineSample({ ...shape, ...look, fill: FILL }, images, source, transform);
           return {
             y:
               normalisation === undefined ? exactly(values) : { values, magnitudes: sizes(transform, look), units: 16 },

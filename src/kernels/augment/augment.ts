@@ -1,5 +1,5 @@
 /**
- * The augmentation warp: resident 8-bit images [image][height][width], one RGBA pixel a 32-bit word (red lowest) ->
+ * the augmentation's affine sampler: resident 8-bit images [image][height][width], one RGBA pixel a 32-bit word (red lowest) ->
  * y [batch, channels, out_height, out_width], normalised.
  *
  * Output image n takes the resident image source[n] through the inverse affine map transform[n] = (a, b, c, d, e, f),
@@ -50,8 +50,8 @@ export function normalisationParams({ channelOrder, scale, mean, std }: Normalis
 /** Where nothing moves: xin = xout, yin = yout. */
 export const IDENTITY_TRANSFORM: readonly number[] = [1, 0, 0, 0, 1, 0];
 
-export const augmentWarp = defineKernel({
-  name: 'augment/warp',
+export const affineSampleKernel = defineKernel({
+  name: 'augment/affine-sample',
   params,
   bindings: {
     images: { access: 'read', type: 'u32' },

@@ -79,10 +79,10 @@ const KERNELS = [2, 3];
  * The same for windows that lie inside the image whole, of a known size: no bounds, no loops, no branches, which cost a
  * software rasteriser a mask on every value.
  */
-function inside(rest: string, declarations: string): Variant<typeof params> {
+function interior(rest: string, declarations: string): Variant<typeof params> {
   const of = (kernel: number) => {
     const taps = Array.from({ length: kernel * kernel }, (_, t) => [Math.floor(t / kernel), t % kernel]);
-    const [, several] = elementwise<typeof params>(
+    const [, coarsened] = elementwise<typeof params>(
       poolOutputs,
       guard,
       ({ load, store }) => /* wgsl */ `
@@ -109,12 +109,12 @@ ${taps
   ${store('y', 'p.y_base + index', 'best')}${rest}`,
       declarations,
     );
-    return several;
+    return coarsened;
   };
-  const several = of(KERNELS[0]);
+  const coarsened = of(KERNELS[0]);
   return {
-    ...several,
-    name: 'inside',
+    ...coarsened,
+    name: 'interior',
     configurations: KERNELS.flatMap((kernel) => [64, 1].map((elements) => ({ kernel, elements }))),
     supports: (_, { kernel }, p) =>
       p.kernel_height === kernel &&
@@ -125,7 +125,7 @@ ${taps
       p.pad_left === 0 &&
       (p.out_height - 1) * p.stride_height + kernel <= p.height &&
       (p.out_width - 1) * p.stride_width + kernel <= p.width,
-    estimate: (p, configuration, capabilities) => several.estimate!(p, configuration, capabilities) / 2,
+    estimate: (p, configuration, capabilities) => coarsened.estimate!(p, configuration, capabilities) / 2,
     text: ({ kernel, elements }, memory) => of(kernel).text({ elements }, memory),
   };
 }
@@ -165,25 +165,25 @@ fn first(a: Best, b: Best) -> Best {
 } as const;
 
 /**
- * One thread a line of outputs, without bounds as `inside`: a column of the image that two windows share is looked at
+ * One thread a line of outputs, without bounds as `interior`: a column of the image that two windows share is looked at
  * once, and a line's place is divided out once. Neighbouring threads are far apart in memory: not for hardware.
  */
 function lines(
-  inside: Variant<typeof params>,
+  interior: Variant<typeof params>,
   { type, tap, stored, first }: (typeof BEST)['value' | 'place'],
   declarations: string,
 ): Variant<typeof params> {
   const threads = (p: Params<typeof params>) => p.batch * p.channels * p.out_height;
   return {
-    ...inside,
+    ...interior,
     name: 'lines',
     configurations: LINES.map(([kernel, stride]) => ({ kernel, stride })),
     supports: (capabilities, configuration, p) =>
       capabilities.kind !== 'hardware' &&
       p.stride_width === configuration['stride'] &&
-      inside.supports!(capabilities, configuration, p),
+      interior.supports!(capabilities, configuration, p),
     workgroups: (p) => Math.ceil(threads(p) / 64),
-    estimate: (p, _, capabilities) => inside.estimate!(p, inside.configurations[0], capabilities) / 2,
+    estimate: (p, _, capabilities) => interior.estimate!(p, interior.configurations[0], capabilities) / 2,
     text: ({ kernel, stride }, memory) => {
       const columns = Array.from({ length: kernel }, (_, i) => i);
       const shared = kernel - stride;
@@ -221,7 +221,7 @@ ${columns
 
 /** The variants of both: `rest` writes more than y. */
 const variantsOf = (rest: string, best: keyof typeof BEST, declarations: string) => {
-  const whole = inside(rest, declarations);
+  const whole = interior(rest, declarations);
   return [
     ...elementwise<typeof params>(poolOutputs, guard, (memory) => scan(memory) + rest, declarations),
     whole,

@@ -22,7 +22,7 @@ function pooling(choose: Choose, random: Random, dilation: number) {
 }
 
 /** The texts that loop over a window; `inside` has none. */
-const SCANNING = ['plain', 'several'];
+const SCANNING = ['plain', 'coarsened'];
 
 const maxPoolScan: Broken[] = [
   broken('padding one less at the top', '- p.pad_top', '- p.pad_top + 1u', ...SCANNING),
@@ -30,12 +30,17 @@ const maxPoolScan: Broken[] = [
   broken('dilation left out', 'kx * p.dilation_width', 'kx', ...SCANNING),
   broken("the window's last column left out", 'kx < p.kernel_width', 'kx + 1u < p.kernel_width', ...SCANNING),
   broken('padding may win', 'if (!found || (', 'if ((', ...SCANNING),
-  broken('smallest for largest', /value > best/g, 'value < best', ...SCANNING, 'inside'),
-  broken('NaN loses', /\|\| is_nan\(value\)/g, '', ...SCANNING, 'inside'),
+  broken('smallest for largest', /value > best/g, 'value < best', ...SCANNING, 'interior'),
+  broken('NaN loses', /\|\| is_nan\(value\)/g, '', ...SCANNING, 'interior'),
   broken("the output's plane for the input's", '* p.height * p.width;', '* p.out_height * p.out_width;', ...SCANNING),
-  parameter('vertical stride left out', 'stride_height', '1u', 'inside', 'lines'),
-  broken('the last tap left out', /let better = (?![\s\S]*let better = )/g, 'let better = false && ', 'inside'),
-  broken("the output's width for the input's", 'p.stride_height * p.width', 'p.stride_height * p.out_width', 'inside'),
+  parameter('vertical stride left out', 'stride_height', '1u', 'interior', 'lines'),
+  broken('the last tap left out', /let better = (?![\s\S]*let better = )/g, 'let better = false && ', 'interior'),
+  broken(
+    "the output's width for the input's",
+    'p.stride_height * p.width',
+    'p.stride_height * p.out_width',
+    'interior',
+  ),
   broken('smallest for largest, by lines', /b(\.value)? > a/g, 'b$1 < a', 'lines'),
   broken('NaN loses, by lines', /b_nan \|\||\|\| is_nan\(b\)/g, '', 'lines'),
   broken('a column not kept', 'kept0 = c2;', '', 'lines'),
@@ -57,7 +62,7 @@ export const maxChecks: Checks<MaxPoolAttributes> = {
       parameter("the ReLU's derivative left out", 'relu_before', '0u'),
       parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
       broken('a winner of 0', 'best > 0.0', 'best >= 0.0'),
-      broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'inside'),
+      broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'interior'),
       broken('the last of equal values wins, by lines', 'b.offset < a.offset', 'b.offset > a.offset', 'lines'),
     ],
     'maxpool/inference': maxPoolScan,

@@ -1,11 +1,11 @@
-/** From resident 8-bit images to the network's input: the augmentation warp as an operation of the graph. */
-import { augmentWarp, type Normalisation, normalisationParams } from '../../kernels/augment/augment.ts';
+/** From resident 8-bit images to the network's input: the augmentation's affine sampler as an operation of the graph. */
+import { affineSampleKernel, type Normalisation, normalisationParams } from '../../kernels/augment/augment.ts';
 import { apply, refuse, shapeText } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 
 /** Affine maps of images, and what stands beyond their edges. */
-export interface WarpOptions extends Normalisation {
+export interface AffineSampleOptions extends Normalisation {
   /** height, width of the output */
   readonly size: readonly [number, number];
   readonly channels: 1 | 3;
@@ -18,10 +18,10 @@ export interface WarpOptions extends Normalisation {
  * @param images [count, height, width] of u32, one RGBA pixel a word; they must fit one binding
  * @param source [N] of u32: which image each of the batch is
  * @param transforms [N, 6]: xin = a xout + b yout + c, yin = d xout + e yout + f for each of the batch
- * @returns [N, channels, height, width]: images[source[n]] warped, then (value * scale - mean) / std
+ * @returns [N, channels, height, width]: images[source[n]] sampled, then (value * scale - mean) / std
  */
-export function warp(images: Tensor, source: Tensor, transforms: Tensor, options: WarpOptions): Tensor {
-  const { size, channels, fill, name = 'warp' } = options;
+export function affineSample(images: Tensor, source: Tensor, transforms: Tensor, options: AffineSampleOptions): Tensor {
+  const { size, channels, fill, name = 'affineSample' } = options;
   const [, height, width] = images.shape;
   const batch = source.size;
   if (images.type !== 'u32' || images.shape.length !== 3 || source.type !== 'u32' || transforms.size !== 6 * batch) {
@@ -43,12 +43,12 @@ export function warp(images: Tensor, source: Tensor, transforms: Tensor, options
   };
   return apply(
     {
-      name: 'warp',
+      name: 'affineSample',
       integers: [0, 1],
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [outputBytes], `${name}: one image`)) {
           emit.run(
-            augmentWarp,
+            affineSampleKernel,
             { ...params, batch: window.count },
             {
               images: emit.value(images).view(),

@@ -1,5 +1,5 @@
-/** The augmentation warp in float64, one tap at a time. */
-export interface Warp {
+/** the augmentation's affine sampler in float64, one tap at a time. */
+export interface AffineSample {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
@@ -13,7 +13,12 @@ export interface Warp {
 }
 
 /** @param images bytes [image][height][width][4]; @param transforms six numbers an output image */
-export function warp(p: Warp, images: Uint8Array, source: ArrayLike<number>, transforms: ArrayLike<number>): number[] {
+export function affineSample(
+  p: AffineSample,
+  images: Uint8Array,
+  source: ArrayLike<number>,
+  transforms: ArrayLike<number>,
+): number[] {
   const out: number[] = [];
   for (let n = 0; n < source.length; n++) {
     const [a, b, c, d, e, f] = Array.from({ length: 6 }, (_, i) => transforms[6 * n + i]);
