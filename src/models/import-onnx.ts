@@ -11,6 +11,7 @@ import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
 import { expanded, expandedFirst } from '../operators/rewrites/index.ts';
 import { rewritten } from '../operators/rewrites/match.ts';
+import { checkNames } from './check-names.ts';
 import { restoreDropout } from './dropout-heads.ts';
 import { foldedBy } from './fold-constants.ts';
 import { imageLayout } from './image-layout.ts';
@@ -124,14 +125,14 @@ class Importer {
     }
     this.opset = opset;
     withinLimit('graph-nodes', this.model.graph.nodes.length, 'the model has');
+    checkNames(this.model.graph);
   }
 
   network(): Network {
     const { metadata, graph } = this.model;
     const wanted = this.wantedOutputs();
     const live = this.simplified(wanted);
-    for (const value of [...live.flatMap(readsOf), ...wanted])
-      this.readers.set(value, (this.readers.get(value) ?? 0) + 1);
+    this.countReads([...live.flatMap(readsOf), ...wanted]);
     const inputs = this.inputs(live);
     const around = this.surroundings();
     for (const node of live) this.read(node, around);
@@ -251,7 +252,7 @@ class Importer {
       constants: this.constants,
       shapeOf: (value, node) => this.shapeOf(value, node),
       isActivation: (value) => this.shapes.has(value),
-      isRead: (value) => this.readers.has(value),
+      isRead: (value) => (this.readers.get(value) ?? 0) > 0,
     };
   }
 
@@ -265,6 +266,7 @@ class Importer {
     const opset = this.opsetOf(node);
     const around = opset === general.opset ? general : { ...general, opset };
     this.unlessRefused(node, () => {
+      for (const output of node.outputs) this.checkNew(node, output);
       if (node.domain === '' && node.opType === 'If') {
         this.branch(node, around);
         return;
@@ -284,6 +286,18 @@ class Importer {
     if (shape !== undefined) checkAxes(node, shape.length + lead, constants.integersOf(node.inputs[1] ?? ''));
   }
 
+  /**
+   * Branches beside each other may use the same names; what became a part of the network keeps its name. Constants are
+   * handed on by their tensors, and one after another may be called so.
+   */
+  private checkNew(node: OnnxNode, name: string): void {
+    if (this.shapes.has(name)) throw refuse(node, `makes '${name}' a second time`, oneName);
+  }
+
+  private countReads(values: readonly string[], by: 1 | -1 = 1): void {
+    for (const value of values) this.readers.set(value, (this.readers.get(value) ?? 0) + by);
+  }
+
   /** A branch whose condition is known at import: its nodes stand in place of the If. */
   private branch(node: OnnxNode, around: Surroundings): void {
     const condition = this.constants.tensor(node.inputs[0]);
@@ -299,9 +313,15 @@ class Importer {
       throw refuse(node, 'has no such branch', 'Export the model again.');
     }
     const { nodes, initializers, outputs } = chosen.value;
-    for (const [name, tensor] of initializers) this.constants.define(tensor, name);
+    for (const [name, tensor] of initializers) {
+      this.checkNew(node, name);
+      this.constants.define(tensor, name);
+    }
     const names = outputs.map(({ name }) => name);
-    for (const inner of liveNodes(nodes, names)) if (this.isValid(inner)) this.read(inner, around);
+    const live = liveNodes(nodes, names);
+    this.countReads(readsOf(node), -1);
+    this.countReads([...live.flatMap(readsOf), ...names]);
+    for (const inner of live) if (this.isValid(inner)) this.read(inner, around);
     for (const [i, output] of node.outputs.entries()) {
       if (output === '') continue;
       const handing = { name: '', opType: 'Identity', domain: '', inputs: [names[i]], outputs: [output] };
@@ -360,7 +380,7 @@ class Importer {
     const last = rest.findLastIndex((value) => value !== '');
     const outputs: Node['outputs'] = [output, ...rest.slice(0, last + 1)];
     const twice = outputs.find((value) => this.shapes.has(value) || this.constants.has(value));
-    if (twice !== undefined) throw refuse(source, `makes '${twice}' a second time`, 'Each value is made once.');
+    if (twice !== undefined) throw refuse(source, `makes '${twice}' a second time`, oneName);
     const node: Node = {
       op,
       name: layerName(source, parameters['weight'] ?? parameters['scale']),
@@ -475,6 +495,8 @@ class Importer {
     return shape as number[];
   }
 }
+
+const oneName = 'Each value is made once: give those of branches names of their own, or export the model again.';
 
 /** Suffixes that exporters put to a layer's name: torch and Keras, Gluon, Caffe2, MATLAB. */
 const weightSuffix = /(\.weight|_weight|_w_0|_W|_w|_gamma|\/(kernel|gamma)(:0)?)$/;

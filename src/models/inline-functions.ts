@@ -3,7 +3,7 @@ import { FrostlineError } from '../errors.ts';
 import { withinLimit } from '../limits.ts';
 import type { Attribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { describeNode } from '../operators/onnx/attributes.ts';
-import { readsOf } from './live-nodes.ts';
+import { valuesOf } from './live-nodes.ts';
 
 /**
  * The model without functions: every call is the function's nodes, whose inner values get names of their own.
@@ -32,9 +32,7 @@ class Inliner {
       if (this.functions.has(key)) this.twice.add(key);
       this.functions.set(key, one);
     }
-    for (const name of graph.initializers.keys()) this.used.add(name);
-    for (const { name } of graph.inputs) this.used.add(name);
-    for (const node of graph.nodes) for (const value of [...readsOf(node), ...node.outputs]) this.used.add(value);
+    for (const value of valuesOf(graph)) this.used.add(value);
   }
 
   graph(graph: OnnxGraph, calling: readonly string[]): OnnxGraph {

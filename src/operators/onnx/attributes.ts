@@ -19,7 +19,9 @@ export function attribute<T extends keyof AttributeValues>(
 
 /** How messages name a node: by its name, or by the value it makes. */
 export function describeNode(node: OnnxNode): string {
-  return node.name ? `node '${node.name}' (${node.opType})` : `the ${node.opType} node that makes '${node.outputs[0]}'`;
+  if (node.name) return `node '${node.name}' (${node.opType})`;
+  const [made] = node.outputs.filter((value) => value !== '');
+  return made === undefined ? `a ${node.opType} node` : `the ${node.opType} node that makes '${made}'`;
 }
 
 /** ONNX's number of the type that a Cast makes, which before operator set 6 stands by name. */
