@@ -5,7 +5,7 @@ import { addAccumulate } from '../kernels/add/add.ts';
 import { fillConstant } from '../kernels/fill/fill.ts';
 import type { Built } from './compiled-graph.ts';
 import type { LossScaling } from './loss-scaling.ts';
-import type { BackwardEmitter, ForwardEmitter, Update } from './operation.ts';
+import { type BackwardEmitter, type ForwardEmitter, refuse, type Update } from './operation.ts';
 import { isAlias, type Parts } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
 import { emitUpdate, type Optimizer, stateOfUpdate } from './update.ts';
@@ -66,16 +66,20 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const { operation, inputs } = tensor.source!;
     const emit = emitter(tensor);
     const additions: [Tensor, Storage][] = [];
+    /** inputs of which backward has given a gradient, or an update */
+    const told = new Set<Tensor>();
     /** The update of a parameter that only this operation reads, if the operation is to write it. */
     const ownUpdate = (source: Tensor): Update | undefined => {
       if (optimizer !== 'sgdm') return undefined;
       const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
       if (!own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return undefined;
       updated.add(source);
+      told.add(source);
       const v = stateOfUpdate(gpu, 'momentum', source, built);
       return { w: source.reserve(gpu), v, mask: source.mask as number, decayFactor: source.decayFactor };
     };
     const passOn = (source: Tensor, from: Storage) => {
+      told.add(source);
       if (!needed.has(source)) return;
       if (gradients.has(source)) additions.push([source, from]);
       // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
@@ -96,6 +100,7 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
         passOn: (i, storage) => passOn(inputs[i], storage),
         gradient(i) {
           const source = inputs[i];
+          told.add(source);
           if (!needed.has(source)) return undefined;
           if (!gradients.has(source)) {
             gradients.set(source, room(source));
@@ -117,6 +122,14 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
         },
       };
       operation.backward?.(backward);
+      const forgotten = inputs.findIndex((source) => needed.has(source) && !told.has(source));
+      if (forgotten >= 0 && optimizer !== undefined && operation.part === undefined) {
+        refuse(
+          operation.name,
+          `backward gives no gradient of input ${forgotten}, ${inputs[forgotten].name}, which would never be trained`,
+          `Write emit.gradient(${forgotten}), or pass one on.`,
+        );
+      }
     }
     for (const [source, addition] of additions) {
       const before = gradients.get(source)!;

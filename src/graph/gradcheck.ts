@@ -10,7 +10,7 @@
  *
  * The parts: gradcheck/options.ts what is given, subject.ts the function and its graphs, consistency.ts what must agree
  * without any differences, sampling.ts where is looked, slope.ts a numerical derivative with its noise, judge.ts the step
- * that shows it best, piece-graph.ts what is done about kinks, check-input.ts the verdict, tolerance.ts what passes.
+ * that shows it best, piece-graph.ts and piece-claims.ts what is done about kinks, check-input.ts the verdict, tolerance.ts what passes.
  * docs/gradcheck.md tells why single precision needs all this, and what is not checked.
  */
 

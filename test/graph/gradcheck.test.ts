@@ -444,8 +444,10 @@ describe('no false verdicts', () => {
   });
 
   it('names a forward that computes something else when it is differentiated', async () => {
-    const report = await gradcheck(gpu(), (t) => scaled(t.x, { whenDifferentiated: 1.01 }), { x: normal([9]) }, quiet);
-    expect(report.problems.join()).toMatch(/forward with its derivative computes .* forward alone/);
+    for (const whenDifferentiated of [1.01, 1 + 2 ** -22]) {
+      const report = await gradcheck(gpu(), (t) => scaled(t.x, { whenDifferentiated }), { x: normal([9]) }, quiet);
+      expect(report.problems.join()).toMatch(/forward with its derivative computes .* forward alone/);
+    }
   });
 
   it('names a gradient that is another one where nothing else is asked for, by however little', async () => {
@@ -463,6 +465,54 @@ describe('no false verdicts', () => {
     expect(bent.problems.join()).toContain('backward is not linear in dy');
     const forgot = await gradcheck(gpu(), (t) => scaled(t.x, { leavesOut: true }), { x: normal([9]) }, quiet);
     expect(forgot.problems.join()).toContain('backward leaves it out: nothing writes its gradient');
+  });
+
+  it('names one of two inputs that is left out, and no graph trains what has no gradient', async () => {
+    const half = (x: Tensor, u: Tensor) => {
+      const whole = scaled(x, { beside: { other: u, alone: 1 } }).source!;
+      const { backward } = whole.operation;
+      const forgetful = {
+        ...whole.operation,
+        backward: (emit: frostline.BackwardEmitter) =>
+          backward!({ ...emit, gradient: (i) => (i === 1 ? undefined : emit.gradient(i)) }),
+      };
+      return apply(forgetful, whole.inputs, x.shape);
+    };
+    const inputs = { x: normal([9]), u: normal([9]) };
+    const report = await gradcheck(gpu(), (t) => half(t.x, t.u), inputs, quiet);
+    expect(report.problems.join()).toContain('u [9]: backward leaves it out: nothing writes its gradient');
+
+    const [x, u] = ['x', 'u'].map((name) => new Parameter(name, [1], Float32Array.of(1)));
+    await expect(frostline.compile(gpu(), { loss: half(x, u), update: true })).rejects.toThrow(
+      'backward gives no gradient of input 1, u, which would never be trained',
+    );
+    // Where it is an activation, what lies before it would stand still.
+    await expect(frostline.compile(gpu(), { loss: half(x, relu(u)), update: true })).rejects.toThrow('input 1, relu');
+    u.mask = 0;
+    (await frostline.compile(gpu(), { loss: half(x, u), update: true })).destroy();
+    for (const parameter of [x, u]) parameter.release(gpu());
+  });
+
+  it('takes no tangent for a piece: v v of a stated slope 3', async () => {
+    const inputs = { x: normal([5, 3]) };
+    const { values } = inputs.x;
+    const tangent = (slope: (x: number) => number) => (t: Record<'x', Tensor>) => {
+      const { operation } = square(t.x, '3.0 * g').source!;
+      const record = (x: Float32Array) => ({
+        from: Uint32Array.from(x, (_, i) => i),
+        scale: Float32Array.from(x, slope),
+        shift: Float32Array.from(x, (value) => value * value - slope(value) * value),
+        border: new Uint8Array(x.length),
+      });
+      return apply({ ...operation, pieces: { rows: values.length, record } }, [t.x], t.x.shape);
+    };
+    const report = await gradcheck(
+      gpu(),
+      tangent(() => 3),
+      inputs,
+      quiet,
+    );
+    expect(report.problems.join()).toMatch(/the `pieces` of square change for \d+ of 15 outputs/);
   });
 
   it.each(seeds)(

@@ -4,6 +4,7 @@ import type { Parameter } from '../tensor.ts';
 import { titleOf } from './consistency.ts';
 import { type Judged, judge } from './judge.ts';
 import type { Settings } from './options.ts';
+import { pieceProblems } from './piece-claims.ts';
 import type { GradcheckInputReport, GradcheckSample } from './report.ts';
 import { type Direction, Directions, elementOrder, lengthOf, randomSigns } from './sampling.ts';
 import { outputNoise } from './slope.ts';
@@ -36,6 +37,7 @@ export async function checkInput(
   const samples: GradcheckSample[] = [];
   const signs = randomSigns(values.length, 0, values.length, random);
   const noises = await outputNoise(subject, tensor, values, signs, scale);
+  const claims = await pieceProblems(subject, tensor, values, signs);
   const directions = new Directions(values, gradient, scale, random);
   let [kinks, hidden, onPiece] = [0, 0, 0];
 
@@ -82,7 +84,7 @@ export async function checkInput(
     samples.reduce<GradcheckSample | undefined>((a, b) => (a === undefined || b[by] > a[by] ? b : a), undefined);
   const worst = largest('ratio');
   const what = titleOf(tensor);
-  const problems = known.map((problem) => `${what}: ${problem}`);
+  const problems = [...known, ...claims].map((problem) => `${what}: ${problem}`);
   const bad = gradient.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) problems.push(`${what}: at element ${bad} backward gives ${gradient[bad]}`);
   const seen = samples.length + kinks + hidden;

@@ -42,11 +42,17 @@ export async function gradientsOf(subject: Subject, settings: Settings): Promise
 
   const plain = subject.base('function').y;
   const differentiated = await graph.read(output);
-  for (const [what, found] of [
-    ['forward with its derivative computes', differentiated],
-    ['on the piece that its operations state (`pieces`) the function is', subject.base('piece')?.y ?? plain],
+  const ofPlain = kernelsOf(subject.forward.dispatches);
+  const same = [...kernelsOf(graph.dispatches.slice(0, graph.forwardDispatches))].every((run) => ofPlain.has(run));
+  for (const [what, found, tolerance] of [
+    ['forward with its derivative computes', differentiated, same ? nondetTol : FORWARD_TOLERANCE],
+    [
+      'on the piece that its operations state (`pieces`) the function is',
+      subject.base('piece')?.y ?? plain,
+      FORWARD_TOLERANCE,
+    ],
   ] as const) {
-    const at = farthest(plain, found, FORWARD_TOLERANCE);
+    const at = farthest(plain, found, tolerance);
     if (at !== undefined) {
       problems.push({ problem: `${what} ${found[at]} at element ${at} of the output, forward alone ${plain[at]}` });
     }
@@ -79,7 +85,7 @@ export async function gradientsOf(subject: Subject, settings: Settings): Promise
 }
 
 const SCALE = 8;
-/** Of a value and of the root mean square: other algorithms may stand behind forward with its derivative. */
+/** Of a value and of the root mean square, where other kernels run in forward with its derivative: likewise, the bits. */
 const FORWARD_TOLERANCE = 1e-4;
 /** Likewise: what is asked for decides on fusion and algorithms, and so on the order of some sums. */
 const LINEAR_TOLERANCE = 1e-5;
@@ -97,7 +103,7 @@ async function aloneProblems(
   const problems: { tensor: Parameter; problem: string }[] = [];
   const { checked } = subject;
   if (checked.length === 1) return problems;
-  const ofAll = kernelsOf(all);
+  const ofAll = kernelsOf(all.dispatches);
   // In fast mode, which serves networks, each costs more than all else: the first, one in the middle, the last.
   const few = fastMode && checked.length > 4;
   for (const tensor of few ? [0, checked.length >> 1, checked.length - 1].map((i) => checked[i]) : checked) {
@@ -105,7 +111,7 @@ async function aloneProblems(
     const alone = await subject.compileBackward({ gradients: [tensor] });
     await alone.run();
     const found = (await readAll(alone, [tensor])).get(tensor);
-    const same = [...kernelsOf(alone)].every((run) => ofAll.has(run));
+    const same = [...kernelsOf(alone.dispatches)].every((run) => ofAll.has(run));
     const tolerance = same ? nondetTol : LINEAR_TOLERANCE + nondetTol;
     const at = found === undefined ? 0 : farthest(values.get(tensor)!, found, tolerance);
     if (at === undefined) continue;
@@ -116,7 +122,7 @@ async function aloneProblems(
 }
 
 /** What runs, each as kernel, text and shape: what decides on the order of sums. */
-const kernelsOf = ({ dispatches }: CompiledGraph) =>
+const kernelsOf = (dispatches: CompiledGraph['dispatches']) =>
   new Set(
     dispatches.map((dispatch) => {
       const { kernel, choice, params } = dispatch as KernelDispatch;
@@ -127,8 +133,9 @@ const kernelsOf = ({ dispatches }: CompiledGraph) =>
 /** w - w' at momentum 0 and decay 0 is the rate times the gradient; the rate makes the step about as long as w. */
 async function updateProblems(subject: Subject, gradients: ReadonlyMap<Parameter, Values>) {
   const problems: { tensor: Parameter; problem: string }[] = [];
-  const updated = subject.checked.filter((tensor) => gradients.has(tensor) && tensor.trainable);
-  if (updated.length === 0) return problems;
+  const updated = subject.checked.filter((tensor) => tensor.trainable);
+  // What backward leaves out is named already, and nothing that updates can be compiled of it.
+  if (updated.length === 0 || gradients.size < subject.checked.length) return problems;
   const graph = await subject.compileBackward({ update: true });
   const parameters = tapeOf([subject.output]).filter((tensor) => tensor instanceof Parameter);
   for (const tensor of updated) {

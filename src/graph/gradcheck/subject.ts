@@ -120,6 +120,11 @@ export class Subject {
     );
   }
 
+  /** What evaluates the function itself. */
+  get forward(): CompiledGraph {
+    return this.sides.get('function')!;
+  }
+
   /** The function at the given inputs, as first evaluated. */
   base(side: Side): Evaluation {
     return this.bases.get(side)!;
