@@ -56,7 +56,7 @@ export interface WgslReport {
  *
  * - values: every output against `reference`, within its bounds;
  * - two runs give the same bits;
- * - guards: NaN lies around what is read, and what lies behind must survive a binding that reaches over it;
+ * - guards: bindings reach over what lies behind: what is written there must survive, NaN behind what is read must not show;
  * - unwritten: an output begins as one rubbish and as another, and must not depend on it;
  * - folding: the long row of workgroups in two dimensions, with workgroups to spare, gives the same bits;
  * - denormals among the inputs count, or count as 0, as WGSL permits: nothing else;
@@ -84,7 +84,13 @@ export async function checkWgsl(check: WgslCheck): Promise<WgslReport> {
     // Where the text asks for lengths, a binding that reaches over the guards would be another problem.
     if (/\barrayLength\b/.test(check.code))
       aspects.push({ aspect: 'guards', skipped: 'the text asks for arrayLength' });
-    else note('guards', (await kernel.run(inputs, { workgroups: shape, reach: true })).damage);
+    else {
+      const reaching = await kernel.run(inputs, { workgroups: shape, reach: true });
+      note(
+        'guards',
+        reaching.damage ?? differing(first, reaching, 'depends on what lies beyond the end of what is read'),
+      );
+    }
     const other = await kernel.run(inputs, { workgroups: shape, rubbish: 'other' });
     note('unwritten', differing(first, other, 'depends on what lay there: not all of it is written'));
     if (typeof check.workgroups === 'number') note('folding', await folded(kernel, inputs, check.workgroups, first));

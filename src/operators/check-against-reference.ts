@@ -11,7 +11,7 @@ import { type Kind, operators } from './registry.ts';
 export interface PlainTensor {
   /** with the batch: [N, C, H, W]; a parameter's own */
   readonly shape: readonly number[];
-  /** row-major, as the results were computed from them: in single precision */
+  /** row-major; where all results are of single precision, these count as rounded to it, too */
   readonly values: ArrayLike<number>;
 }
 
@@ -77,7 +77,7 @@ export async function checkAgainstReference(question: ReferenceQuestion): Promis
   if (output.length !== length) {
     throw new FrostlineError(`${op}: the gradient of ${gradient.of} has ${length} values; got ${output.length}.`);
   }
-  const { places, expected, kinks } = gradientOf(bounded, array, gradient.upstream);
+  const { places, expected, kinks } = gradientOf(bounded, array, asComputed(gradient.upstream, output));
   const found = judged(
     places.map((place) => output[place]),
     expected,
@@ -114,7 +114,7 @@ function boundedOf({ op, params = {}, inputs, output, gradient }: ReferenceQuest
     return operator.shape(given).map((shape: readonly number[]) => [batch, ...shape]);
   });
   const names = [...activations, ...roles];
-  const arrays = names.map((name) => inputs[name].values);
+  const arrays = names.map((name) => asComputed(inputs[name].values, output));
   const referred = (values: readonly ArrayLike<number>[], attributes: object) => ({
     attributes,
     inputs: activations.map((name) => value(name, 0)),
@@ -135,6 +135,12 @@ function boundedOf({ op, params = {}, inputs, output, gradient }: ReferenceQuest
     throw new FrostlineError(`${op}: ${what} is ${show(shapes[0])}, ${count(shapes[0])} values; got ${results}.`);
   }
   return { names, bounded };
+}
+
+/** Who gives results of single precision had inputs of it, whatever precision the numbers here have (0.1). */
+function asComputed(values: ArrayLike<number>, output: ArrayLike<number>): ArrayLike<number> {
+  const single = (value: number) => Object.is(Math.fround(value), value);
+  return Array.prototype.every.call(output, single) ? Float32Array.from(values) : values;
 }
 
 /** Elements of a gradient that are looked at, drawn where there are more. */

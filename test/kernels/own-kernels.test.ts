@@ -79,6 +79,15 @@ describe('checkAgainstReference', () => {
     expect(found).toMatchObject({ passed: true, compared: 2, kinks: 1 });
   });
 
+  it('takes 0.1 for what the results were computed from', async () => {
+    const ask = (output: ArrayLike<number>, value = 0.1) =>
+      checkAgainstReference({ op: 'relu', inputs: { x: { shape: [1, 1], values: [value] } }, output });
+    for (const output of [Float32Array.of(0.1), [Math.fround(0.1)], Float64Array.of(0.1)]) {
+      expect((await ask(output)).problem).toBe(undefined);
+    }
+    expect((await ask([0.1], Math.fround(0.1))).passed).toBe(false);
+  });
+
   it('refuses what does not fit, by name', async () => {
     const x = { shape: [1, 2], values: [1, 2] };
     const ask = (question: object) => checkAgainstReference(question as never);
@@ -148,6 +157,11 @@ describe('checkWgsl', () => {
       'guards: y: wrote at 1000',
     ],
     ['no guard', 'y[i] = p.factor * x[i];', 'guards: y: wrote at 1000; it has 1000 values'],
+    [
+      'what is read beyond the end',
+      'if (i < p.count) { y[i] = p.factor * x[i] + (p.factor - 3.0) * x[i + 1u]; }',
+      'guards: y at 999 depends on what lies beyond the end of what is read',
+    ],
     [
       'a value never written',
       'if (i < p.count && i != 7u) { y[i] = p.factor * x[i]; }',

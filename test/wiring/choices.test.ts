@@ -230,9 +230,22 @@ describe('what the validation part chooses', () => {
     notes: {},
   };
 
-  it('rate, verdict and the network that is kept, against what the test part would choose', async () => {
+  /** Of a network that was exported: what its test part comes to, with the threshold that the validation part chooses. */
+  async function detailOfExport(path: string) {
+    const model = createModel(await loadNetwork(path));
+    const of = async (data: TrainingData) => {
+      const { probabilities } = await evaluated(model, data);
+      return { labels: data.labels, probabilities };
+    };
+    const [onTest, onValidation] = [await of(test), await of(validation)];
+    releaseModel(gpu(), model);
+    return detailedScores(onTest, { classes, ...point, validation: onValidation });
+  }
+  const point = { positive: 'bright', sensitivity: 0.9 };
+
+  it('rate, verdict, threshold and the network that is kept, against what the test part would choose', async () => {
     const out = at('contrary');
-    const { cells, verdict } = await runGrid(gpu(), contrary, plan, { contrary: 1 }, out);
+    const { cells, verdict } = await runGrid(gpu(), contrary, { ...plan, ...point }, { contrary: 1 }, out);
     const f1 = cells.map((cell) => [cell.validation!.metrics.f1, cell.metrics!.f1]);
     // As it was set up: else this test could not tell one from the other.
     for (const first of [0, 2]) {
@@ -253,6 +266,8 @@ describe('what the validation part chooses', () => {
     const best = f1[0][0] >= f1[2][0] ? cells[0] : cells[2];
     const kept = cells.filter(({ folder }) => readdirSync(join(out, folder!)).includes('model.onnx'));
     expect(kept.map(({ folder }) => folder)).toEqual([best.folder]);
+    expect(best.detail!.operatingPoint!.chosenOn).toBe('validation');
+    expect(best.detail).toEqual(await detailOfExport(join(out, best.folder!, 'model.onnx')));
   });
 
   it('the threshold of a single run; --mask is obeyed', async () => {
@@ -260,8 +275,7 @@ describe('what the validation part chooses', () => {
       training: { freeze: 'none' },
       newLayerFactor: 10,
       mask: ['conv1.*=0'],
-      positive: 'bright',
-      sensitivity: 0.9,
+      ...point,
       fit: { ...plan.fit, learningRate: 0.002, epochs: 1, seed: 1 },
       settings: { name: 'one' },
       out: at('one'),
@@ -272,21 +286,7 @@ describe('what the validation part chooses', () => {
       if (name.startsWith('conv1')) expect(data, name).toEqual(before);
       else expect(data, name).not.toEqual(before);
     }
-    const model = createModel(exported);
-    const [onTest, onValidation] = [await evaluated(model, test), await evaluated(model, validation)];
-    releaseModel(gpu(), model);
-    const of = (data: TrainingData, { probabilities }: { readonly probabilities: Float32Array }) => ({
-      labels: data.labels,
-      probabilities,
-    });
-    expect(detail).toEqual(
-      detailedScores(of(test, onTest), {
-        classes,
-        positive: 'bright',
-        sensitivity: 0.9,
-        validation: of(validation, onValidation),
-      }),
-    );
+    expect(detail).toEqual(await detailOfExport(at('one/model.onnx')));
     expect(detail!.operatingPoint!.chosenOn).toBe('validation');
   });
 });
