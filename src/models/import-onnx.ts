@@ -3,9 +3,11 @@ import { FrostlineError } from '../errors.ts';
 import { withinLimit } from '../limits.ts';
 import type { Dim, OnnxModel, OnnxNode, ValueInfo } from '../onnx/model.ts';
 import type { OnnxTensor } from '../onnx/tensor.ts';
+import { ElementTypes } from '../operators/onnx/element-types.ts';
 import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
 import { refuse } from '../operators/onnx/reading.ts';
-import { checkAxes, checkOutputs, checkSchema, newestOpset } from '../operators/onnx/schema.ts';
+import { checkAxes, checkBroadcast, checkSchema } from '../operators/onnx/schema.ts';
+import { newestOpset } from '../operators/onnx/schema-table.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
 import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
@@ -87,6 +89,7 @@ class Importer {
   private readonly model: OnnxModel;
   private readonly options: ImportOptions;
   private readonly constants: Constants;
+  private readonly types: ElementTypes;
   private readonly operators: OperatorSet;
   private readonly opset: number;
   private readonly shapes = new Map<string, Shape>();
@@ -111,6 +114,7 @@ class Importer {
     this.options = options;
     this.operators = options.operators ?? ours;
     this.constants = new Constants(model.graph.initializers);
+    this.types = new ElementTypes(model.graph);
     this.lead = options.batchFirst === false ? 0 : 1;
     const opset = model.opsets.get('');
     if (opset === undefined) {
@@ -136,6 +140,7 @@ class Importer {
     const inputs = this.inputs(live);
     const around = this.surroundings();
     for (const node of live) this.read(node, around);
+    this.checkOutputTypes();
 
     const { outputs, leftOut } = this.computedOutputs(wanted);
     const { nodes: needed, inputs: read } = this.needed(outputs, inputs);
@@ -177,9 +182,10 @@ class Importer {
 
   /** The nodes that outputs depend on, patterns of several made one, what is constant whatever the images folded away. */
   private simplified(wanted: readonly string[]): readonly OnnxNode[] {
-    const known = { lead: this.lead, constants: this.constants };
     const valid = liveNodes(this.model.graph.nodes, wanted).filter((node) => this.isValid(node));
-    const alive = valid.flatMap((node) => expandedFirst(node, known));
+    const alive = valid.flatMap((node) =>
+      expandedFirst(node, { lead: this.lead, constants: this.constants, opset: this.opsetOf(node) }),
+    );
     const open = alive.filter((node) => !this.folds(node));
     const { rewrites } = this.operators;
     const { constants, opset } = this;
@@ -191,6 +197,7 @@ class Importer {
     return (
       this.unlessRefused(node, () => {
         checkSchema(node, this.opsetOf(node));
+        this.types.add(node, this.opsetOf(node));
         return true;
       }) ?? false
     );
@@ -199,10 +206,11 @@ class Importer {
   /** Whether a node is of constants alone, which are computed, or refused for good. */
   private folds(node: OnnxNode): boolean {
     return (
-      this.unlessRefused(
-        node,
-        () => node.domain === '' && this.constants.fold(node, this.opsetOf(node), () => undefined),
-      ) ?? true
+      this.unlessRefused(node, () => {
+        if (node.domain !== '') return false;
+        this.checkShapes(node, this.opsetOf(node));
+        return this.constants.fold(node, this.opsetOf(node), () => undefined);
+      }) ?? true
     );
   }
 
@@ -271,19 +279,21 @@ class Importer {
         this.branch(node, around);
         return;
       }
-      this.checkAxes(node, around);
+      this.checkShapes(node, opset);
+      // Branches that were chosen have types since then.
+      this.types.add(node, opset);
       for (const part of expanded(node, around)) {
         if (part.domain === '' && this.constants.fold(part, opset, (value) => this.extents(value))) continue;
         if (this.fold(part, around)) continue;
         this.add(part, around);
       }
-      checkOutputs(node, opset);
     });
   }
 
-  private checkAxes(node: OnnxNode, { constants, lead }: Surroundings): void {
-    const shape = this.shapes.get(node.inputs[0] ?? '');
-    if (shape !== undefined) checkAxes(node, shape.length + lead, constants.integersOf(node.inputs[1] ?? ''));
+  private checkShapes(node: OnnxNode, opset: number): void {
+    const shapes = node.inputs.map((value) => this.extents(value) ?? this.constants.dimsOf(value));
+    if (shapes[0] !== undefined) checkAxes(node, shapes[0].length, this.constants.integersOf(node.inputs[1] ?? ''));
+    checkBroadcast(node, opset, shapes);
   }
 
   /**
@@ -316,6 +326,7 @@ class Importer {
     for (const [name, tensor] of initializers) {
       this.checkNew(node, name);
       this.constants.define(tensor, name);
+      this.types.define(tensor, name);
     }
     const names = outputs.map(({ name }) => name);
     const live = liveNodes(nodes, names);
@@ -326,6 +337,16 @@ class Importer {
       if (output === '') continue;
       const handing = { name: '', opType: 'Identity', domain: '', inputs: [names[i]], outputs: [output] };
       this.read({ ...handing, attributes: new Map() }, around);
+    }
+  }
+
+  /** An output is of the type that the file says it has. */
+  private checkOutputTypes(): void {
+    for (const { name, dataType } of this.model.graph.outputs) {
+      const made = this.types.of(name);
+      if (dataType === undefined || made === undefined || made === dataType || this.refused.has(name)) continue;
+      const what = `the model's output '${name}' is said to be ${dataType}, its nodes make ${made}`;
+      this.refused.set(name, new FrostlineError(`${what}. Put a Cast before it, or export the model again.`));
     }
   }
 

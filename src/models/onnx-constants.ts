@@ -44,6 +44,11 @@ export class Constants {
     return this.tensors.get(value);
   }
 
+  /** The shape of a constant. */
+  dimsOf(value: string): readonly number[] | undefined {
+    return this.tensors.get(value)?.dims ?? this.symbolic.get(value)?.dims;
+  }
+
   /** A shape, a list of axes or a single integer, or undefined when the value is no such constant. */
   extentsOf(value: string): readonly Extent[] | undefined {
     const tensor = this.tensors.get(value);

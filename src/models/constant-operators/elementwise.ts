@@ -43,9 +43,10 @@ export function placesIn(dims: readonly number[], result: readonly number[]): (i
   );
 }
 
-/** Before operator set 7 the second operand's first dimension stands at `axis`. */
+/** Before operator set 7 the second operand's first dimension stands at `axis`; slopes are of channels. */
 function aligned({ node, opset }: Operands, first: OnnxTensor, other: OnnxTensor): readonly number[] {
-  const axis = opset < 7 ? attribute(node, 'axis', 'int') : undefined;
+  const own = node.opType === 'PRelu' && other.size > 1 ? 1 : attribute(node, 'axis', 'int');
+  const axis = opset < 7 ? own : undefined;
   if (axis === undefined) return other.dims;
   const place = axisOf(node, axis, first.dims.length);
   const after = first.dims.length - place - other.dims.length;

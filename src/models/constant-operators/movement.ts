@@ -4,7 +4,7 @@
  */
 import { elementCount, type OnnxTensor } from '../../onnx/tensor.ts';
 import { attribute } from '../../operators/onnx/attributes.ts';
-import { refuse } from '../../operators/onnx/reading.ts';
+import { checkTarget, refuse } from '../../operators/onnx/reading.ts';
 import { broadcast, placesIn } from './elementwise.ts';
 import { axisOf, integers, numbersOf, type Operands, operand, stridesOf, walk } from './operator.ts';
 
@@ -30,6 +30,7 @@ function given(operands: Operands, name: string, input: number, since: number): 
 const reshape: Movement = (operands, dims) => {
   const { node } = operands;
   const wanted = given(operands, 'shape', 1, 5);
+  checkTarget(node, wanted, `reshapes [${dims}] to [${wanted}]`);
   const zeros = attribute(node, 'allowzero', 'int') === 1;
   const known = wanted.map((size, i) => (size === 0 && !zeros ? dims[i] : size));
   const rest = elementCount(dims) / elementCount(known.filter((size) => size !== -1));

@@ -49,6 +49,10 @@ export function pair(node: OnnxNode, name: string, otherwise: Pair): Pair {
 
 export function padding(node: OnnxNode, around: Surroundings, kernel: Pair, strides: Pair, dilations: Pair): Pads {
   const auto = attribute(node, 'auto_pad', 'string') || 'NOTSET';
+  const given = attribute(node, 'pads', 'ints');
+  // Some exporters write zeros beside it for pools.
+  if (auto !== 'NOTSET' && given !== undefined && (node.opType === 'Conv' || given.some((pad) => pad !== 0)))
+    throw refuse(node, `has pads [${given}] beside auto_pad '${auto}'`, 'One of them is expected: take the other out.');
   if (auto === 'VALID') return [0, 0, 0, 0];
   if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
     const shape = around.shapeOf(node.inputs[0], node);
@@ -64,7 +68,7 @@ export function padding(node: OnnxNode, around: Surroundings, kernel: Pair, stri
   if (auto !== 'NOTSET') {
     throw refuse(node, `has auto_pad '${auto}'`, 'NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected.');
   }
-  const pads = attribute(node, 'pads', 'ints') ?? [0, 0, 0, 0];
+  const pads = given ?? [0, 0, 0, 0];
   if (pads.length !== 4)
     throw refuse(node, `has pads [${pads}]`, 'Four numbers are expected: top, left, bottom, right.');
   return [pads[0], pads[1], pads[2], pads[3]];
@@ -85,6 +89,18 @@ export function constantAxes(node: OnnxNode, around: Surroundings): readonly num
   const axes = around.constants.integersOf(node.inputs[1]);
   if (axes === undefined) throw refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
   return axes;
+}
+
+/**
+ * Refuses sizes that a Reshape does not take: two of them open, one below -1, one that is left of nothing.
+ *
+ * @param found says what is reshaped to what
+ */
+export function checkTarget(node: OnnxNode, target: readonly (number | 'batch')[], found: string): void {
+  const open = target.filter((size) => size === -1).length;
+  const nothing = flag(node, 'allowzero') && target.includes(0) && open > 0;
+  if (open > 1 || nothing || target.some((size) => typeof size === 'number' && size < -1))
+    throw refuse(node, found, `One size at most may be -1, which is what is left${nothing ? '; nothing is' : ''}.`);
 }
 
 /** An axis as a dimension of an item; -1 is the batch. */

@@ -2,7 +2,7 @@
 import type { OnnxNode } from '../../onnx/model.ts';
 import { attribute } from '../onnx/attributes.ts';
 import type { OnnxForm, Reading, Surroundings } from '../onnx/form.ts';
-import { constantAxes, flag, fromFront, itemAxis, plain, refuse } from '../onnx/reading.ts';
+import { checkTarget, constantAxes, flag, fromFront, itemAxis, plain, refuse } from '../onnx/reading.ts';
 import { count, type None } from '../operator.ts';
 import type { ReshapeAttributes } from './rule.ts';
 
@@ -28,8 +28,12 @@ function reshape(node: OnnxNode, around: Surroundings): Reading {
     throw refuse(node, `takes its shape from '${node.inputs[1] ?? ''}'`, 'A constant shape is expected.');
   }
   const asked = `reshapes [batch, ${shape}] to [${target.join(', ')}]`;
+  if (around.constants.tensor(node.inputs[1] ?? '')?.dims.length === 0)
+    throw refuse(node, `takes its shape from '${node.inputs[1]}', which has no list of sizes`, 'A list is expected.');
+  checkTarget(node, target, asked);
   const copiesZero = !flag(node, 'allowzero');
   const rest = target.slice(around.lead).map((dim, i) => (dim === 0 && copiesZero ? shape[i] : dim));
+  if (around.lead === 1 && target[0] === 0 && !copiesZero) throw refuse(node, asked, 'A batch has an item at least.');
   if (target.length < 1 + around.lead || rest.some((dim) => dim === 'batch' || dim === undefined)) {
     throw refuse(node, asked, 'The batch must stay the first dimension.');
   }

@@ -19,7 +19,10 @@ const expansions: ReadonlyMap<string, Expansion> = new Map(
 export const expandedOperators: readonly string[] = [...expansions.keys()].filter((name) => name !== 'Gemm');
 
 /** The node's steps where constants alone are known, or the node itself. */
-export function expandedFirst(node: OnnxNode, around: Pick<Surroundings, 'lead' | 'constants'>): readonly OnnxNode[] {
+export function expandedFirst(
+  node: OnnxNode,
+  around: Pick<Surroundings, 'lead' | 'constants' | 'opset'>,
+): readonly OnnxNode[] {
   const expansion = node.domain === '' ? expansions.get(node.opType) : undefined;
   return (expansion?.when === 'first' && expansion.expand(node, around)) || [node];
 }

@@ -58,7 +58,10 @@ export type Expansion =
   | {
       readonly opType: string;
       readonly when: 'first';
-      expand(node: OnnxNode, around: Pick<Surroundings, 'lead' | 'constants'>): readonly OnnxNode[] | undefined;
+      expand(
+        node: OnnxNode,
+        around: Pick<Surroundings, 'lead' | 'constants' | 'opset'>,
+      ): readonly OnnxNode[] | undefined;
     }
   | {
       readonly opType: string;
