@@ -62,9 +62,7 @@ function besideModel({ folder, file: model }: ModelPlace, location: string, tens
     );
   }
   const file = path.join(folder, ...parts);
-  if (!fs.existsSync(file)) {
-    throw new FrostlineError(`${tensor}: its external data ${file} does not exist. Copy it beside the model.`);
-  }
+  if (!fs.existsSync(file)) throw missing(file, parts, model, tensor);
   const real = fs.realpathSync(file);
   const root = fs.realpathSync(folder);
   const target = model === undefined ? [] : [path.dirname(fs.realpathSync(model))];
@@ -75,6 +73,23 @@ function besideModel({ folder, file: model }: ModelPlace, location: string, tens
     );
   }
   return real;
+}
+
+/**
+ * Data lie beside the name that was given, as onnxruntime has it: of a model that is a link, those beside the file that it
+ * leads to are another place's.
+ */
+function missing(file: string, parts: readonly string[], model: string | undefined, tensor: string): FrostlineError {
+  const target = model === undefined ? undefined : fs.realpathSync(model);
+  const there = target === undefined ? undefined : path.join(path.dirname(target), ...parts);
+  const what = `${tensor}: its external data ${file} does not exist`;
+  if (target !== undefined && there !== file && fs.existsSync(there!)) {
+    return new FrostlineError(
+      `${what}; ${model} is a link to ${target}, beside which ${there} lies. ` +
+        `Give the model as ${target}, or put a link to its data beside the link.`,
+    );
+  }
+  return new FrostlineError(`${what}. Copy it beside the model.`);
 }
 
 /** Stores of whole trees, relative to a folder at or above the model's. */

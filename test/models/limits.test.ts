@@ -47,7 +47,7 @@ const files: readonly [string, LimitName, Uint8Array, RegExp][] = [
         g.initializers.set(`e${i}`, OnnxTensor.of(`e${i}`, [], 'int64', BigInt64Array.of(BigInt(value))));
         return `e${i}`;
       });
-      g.node('Add', ['x', g.node('Range', ends, 'c')], 'y');
+      g.node('Add', ['x', g.node('Cast', [g.node('Range', ends, 'range')], 'c', { to: int(1) })], 'y');
     }),
     /\(?Range.* makes 8\.0e\+18 constant bytes/,
   ],

@@ -284,6 +284,24 @@ describe('external data', () => {
     expect(read('inner-link.bin', { offset: '4' })).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6));
   });
 
+  it('of a model that is a link lie beside the link; else both places are named, and what helps helps', () => {
+    expect(read('good.bin', { offset: '4' })).toBeDefined();
+    const linked = path.join(folder, 'elsewhere', 'm.onnx');
+    fs.mkdirSync(path.dirname(linked));
+    fs.symlinkSync('../model/external.onnx', linked);
+    const weight = (file: string) => readModel(file).graph.initializers.get('w')!.data;
+    const message = refusal(() => weight(linked));
+    const beside = path.join(folder, 'elsewhere', 'good.bin');
+    for (const name of [beside, linked, fs.realpathSync(model)]) expect(message).toContain(name);
+    const [, remedy] = /Give the model as (\S+),/.exec(message)!;
+    expect(weight(remedy)).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6));
+    fs.symlinkSync('../model/good.bin', beside);
+    expect(weight(linked)).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6));
+    fs.rmSync(beside);
+    fs.writeFileSync(beside, Buffer.from(Float32Array.of(0, 7, 7, 7, 7, 7, 7).buffer));
+    expect(weight(linked)[0]).toBe(7);
+  });
+
   it('needs a folder when the model comes as bytes', () => {
     expect(refusal(() => readModel(fs.readFileSync(model)))).toMatch(/no folder is known/);
   });
