@@ -98,6 +98,7 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
       const differentiable = source.source !== undefined || source instanceof Parameter;
       return differentiable ? new Storage(`gradient of ${ROLES[i]}`, source.bytes) : undefined;
     },
+    updates: (i) => tensor.source!.inputs[i] instanceof Parameter,
     update(i) {
       const source = tensor.source!.inputs[i];
       if (!(source instanceof Parameter)) return undefined;

@@ -14,6 +14,8 @@ import type { ForwardEmitter } from './operation.ts';
 export interface Work {
   /** of a rasteriser in software: vector instructions of the subgroup's width; of a GPU: cycles of the whole of it */
   readonly instructions: number;
+  /** read and written at least by what computes; left out where the instructions have it in them, or where it hardly counts */
+  readonly streamedBytes?: number;
   /** written and read once between its kernels: packed, padded, transformed */
   readonly movedBytes: number;
   readonly dispatches: number;
@@ -27,22 +29,33 @@ export interface Algorithm<Problem, Operands> {
   readonly kernels: readonly { readonly name: string; textHash(): string }[];
   /** Why it does not compute the problem on this adapter, of text and limits, never of time; nothing where it does. */
   obstacle(adapter: Capabilities, problem: Problem): string | undefined;
-  work(adapter: Capabilities, problem: Problem): Work;
+  /** one thing, or several one after another */
+  work(adapter: Capabilities, problem: Problem): Work | readonly Work[];
   /** Memory that lives between its kernels, at most. */
   workspaceBytes(adapter: Capabilities, problem: Problem): number;
   emit(emit: ForwardEmitter, problem: Problem, operands: Operands): void;
 }
 
-/** What a rasteriser in software does in a millisecond, measured; of a GPU: ../kernels/machine.ts. */
+/**
+ * What a rasteriser in software does in a millisecond, measured; of a GPU: ../gpu/machine.ts. A GPU computes while it waits
+ * for memory, a rasteriser does one after the other.
+ */
 const RATES = {
-  software: { instructions: 1.7e7, bytes: 1.6e7, dispatch: 0.02 },
-  embedded: { instructions: 1e6, bytes: 1e6, dispatch: 0.02 },
+  software: { instructions: 1.7e7, streamed: 7.1e6, moved: 1.6e7, dispatch: 0.02, overlaps: false },
+  embedded: { instructions: 1e6, streamed: 1e6, moved: 1e6, dispatch: 0.02, overlaps: false },
 } as const;
 
-export function milliseconds(adapter: Capabilities, { instructions, movedBytes, dispatches }: Work): number {
+export function milliseconds(adapter: Capabilities, works: Work | readonly Work[]): number {
   const { cycles, bytes, dispatch } = machineOf(adapter);
-  const rate = adapter.kind === 'hardware' ? { instructions: cycles, bytes, dispatch } : RATES[adapter.kind];
-  return instructions / rate.instructions + movedBytes / rate.bytes + dispatches * rate.dispatch;
+  const rate =
+    adapter.kind === 'hardware'
+      ? { instructions: cycles, streamed: bytes, moved: bytes, dispatch, overlaps: true }
+      : RATES[adapter.kind];
+  return [works].flat().reduce((sum, { instructions, streamedBytes = 0, movedBytes, dispatches }) => {
+    const [arithmetic, memory] = [instructions / rate.instructions, streamedBytes / rate.streamed];
+    const work = rate.overlaps ? Math.max(arithmetic, memory) : arithmetic + memory;
+    return sum + work + movedBytes / rate.moved + dispatches * rate.dispatch;
+  }, 0);
 }
 
 /** What every problem says: which layer it is of. */
@@ -264,15 +277,7 @@ function together<P, O>(set: readonly Algorithm<P, O>[]): Algorithm<P, O> {
       }
       return undefined;
     },
-    work(adapter, problem) {
-      const works = set.map((one) => one.work(adapter, problem));
-      const sum = (of: (work: Work) => number) => works.reduce((total, work) => total + of(work), 0);
-      return {
-        instructions: sum((work) => work.instructions),
-        movedBytes: sum((work) => work.movedBytes),
-        dispatches: sum((work) => work.dispatches),
-      };
-    },
+    work: (adapter, problem) => set.flatMap((one) => one.work(adapter, problem)),
     workspaceBytes: (adapter, problem) => Math.max(...set.map((one) => one.workspaceBytes(adapter, problem))),
     emit(emit, problem, operands) {
       for (const one of set) one.emit(emit, problem, operands);

@@ -68,11 +68,16 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const additions: [Tensor, Storage][] = [];
     /** inputs of which backward has given a gradient, or an update */
     const told = new Set<Tensor>();
-    /** The update of a parameter that only this operation reads, if the operation is to write it. */
-    const ownUpdate = (source: Tensor): Update | undefined => {
-      if (optimizer !== 'sgdm') return undefined;
+    /** A parameter that only this operation reads, whose update it may write. */
+    const isOwn = (source: Tensor): source is Parameter => {
+      if (optimizer !== 'sgdm') return false;
       const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
-      if (!own || asked.includes(source) || gradients.has(source) || pending.get(source) !== 1) return undefined;
+      return own && !asked.includes(source) && !gradients.has(source) && pending.get(source) === 1;
+    };
+    const isScaled = (source: Tensor) => scaling !== undefined && emit.value(source).precision === 'f16';
+    /** The update of such a one, if the operation is to write it. */
+    const ownUpdate = (source: Tensor): Update | undefined => {
+      if (!isOwn(source)) return undefined;
       updated.add(source);
       told.add(source);
       const v = stateOfUpdate(gpu, 'momentum', source, built);
@@ -111,14 +116,14 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
           additions.push([source, addition]);
           return addition;
         },
+        updates: (i) => isOwn(inputs[i]) && (scaling === undefined || isScaled(inputs[i])),
         update(i) {
           return scaling === undefined ? ownUpdate(inputs[i]) : undefined;
         },
         scaledUpdate(i) {
-          const half = emit.value(inputs[i]);
-          const update = scaling !== undefined && half.precision === 'f16' ? ownUpdate(inputs[i]) : undefined;
+          const update = isScaled(inputs[i]) ? ownUpdate(inputs[i]) : undefined;
           const later = (write: () => void) => scaling?.wait(dy, tensor.size, write);
-          return update && { ...update, half, scaling: scaling!.storage, later };
+          return update && { ...update, half: emit.value(inputs[i]), scaling: scaling!.storage, later };
         },
       };
       operation.backward?.(backward);

@@ -87,6 +87,8 @@ export interface BackwardEmitter extends ForwardEmitter {
    * contribute may be added to it.
    */
   passOn(i: number, storage: Storage): void;
+  /** Whether `update` or `scaledUpdate` of input i would give something; asks, and takes nothing. */
+  updates(i: number): boolean;
   /**
    * For an input that is a trained parameter of one mask which only this operation uses and whose gradient nobody asked
    * for: where its update is to be written, after the last use of its old values, in place of a gradient. Who takes it

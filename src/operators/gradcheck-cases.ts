@@ -1,6 +1,6 @@
 /**
- * What gradcheck looks at beside single operations of a few values: convolutions by each algorithm, at shapes of more than
- * one of its tiles, strips and phases, and graphs that branch, whose gradients are summed.
+ * What gradcheck looks at beside single operations of a few values: convolutions and fully connected layers by each
+ * algorithm, at shapes of more than one of its tiles, strips and phases, and graphs that branch, whose gradients are summed.
  */
 import type { Choose } from '../check/choose.ts';
 import { define, normal, type OperationCases } from '../graph/operation-case.ts';
@@ -9,12 +9,15 @@ import { add, multiply } from './arithmetic/graph.ts';
 import { concat } from './concat/graph.ts';
 import { convolutionDecisions } from './conv2d/algorithms/index.ts';
 import { conv2d } from './conv2d/graph.ts';
+import { linearDecisions } from './linear/algorithms/index.ts';
+import { linear } from './linear/graph.ts';
 import { averagePool, maxPool } from './pooling/graph.ts';
 import { relu } from './relu/graph.ts';
 import { sigmoid } from './sigmoid/graph.ts';
 
-/** Cases for an adapter that is told to use an algorithm. */
+/** Cases for an adapter that is told to use an algorithm of an operator. */
 export interface CasesOfAlgorithm {
+  readonly operator: 'conv2d' | 'linear';
   readonly algorithm: string;
   /** it is open on GPUs alone, or where an adapter is planned for as one */
   readonly kind?: 'hardware';
@@ -57,22 +60,54 @@ const names = [
   ...new Set(Object.values(convolutionDecisions).flatMap(({ algorithms }) => algorithms.map(({ name }) => name))),
 ];
 
-export const algorithmCases: readonly CasesOfAlgorithm[] = names.map((algorithm) => ({
-  algorithm,
-  kind: algorithm === 'implicit-gemm-in-parts' ? 'hardware' : undefined,
-  cases: define(`conv2d by ${algorithm}`, (choose, random) => {
-    const { x, weight, bias, pads } = (DRAWS[algorithm] ?? large)(choose);
-    return {
-      options: { pads },
-      inputs: {
-        x: normal(random, x),
-        weight: normal(random, weight),
-        ...(bias ? { bias: normal(random, [weight[0]]) } : undefined),
-      },
-      build: (tensors) => conv2d(tensors['x'], tensors['weight'], tensors['bias'], { pads }),
-    };
+/** Sums in parts are open on GPUs alone. */
+const kindOf = (algorithm: string) => (algorithm.endsWith('-in-parts') ? 'hardware' : undefined);
+
+const ofConvolution = names.map(
+  (algorithm): CasesOfAlgorithm => ({
+    operator: 'conv2d',
+    algorithm,
+    kind: kindOf(algorithm),
+    cases: define(`conv2d by ${algorithm}`, (choose, random) => {
+      const { x, weight, bias, pads } = (DRAWS[algorithm] ?? large)(choose);
+      return {
+        options: { pads },
+        inputs: {
+          x: normal(random, x),
+          weight: normal(random, weight),
+          ...(bias ? { bias: normal(random, [weight[0]]) } : undefined),
+        },
+        build: (tensors) => conv2d(tensors['x'], tensors['weight'], tensors['bias'], { pads }),
+      };
+    }),
   }),
-}));
+);
+
+/** Panels of a product, items of a lane, and some over; or a sum that is worth parts. */
+const ofLinear = linearDecisions.forward.algorithms.map(
+  ({ name: algorithm }): CasesOfAlgorithm => ({
+    operator: 'linear',
+    algorithm,
+    kind: kindOf(algorithm),
+    cases: define(`linear by ${algorithm}`, (choose, random) => {
+      const long = kindOf(algorithm) !== undefined;
+      const batch = long ? choose(1, 3) : choose(1, 40);
+      const inputs = 4 * (long ? choose(256, 400) : choose(1, 20));
+      const outputs = long ? choose(1, 3) : choose(1, 70);
+      return {
+        options: {},
+        inputs: {
+          x: normal(random, [batch, inputs]),
+          weight: normal(random, [outputs, inputs]),
+          ...(choose(0, 1) === 1 ? { bias: normal(random, [outputs]) } : undefined),
+        },
+        build: (tensors) => linear(tensors['x'], tensors['weight'], tensors['bias']),
+      };
+    }),
+  }),
+);
+
+export const algorithmCases: readonly CasesOfAlgorithm[] = [...ofConvolution, ...ofLinear];
 
 type Branching = (t: Readonly<Record<'x' | 'w' | 'u', Tensor>>) => Tensor;
 

@@ -26,13 +26,14 @@ const product = (
   });
 
 const open = useGpu();
+const packing = useGpu({ algorithms: { linear: 'gemm-packed' } });
 
 // Tiles of sums are of 32 or of 64 rows: by those of 64, fewer hang over 144 outputs.
 it.each([
   [211, 205, 237, 32],
   [300, 71, 144, 64],
 ])('forward and both gradients of a layer [%i, %i] -> %i', async (N, IN, OUT, tileRows) => {
-  const gpu = open();
+  const gpu = packing();
   const shape = { m: N, n: OUT, k: IN, a: { row: IN, column: 1 }, b: { row: 1, column: IN }, cRow: OUT };
   if (gpu.kind !== 'hardware') expect(planPanels(gpu, shape)?.run.tile_rows).toBe(tileRows);
   const x = input('x', [N, IN]);
@@ -75,7 +76,7 @@ it.each([
 });
 
 it('packs a weight that does not change once, or in every run where asked to', async () => {
-  const gpu = open();
+  const gpu = packing();
   const [n, k, m] = [300, 71, 144];
   const x = input('x', [n, k]);
   const weight = new Parameter('weight', [m, k], normals(m * k));
@@ -110,7 +111,6 @@ it('updates the weight of a large batch without a gradient in memory', async () 
   );
   const after = dw.map((gradient, at) => before[at] - 0.01 * gradient);
   expectClose(await weight.read(gpu), after, { absolute: 1e-5, relative: 1e-5 });
-  const apart = graph.dispatches.filter(({ label }) => label.startsWith('sgdm/')).length;
-  expect(apart).toBe(gpu.kind === 'hardware' ? 1 : 0);
+  if (gpu.kind !== 'hardware') expect(graph.dispatches.filter(({ label }) => label.startsWith('sgdm/'))).toEqual([]);
   graph.destroy();
 });

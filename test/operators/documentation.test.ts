@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { checkedOperators, kernelFamilies } from '../../src/operators/all.ts';
-import { convolutionDecisions } from '../../src/operators/conv2d/algorithms/index.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { type Attribute, count } from '../../src/operators/operator.ts';
 import { operatorTable } from '../../src/operators/table.ts';
+import { decisionTrials } from '../../src/operators/trials.ts';
 import { Random } from '../../src/random.ts';
 import { generalMutations, mutations } from '../mutations/mutations.ts';
 
@@ -59,12 +59,12 @@ it.each([...allKernels.values()])('$name has cases, and five ways to break it', 
   expect(all.length, `${name}: ways to break it`).toBeGreaterThanOrEqual(5);
 });
 
-it('every algorithm of a convolution has a file of its own, and a row in docs/glossary.md', () => {
-  const names = new Set(
-    Object.values(convolutionDecisions).flatMap(({ algorithms }) => algorithms.map(({ name }) => name)),
+it('every algorithm that is chosen among has a row in docs/glossary.md', () => {
+  const names = decisionTrials.flatMap(({ decision: { algorithms } }) =>
+    algorithms.flatMap(({ name, parts }) => parts ?? [name]),
   );
   const glossary = readFileSync(at('docs/glossary.md'), 'utf8');
-  for (const name of names) expect(glossary, `docs/glossary.md: ${name}`).toContain(`\`${name}\``);
+  for (const name of new Set(names)) expect(glossary, `docs/glossary.md: ${name}`).toContain(`\`${name}\``);
 });
 
 it('every folder of an operator has its parts', () => {

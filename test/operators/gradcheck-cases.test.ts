@@ -1,33 +1,32 @@
-/** Convolutions by each algorithm, and graphs that branch: derivatives as differences show them. */
+/** Convolutions and fully connected layers by each algorithm, and graphs that branch: derivatives as differences show them. */
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
+import { decisionsIn } from '../../src/graph/algorithm.ts';
+import { planGraph } from '../../src/graph/compile.ts';
+import { tensorOf } from '../../src/graph/gradcheck/options.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
 import { describeCase, drawCase } from '../../src/graph/operation-case.ts';
-import type { Direction } from '../../src/kernels/conv2d/shape.ts';
-import { convolutionDecisions, selectConvolution } from '../../src/operators/conv2d/algorithms/index.ts';
+import { input, Parameter } from '../../src/graph/tensor.ts';
 import { algorithmCases, branchingCases } from '../../src/operators/gradcheck-cases.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
 const quick = { elements: 4, blocks: 2, directions: 1, raiseException: false };
 
-describe.each(algorithmCases)('$cases.operation', ({ algorithm, kind, cases }) => {
+/** The algorithms that are chosen where gradcheck plans the case. */
+function chosenFor(gpu: Gpu, { inputs, build }: ReturnType<typeof drawCase>): string[] {
+  const tensors = Object.fromEntries(Object.entries(inputs).map(([name, given]) => [name, tensorOf(name, given)]));
+  const loss = build(tensors);
+  const gradients = Object.values(tensors).filter((tensor) => tensor instanceof Parameter);
+  const options = { loss, upstream: input('v', loss.shape), gradients };
+  return decisionsIn(gpu, () => void planGraph(gpu, options)).map(({ selected }) => selected.algorithm.name);
+}
+
+describe.each(algorithmCases)('$cases.operation', ({ operator, algorithm, kind, cases }) => {
   it('is what computes the drawn cases, and its derivatives are right', async () => {
-    const gpu = await Gpu.open({ adapter: 'software', kind, algorithms: { conv2d: algorithm } });
+    const gpu = await Gpu.open({ adapter: 'software', kind, algorithms: { [operator]: algorithm } });
     try {
       const testCase = drawCase(cases, testSeed);
-      const [x, weight] = [testCase.inputs['x'].shape, testCase.inputs['weight'].shape];
-      const pads = testCase.options['pads'] as readonly [number, number, number, number];
-      const [batch, channels, height, width] = x;
-      const [filters, , kernelHeight, kernelWidth] = weight;
-      const kernel = [kernelHeight, kernelWidth] as const;
-      const one = [1, 1] as const;
-      const sizes = { batch, channels, height, width, filters, kernel };
-      const shape = { ...sizes, pads, strides: one, dilations: one, groups: 1 };
-      const chosen = (Object.keys(convolutionDecisions) as Direction[]).map((direction) => {
-        const problem = { name: 'c', shape, hasBias: 'bias' in testCase.inputs, gated: false, weightLasts: false };
-        return selectConvolution(gpu, direction, problem).algorithm.name;
-      });
-      expect(chosen).toContain(algorithm);
+      expect(chosenFor(gpu, testCase)).toContain(algorithm);
       const report = await gradcheck(gpu, testCase.build, testCase.inputs, { ...quick, seed: testSeed });
       expect(report.problems, describeCase(testCase)).toEqual([]);
     } finally {

@@ -61,11 +61,10 @@ describe('what is drawn', () => {
   beforeAll(async () => {
     const add = async (
       kind: 'hardware' | undefined,
-      algorithm: string | undefined,
+      algorithms: Readonly<Record<string, string>> | undefined,
       families: readonly OperationCases[],
       count: number,
     ) => {
-      const algorithms = algorithm === undefined ? undefined : { conv2d: algorithm };
       const gpu = await Gpu.open({ adapter: 'software', kind, algorithms, tuning: false, warn: () => {} });
       for (const family of families) {
         for (let i = 0; i < count; i++) for (const text of textsOf(gpu, family, i)) reached.add(text);
@@ -75,8 +74,8 @@ describe('what is drawn', () => {
     for (const kind of [undefined, 'hardware'] as const) {
       await add(kind, undefined, [...operationCases, branchingCases], 5);
       await add(kind, undefined, largeCases, 80);
-      for (const { algorithm, cases, kind: only } of algorithmCases) {
-        if (kind === only || only === undefined) await add(kind, algorithm, [cases], 4);
+      for (const { operator, algorithm, cases, kind: only } of algorithmCases) {
+        if (kind === only || only === undefined) await add(kind, { [operator]: algorithm }, [cases], 4);
       }
     }
   });

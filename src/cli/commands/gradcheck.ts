@@ -139,8 +139,8 @@ async function operationJobs(gpu: Gpu, adapter: string | undefined, context: Con
   // 960 values a binding: windows of images, of filters, of both.
   const devices = alternating(gpu, adapter, { maxBinding: 4096, maxWorkgroups: 7 }, context);
   const { Gpu } = await import('../../gpu/device.ts');
-  const told = (algorithm: string, kind: 'hardware' | undefined) => async () => {
-    const opened = await Gpu.open({ adapter, kind, algorithms: { conv2d: algorithm } });
+  const told = (operator: string, algorithm: string, kind: 'hardware' | undefined) => async () => {
+    const opened = await Gpu.open({ adapter, kind, algorithms: { [operator]: algorithm } });
     context.defer(() => opened.destroy());
     return () => opened;
   };
@@ -158,9 +158,9 @@ async function operationJobs(gpu: Gpu, adapter: string | undefined, context: Con
   const families = [
     ...[...operationCases, ofAlgorithms.branchingCases].map((family) => ({ family, open: devices, cases: 20 })),
     ...largeCases.map((family) => ({ family, open: eitherKind, cases: 10 })),
-    ...ofAlgorithms.algorithmCases.map(({ algorithm, kind, cases }) => ({
+    ...ofAlgorithms.algorithmCases.map(({ operator, algorithm, kind, cases }) => ({
       family: cases,
-      open: told(algorithm, kind),
+      open: told(operator, algorithm, kind),
       cases: 4,
     })),
   ];

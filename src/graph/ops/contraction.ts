@@ -1,8 +1,10 @@
 /** A contraction as dispatches: one, or in parts and a second pass over them where that keeps more of a GPU busy. */
 import { Storage, type View } from '../../gpu/storage.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
-import { contractionSum, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
+import { contractionSum, planSplit, splitCycles, splitDepth } from '../../kernels/contraction/split.ts';
 import type { Epilogue } from '../../kernels/epilogue.ts';
+import type { Capabilities } from '../../kernels/kernel.ts';
+import type { Work } from '../algorithm.ts';
 import type { ForwardEmitter } from '../operation.ts';
 
 export interface ContractionViews {
@@ -13,6 +15,21 @@ export interface ContractionViews {
   /** outputs of the ReLU before, where its derivative is to be applied */
   readonly gate?: View;
   readonly epilogue?: Epilogue;
+}
+
+/**
+ * On a rasteriser an accumulator of the contraction is touched for every product: in instructions, what its estimate counts
+ * as one. Raced against strips on VGG16's first layer it takes 1.8 to 2.2 times their time, that is 14 to 18.
+ */
+const CONTRACTION_UNIT = 14;
+
+/** @param depth of a part of the sum */
+export function contractionWork(adapter: Capabilities, params: ContractionParams, depth: number): Work {
+  const instructions =
+    adapter.kind === 'hardware'
+      ? splitCycles(adapter, params, depth)
+      : CONTRACTION_UNIT * contraction.time(adapter, params);
+  return { instructions, movedBytes: 0, dispatches: 1 };
 }
 
 export function emitContraction(

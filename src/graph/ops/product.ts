@@ -1,41 +1,148 @@
 /**
- * One matrix product as dispatches: of packed operands where that pays, else the contraction on the operands as they lie.
+ * The ways to work on one matrix product, C (+)= A B + bias with the strides of a `GemmShape`: by the contraction on the
+ * operands as they lie, whole or in parts of the sum, and on packed operands. Operators make algorithms of them.
  */
 import { Storage, type View } from '../../gpu/storage.ts';
-import { contraction } from '../../kernels/contraction/contraction.ts';
-import { contractionSum } from '../../kernels/contraction/split.ts';
+import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
+import { contractionSum, depthInParts, fitsInParts, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
-import { panelProduct } from '../../kernels/gemm/panels.ts';
+import { panelProduct, panelProductTime } from '../../kernels/gemm/panels.ts';
 import { planPanels } from '../../kernels/gemm/plan.ts';
+import type { Capabilities } from '../../kernels/kernel.ts';
+import { onGpu } from '../../kernels/linear/gpu.ts';
 import { packPanels } from '../../kernels/panels/pack.ts';
+import type { Algorithm, Work } from '../algorithm.ts';
 import type { ForwardEmitter } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
-import { type ContractionViews, emitContraction } from './contraction.ts';
+import { type ContractionViews, contractionWork, emitContraction } from './contraction.ts';
 
-/** All that it may run. */
-export const productKernels = [panelProduct, packPanels, contraction, contractionSum];
+export interface ProductMethod extends Pick<Algorithm<never, never>, 'name' | 'kernels'> {
+  /** As an algorithm's, of one product. */
+  obstacle(adapter: Capabilities, shape: GemmShape): string | undefined;
+  /** @param lasts what is packed of B is made once, not in each run */
+  work(adapter: Capabilities, shape: GemmShape, lasts?: boolean): Work;
+  workspaceBytes(adapter: Capabilities, shape: GemmShape): number;
+  /** @param weight the tensor that B is a part of, where it is a weight: what is packed of it may outlast a run */
+  emit(emit: ForwardEmitter, shape: GemmShape, views: ContractionViews, weight?: Tensor): void;
+}
 
 /**
- * C (+)= A B + bias, with the strides of `shape`.
- * @param weight the tensor that B is a part of, where it is a weight: its panels may last longer than one run
+ * On a rasteriser in software, instructions for each value that is packed, and for each sum that is written: value by
+ * value, out of an array. From the processor time that layers of 4,096 inputs and 1,000 outputs take on lavapipe with 1 to
+ * 300 items, where rows and depths of a few values leave little else.
  */
-export function emitProduct(emit: ForwardEmitter, shape: GemmShape, views: ContractionViews, weight?: Tensor): void {
-  const plan = planPanels(emit.gpu, shape);
-  const { bias = views.a, gate = views.a } = views;
-  if (plan === undefined) {
-    emitContraction(emit, gemm(shape), views);
-    return;
-  }
-  const a = new Storage(`${emit.output.name} packed`, plan.a.bytes).view();
-  emit.run(packPanels, plan.a.params, { w: views.a, panels: a });
-  const packB = (run: ForwardEmitter['run'], panels: View) => run(packPanels, plan.b.params, { w: views.b, panels });
-  let b: View;
-  if (weight === undefined) {
-    b = new Storage(`${emit.output.name} packed`, plan.b.bytes).view();
-    packB(emit.run, b);
-  } else {
-    const { row, tile } = plan.b.params;
-    b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
-  }
-  emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c }, views.epilogue);
-}
+const PACK = 20;
+const WRITE = 30;
+
+/**
+ * The share of memory's rate that the contraction reaches on a GPU: its sums leave registers for half the threads that hide
+ * the latency of memory (`resident` in ../../gpu/machine.ts). By that model, not measured.
+ */
+const REACH = 0.5;
+
+/** By the contraction, its sum in parts of a depth. */
+const inDepth = (depth: (adapter: Capabilities, params: ContractionParams) => number) =>
+  ({
+    work(adapter, shape) {
+      const params = gemm(shape);
+      const { instructions, ...rest } = contractionWork(adapter, params, depth(adapter, params));
+      const { bytes } = contraction.cost(params);
+      return onGpu(adapter)
+        ? { ...rest, instructions, streamedBytes: bytes / REACH }
+        : { ...rest, instructions: instructions + WRITE * shape.m * shape.n, streamedBytes: bytes };
+    },
+    emit(emit, shape, views) {
+      const params = gemm(shape);
+      emitContraction(emit, params, views, depth(emit.gpu, params));
+    },
+  }) satisfies Partial<ProductMethod>;
+
+const inParts = (depth: (adapter: Capabilities, params: ContractionParams) => number) =>
+  ({
+    kernels: [contraction, contractionSum],
+    ...inDepth(depth),
+    workspaceBytes(adapter, shape) {
+      const params = gemm(shape);
+      return planSplit(params, depth(adapter, params)).bytes;
+    },
+  }) satisfies Partial<ProductMethod>;
+
+/** On the operands as they lie: computes every product. */
+export const plainProduct: ProductMethod = {
+  name: 'gemm',
+  kernels: [contraction],
+  obstacle: () => undefined,
+  workspaceBytes: () => 0,
+  ...inDepth(() => Number.POSITIVE_INFINITY),
+};
+
+/** The same, its sum in as many parts as the estimate takes for best: split-K. */
+export const productInParts: ProductMethod = {
+  name: 'gemm-in-parts',
+  obstacle(adapter, shape) {
+    const params = gemm(shape);
+    return splitDepth(adapter, params) < depthOf(params) ? undefined : 'its sums are not worth parts';
+  },
+  ...inParts(splitDepth),
+};
+
+/** The same in so many parts, for those who measure. */
+export const productInSomeParts = (parts: number): ProductMethod => ({
+  name: `gemm-in-${parts}-parts`,
+  obstacle(adapter, shape) {
+    const params = gemm(shape);
+    if (splitDepth(adapter, params) === depthOf(params)) return 'its sums are not worth parts';
+    return fitsInParts(adapter, params, parts) ? undefined : `${parts} parts are too short, or their sums too large`;
+  },
+  ...inParts((_, params) => depthInParts(params, parts)),
+});
+
+const panelBytes = (adapter: Capabilities, shape: GemmShape) => {
+  const plan = planPanels(adapter, shape);
+  return plan === undefined ? [0, 0] : [plan.a.bytes, plan.b.bytes];
+};
+
+/** On operands that are packed into panels first. */
+export const packedProduct: ProductMethod = {
+  name: 'gemm-packed',
+  kernels: [panelProduct, packPanels],
+  obstacle: (adapter, shape) =>
+    planPanels(adapter, shape) === undefined
+      ? 'the adapter has no texts for packed operands, or they do not fit a binding'
+      : undefined,
+  work(adapter, shape, lasts = false) {
+    const { run, a, b } = planPanels(adapter, shape)!;
+    const packed = a.bytes / 4 + (lasts ? 0 : b.bytes / 4);
+    return {
+      instructions: panelProductTime(run, adapter.subgroupWidth) + PACK * packed + WRITE * shape.m * shape.n,
+      streamedBytes: panelProduct.cost(run).bytes,
+      movedBytes: 0,
+      dispatches: lasts ? 2 : 3,
+    };
+  },
+  workspaceBytes: (adapter, shape) => panelBytes(adapter, shape).reduce((x, y) => x + y),
+  emit(emit, shape, views, weight) {
+    const plan = planPanels(emit.gpu, shape)!;
+    const { bias = views.a, gate = views.a } = views;
+    const between = (bytes: number) => new Storage(`${emit.output.name} packed`, bytes).view();
+    const a = between(plan.a.bytes);
+    emit.run(packPanels, plan.a.params, { w: views.a, panels: a });
+    const packB = (run: ForwardEmitter['run'], panels: View) => run(packPanels, plan.b.params, { w: views.b, panels });
+    let b: View;
+    if (weight === undefined) {
+      b = between(plan.b.bytes);
+      packB(emit.run, b);
+    } else {
+      const { row, tile } = plan.b.params;
+      b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
+    }
+    emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c }, views.epilogue);
+  },
+};
+
+/** All that an estimate tells apart, the plain one first. */
+export const productMethods: readonly [ProductMethod, ...ProductMethod[]] = [
+  plainProduct,
+  productInParts,
+  packedProduct,
+];

@@ -1,5 +1,5 @@
 /**
- * How a large matrix product is worked on in panels: A -pack-> panels, B -pack-> panels, both -> C. The panels belong to
+ * How a matrix product is worked on in panels: A -pack-> panels, B -pack-> panels, both -> C. The panels belong to
  * the caller; they live from the kernel that writes them to the one that reads them.
  */
 import type { Capabilities } from '../kernel.ts';
@@ -15,19 +15,13 @@ export interface PanelPlan {
   readonly run: PanelProductParams;
 }
 
-/**
- * Packing touches m k + k n values once each; what it saves grows with m k n. It pays where m n / (m + n) passes this:
- * a packed value costs some 25 instructions a lane, and a product is quicker by a quarter of one.
- */
-const LEAST_REUSE = 96;
-
-/** The plan, where it pays and the panels fit a binding; else nothing. */
+/** The plan, where the adapter has texts for panels and they fit a binding; else nothing. */
 export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelPlan | undefined {
   const { kind, subgroupWidth, limits, precision } = capabilities;
   // Panels of halves have no text.
   if (precision === 'f16') return undefined;
   const { m, n, k, a, b, cRow, bias = false, accumulate = false, relu = RELU.none } = shape;
-  if (kind === 'hardware' || !LANES.includes(subgroupWidth) || (m * n) / (m + n) < LEAST_REUSE) return undefined;
+  if (kind === 'hardware' || !LANES.includes(subgroupWidth)) return undefined;
   const panels = (rows: number, tile: number, row: number, column: number) => {
     const params = { groups: 1, rows, inner: k, taps: 1, tile, group: 0, row, column, flip: 0 };
     return { params, bytes: 4 * packedSize(params) };

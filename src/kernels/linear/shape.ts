@@ -22,14 +22,3 @@ fn before_relu(gradient: vec4f, place: u32) -> vec4f {
   return select(vec4f(), gradient, ${load('x', 'p.x_base + place')} > vec4f());
 }
 `;
-
-/** Up to this batch reading the weight is what takes time on a GPU, and these kernels read it best. */
-const SMALL_BATCH = 32;
-
-/**
- * Whether these kernels serve a layer better than the general contraction, where rows are whole vectors of four: on a
- * rasteriser in software, and on a GPU with a small batch.
- */
-export function vectorsPay({ kind, subgroupWidth }: Capabilities, batch: number, inputs: number): boolean {
-  return inputs % 4 === 0 && (kind === 'hardware' ? batch <= SMALL_BATCH : LANES.includes(subgroupWidth));
-}

@@ -19,13 +19,10 @@ interface Shape {
 type Configuration = Readonly<Record<string, number>>;
 
 /** The largest batch that registers hold. */
-export const WALKED_BATCH = 16;
+const WALKED_BATCH = 16;
 
-/**
- * Items with a text: those of common batches, but that lavapipe's compiler makes of ten items, without the input gradient,
- * code that takes 1.7 times as long as that of twelve.
- */
-const hasText = (items: number, inputGradient: boolean) => items <= WALKED_BATCH && (inputGradient || items !== 10);
+/** Of ten items, without the input gradient, lavapipe's compiler makes code that takes so many times as long. */
+const slowness = (items: number, inputGradient: boolean) => (!inputGradient && items === 10 ? 1.7 : 1);
 
 const subgroups = ({ inputs }: Shape, lanes: number) => Math.ceil(inputs / 4 / lanes);
 const loads = (items: number, lanes: number) => range(Math.ceil(items / lanes));
@@ -37,11 +34,12 @@ export const walkOverOutputs = (inputGradient: boolean) => ({
   ...broadcastOverItems,
   name: 'walk',
   halves: false as const,
-  configurations: broadcastOverItems.configurations.filter(({ items }) => hasText(items, inputGradient)),
+  configurations: broadcastOverItems.configurations.filter(({ items }) => items <= WALKED_BATCH),
   supports: ({ subgroupWidth }: Capabilities, { lanes, items }: Configuration, { batch }: Shape) =>
     lanes === subgroupWidth && batch <= items,
   workgroups: (p: Shape, { lanes }: Configuration) => subgroups(p, lanes),
   estimate: (p: Shape, { lanes, items }: Configuration) =>
+    slowness(items, inputGradient) *
     subgroups(p, lanes) *
     p.outputs *
     ((loads(items, lanes).length / 4 + 4) * LOAD * lanes + items * 4 * (inputGradient ? 6 : 2)),

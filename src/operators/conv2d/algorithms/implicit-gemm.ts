@@ -2,9 +2,8 @@
  * Convolution as the contraction (../../../kernels/contraction): no copy of anything is made. Computes every problem, in
  * windows of images and filters; on discrete GPUs also in parts of the sum.
  */
-import type { Work } from '../../../graph/algorithm.ts';
 import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
-import { emitContraction } from '../../../graph/ops/contraction.ts';
+import { contractionWork, emitContraction } from '../../../graph/ops/contraction.ts';
 import { rows } from '../../../graph/windows.ts';
 import { type ContractionParams, contraction, depthOf } from '../../../kernels/contraction/contraction.ts';
 import {
@@ -12,7 +11,6 @@ import {
   depthInParts,
   fitsInParts,
   planSplit,
-  splitCycles,
   splitDepth,
 } from '../../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
@@ -29,12 +27,6 @@ import {
   outputs,
 } from './convolution.ts';
 
-/**
- * On a rasteriser an accumulator of the contraction is touched for every product: in instructions, what its estimate counts
- * as one. Raced against strips on VGG16's first layer it takes 1.8 to 2.2 times their time, that is 14 to 18.
- */
-const CONTRACTION_UNIT = 14;
-
 const paramsOf = (direction: Direction, shape: Conv2dShape): ContractionParams =>
   direction === 'forward'
     ? conv2dForward(shape, true)
@@ -44,14 +36,6 @@ const paramsOf = (direction: Direction, shape: Conv2dShape): ContractionParams =
 
 /** In parts of what depth. */
 type Depth = (adapter: Capabilities, params: ContractionParams) => number;
-
-export function contractionWork(adapter: Capabilities, params: ContractionParams, depth: number): Work {
-  const instructions =
-    adapter.kind === 'hardware'
-      ? splitCycles(adapter, params, depth)
-      : CONTRACTION_UNIT * contraction.time(adapter, params);
-  return { instructions, movedBytes: 0, dispatches: 1 };
-}
 
 const emits: {
   [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D], depth: Depth) => void;

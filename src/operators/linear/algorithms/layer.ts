@@ -1,0 +1,63 @@
+/**
+ * What the algorithms of a fully connected layer have in common: the problem, what they read and write, and windows. A
+ * weight that is larger than one binding is worked on in windows of its rows, each a layer of fewer outputs.
+ */
+import type { Storage, View } from '../../../gpu/storage.ts';
+import type { Algorithm } from '../../../graph/algorithm.ts';
+import type { BackwardEmitter } from '../../../graph/operation.ts';
+import type { Tensor } from '../../../graph/tensor.ts';
+import { type Window, windows } from '../../../graph/windows.ts';
+import type { Capabilities } from '../../../kernels/kernel.ts';
+
+/** x [batch, inputs], weight [outputs, inputs], y [batch, outputs] */
+export interface Layer {
+  readonly name: string;
+  readonly batch: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly hasBias: boolean;
+  /** the derivative of a ReLU before, whose output is x, is to be applied to the input gradient */
+  readonly gated: boolean;
+  /** what is packed of the weight is made once, not in each run */
+  readonly weightLasts: boolean;
+}
+
+/** What its time depends on. A gate hardly matters to it. */
+export const caseOf = ({ batch, inputs, outputs, hasBias, weightLasts }: Layer): string =>
+  [
+    `batch ${batch} inputs ${inputs} outputs ${outputs}`,
+    ...(hasBias ? ['with bias'] : []),
+    ...(weightLasts ? ['weight packed once'] : []),
+  ].join(' ');
+
+/** What each result is made of. `x` is looked at for the input gradient only where the problem is `gated`. */
+export interface Operands {
+  forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
+  'input gradient': { readonly dy: Storage; readonly x: Storage; readonly weight: Tensor; readonly dx: Storage };
+  'weight gradient': { readonly dy: Storage; readonly x: Storage; readonly dw: Storage };
+  /** the weight's gradient and its update; `back` says where they go */
+  update: {
+    readonly dy: Storage;
+    readonly x: Storage;
+    readonly weight: Tensor;
+    readonly back: Pick<BackwardEmitter, 'update' | 'scaledUpdate' | 'gradient' | 'step'>;
+  };
+  backward: Operands['input gradient'] & Operands['update'];
+}
+
+export type LayerAlgorithm<R extends keyof Operands = keyof Operands> = Algorithm<Layer, Operands[R]>;
+
+/** Bytes of a row of the weight. */
+export const rowBytesOf = ({ inputs }: Layer) => 4 * inputs;
+
+/** The rows of the weight, and so the outputs, in windows. */
+export const weightWindows = (adapter: Capabilities, layer: Layer): Window[] =>
+  windows(adapter, layer.outputs, [rowBytesOf(layer)], `${layer.name}: one row of the weight`);
+
+/** Columns of y or dy [batch, outputs]: a view that begins at the first item's. */
+export const columns = (storage: Storage, { batch, outputs }: Layer, { first, count }: Window): View =>
+  storage.view(4 * first, 4 * ((batch - 1) * outputs + count));
+
+/** The obstacle of kernels that read and write four inputs at a time. */
+export const noWholeVectors = (_: Capabilities, { inputs }: Layer) =>
+  inputs % 4 === 0 ? undefined : 'its rows are not whole vectors of four';
