@@ -203,7 +203,13 @@ describe('the cases', () => {
   });
 
   /** The adapter as one on which the general contraction serves every layer. */
-  const withoutSubgroups = (): Gpu => Object.create(gpu(), { subgroupWidth: { value: 0 } });
+  const withoutSubgroups = (): Gpu => {
+    const algorithms = new Map([
+      ['conv2d', 'implicit-gemm'],
+      ['linear', 'gemm'],
+    ]);
+    return Object.create(gpu(), { subgroupWidth: { value: 0 }, algorithms: { value: algorithms } });
+  };
 
   it('verification passes the kernels and catches wrong ones', async () => {
     const cases = layerCases(withoutSubgroups(), alexnetSmall(), 3).filter(

@@ -21,9 +21,10 @@ describe('frostline tune', () => {
 
   it('measures each shape once, keeps the results, and says what it chose', async () => {
     const first = await tune('--json');
+    expect(first.stderr).toMatch(/\[1\/\d+\] linear forward fc6, fc7: /);
     expect(first.stderr).toMatch(/\[1\/\d+\] (contraction|linear\/forward) fc6, fc7: /);
     expect(first.code).toBe(0);
-    const { adapter, file, rows } = JSON.parse(first.stdout);
+    const { adapter, file, algorithms, rows } = JSON.parse(first.stdout);
     expect(adapter.name).not.toBe('');
     expect(readdirSync(join(folder, 'tuning')).map((name) => join(folder, 'tuning', name))).toEqual([file]);
     expect(rows.length).toBeGreaterThan(1);
@@ -36,7 +37,7 @@ describe('frostline tune', () => {
     const again = await tune();
     expect(again.stderr).toMatch(/fc7: finished before/);
     expect(again.stdout).toMatch(/│ (contraction|linear\/forward) +│ fc6, fc7 +│/);
-    expect(again.stdout).toContain(`${file}: ${rows.length} results`);
+    expect(again.stdout).toContain(`${file}: ${algorithms.length + rows.length} results`);
     writeFileSync(file, '{');
     expect((await tune('--no-training', '--force')).stderr).toMatch(/warning: .*\.json is ignored/);
   });
@@ -44,10 +45,10 @@ describe('frostline tune', () => {
   it('exports its table, and takes one in place of measuring', async () => {
     const exported = join(folder, 'table.json');
     const made = await tune('--force', '--export', exported, '--json');
-    const { file, rows } = JSON.parse(made.stdout);
+    const { file, algorithms, rows } = JSON.parse(made.stdout);
     rmSync(file);
     const taken = await tune('--import', exported, '--json');
-    expect(taken.stderr).toContain(`${exported}: ${rows.length} results`);
+    expect(taken.stderr).toContain(`${exported}: ${algorithms.length + rows.length} results`);
     const known = JSON.parse(taken.stdout).rows.map((row: { known: boolean; chosen: object }) => [
       row.known,
       row.chosen,
