@@ -5,7 +5,7 @@ import type { Dim, OnnxModel, OnnxNode, ValueInfo } from '../onnx/model.ts';
 import type { OnnxTensor } from '../onnx/tensor.ts';
 import { ElementTypes } from '../operators/onnx/element-types.ts';
 import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
-import { refuse } from '../operators/onnx/reading.ts';
+import { foldRemedy, refuse } from '../operators/onnx/reading.ts';
 import { checkAxes, checkBroadcast, checkSchema } from '../operators/onnx/schema.ts';
 import { newestOpset } from '../operators/onnx/schema-table.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
@@ -484,7 +484,9 @@ class Importer {
       throw refuse(
         node,
         `reads the constant '${value}' where an activation is expected`,
-        `${sized ? 'It holds the size of the batch, which is known in a run alone. ' : ''}Fold it before exporting, for example with onnx-simplifier.`,
+        sized
+          ? 'It holds the size of the batch, which is known in a run alone: export the model with a fixed batch.'
+          : foldRemedy,
       );
     }
     if (this.model.graph.sparseInitializers.includes(value)) {

@@ -1,7 +1,7 @@
 /** A node of a file as a node of a network: by the operator that reads ONNX's. */
 import type { OnnxNode } from '../onnx/model.ts';
 import type { Reading, Surroundings } from '../operators/onnx/form.ts';
-import { refuse } from '../operators/onnx/reading.ts';
+import { foldRemedy, refuse } from '../operators/onnx/reading.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
 import { expandedOperators } from '../operators/rewrites/index.ts';
 import type { Op } from './network.ts';
@@ -21,6 +21,10 @@ export function translate(node: OnnxNode, around: Surroundings, set: OperatorSet
   const found = set.reads.get(shown);
   if (found === undefined) {
     const supported = supportedBy(set);
+    const given = node.inputs.filter((value) => value !== '');
+    if (given.length > 0 && given.every((value) => around.constants.has(value))) {
+      throw refuse(node, `computes ${shown} of constants, which is not done here`, foldRemedy);
+    }
     const computed = node.domain === '' && sizing.includes(node.opType);
     throw refuse(
       node,

@@ -4,15 +4,17 @@ import { type DataType, dataTypeInfo } from '../../onnx/data-types.ts';
 import { elementCount, OnnxTensor } from '../../onnx/tensor.ts';
 import { describeNode } from '../../operators/onnx/attributes.ts';
 import { refuse } from '../../operators/onnx/reading.ts';
+import { einsum } from './einsum.ts';
 import { elementwise } from './elementwise.ts';
 import { making } from './make.ts';
 import { movedData, movements, tensorConcat } from './movement.ts';
 import type { Computed, ConstantOperator, Operands } from './operator.ts';
 import { operand } from './operator.ts';
 import { reducing } from './reduce.ts';
+import { selecting, selections } from './select.ts';
 
 const moving: Readonly<Record<string, ConstantOperator>> = Object.fromEntries(
-  Object.entries(movements).map(([name, movement]): [string, ConstantOperator] => [
+  Object.entries({ ...movements, ...selections }).map(([name, movement]): [string, ConstantOperator] => [
     name,
     (operands) => {
       const x = operand(operands, 0);
@@ -26,7 +28,15 @@ const moving: Readonly<Record<string, ConstantOperator>> = Object.fromEntries(
 );
 
 const table: ReadonlyMap<string, ConstantOperator> = new Map(
-  Object.entries({ ...elementwise, ...moving, ...reducing, ...making, Concat: tensorConcat }),
+  Object.entries({
+    ...elementwise,
+    ...moving,
+    ...reducing,
+    ...making,
+    ...selecting,
+    Concat: tensorConcat,
+    Einsum: einsum,
+  }),
 );
 
 /** Their names, for the documentation. */

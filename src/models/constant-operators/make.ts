@@ -3,7 +3,7 @@ import { type DataType, dataTypeInfo, dataTypeOf, type TensorData } from '../../
 import type { OnnxNode } from '../../onnx/model.ts';
 import { elementCount, OnnxTensor } from '../../onnx/tensor.ts';
 import { attribute, castsTo } from '../../operators/onnx/attributes.ts';
-import { refuse } from '../../operators/onnx/reading.ts';
+import { foldRemedy, refuse } from '../../operators/onnx/reading.ts';
 import {
   axisOf,
   type Computed,
@@ -70,7 +70,7 @@ const cast =
     const x = operand(operands, 0);
     const to = typeOf(node, inputs[1]);
     if (to === undefined || to === 'string' || x.dataType === 'string')
-      throw refuse(node, 'casts to or from a type without numbers', 'Fold it before exporting.');
+      throw refuse(node, 'casts to or from a type without numbers', foldRemedy);
     if (to === x.dataType) return [whole(x)];
     if (to === 'float32') return [{ dims: x.dims, dataType: to, values: () => x.toFloat32() }];
     const round = rounding(to);

@@ -4,7 +4,7 @@
  */
 import { elementCount, type OnnxTensor } from '../../onnx/tensor.ts';
 import { attribute } from '../../operators/onnx/attributes.ts';
-import { checkTarget, refuse } from '../../operators/onnx/reading.ts';
+import { checkTarget, foldRemedy, refuse } from '../../operators/onnx/reading.ts';
 import { broadcast, placesIn } from './elementwise.ts';
 import { axisOf, integers, numbersOf, type Operands, operand, stridesOf, walk } from './operator.ts';
 
@@ -87,7 +87,7 @@ const expand: Movement = (operands, dims) => {
 };
 
 const tile: Movement = (operands, dims) => {
-  if (operands.opset < 6) throw refuse(operands.node, 'is of an operator set before 6', 'Fold it before exporting.');
+  if (operands.opset < 6) throw refuse(operands.node, 'is of an operator set before 6', 'Export it in a newer one.');
   const repeats = given(operands, 'repeats', 1, 1);
   if (repeats.length !== dims.length || repeats.some((n) => n < 0))
     throw refuse(operands.node, `repeats [${dims}] by [${repeats}]`, 'One number a dimension is expected.');
@@ -220,7 +220,7 @@ const spaceToDepth: Movement = ({ node }, dims) => {
   const block = attribute(node, 'blocksize', 'int') ?? 0;
   const [batch, channels, height, width] = dims;
   if ((attribute(node, 'mode', 'string') ?? 'DCR') !== 'DCR')
-    throw refuse(node, 'has another mode than DCR', 'Fold it before exporting.');
+    throw refuse(node, 'has another mode than DCR', foldRemedy);
   if (dims.length !== 4 || block < 1 || height % block || width % block)
     throw refuse(node, `has blocksize ${block} for [${dims}]`, 'It must divide height and width of an image.');
   const s = stridesOf(dims);

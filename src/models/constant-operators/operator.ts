@@ -7,7 +7,7 @@ import { type DataType, dataTypeInfo, type NumericArray, type TensorData } from 
 import type { OnnxNode } from '../../onnx/model.ts';
 import type { OnnxTensor } from '../../onnx/tensor.ts';
 import { attribute } from '../../operators/onnx/attributes.ts';
-import { refuse } from '../../operators/onnx/reading.ts';
+import { foldRemedy, refuse } from '../../operators/onnx/reading.ts';
 
 /** One output. */
 export interface Computed {
@@ -89,11 +89,7 @@ export function filled(node: OnnxNode, type: DataType, count: number, value: (i:
     for (let i = 0; i < count; i++) {
       const whole = Math.trunc(value(i));
       if (!Number.isSafeInteger(whole))
-        throw refuse(
-          node,
-          `computes the integer ${whole}`,
-          'Up to 2^53 they are computed here. Fold it before exporting.',
-        );
+        throw refuse(node, `computes the integer ${whole}`, `Up to 2^53 they are computed here. ${foldRemedy}`);
       out[i] = BigInt(whole);
     }
     return out;

@@ -158,12 +158,35 @@ function product({ node }: Operands, [a, left]: Factor, [b, right]: Factor, oute
   });
 }
 
+/** Values divided by their length along an axis, of 0 where that is 0. */
+const normalize: ConstantOperator = (operands) => {
+  const { node } = operands;
+  const x = operand(operands, 0);
+  const axis = axisOf(node, attribute(node, 'axis', 'int') ?? -1, x.dims.length);
+  const p = attribute(node, 'p', 'int') ?? 2;
+  if (p !== 1 && p !== 2) throw refuse(node, `normalises by the norm ${p}`, '1 or 2 is expected.');
+  const norm = reductions[p === 1 ? 'ReduceL1' : 'ReduceL2'];
+  const values = () => {
+    const data = numbersOf(x);
+    const at = placesIn(x.dims.with(axis, 1), x.dims);
+    const sums = new Float64Array(x.size / (x.dims[axis] || 1));
+    for (let i = 0; i < x.size; i++) sums[at(i)] = norm.step(sums[at(i)], data[i]);
+    const round = rounding(x.dataType);
+    return filled(node, kept(x.dataType), x.size, (i) => {
+      const length = norm.end?.(sums[at(i)], 0) ?? sums[at(i)];
+      return length === 0 ? 0 : round(data[i] / length);
+    });
+  };
+  return [{ dims: x.dims, dataType: kept(x.dataType), values, work: x.size }];
+};
+
 export const reducing: Readonly<Record<string, ConstantOperator>> = {
   ...Object.fromEntries(Object.entries(reductions).map(([name, reduction]) => [name, reduce(reduction)])),
   ArgMax: argument((a, b) => a > b),
   ArgMin: argument((a, b) => a < b),
   CumSum: cumulate,
   MatMul: matMul,
+  LpNormalization: normalize,
 };
 
 export const reductionOf = (opType: string): Reduction | undefined => reductions[opType];

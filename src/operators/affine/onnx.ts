@@ -18,7 +18,7 @@ export function readAffine(
   const activation = node.inputs[left ? 1 : 0];
   const shape = around.shapeOf(activation, node);
   if (constant === undefined) {
-    throw refuse(node, `reads '${node.inputs[1]}', which is no tensor of numbers`, 'Fold it before exporting.');
+    throw refuse(node, `reads '${node.inputs[1]}', which is no tensor of numbers`, 'Export it with a fixed batch.');
   }
   const values = perImage(node, around, constant, shape);
   const ones = [1];

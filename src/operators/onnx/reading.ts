@@ -16,6 +16,12 @@ export function refuse(node: OnnxNode, found: string, remedy: string): Frostline
   return new FrostlineError(`${describeNode(node)} ${found}. ${remedy}`);
 }
 
+/** What computes constants that are not computed here; tried with onnxruntime 1.30. */
+export const foldRemedy =
+  'Have onnxruntime compute its constants: python -c "import onnxruntime as o; s = o.SessionOptions(); ' +
+  "s.optimized_model_filepath = 'folded.onnx'; s.graph_optimization_level = " +
+  "o.GraphOptimizationLevel.ORT_ENABLE_BASIC; o.InferenceSession('model.onnx', s)\"";
+
 export function plain<Op extends { readonly kind: string }>(node: OnnxNode, op: Op): Reading<Op> {
   return { op, inputs: [node.inputs[0]] };
 }

@@ -211,6 +211,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     '6 T=float|int8|int16|int32|int64 > T',
     '13 T=float+|int8|int16|int32|int64 > T',
   ],
+  NonZero: ['9 T=any > =int64', '13 T=any+ > =int64'],
   Not: ['1 T=bool > T'],
   OneHot: ['9 T1=number T2=number T3=any > T3 axis:i', '28 T1=number T2=number T3=any+ > T3 axis:i'],
   Or: ['1 T=bool T > T1=bool axis:i broadcast:b', '7 T=bool T > T1=bool'],
