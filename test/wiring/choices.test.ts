@@ -12,7 +12,7 @@ import { compile } from '../../src/graph/compile.ts';
 import { buildNetwork } from '../../src/models/build.ts';
 import { replaceClassifier } from '../../src/models/classifier.ts';
 import { loadNetwork } from '../../src/models/load.ts';
-import type { Preprocessing } from '../../src/models/network.ts';
+import type { Network, Preprocessing } from '../../src/models/network.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
 import { Random } from '../../src/random.ts';
 import { summarise } from '../../src/report/summary.ts';
@@ -87,6 +87,29 @@ describe('what goes into the network, and what comes out', () => {
     }
     graph.destroy();
     releaseModel(gpu(), model);
+  });
+
+  it('images are turned for a network that reads their channels last', async () => {
+    const [{ name }] = network.inputs;
+    const turned: Network = {
+      ...network,
+      inputs: [{ name: 'image', shape: [side, side, 3], layout: 'NHWC' }],
+      nodes: [
+        {
+          op: { kind: 'transpose', perm: [2, 0, 1] },
+          name: 'turn',
+          inputs: ['image'],
+          outputs: [name],
+          parameters: {},
+        },
+        ...network.nodes,
+      ],
+    };
+    const [first, last] = [createModel(network), createModel(turned)];
+    const pictures = images(5, 1);
+    const [want, found] = [await evaluated(first, pictures), await evaluated(last, pictures)];
+    expect(found.probabilities).toEqual(want.probabilities);
+    for (const model of [first, last]) releaseModel(gpu(), model);
   });
 
   it('a new classifier is drawn from its seed', () => {
@@ -201,6 +224,8 @@ describe('what the validation part chooses', () => {
     classes,
     ...{ train, validation, test },
     testIds: Array.from(test.labels, (_, i) => `image ${i}`),
+    // Two images of each of five persons, whom intervals are drawn by.
+    testGroups: Array.from(test.labels, (_, i) => `person ${i >> 1}`),
     dataset: { name: 'shades', notes: [] },
     split: undefined,
     counts: { train: [12, 12], validation: [5, 5], test: [5, 5] },
@@ -239,7 +264,7 @@ describe('what the validation part chooses', () => {
     };
     const [onTest, onValidation] = [await of(test), await of(validation)];
     releaseModel(gpu(), model);
-    return detailedScores(onTest, { classes, ...point, validation: onValidation });
+    return detailedScores(onTest, { classes, groups: contrary.testGroups, ...point, validation: onValidation });
   }
   const point = { positive: 'bright', sensitivity: 0.9 };
 
