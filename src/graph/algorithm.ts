@@ -255,14 +255,38 @@ export function ways<P, O, R extends string>(
   algorithms: readonly PartialAlgorithm<P, O, R>[],
   wanted: readonly R[],
 ): Algorithm<P, O>[] {
+  const parts = algorithms.map(remembering);
   const sets = (left: readonly R[]): PartialAlgorithm<P, O, R>[][] => {
     const [next] = left;
     if (next === undefined) return [[]];
-    return algorithms
+    return parts
       .filter((one) => one.makes.includes(next) && one.makes.every((result) => left.includes(result)))
       .flatMap((one) => sets(left.filter((result) => !one.makes.includes(result))).map((rest) => [one, ...rest]));
   };
   return sets(wanted).map((set) => (set.length === 1 ? set[0] : together(set)));
+}
+
+/** Remembers its answers: each part stands in several ways, and is asked of the same problem for each. */
+function remembered<P extends object, A>(
+  ask: (adapter: Capabilities, problem: P) => A,
+): (adapter: Capabilities, problem: P) => A {
+  const answers = new WeakMap<P, { readonly adapter: Capabilities; readonly answer: A }>();
+  return (adapter, problem) => {
+    const known = answers.get(problem);
+    if (known?.adapter === adapter) return known.answer;
+    const answer = ask(adapter, problem);
+    answers.set(problem, { adapter, answer });
+    return answer;
+  };
+}
+
+function remembering<A extends Algorithm<never, never>>(one: A): A {
+  return {
+    ...one,
+    obstacle: remembered(one.obstacle),
+    work: remembered(one.work),
+    workspaceBytes: remembered(one.workspaceBytes),
+  };
 }
 
 function together<P, O>(set: readonly Algorithm<P, O>[]): Algorithm<P, O> {

@@ -34,6 +34,8 @@ interface Reader {
   readonly what: string;
   readonly shape: Shape;
   read(active: Tensor): Tensor;
+  /** forced for an operator, on software */
+  readonly algorithm?: readonly [string, string];
   /** part of the name of the kernel that then applies it, on software */
   readonly by: string;
 }
@@ -74,6 +76,7 @@ const readers: readonly Reader[] = [
     what: 'a fully connected layer of a large batch',
     shape: [200, 256],
     read: (x) => linear(x, weight('w', [64, 256])),
+    algorithm: ['linear', 'gemm-packed'],
     by: 'gemm/panels',
   },
   {
@@ -146,9 +149,15 @@ async function same(device: Gpu, reader: Reader, update: boolean): Promise<reado
 
 describe.each(readers)('before $what', (reader) => {
   it.each([false, true])('the derivative is applied by it, with an update %s', async (update) => {
-    const kernels = await same(gpu(), reader, update);
-    if (gpu().kind === 'software') {
-      expect(kernels.filter((label) => label.startsWith(reader.by))).not.toEqual([]);
+    const [operator, algorithm] = reader.algorithm ?? [];
+    if (operator !== undefined) gpu().algorithms.set(operator, algorithm!);
+    try {
+      const kernels = await same(gpu(), reader, update);
+      if (gpu().kind === 'software') {
+        expect(kernels.filter((label) => label.startsWith(reader.by))).not.toEqual([]);
+      }
+    } finally {
+      if (operator !== undefined) gpu().algorithms.delete(operator);
     }
   });
 

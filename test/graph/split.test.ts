@@ -177,7 +177,7 @@ describe('a product', () => {
 
   it.each([undefined, 4 * 1024 * 40 + 256])('of a fully connected layer, a binding of %s bytes', async (maxBinding) => {
     await onDiscrete(async (gpu) => {
-      // More items than the kernels for small batches take.
+      gpu.algorithms.set('linear', 'gemm-in-parts');
       const [batch, inputs, outputs] = [40, 1024, 70];
       const x = input('x', [batch, inputs]);
       const w = new Parameter('w', [outputs, inputs], normals(random, outputs * inputs));

@@ -99,11 +99,23 @@ export function fitsInParts({ limits }: Capabilities, p: ContractionParams, part
   return parts * 4 * p.groups * p.rows * p.columns <= most && depthOf(p) / parts >= LEAST_DEPTH;
 }
 
+/** By adapter and shape: each is looked for through hundreds of estimates, and asked for several times in a plan. */
+const depths = new WeakMap<Capabilities, Map<string, number>>();
+
 /** The depth of the parts in which the sum is best worked on; the sum's own where all together. */
 export function splitDepth(capabilities: Capabilities, p: ContractionParams): number {
-  const whole = depthOf(p);
   // On a rasteriser in software a few workgroups keep every core busy.
-  if (capabilities.kind !== 'hardware') return whole;
+  if (capabilities.kind !== 'hardware') return depthOf(p);
+  const known = depths.get(capabilities) ?? new Map<string, number>();
+  depths.set(capabilities, known);
+  const shape = contraction.shape(p);
+  const depth = known.get(shape) ?? bestDepth(capabilities, p);
+  known.set(shape, depth);
+  return depth;
+}
+
+function bestDepth(capabilities: Capabilities, p: ContractionParams): number {
+  const whole = depthOf(p);
   let [best, least] = [whole, splitCycles(capabilities, p, whole)];
   for (let parts = 2; fitsInParts(capabilities, p, parts) && parts <= 512; parts = Math.ceil(parts * 1.25)) {
     const depth = depthInParts(p, parts);
