@@ -129,7 +129,7 @@ if (only === undefined) {
     '# Planted faults of wiring',
     '',
     'Each fault is planted alone, and the tests named for it are run; the first that fails stands beside it. Printed by',
-    `\`npm run test:wiring\` from [test/wiring/faults.yaml](../test/wiring/faults.yaml): ${caught} of ${rows.length} are noticed.`,
+    `\`npm run test:wiring\` from \`test/wiring/faults.yaml\`: ${caught} of ${rows.length} are noticed.`,
     'Faults in kernels: [mutations.md](mutations.md).',
     '',
     '| file | fault | noticed by |',

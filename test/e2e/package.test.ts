@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeModelFile } from '../../src/onnx/write.ts';
 import { narrowResnetModel } from '../support/resnet.ts';
@@ -61,6 +61,21 @@ describe('the package', () => {
     const built = await readdir(join(folder, 'package', 'dist'), { recursive: true });
     expect(built).toContain('index.d.ts');
     expect(built.filter((name) => /\.map$|tsbuildinfo$|^stale/.test(name))).toEqual([]);
+  });
+
+  it('holds whatever its pages link to', async () => {
+    const pack = join(folder, 'package');
+    const pages = (await readdir(pack, { recursive: true })).filter((name) => name.endsWith('.md'));
+    expect(pages).toEqual(expect.arrayContaining(['README.md', join('docs', 'gradcheck.md')]));
+    const missing: string[] = [];
+    for (const page of pages) {
+      const text = (await readFile(join(pack, page), 'utf8')).replace(/```[\s\S]*?```/g, '');
+      for (const [, link] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+        if (/^[a-z]+:/.test(link) || existsSync(join(pack, dirname(page), link))) continue;
+        missing.push(`${page}: ${link}`);
+      }
+    }
+    expect(missing).toEqual([]);
   });
 
   it('gives a frostline command', async () => {
