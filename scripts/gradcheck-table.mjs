@@ -135,7 +135,7 @@ const totals = (rows) =>
 const page = [
   '# Planted faults and right functions',
   '',
-  `Printed by \`npm run gradcheck:table -- --seeds ${seeds}\` on ${gpu.describe()}: ${cases} draws each, ${SHAPES} shapes with ${seeds} seeds. Beside`,
+  `Printed by \`npm run gradcheck:table -- --seeds ${seeds}${options.jax === undefined ? '' : ' --jax PYTHON'}\` on ${gpu.describe()}: ${cases} draws each, ${SHAPES} shapes with ${seeds} seeds. Beside`,
   'gradcheck with its defaults, `torch.autograd.gradcheck` looks at the same values in float32: with its defaults, which are',
   'meant for float64, and with what is often chosen instead. A checker that fails everything catches everything: both tables',
   'belong together.',

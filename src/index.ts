@@ -64,8 +64,12 @@ export {
 } from './graph/gradcheck.ts';
 export type { LossScaling } from './graph/loss-scaling.ts';
 export {
+  type Applied,
   apply,
   type BackwardEmitter,
+  type Combined,
+  derivativeBefore,
+  epiloguesOf,
   type ForwardEmitter,
   type Operation,
   type Run,
@@ -87,7 +91,7 @@ export {
 } from './graph/tensor.ts';
 export type { Optimizer } from './graph/update.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
-export type { Epilogue } from './kernels/epilogue.ts';
+export type { Combination, Epilogue, Epilogues } from './kernels/epilogue.ts';
 export {
   type BindingSchema,
   type BindingSpec,
@@ -112,6 +116,7 @@ export {
 } from './kernels/kernel.ts';
 export type { Memory } from './kernels/memory.ts';
 export type { PadMode } from './kernels/pad/pad.ts';
+export type { Relu } from './kernels/relu/relu.ts';
 export type { Words } from './kernels/run.ts';
 export type { StepValues } from './kernels/step.ts';
 export { type LimitName, raiseLimits } from './limits.ts';

@@ -83,6 +83,7 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     step,
     // A ReLU that follows, or went before, has rows of its own here; in a step the kernels around it apply it.
     after: undefined,
+    combined: undefined,
     before: undefined,
     state: (i) => storageOf(tensor.source!.inputs[i]),
     value: storageOf,

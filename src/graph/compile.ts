@@ -26,10 +26,10 @@ import { withoutHalves } from '../kernels/kernel.ts';
 import { STEP_WORDS } from '../kernels/step.ts';
 import { emitBackward } from './backward.ts';
 import { type Built, CompiledGraph } from './compiled-graph.ts';
-import { fusedEpilogues, passedEpilogues } from './fusion.ts';
+import { fusions, passedEpilogues } from './fusion.ts';
 import { LossScaling } from './loss-scaling.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
-import { type ForwardEmitter, refuse } from './operation.ts';
+import { type Combined, type ForwardEmitter, refuse } from './operation.ts';
 import { contributions, frostLine, isAlias, partsOf, stateOf, tapeOf } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
 import { type Optimizer, optimizerOf } from './update.ts';
@@ -202,10 +202,11 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
     return storage;
   };
 
-  const fused = fusedEpilogues(tape, [loss, ...outputs, ...asked], needed, training);
-  const hasNoKernel = (tensor: Tensor) => isAlias(tensor, training) || fused.has(tensor);
+  const fused = fusions(tape, [loss, ...outputs, ...asked], needed, training);
+  const hasNoKernel = (tensor: Tensor) => isAlias(tensor, training) || fused.arguments.has(tensor);
+  const argumentOf = (tensor: Tensor) => fused.arguments.get(tensor) ?? tensor.source!.inputs[0];
   /** The tensor whose storage holds this one's bytes. */
-  const holderOf = (tensor: Tensor): Tensor => (hasNoKernel(tensor) ? holderOf(tensor.source!.inputs[0]) : tensor);
+  const holderOf = (tensor: Tensor): Tensor => (hasNoKernel(tensor) ? holderOf(argumentOf(tensor)) : tensor);
 
   // Values: parameters on the device, inputs and outputs with buffers of their own, aliases as their sources. Operations read
   // the same, but halves of weights where there are any.
@@ -223,7 +224,7 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
         built.masks.set(tensor, tensor.mask);
       }
     } else if (hasNoKernel(tensor)) {
-      const [argument] = tensor.source!.inputs;
+      const argument = argumentOf(tensor);
       values.set(tensor, values.get(argument)!);
       operands.set(tensor, operands.get(argument)!);
     } else if (tensor.source === undefined || wantedStorages.has(tensor)) {
@@ -243,7 +244,18 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
   let lastingBytes = 0;
   const lasts = (source: Tensor): source is Parameter =>
     keepPacked && source instanceof Parameter && !(update && source.trainable) && !built.state.has(source);
-  const activated = new Map([...fused].map((tensor) => [tensor.source!.inputs[0], tensor.source!.operation.epilogue]));
+  const combined = new Map<Tensor, Combined>();
+  const combinedOf = (maker: Tensor): Combined | undefined => {
+    const combination = fused.applied.get(maker)?.combination;
+    if (combination === undefined) return undefined;
+    let found = combined.get(maker);
+    if (found === undefined) {
+      const { is, operand } = combination.tensor.source!.operation.combination!;
+      found = { combination: is, operand: operand(emitter(combination.tensor), combination.input) };
+      combined.set(maker, found);
+    }
+    return found;
+  };
   const pending = contributions(operations, needed);
   const { passed, readers: readersOfPassed } = passedEpilogues(gpu, { operations, needed, pending, asked, training });
   // Names of tensors need not differ, so memory of an operation's own goes by its place on the tape.
@@ -261,7 +273,10 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       const part = parts.get(tensor)?.get(k);
       return part && values.get(part);
     },
-    after: activated.get(tensor),
+    after: fused.applied.get(tensor)?.map?.source?.operation.epilogue,
+    get combined() {
+      return combinedOf(tensor);
+    },
     before: readersOfPassed.get(tensor),
     state(i) {
       const { operation, inputs } = tensor.source!;
@@ -301,7 +316,7 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       }
       return storage.view();
     },
-    run(kernel, params, views, epilogue) {
+    run(kernel, params, views, epilogues) {
       const unable = withoutHalves(kernel, views);
       if (unable !== undefined) {
         refuse(
@@ -310,7 +325,7 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
           'Use --precision f32.',
         );
       }
-      const dispatch = kernel.dispatch(gpu, params, views, undefined, epilogue);
+      const dispatch = kernel.dispatch(gpu, params, views, undefined, epilogues);
       const { flops, bytes } = dispatch.cost;
       built.cost = { flops: built.cost.flops + flops, bytes: built.cost.bytes + bytes };
       dispatches.push(dispatch);

@@ -4,29 +4,64 @@ import type { Epilogue } from '../kernels/epilogue.ts';
 import { isAlias, sourceOf } from './tape.ts';
 import type { Tensor } from './tensor.ts';
 
+/** What the operation that makes a tensor applies to it. */
+export interface Fusion {
+  /** the output of the map */
+  readonly map?: Tensor;
+  /** the output of the combination, of which the tensor is this input */
+  readonly combination?: { readonly tensor: Tensor; readonly input: number };
+}
+
+export interface Fusions {
+  /** from what is applied by another to its argument, which is then never written */
+  readonly arguments: ReadonlyMap<Tensor, Tensor>;
+  /** by the tensor whose operation applies it */
+  readonly applied: ReadonlyMap<Tensor, Fusion>;
+}
+
 /**
- * The epilogues whose argument is made by an operation that can apply them itself, and that nobody else reads: the
- * argument is then never written. Backward is as ever, for their derivative is made of the output, or is not wanted.
+ * The combinations and maps whose argument is made by an operation that can apply them itself, first the one, then the
+ * other, and that nobody else reads. Backward is as ever, for their derivatives do not read the argument, or are not wanted.
  */
-export function fusedEpilogues(
+export function fusions(
   tape: readonly Tensor[],
   read: readonly (Tensor | undefined)[],
   needed: ReadonlySet<Tensor>,
   training: boolean,
-): Set<Tensor> {
+): Fusions {
   const readers = new Map<Tensor, number>();
   for (const tensor of tape) {
     for (const source of tensor.source?.inputs ?? []) readers.set(source, (readers.get(source) ?? 0) + 1);
   }
-  return new Set(
-    tape.filter((tensor) => {
-      const epilogue = tensor.source?.operation.epilogue;
-      if (tensor.source === undefined || epilogue === undefined || isAlias(tensor, training)) return false;
-      if (epilogue.derivativeOf === 'input' && needed.has(tensor)) return false;
-      const [argument] = tensor.source.inputs;
-      return argument.source?.operation.fuses?.(epilogue) && readers.get(argument) === 1 && !read.includes(argument);
-    }),
-  );
+  const place = new Map(tape.map((tensor, i) => [tensor, i]));
+  const argumentsOf = new Map<Tensor, Tensor>();
+  const applied = new Map<Tensor, Fusion>();
+  const alone = (tensor: Tensor) => readers.get(tensor) === 1 && !read.includes(tensor);
+  for (const tensor of tape) {
+    if (tensor.source === undefined || isAlias(tensor, training)) continue;
+    const { operation, inputs } = tensor.source;
+    const { combination, epilogue } = operation;
+    if (combination !== undefined && !(combination.derivativeOf === 'input' && needed.has(tensor))) {
+      const input = combination.of.find((i) => {
+        const maker = inputs[i].source?.operation;
+        // The operand must be there when the argument's kernels run.
+        const ready = (other: Tensor) => other.source === undefined || place.get(other)! < place.get(inputs[i])!;
+        const last = inputs.every((other, k) => k === i || ready(other));
+        return last && alone(inputs[i]) && !applied.has(inputs[i]) && maker?.combines?.(combination.is);
+      });
+      if (input === undefined) continue;
+      argumentsOf.set(tensor, inputs[input]);
+      applied.set(inputs[input], { combination: { tensor, input } });
+    } else if (epilogue !== undefined && !(epilogue.derivativeOf === 'input' && needed.has(tensor))) {
+      const [argument] = inputs;
+      const maker = argumentsOf.get(argument) ?? argument;
+      const before = applied.get(maker);
+      if (!alone(argument) || before?.map !== undefined || !maker.source?.operation.fuses?.(epilogue)) continue;
+      argumentsOf.set(tensor, argument);
+      applied.set(maker, { ...before, map: tensor });
+    }
+  }
+  return { arguments: argumentsOf, applied };
 }
 
 /**

@@ -6,7 +6,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
-import type { Epilogue } from '../kernels/epilogue.ts';
+import type { Combination, Epilogue, Epilogues } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { RELU, type Relu } from '../kernels/relu/relu.ts';
 import type { PieceWise } from './pieces.ts';
@@ -29,6 +29,8 @@ export interface ForwardEmitter {
   value(tensor: Tensor): Storage;
   /** the epilogue that follows is applied to what is written: only where the operation `fuses` it */
   readonly after: Epilogue | undefined;
+  /** what is written is first combined with an operand, of a combination that the operation `combines` */
+  readonly combined: Combined | undefined;
   /**
    * input 0 is the output of this epilogue, and backward's gradient(0) is to be that of the epilogue's argument: only
    * where the operation `fusesBefore` it
@@ -56,20 +58,51 @@ export interface ForwardEmitter {
   readonly run: Run;
 }
 
-/** Adds one run of a kernel, with an epilogue in its text where one is given. */
+/** A combination with where its operand lies. */
+export interface Combined {
+  readonly combination: Combination;
+  readonly operand: Storage;
+}
+
+/** Adds one run of a kernel, with epilogues in its text where they are given. */
 export type Run = <P extends ParamSchema, B extends BindingSchema>(
   kernel: Kernel<P, B>,
   params: Params<P>,
   views: { readonly [K in keyof B]: View },
-  epilogue?: Epilogue,
+  epilogues?: Epilogues,
 ) => void;
 
-/** How the kernel that writes an operation's output is told of the epilogue: by a code that its text knows, or by text. */
-export function epilogueOf({ after }: Pick<ForwardEmitter, 'after'>): { relu: Relu; epilogue: Epilogue | undefined } {
-  if (after === undefined) return { relu: RELU.none, epilogue: undefined };
-  return after.code === undefined
-    ? { relu: RELU.none, epilogue: after }
-    : { relu: after.code as Relu, epilogue: undefined };
+/** What the kernel that writes is told: a code that its text knows, or epilogues for its text; and the operand. */
+export interface Applied {
+  readonly relu: Relu;
+  readonly epilogues: Epilogues;
+  /** of the combination, laid out as that says */
+  readonly operand: Storage | undefined;
+}
+
+/** What is applied to an operation's output. */
+export function epiloguesOf({ after, combined }: Pick<ForwardEmitter, 'after' | 'combined'>): Applied {
+  const coded = after?.code !== undefined;
+  const map = coded ? undefined : after;
+  const relu = coded ? (after.code as Relu) : RELU.none;
+  return { relu, epilogues: { combination: combined?.combination, map }, operand: combined?.operand };
+}
+
+/** What is applied to the gradient by input 0: the derivative of the epilogue `before`, which reads that input. */
+export function derivativeBefore({
+  before,
+  inputs,
+  value,
+}: Pick<ForwardEmitter, 'before' | 'inputs' | 'value'>): Applied {
+  if (before === undefined) return { relu: RELU.none, epilogues: {}, operand: undefined };
+  const operand = value(inputs[0]);
+  if (before.code === RELU.after) return { relu: RELU.before, epilogues: {}, operand };
+  const combination: Combination = {
+    name: `derivative of ${before.name}`,
+    wgsl: before.derivative!,
+    operand: 'output',
+  };
+  return { relu: RELU.none, epilogues: { combination }, operand };
 }
 
 /** What `backward` of an operation gets: dL/dy, its inputs' values, and where gradients go. */
@@ -130,8 +163,23 @@ export interface Operation {
   readonly integers?: readonly number[];
   /** It maps single values, and whoever writes its argument may do it. */
   readonly epilogue?: Epilogue;
+  /**
+   * It combines the value of one input, place by place, with an operand: whoever writes that input may do it. `forward` is
+   * not called then.
+   */
+  readonly combination?: {
+    readonly is: Combination;
+    /** the inputs that may be the value; the other ones are the operand, or it is made of them */
+    readonly of: readonly number[];
+    /** whether backward reads the value, which is not written then */
+    readonly derivativeOf: 'neither' | 'input';
+    /** where the operand lies, where input i is the value; it may be made here, of inputs that are there by then */
+    operand(emit: ForwardEmitter, i: number): Storage;
+  };
   /** its kernels can apply an epilogue to what they write */
   fuses?(epilogue: Epilogue): boolean;
+  /** its kernels can combine what they write with an operand, before the epilogue */
+  combines?(combination: Combination): boolean;
   /** its derivative can apply that of the epilogue that made input 0, at no more passes over memory */
   fusesBefore?(gpu: Gpu, epilogue: Epilogue): boolean;
   /** It is output k of the operation that made its only input: `applyAll`. */

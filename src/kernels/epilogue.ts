@@ -1,9 +1,16 @@
 /**
- * An epilogue is a map of single values that a kernel applies to what it writes, before it writes it: one pass over
- * memory less. It is a property of an operation, not its name: the compiler asks for this and for nothing else.
+ * What a kernel does to each value that it writes, before it writes it: one pass over memory less. It is a property of an
+ * operation, not its name: the compiler asks for this and for nothing else. First the value is combined with an operand,
+ * then mapped:
  *
- * Kernels that can do it have `fn activated(value: f32) -> f32` in their text (`HOLE`), and call it on every value.
+ *   y = map(combination(value, operand))
+ *
+ * Kernels that can map have `fn activated(value)` in their text, those that can combine `fn combined(value, place, channel)`
+ * and `fn operand_at(index)`, which reads their binding `gate`. They call both on every value; as they stand there, the
+ * functions return it.
  */
+
+/** A map of single values: ReLU, a sigmoid. */
 export interface Epilogue {
   /** part of the kernel's label, and of the key under which its text is kept */
   readonly name: string;
@@ -14,15 +21,68 @@ export interface Epilogue {
    * differentiated. `input`: it may be fused only where nobody differentiates it.
    */
   readonly derivativeOf: 'output' | 'input';
+  /**
+   * WGSL, dL/dx from `gradient`, dL/dy, and `value`, y; of those made of the output. Whoever writes dL/dy may apply it.
+   * Linear in `gradient`, for sums may come in parts.
+   */
+  readonly derivative?: string;
   /** the code of `RELU` that the parameter `relu` of every kernel with the hole knows, where there is one: no new text */
   readonly code?: number;
 }
 
-const HOLE = /fn activated\(value: f32\) -> f32 \{[^}]*\}/;
+/** A value and an operand made one: a residual added, a channel scaled and shifted, the derivative of the map before. */
+export interface Combination {
+  readonly name: string;
+  /** WGSL, an expression of `value` and of what `operand` names */
+  readonly wgsl: string;
+  /**
+   * How the operand lies, and what the expression calls it. `place`: as what is written, `operand`. `output`: the same, where
+   * a gradient is written, the output of the map before: `value`, and what is written `gradient`. Else a `scale` for each
+   * channel, and so many values behind it its `shift`.
+   */
+  readonly operand: 'place' | 'output' | { readonly shiftAt: number };
+}
 
-/** Whether a text can apply an epilogue. */
-export const hasHole = (text: string): boolean => HOLE.test(text);
+/** What one run of a kernel applies. */
+export interface Epilogues {
+  readonly combination?: Combination;
+  readonly map?: Epilogue;
+}
 
-/** The text with the epilogue in its hole. */
-export const fill = (text: string, { wgsl }: Epilogue): string =>
-  text.replace(HOLE, () => `fn activated(value: f32) -> f32 { return ${wgsl}; }`);
+/** Where a text maps, as it stands there without a map. */
+const MAP = /fn activated\(value: f32\) -> f32 \{[^}]*\}/;
+
+/** The operand is read where there is one alone: what a text loads for nothing costs a rasteriser in software its time. */
+export const COMBINATION = /* wgsl */ `
+fn combined(value: f32, place: u32, channel: u32) -> f32 { return value; }
+`;
+const COMBINE = /fn combined\(value: f32, place: u32, channel: u32\) -> f32 \{[^}]*\}/;
+const combinedText = ({ operand, wgsl }: Combination) => {
+  const read = (name: string, index: string) => `let ${name} = operand_at(${index});`;
+  const body =
+    operand === 'output'
+      ? `let gradient = value; { ${read('value', 'place')} return ${wgsl}; }`
+      : operand === 'place'
+        ? `${read('operand', 'place')} return ${wgsl};`
+        : `${read('scale', 'channel')} ${read('shift', `channel + ${operand.shiftAt}u`)} return ${wgsl};`;
+  return `fn combined(value: f32, place: u32, channel: u32) -> f32 { ${body} }`;
+};
+
+/** The names of what is applied, for labels. */
+export const namesOf = ({ combination, map }: Epilogues): string[] =>
+  [combination, map].flatMap((one) => (one === undefined ? [] : [one.name]));
+
+/**
+ * The text with what is to be applied.
+ * @throws Error where the text cannot: left out unnoticed, it would be a wrong result
+ */
+export function applied(text: string, { combination, map }: Epilogues, kernel: string): string {
+  let filled = text;
+  const fill = (hole: RegExp, put: string, name: string) => {
+    if (!hole.test(filled)) throw new Error(`${kernel} cannot apply ${name}`);
+    filled = filled.replace(hole, () => put);
+  };
+  if (map !== undefined) fill(MAP, `fn activated(value: f32) -> f32 { return ${map.wgsl}; }`, map.name);
+  if (combination !== undefined) fill(COMBINE, combinedText(combination), combination.name);
+  return filled;
+}

@@ -17,7 +17,7 @@ import { FrostlineError } from '../errors.ts';
 import type { Machine } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
-import { type Epilogue, fill, hasHole } from './epilogue.ts';
+import { applied, type Epilogues, namesOf } from './epilogue.ts';
 import { type Memory, memoryOf, NO_HALVES } from './memory.ts';
 import { textHash } from './text-hash.ts';
 
@@ -158,7 +158,7 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
   /** What a run computes and moves; `of` gives the bytes of a number in each binding, 4 where left out. */
   cost(params: Params<P>, of?: BytesOf<B>): Cost;
   /** The final text of a variant, readable WGSL. @param halves the bindings that store halves; none unless given */
-  source(choice: Choice, epilogue?: Epilogue, halves?: ReadonlySet<string>): string;
+  source(choice: Choice, epilogues?: Epilogues, halves?: ReadonlySet<string>): string;
   /**
    * The variants and configurations that this adapter can run for this case, where these bindings store halves; never
    * empty: the plain one always can.
@@ -186,7 +186,7 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
     params: Params<P>,
     views: { readonly [K in keyof B]: View },
     choice?: Choice,
-    epilogue?: Epilogue,
+    epilogues?: Epilogues,
   ): KernelDispatch;
 }
 
@@ -214,16 +214,13 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     return variant;
   }
 
-  function source({ variant: name, configuration }: Choice, epilogue?: Epilogue, halves = NO_HALVES): string {
-    const key = `${name} ${JSON.stringify(configuration)} ${[...halves].join()} ${epilogue?.wgsl ?? ''}`;
+  function source({ variant: name, configuration }: Choice, epilogues: Epilogues = {}, halves = NO_HALVES): string {
+    const { combination, map } = epilogues;
+    const key = JSON.stringify([name, configuration, ...halves, map?.wgsl, combination?.wgsl, combination?.operand]);
     let text = texts.get(key);
     if (text === undefined) {
-      text = assemble(spec, layout, variantNamed(name), configuration, halves);
-      if (epilogue !== undefined) {
-        // Dropped unnoticed, it would be a wrong result.
-        if (!hasHole(text)) throw new Error(`${spec.name} ${name} cannot apply ${epilogue.name}`);
-        text = fill(text, epilogue);
-      }
+      const plain = assemble(spec, layout, variantNamed(name), configuration, halves);
+      text = applied(plain, epilogues, `${spec.name} ${name}`);
       texts.set(key, text);
     }
     return text;
@@ -318,7 +315,7 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     time,
     shape,
     textHash: hashOfTexts,
-    dispatch(capabilities, params, views, chosen, epilogue) {
+    dispatch(capabilities, params, views, chosen, epilogues = {}) {
       const halves = halvesAmong(views);
       const choice = chosen ?? best(capabilities, params, halves);
       const variant = variantNamed(choice.variant);
@@ -327,19 +324,24 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
         return rest / ((spec.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
       });
       return {
-        label: `${spec.name} ${choice.variant}${epilogue === undefined ? '' : ` + ${epilogue.name}`}`,
-        source: source(choice, epilogue, halves),
+        label: [`${spec.name} ${choice.variant}`, ...namesOf(epilogues)].join(' + '),
+        source: source(choice, epilogues, halves),
         uniforms: pack(params, bases),
         bindings: bindingNames.map((name) => ({ access: spec.bindings[name].access, view: views[name] })),
         workgroups: variant.workgroups(params, choice.configuration),
         kernel: kernel as unknown as Kernel,
         params,
         choice,
-        cost: spec.cost(params, bytesOf(halves)),
+        cost: withOperand(spec.cost(params, bytesOf(halves)), epilogues, views),
       };
     },
   };
   return kernel;
+}
+
+/** With the bytes of a combination's operand, which is read once. */
+function withOperand({ flops, bytes }: Cost, { combination }: Epilogues, views: Readonly<Record<string, View>>): Cost {
+  return { flops, bytes: bytes + (combination === undefined ? 0 : views['gate'].bytes) };
 }
 
 /** A binding that is to hold halves and has no text for them. */

@@ -74,10 +74,12 @@ export function defineMap<const C extends Constants>(spec: MapSpec<C>) {
         });
   const epilogue = (values: { readonly [N in keyof C]: number }): Epilogue => {
     const literals = Object.entries(values).map(([key, one]) => [key, `f32(${Math.fround(one as number)})`]);
+    const named: Named<C> = Object.fromEntries(literals);
     return {
       name: [name, ...Object.values(values)].join(' '),
-      wgsl: spec.value(Object.fromEntries(literals)),
+      wgsl: spec.value(named),
       derivativeOf,
+      ...(derivativeOf === 'output' && { derivative: spec.derivative(named) }),
     };
   };
   return { forward, backward, epilogue };

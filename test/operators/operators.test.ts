@@ -133,7 +133,8 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
           );
           await graph.run();
           results.push(await graph.read(of[0]));
-          const fused = of[0].source!.operation.epilogue !== undefined && outputs.length === 1;
+          const { epilogue, combination } = of[0].source!.operation;
+          const fused = (epilogue ?? combination) !== undefined && outputs.length === 1;
           const runs = operator.kernels.length > 0 && of[0].source!.operation.alias === undefined && !fused;
           expect(
             graph.dispatches.some(({ label }) => operator.kernels.some(({ name }) => label.startsWith(name))),

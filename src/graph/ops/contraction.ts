@@ -2,7 +2,7 @@
 import { Storage, type View } from '../../gpu/storage.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit, splitCycles, splitDepth } from '../../kernels/contraction/split.ts';
-import type { Epilogue } from '../../kernels/epilogue.ts';
+import type { Epilogues } from '../../kernels/epilogue.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import type { Work } from '../algorithm.ts';
 import type { ForwardEmitter } from '../operation.ts';
@@ -12,9 +12,9 @@ export interface ContractionViews {
   readonly b: View;
   readonly c: View;
   readonly bias?: View;
-  /** outputs of the ReLU before, where its derivative is to be applied */
+  /** outputs of the ReLU before, where its derivative is to be applied, or the operand of a combination */
   readonly gate?: View;
-  readonly epilogue?: Epilogue;
+  readonly epilogues?: Epilogues;
 }
 
 /**
@@ -35,15 +35,15 @@ export function contractionWork(adapter: Capabilities, params: ContractionParams
 export function emitContraction(
   emit: ForwardEmitter,
   params: ContractionParams,
-  { a, b, c, bias, gate, epilogue }: ContractionViews,
+  { a, b, c, bias, gate, epilogues }: ContractionViews,
   depth = splitDepth(emit.gpu, params),
 ): void {
   if (depth >= depthOf(params)) {
-    emit.run(contraction, params, { a, b, bias: bias ?? a, gate: gate ?? a, c }, epilogue);
+    emit.run(contraction, params, { a, b, bias: bias ?? a, gate: gate ?? a, c }, epilogues);
     return;
   }
   const plan = planSplit(params, depth);
   const sums = new Storage(`${c.storage.label} in parts`, plan.bytes).view();
   emit.run(contraction, plan.run, { a, b, bias: a, gate: a, c: sums });
-  emit.run(contractionSum, plan.sum, { sums, bias: bias ?? sums, gate: gate ?? sums, c }, epilogue);
+  emit.run(contractionSum, plan.sum, { sums, bias: bias ?? sums, gate: gate ?? sums, c }, epilogues);
 }

@@ -136,7 +136,7 @@ export const packedProduct: ProductMethod = {
       const { row, tile } = plan.b.params;
       b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
     }
-    emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c }, views.epilogue);
+    emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c }, views.epilogues);
   },
 };
 

@@ -154,8 +154,10 @@ function storeTile(rows: number, columns: number, first: string, step: number, {
     let place = p.c_base + rest;
     for (var i = 0u; i < row_count; i++) {
       let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
-      if (p.accumulate == 1u) { ${add('c', 'place + i * p.c_row', 'sum')} }
-      else { ${store('c', 'place + i * p.c_row', 'activated(sum + bias_of(g, m_0 + i, at.item))')} }
+      let own = rest + i * p.c_row;
+      let channel = g * p.rows + m_0 + i;
+      if (p.accumulate == 1u) { ${add('c', 'place + i * p.c_row', 'combined(sum, own, channel)')} }
+      else { ${store('c', 'place + i * p.c_row', 'activated(combined(sum + bias_of(g, m_0 + i, at.item), own, channel))')} }
     }
   }`;
 }

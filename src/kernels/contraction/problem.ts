@@ -83,8 +83,9 @@ ${ACTIVATION}${gateText(memory)}`;
 export const storeSum = ({ store, add }: Memory, place: string, item: string) => /* wgsl */ `
   let rest = ${place};
   for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
-  if (p.accumulate == 1u) { ${add('c', 'p.c_base + rest', 'sum')} }
-  else { ${store('c', 'p.c_base + rest', `activated(sum + bias_of(g, m, ${item}))`)} }`;
+  let channel = g * p.rows + m;
+  if (p.accumulate == 1u) { ${add('c', 'p.c_base + rest', 'combined(sum, rest, channel)')} }
+  else { ${store('c', 'p.c_base + rest', `activated(combined(sum + bias_of(g, m, ${item}), rest, channel))`)} }`;
 
 /** Divides j into item and place. */
 export const COLUMN_OF = /* wgsl */ `

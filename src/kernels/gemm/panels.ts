@@ -177,7 +177,8 @@ const broadcast: Variant<typeof params> = {
     }
     for (var m = 0u; m < count; m++) {
       let place = p.c_base + (m_0 + m) * p.c_row + n;
-      let sum = sums[m * ${vectors}u + (j >> 2u)][j & 3u] + offset;
+      let value = sums[m * ${vectors}u + (j >> 2u)][j & 3u] + offset;
+      let sum = combined(value, (m_0 + m) * p.c_row + n, m_0 + m);
       if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }
     }
   }`,
@@ -225,6 +226,7 @@ export const panelProduct = defineKernel({
   for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
   let place = p.c_base + rest;
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
+  sum = combined(sum, rest, m);
   if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }`,
         ELEMENT + ACTIVATION + GATE,
       ),

@@ -4,6 +4,8 @@
  * Derivative: dL/dx = dL/dy where y > 0, else 0. At x = 0, where no derivative exists, it is 0 (as in PyTorch and
  * MATLAB). y > 0 exactly where x > 0, so backward reads y and the input need not be kept.
  */
+
+import { COMBINATION } from '../epilogue.ts';
 import { defineKernel, elementwise } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { belowZero } from '../nan.ts';
@@ -19,6 +21,7 @@ export const RELU = {
   /** the derivative of the one before, whose outputs are in the binding `gate`, laid out as what is written */
   before: 2,
 } as const;
+/** A value of the parameter `relu` of kernels that can apply a ReLU: 0 none, 1 the one that follows, 2 the derivative of the one before. */
 export type Relu = (typeof RELU)[keyof typeof RELU];
 
 export const ACTIVATION = /* wgsl */ `
@@ -27,12 +30,13 @@ fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.aft
 
 /**
  * Kernels ask this of each place in a loop of its own, which has no turns without such a ReLU: software rasterisers take
- * both sides of a branch, and would load the gate for nothing.
+ * both sides of a branch, and would load the gate for nothing. With what else a gate is for: a combination's operand.
  */
 export const gateText = ({ load }: Pick<Memory, 'load'>) => /* wgsl */ `
-fn passes(place: u32) -> bool { return ${load('gate', 'p.gate_base + place')} > 0.0; }
+fn operand_at(index: u32) -> f32 { return ${load('gate', 'p.gate_base + index')}; }
+fn passes(place: u32) -> bool { return operand_at(place) > 0.0; }
 fn gated(count: u32) -> u32 { return select(0u, count, p.relu == ${RELU.before}u); }
-`;
+${COMBINATION}`;
 
 /** The same of a gate that holds f32. */
 export const GATE = gateText({ load: (binding, index) => `${binding}[${index}]` });

@@ -1,5 +1,5 @@
 /** The affine map as an operation of tensors; the mathematics stands in ../../kernels/affine/affine.ts. */
-import { apply, type ForwardEmitter } from '../../graph/operation.ts';
+import { apply, type ForwardEmitter, type Operation } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
@@ -20,9 +20,22 @@ export function affine(x: Tensor, scale: readonly number[], shift: readonly numb
   const scale_step = scale.length > 1 ? 1 : 0;
   const shift_step = shift.length > 1 ? 1 : 0;
   const scaleOf = (emit: ForwardEmitter) => emit.constant(`${name} scale`, Float32Array.from(scale)).view();
+  const each = (values: readonly number[]) => Array.from({ length: x.shape[1] }, (_, c) => values[c % values.length]);
+  // Constants of channels may be applied by whoever writes x; backward reads the scale alone.
+  const combination: Operation['combination'] =
+    x.shape.length > 1 && (channels === 1 || channels === x.shape[1])
+      ? {
+          is: { name: 'affine', wgsl: 'value * scale + shift', operand: { shiftAt: x.shape[1] } },
+          of: [0],
+          derivativeOf: 'neither',
+          operand: (emit) =>
+            emit.constant(`${name} scale and shift`, Float32Array.from([...each(scale), ...each(shift)])),
+        }
+      : undefined;
   return apply(
     {
       name: 'affine',
+      ...(combination && { combination }),
       forward(emit) {
         const shiftView = emit.constant(`${name} shift`, Float32Array.from(shift)).view();
         for (const window of windows(emit.gpu, batch, [itemBytes], `${name}: one item`)) {

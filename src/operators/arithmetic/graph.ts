@@ -1,6 +1,6 @@
 /** Sum, difference, product and quotient of two tensors; the mathematics stands in ../../kernels/binary/binary.ts. */
 import type { Storage } from '../../gpu/storage.ts';
-import { apply, type BackwardEmitter, type ForwardEmitter } from '../../graph/operation.ts';
+import { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from '../../graph/operation.ts';
 import { type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, type Window, windows } from '../../graph/windows.ts';
 import {
@@ -59,9 +59,21 @@ function binary(operator: BinaryOperator, a: Tensor, b: Tensor, name: string): T
     }
   }
 
+  /** A sum of equal shapes may be made by whoever writes one of the two; its derivative is dL/dy itself. */
+  const combination: Operation['combination'] =
+    operator === 'add' && a.shape.join() === b.shape.join()
+      ? {
+          is: { name: 'add', wgsl: 'value + operand', operand: 'place' },
+          of: [0, 1],
+          derivativeOf: 'neither',
+          operand: (emit, i) => emit.value([b, a][i]),
+        }
+      : undefined;
+
   return apply(
     {
       name: operator,
+      ...(combination && { combination }),
       forward(emit) {
         const operand = (x: Tensor) => ({ shape: x.shape, storage: emit.value(x) });
         run(emit, operator, operand(a), operand(b), emit.value(emit.output));

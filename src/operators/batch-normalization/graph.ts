@@ -56,11 +56,31 @@ export function batchNormalization(
   const normalization =
     statistics === 'batch'
       ? keeping(byBatchInTraining(common), momentum, common)
-      : operation('batchNormalization', { ...common, statisticsOf: runningOf });
+      : { ...operation('batchNormalization', { ...common, statisticsOf: runningOf }), combination: byChannel(common) };
   return apply(normalization, [x, scale, shift, mean, variance], x.shape, name);
 }
 
 type Common = Pick<Plan, 'channels' | 'epsilon' | 'name'>;
+
+/** Both are written by one kernel: bindings that are written begin at multiples of 256 bytes, and must not overlap. */
+const shiftAt = (channels: number) => 64 * Math.ceil(channels / 64);
+
+/**
+ * By statistics that stand still it is a scale and a shift of each channel, which whoever writes x may apply; not where x
+ * is read again, for the scale's gradient.
+ */
+const byChannel = ({ channels: { count }, epsilon }: Common): Operation['combination'] => ({
+  is: { name: 'batch normalisation', wgsl: 'value * scale + shift', operand: { shiftAt: shiftAt(count) } },
+  of: [X],
+  derivativeOf: 'input',
+  operand(emit) {
+    const both = emit.saved('factor and offset', 4 * (shiftAt(count) + count));
+    const [scale, shift, mean, variance] = [SCALE, SHIFT, MEAN, VARIANCE].map((i) => emit.value(emit.inputs[i]).view());
+    const [factor, offset] = [both.view(0, 4 * count), both.view(4 * shiftAt(count))];
+    emit.run(normalizationCoefficients, { channels: count, epsilon }, { scale, shift, mean, variance, factor, offset });
+    return both;
+  },
+});
 
 const byBatchInTraining = (common: Common): Operation =>
   operation('batchNormalization', {

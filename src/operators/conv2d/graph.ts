@@ -36,9 +36,10 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
     {
       name: 'conv2d',
       fuses: () => true,
+      combines: () => true,
       // Only what is the quickest anyway: a slower algorithm costs more than the pass that it saves.
-      fusesBefore: (gpu, { code }) => {
-        if (code !== RELU.after) return false;
+      fusesBefore: (gpu, { code, derivative }) => {
+        if (code !== RELU.after && derivative === undefined) return false;
         const { algorithm } = selectConvolution(gpu, 'input gradient', problem);
         return algorithm.obstacle(gpu, { ...problem, gated: true }) === undefined;
       },
@@ -50,10 +51,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         const dy = emit.outputGradient;
         const [dx, dw] = [emit.gradient(0), emit.gradient(1)];
         if (dx !== undefined) {
-          const gated = emit.before !== undefined;
-          const back = { ...lasting(emit), gated };
-          const operands = { dy, weight, x: gated ? emit.value(x) : undefined, dx };
-          selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, operands);
+          const back = { ...lasting(emit), gated: emit.before !== undefined };
+          selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, { dy, weight, dx });
         }
         if (dw !== undefined) {
           const operands = { x: emit.value(x), dy, dw };

@@ -70,7 +70,7 @@ const plain = perElement<typeof params>(
     }
   }
   for (var i = 0u; i < gated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
-  y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
+  y[p.y_base + index] = activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index));`,
   ACTIVATION + GATE,
 );
 
@@ -250,7 +250,10 @@ ${line(configuration)}
     }
     let at = p.y_base + rest;
 ${range(strip)
-  .map((j) => `    if (columns > ${j}u) { y[at + ${j}u] = activated(sums[m * ${strip}u + ${j}u] + offset); }`)
+  .map(
+    (j) =>
+      `    if (columns > ${j}u) { y[at + ${j}u] = activated(combined(sums[m * ${strip}u + ${j}u] + offset, rest + ${j}u, g * p.rows + m_0 + m)); }`,
+  )
   .join('\n')}
   }`,
     };

@@ -62,7 +62,7 @@ const fast: Variant<typeof params> = {
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
-      declarations: gated === 1 ? GATE : ACTIVATION,
+      declarations: ACTIVATION + GATE,
       main: /* wgsl */ `
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let size = p.groups * tiles * p.filters;
@@ -95,7 +95,7 @@ ${text}
     for (var j = 0u; j < inside_x; j++) {
       let at = place + i * p.width + j;
       let value = values[i * ${columns}u + j] + offset;
-      y[p.y_base + at] = ${gated === 1 ? 'select(0.0, value, passes(at))' : 'activated(value)'};
+      y[p.y_base + at] = ${gated === 1 ? 'select(0.0, value, passes(at))' : 'activated(combined(value, at, filter_index))'};
     }
   }`,
     };
@@ -141,7 +141,7 @@ export const winogradOutput = defineKernel({
     sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
   for (var i = 0u; i < gated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
-  y[p.y_base + index] = activated(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u));`,
+  y[p.y_base + index] = activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index));`,
         MATRICES + ACTIVATION + GATE,
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,

@@ -1,7 +1,7 @@
 /** What the algorithms of a convolution have in common: the three problems, what they read and write, and windows. */
 import type { Storage } from '../../../gpu/storage.ts';
 import type { Algorithm } from '../../../graph/algorithm.ts';
-import { type ForwardEmitter, refuse } from '../../../graph/operation.ts';
+import { type Applied, type ForwardEmitter, refuse } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../../kernels/conv2d/shape.ts';
@@ -10,7 +10,7 @@ export interface Convolution {
   readonly name: string;
   readonly shape: Conv2dShape;
   readonly hasBias: boolean;
-  /** the derivative of a ReLU before is to be applied to the input gradient */
+  /** the derivative of the map before is to be applied to the input gradient */
   readonly gated: boolean;
   /** what is packed of the weight is made once, not in each run */
   readonly weightLasts: boolean;
@@ -24,10 +24,10 @@ export function caseOf({ shape, hasBias, weightLasts }: Convolution): string {
   return [...sizes, ...(hasBias ? ['with bias'] : []), ...(weightLasts ? ['weight packed once'] : [])].join(' ');
 }
 
-/** What each direction reads and writes. `x` is the gate of the input gradient where the problem is `gated`. */
+/** What each direction reads and writes. */
 export interface Operands {
   forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
-  'input gradient': { readonly dy: Storage; readonly weight: Tensor; readonly x?: Storage; readonly dx: Storage };
+  'input gradient': { readonly dy: Storage; readonly weight: Tensor; readonly dx: Storage };
   'filter gradient': { readonly x: Storage; readonly dy: Storage; readonly dw: Storage };
 }
 
@@ -62,6 +62,17 @@ export function filterWindows({ gpu }: Pick<ForwardEmitter, 'gpu'>, { name, shap
     refuse(name, `the weight of ${bytes} bytes in ${shape.groups} groups passes one binding`, 'Split it.');
   }
   return found;
+}
+
+/** The operand of what is applied to some filters' outputs of some images. */
+export function operandOf(
+  { operand, epilogues: { combination } }: Applied,
+  shape: Conv2dShape,
+  images: Window,
+  at: Window,
+) {
+  if (operand === undefined) return undefined;
+  return typeof combination?.operand === 'object' ? operand.view(4 * at.first) : outputs(operand, shape, images, at);
 }
 
 /** Some filters' outputs of some images: y, or dy. */

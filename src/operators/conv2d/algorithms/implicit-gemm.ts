@@ -2,7 +2,7 @@
  * Convolution as the contraction (../../../kernels/contraction): no copy of anything is made. Computes every problem, in
  * windows of images and filters; on discrete GPUs also in parts of the sum.
  */
-import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { contractionWork, emitContraction } from '../../../graph/ops/contraction.ts';
 import { rows } from '../../../graph/windows.ts';
 import { type ContractionParams, contraction, depthOf } from '../../../kernels/contraction/contraction.ts';
@@ -16,7 +16,6 @@ import {
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
-import { RELU } from '../../../kernels/relu/relu.ts';
 import {
   bytesOf,
   type Convolution,
@@ -24,6 +23,7 @@ import {
   filterWindows,
   imageWindows,
   type Operands,
+  operandOf,
   outputs,
 } from './convolution.ts';
 
@@ -43,7 +43,8 @@ const emits: {
   forward(emit, problem, { x, weight, bias, y }, depth) {
     const { shape } = problem;
     const bytes = bytesOf(shape);
-    const { relu, epilogue } = epilogueOf(emit);
+    const applied = epiloguesOf(emit);
+    const { relu, epilogues } = applied;
     for (const images of imageWindows(emit, problem)) {
       for (const at of filterWindows(emit, problem)) {
         const part = { ...shape, batch: images.count, filters: at.count };
@@ -51,12 +52,14 @@ const emits: {
         const w = rows(emit.value(weight), bytes.filter, at);
         const views = { a: w, b: rows(x, bytes.image, images), bias: bias && rows(emit.value(bias), 4, at) };
         const c = outputs(y, shape, images, at);
-        emitContraction(emit, params, { ...views, c, epilogue }, depth(emit.gpu, params));
+        const gate = operandOf(applied, shape, images, at);
+        emitContraction(emit, params, { ...views, c, gate, epilogues }, depth(emit.gpu, params));
       }
     }
   },
-  'input gradient'(emit, problem, { dy, weight, x, dx }, depth) {
+  'input gradient'(emit, problem, { dy, weight, dx }, depth) {
     const { shape } = problem;
+    const { relu, epilogues, operand } = derivativeBefore(emit);
     const bytes = bytesOf(shape);
     for (const images of imageWindows(emit, problem)) {
       for (const at of filterWindows(emit, problem)) {
@@ -65,11 +68,11 @@ const emits: {
           ...conv2dInputGradient(part),
           b_item: shape.filters * bytes.plane,
           accumulate: at.first > 0 ? 1 : 0,
-          relu: x === undefined ? RELU.none : RELU.before,
+          relu,
         };
         const views = { a: rows(emit.value(weight), bytes.filter, at), b: outputs(dy, shape, images, at) };
-        const [c, gate] = [dx, x].map((storage) => storage && rows(storage, bytes.image, images));
-        emitContraction(emit, params, { ...views, c: c!, gate }, depth(emit.gpu, params));
+        const [c, gate] = [dx, operand].map((storage) => storage && rows(storage, bytes.image, images));
+        emitContraction(emit, params, { ...views, c: c!, gate, epilogues }, depth(emit.gpu, params));
       }
     }
   },

@@ -1,9 +1,9 @@
 /** A convolution of 1 x 1 taps is a product of matrices an image: y[n] = w x[n], of packed operands. */
-import { epilogueOf } from '../../../graph/operation.ts';
+import { epiloguesOf } from '../../../graph/operation.ts';
 import { packedProduct } from '../../../graph/ops/product.ts';
 import type { Conv2dShape } from '../../../kernels/conv2d/shape.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
-import { bytesOf, type ConvolutionAlgorithm } from './convolution.ts';
+import { bytesOf, type ConvolutionAlgorithm, operandOf } from './convolution.ts';
 
 function productOf({ channels, height, width, filters }: Conv2dShape): GemmShape {
   const plane = height * width;
@@ -39,10 +39,13 @@ export const pointwise: ConvolutionAlgorithm<'forward'> = {
   workspaceBytes: (adapter, { shape }) => packedProduct.workspaceBytes(adapter, productOf(shape)),
   emit(emit, { shape }, { x, weight, y }) {
     const { image, output } = bytesOf(shape);
-    const { relu, epilogue } = epilogueOf(emit);
+    const applied = epiloguesOf(emit);
+    const { relu, epilogues } = applied;
+    const all = { first: 0, count: shape.filters };
     for (let n = 0; n < shape.batch; n++) {
       const views = { a: emit.value(weight).view(), b: x.view(n * image, image), c: y.view(n * output, output) };
-      packedProduct.emit(emit, { ...productOf(shape), relu }, { ...views, epilogue });
+      const gate = operandOf(applied, shape, { first: n, count: 1 }, all);
+      packedProduct.emit(emit, { ...productOf(shape), relu }, { ...views, gate, epilogues });
     }
   },
 };

@@ -1,6 +1,6 @@
 /** Convolution in strips of padded images, with packed weights: ../../../kernels/conv2d/strips. */
 import { Storage, type View } from '../../../gpu/storage.ts';
-import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, windows } from '../../../graph/windows.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
@@ -17,7 +17,7 @@ import {
   stripsFit,
   stripsTime,
 } from '../../../kernels/conv2d/strips/plan.ts';
-import type { Epilogue } from '../../../kernels/epilogue.ts';
+import type { Epilogues } from '../../../kernels/epilogue.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { packPanels } from '../../../kernels/panels/pack.ts';
 import { RELU } from '../../../kernels/relu/relu.ts';
@@ -28,6 +28,7 @@ import {
   imageWindows,
   NO_HALVES,
   type Operands,
+  operandOf,
   outputs,
 } from './convolution.ts';
 
@@ -38,25 +39,28 @@ const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, op
   forward(emit, problem, { x, weight, bias, y }) {
     const { shape } = problem;
     const bytes = bytesOf(shape);
-    const { relu, epilogue } = epilogueOf(emit);
+    const applied = epiloguesOf(emit);
+    const { relu, epilogues } = applied;
+    const all = { first: 0, count: shape.filters };
     const w = emit.value(weight).view();
     const b = bias === undefined ? w : emit.value(bias).view();
     for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
       const plan = planForward(emit.gpu, { ...shape, batch: images.count }, { hasBias: bias !== undefined, relu });
-      const views = { image: rows(x, bytes.image, images), w, bias: b, gate: b, y: rows(y, bytes.output, images) };
-      emitStrips(emit, plan, weight, views, epilogue);
+      const gate = operandOf(applied, shape, images, all) ?? b;
+      const views = { image: rows(x, bytes.image, images), w, bias: b, gate, y: rows(y, bytes.output, images) };
+      emitStrips(emit, plan, weight, views, epilogues);
     }
   },
-  'input gradient'(emit, problem, { dy, weight, x, dx }) {
+  'input gradient'(emit, problem, { dy, weight, dx }) {
     const { shape } = problem;
+    const { relu, epilogues, operand } = derivativeBefore(emit);
     const bytes = bytesOf(shape);
     const w = emit.value(weight).view();
     for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
-      const relu = x === undefined ? RELU.none : RELU.before;
       const plan = planInputGradient(emit.gpu, { ...shape, batch: images.count }, relu);
-      const gate = x === undefined ? w : rows(x, bytes.image, images);
+      const gate = operand === undefined ? w : rows(operand, bytes.image, images);
       const image = rows(dy, bytes.output, images);
-      emitStrips(emit, plan, weight, { image, w, bias: w, gate, y: rows(dx, bytes.image, images) });
+      emitStrips(emit, plan, weight, { image, w, bias: w, gate, y: rows(dx, bytes.image, images) }, epilogues);
     }
   },
   'filter gradient'(emit, problem, { x, dy, dw }) {
@@ -85,13 +89,13 @@ function emitStrips(
   { pad, pack, run }: StripPlan,
   weight: Tensor,
   { image, w, bias, gate, y }: Readonly<Record<'image' | 'w' | 'bias' | 'gate' | 'y', View>>,
-  epilogue?: Epilogue,
+  epilogues: Epilogues,
 ): void {
   const turned = pack.params.flip === 1 ? ', turned' : '';
   const panels = emit.prepared(weight, `panels of ${run.tile}${turned}`, pack.bytes, (run, to) =>
     run(packPanels, pack.params, { w, panels: to }),
   );
-  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, gate, y }, epilogue);
+  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, gate, y }, epilogues);
 }
 
 /** Padded images and packed weights of all of the batch. */

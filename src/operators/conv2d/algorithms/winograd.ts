@@ -4,7 +4,7 @@
  * first, and gradients come back from them.
  */
 import { Storage, type View } from '../../../gpu/storage.ts';
-import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
@@ -31,10 +31,16 @@ import {
   unstrided,
   workspaceOf,
 } from '../../../kernels/conv2d/winograd/plan.ts';
-import type { Epilogue } from '../../../kernels/epilogue.ts';
+import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { panelBatch } from '../../../kernels/gemm/panels.ts';
-import { RELU } from '../../../kernels/relu/relu.ts';
-import { bytesOf, type Convolution, type ConvolutionAlgorithm, NO_HALVES, type Operands } from './convolution.ts';
+import {
+  bytesOf,
+  type Convolution,
+  type ConvolutionAlgorithm,
+  NO_HALVES,
+  type Operands,
+  operandOf,
+} from './convolution.ts';
 
 /** How many images at a time, where somebody asked for a number. */
 type Asked = number | undefined;
@@ -95,36 +101,44 @@ function emitTilesForward(
   const tiled = unstrided(shape);
   for (const images of imageWindows(emit, tiled, 'forward', asked)) {
     const batch = images.count;
-    const { relu, epilogue } = epilogueOf(emit);
+    const applied = epiloguesOf(emit);
+    const { relu, epilogues } = applied;
     const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu });
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
-    const views = { w: filtersOf(emit, shape, weight), bias, x: image, y: rows(y.storage, y.bytes, images) };
-    emitTiles(emit, plan, weight, views, epilogue);
+    const gate = operandOf(applied, shape, images, { first: 0, count: shape.filters });
+    const views = { w: filtersOf(emit, shape, weight), bias, x: image, gate, y: rows(y.storage, y.bytes, images) };
+    emitTiles(emit, plan, weight, views, epilogues);
   }
 }
 
-/** dx from dy; with a gate, the outputs of the ReLU before, the gradient of that one's argument: then without strides. */
+/** dx from dy, or the gradient of the argument of the map before: then without strides. */
 function emitTilesInputGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   weight: Tensor,
-  { dy, dx, gate }: { readonly dy: Images; readonly dx: Images; readonly gate?: Images },
+  { dy, dx }: { readonly dy: Images; readonly dx: Images },
   asked: Asked,
 ): void {
+  const { relu, epilogues, operand } = derivativeBefore(emit);
   const tiled = unstrided(shape);
   for (const images of imageWindows(emit, tiled, 'input gradient', asked)) {
     const batch = images.count;
-    const relu = gate === undefined ? RELU.none : RELU.before;
     const plan = planTilesInputGradient(emit.gpu, { ...tiled, batch }, relu);
     const to = rows(dx.storage, dx.bytes, images);
     const { image } = planPhases({ ...shape, batch });
     const phases = hasStrides(shape) ? between(emit, 'phases', 4 * phasesSize(image)) : undefined;
-    emitTiles(emit, plan, weight, {
-      w: filtersOf(emit, shape, weight),
-      x: rows(dy.storage, dy.bytes, images),
-      gate: gate && rows(gate.storage, gate.bytes, images),
-      y: phases ?? to,
-    });
+    emitTiles(
+      emit,
+      plan,
+      weight,
+      {
+        w: filtersOf(emit, shape, weight),
+        x: rows(dy.storage, dy.bytes, images),
+        gate: operand && rows(operand, dx.bytes, images),
+        y: phases ?? to,
+      },
+      epilogues,
+    );
     if (phases !== undefined) emit.run(conv2dPhasesBackward, image, { phases, dx: to });
   }
 }
@@ -140,7 +154,7 @@ function emitTiles(
     gate,
     y,
   }: { readonly w: View; readonly x: View; readonly bias?: View; readonly gate?: View; readonly y: View },
-  epilogue?: Epilogue,
+  epilogues: Epilogues,
 ): void {
   const turned = plan.filter.flip === 1 ? ', turned' : '';
   const filters = emit.prepared(
@@ -155,7 +169,7 @@ function emitTiles(
   // A row of sums is of a tile where panels are multiplied, of a filter where matrices are.
   const [of, by] = plan.product.by === 'panels' ? [panels, filters] : [filters, panels];
   emitProducts(emit, plan.product, of, by, sums);
-  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y }, epilogue);
+  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y }, epilogues);
 }
 
 /** dw from x and dy. */
@@ -195,12 +209,11 @@ const emits: {
     };
     emitTilesForward(emit, shape, weight, views, asked);
   },
-  'input gradient'(emit, { shape }, { dy, weight, x, dx }, asked) {
+  'input gradient'(emit, { shape }, { dy, weight, dx }, asked) {
     const { image, output } = bytesOf(shape);
     const views = {
       dy: { storage: dy, bytes: output },
       dx: { storage: dx, bytes: image },
-      gate: x && { storage: x, bytes: image },
     };
     emitTilesInputGradient(emit, shape, weight, views, asked);
   },

@@ -3,7 +3,7 @@
  * (../../../graph/ops/product.ts). A weight's gradient that is stored is followed by its update, a pass of its own.
  */
 import type { Algorithm, PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
-import { epilogueOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import type { ProductMethod } from '../../../graph/ops/product.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
@@ -38,10 +38,10 @@ type Emit<R extends Result> = (
 
 const emits: { readonly [R in Result]: Emit<R> } = {
   forward(emit, layer, { x, weight, bias, y }, { method, at }) {
-    const { relu, epilogue } = epilogueOf(emit);
+    const { relu, epilogues } = epiloguesOf(emit);
     const w = rows(emit.value(weight), rowBytesOf(layer), at);
     const b = bias && rows(emit.value(bias), 4, at);
-    const views = { a: x.view(), b: w, bias: b, c: columns(y, layer, at), epilogue };
+    const views = { a: x.view(), b: w, bias: b, c: columns(y, layer, at), epilogues };
     method.emit(emit, { ...productOf('forward', layer, at), relu }, views, weight);
   },
   'input gradient'(emit, layer, { dy, x, weight, dx }, { method, at }) {

@@ -4,7 +4,7 @@
  * its update uses it, and never stores it; `one-pass` makes the input gradient on the same way over the weight.
  */
 import type { PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
-import { epilogueOf } from '../../../graph/operation.ts';
+import { epiloguesOf } from '../../../graph/operation.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { linearBackward } from '../../../kernels/linear/backward.ts';
@@ -60,13 +60,13 @@ export const vectorsForward: LayerAlgorithm<'forward'> = {
   ),
   workspaceBytes: () => 0,
   emit(emit, layer, { x, weight, bias, y }) {
-    const { relu, epilogue } = epilogueOf(emit);
+    const { relu, epilogues } = epiloguesOf(emit);
     const { batch, inputs, outputs, hasBias } = layer;
     for (const at of weightWindows(emit.gpu, layer)) {
       const params = { batch, inputs, outputs: at.count, y_row: outputs, has_bias: hasBias ? 1 : 0, relu };
       const w = rows(emit.value(weight), rowBytesOf(layer), at);
       const b = bias === undefined ? w : rows(emit.value(bias), 4, at);
-      emit.run(linearForward, params, { x: x.view(), w, bias: b, y: columns(y, layer, at) }, epilogue);
+      emit.run(linearForward, params, { x: x.view(), w, bias: b, y: columns(y, layer, at) }, epilogues);
     }
   },
 };
