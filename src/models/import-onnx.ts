@@ -6,7 +6,7 @@ import type { OnnxTensor } from '../onnx/tensor.ts';
 import { ElementTypes } from '../operators/onnx/element-types.ts';
 import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
 import { foldRemedy, refuse } from '../operators/onnx/reading.ts';
-import { checkAxes, checkBroadcast, checkSchema } from '../operators/onnx/schema.ts';
+import { checkAxes, checkBroadcast, checkLists, checkSchema } from '../operators/onnx/schema.ts';
 import { newestOpset } from '../operators/onnx/schema-table.ts';
 import { reshaped } from '../operators/onnx/tensors.ts';
 import type { Role } from '../operators/operator.ts';
@@ -293,6 +293,7 @@ class Importer {
   private checkShapes(node: OnnxNode, opset: number): void {
     const shapes = node.inputs.map((value) => this.extents(value) ?? this.constants.dimsOf(value));
     if (shapes[0] !== undefined) checkAxes(node, shapes[0].length, this.constants.integersOf(node.inputs[1] ?? ''));
+    checkLists(node, shapes);
     checkBroadcast(node, opset, shapes);
   }
 

@@ -421,6 +421,12 @@ describe('constants', () => {
     expect(Object.keys(cases).sort()).toEqual(constantOperators);
   });
 
+  it('are listed in the documentation', () => {
+    const text = fs.readFileSync(new URL('../../docs/robustness.md', import.meta.url), 'utf8');
+    const [, list] = /Of constants alone these are computed: ([^.]*)\./.exec(text)!;
+    expect(list.split(', ')).toEqual(constantOperators);
+  });
+
   describe.skipIf(!hasOnnxruntime)('as onnxruntime computes them (needs onnxruntime-node)', () => {
     it.each(Object.entries(cases))('%s', async (_, variants) => {
       for (const [i, { opset, build }] of variants.entries()) {

@@ -349,7 +349,35 @@ const refusedValues: readonly [string, OnnxModel, RegExp][] = [
   [
     'a shape without dimensions',
     model((g) => g.node('Reshape', ['x', typed(g, 'int64', [], -1)], 'y')),
-    /takes its shape from 'int64', which has no list/,
+    /reads 'int64' of shape \[\] as its input 2\. A list is expected/,
+  ],
+  ...(['ReduceSum', 'Squeeze'] as const).map((name): [string, OnnxModel, RegExp] => [
+    `axes without dimensions: ${name}`,
+    model((g) => g.node(name, ['x', typed(g, 'int64', [], 2)], 'y'), 17, [1, 3, 1, 6]),
+    /reads 'int64' of shape \[\] as its input 2/,
+  ]),
+  [
+    'bounds without dimensions, of constants alone',
+    model((g) => {
+      const bound = typed(g, 'int64', [], 1);
+      g.node('Add', ['x', g.node('Slice', [g.weight('a', 3), bound, bound], 'c')], 'y');
+    }),
+    /reads 'int64' of shape \[\] as its input 2/,
+  ],
+  [
+    'pads as a table',
+    model((g) => g.node('Pad', ['x', typed(g, 'int64', [1, 8], 0, 0, 1, 0, 0, 0, 0, 0)], 'y')),
+    /\[1,8\]/,
+  ],
+  ['strides of no size', model((g) => g.node('MaxPool', ['x'], 'y', { ...window, strides: ints() })), /strides \[\]/],
+  ['LRN of beta below 0', model((g) => g.node('LRN', ['x'], 'y', { size: int(3), beta: float(-1) })), /beta -1/],
+  [
+    'OneHot of two depths',
+    model((g) => {
+      const operands = [g.integers('i', 1), g.integers('depth', 3, 4), g.weight('pair', 2)];
+      g.node('Add', ['x', g.node('ReduceSum', [g.node('OneHot', operands, 'h')], 'c')], 'y');
+    }),
+    /OneHot node.*\. A number of 1 or more is expected/,
   ],
 ];
 

@@ -133,7 +133,8 @@ const oneHot: ConstantOperator = (operands) => {
   const size = numbersOf(depth)[0];
   const rank = indices.dims.length + 1;
   const axis = axisOf(node, attribute(node, 'axis', 'int') ?? -1, rank);
-  if (!(size >= 1) || pair.size !== 2) throw refuse(node, `has depth ${size}`, 'A number of 1 or more is expected.');
+  if (depth.size !== 1 || !(size >= 1) || pair.size !== 2)
+    throw refuse(node, `has depth ${size}`, 'A number of 1 or more is expected.');
   const dims = indices.dims.toSpliced(axis, 0, size);
   const inner = elementCount(indices.dims.slice(axis));
   const values = () => {

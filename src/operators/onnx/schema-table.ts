@@ -175,7 +175,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
     '20 T1=float+ > T2=bool detect_negative:b detect_positive:b',
   ],
   IsNaN: ['9 T1=float > T2=bool', '13 T1=float+ > T2=bool'],
-  LRN: ['1 T=float > T alpha:f beta:f bias:f size:n!', '13 T=float+ > T alpha:f beta:f bias:f size:n!'],
+  LRN: ['1 T=float > T alpha:p beta:p bias:f size:n!', '13 T=float+ > T alpha:p beta:p bias:f size:n!'],
   LeakyRelu: ['1 T=float > T alpha:f consumed_inputs:I', '6 T=float > T alpha:f', '16 T=float+ > T alpha:f'],
   Less: [
     '1 T=float T > T1=bool axis:i broadcast:b',
@@ -402,10 +402,15 @@ const kinds: Readonly<Record<string, Kind>> = {
   S: { type: 'strings' },
   // Sparse tensors and types have no values here.
   x: { type: 'opaque' },
+  p: { type: 'float', allows: (value) => (value as number) > 0, expected: 'A number above 0' },
   // A flag: other numbers are true to one runtime and false to another.
   b: { type: 'int', allows: (value) => value === 0 || value === 1, expected: '0 or 1' },
   n: { type: 'int', allows: least(1), expected: '1 or more' },
-  N: { type: 'ints', allows: all(least(1)), expected: '1 or more each' },
+  N: {
+    type: 'ints',
+    allows: (values) => (values as []).length > 0 && all(least(1))(values),
+    expected: '1 or more each',
+  },
   P: { type: 'ints', allows: all(least(0)), expected: '0 or more each' },
   // Runtimes take an empty text for the default.
   a: words('', 'NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'),

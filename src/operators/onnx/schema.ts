@@ -74,6 +74,25 @@ function checkAttributes(node: OnnxNode, { attributes }: Schema, rule: string): 
   }
 }
 
+/** Inputs that are lists, of one dimension, by their places; where a Reduce or Squeeze has its axes as an attribute, none is. */
+const lists: Readonly<Record<string, readonly number[]>> = {
+  ...{ ConstantOfShape: [0], Expand: [1], Pad: [1, 3], Reshape: [1], Slice: [1, 2, 3, 4], Split: [1], Squeeze: [1] },
+  ...{ Tile: [1], TopK: [1] },
+};
+
+/** Refuses what is no list where one is expected: a single number, or a table. */
+export function checkLists(node: OnnxNode, shapes: readonly (readonly Size[] | undefined)[]): void {
+  if (node.domain !== '') return;
+  const places = lists[node.opType] ?? (node.opType.startsWith('Reduce') ? [1] : []);
+  for (const place of places) {
+    const shape = shapes[place];
+    if (shape !== undefined && shape.length !== 1) {
+      const found = `reads '${node.inputs[place]}' of shape [${shape}] as its input ${place + 1}`;
+      throw refuse(node, found, 'A list is expected, of one dimension: export the model again.');
+    }
+  }
+}
+
 /** One size of a shape; of the batch it is not known here. */
 type Size = number | 'batch';
 

@@ -28,8 +28,6 @@ function reshape(node: OnnxNode, around: Surroundings): Reading {
     throw refuse(node, `takes its shape from '${node.inputs[1] ?? ''}'`, 'A constant shape is expected.');
   }
   const asked = `reshapes [batch, ${shape}] to [${target.join(', ')}]`;
-  if (around.constants.tensor(node.inputs[1] ?? '')?.dims.length === 0)
-    throw refuse(node, `takes its shape from '${node.inputs[1]}', which has no list of sizes`, 'A list is expected.');
   checkTarget(node, target, asked);
   const copiesZero = !flag(node, 'allowzero');
   const rest = target.slice(around.lead).map((dim, i) => (dim === 0 && copiesZero ? shape[i] : dim));
