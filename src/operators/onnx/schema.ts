@@ -60,7 +60,8 @@ function checkAttributes(node: OnnxNode, { attributes }: Schema, rule: string): 
       );
     }
     if (known.allows !== undefined && 'value' in given && !known.allows(given.value)) {
-      const value = Array.isArray(given.value) ? `[${given.value}]` : `'${given.value}'`.replace(/^'(-?\d+)'$/, '$1');
+      const text = String(given.value);
+      const value = given.type === 'string' ? `'${text}'` : given.type === 'ints' ? `[${text}]` : text;
       throw refuse(
         node,
         `has ${name} ${value}`,
