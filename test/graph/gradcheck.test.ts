@@ -147,6 +147,14 @@ it('does not pass ReLU at 0 or a tie of a pool, and passes them beside it', asyn
   const beside = { shape: [4], values: Float32Array.of(0, 0.01, -0.01, 2) };
   const partly = await gradcheck(gpu(), ({ x }) => relu(x), { x: beside }, { directions: 0 });
   expect(partly.inputs[0]).toMatchObject({ samples: 3, kinks: 1 });
+
+  // One sample that can be judged says little of three that cannot.
+  const mostly = { shape: [4], values: Float32Array.of(0, 0, 0, 2) };
+  const hardly = await gradcheck(gpu(), ({ x }) => relu(x), { x: mostly }, { directions: 0, raiseException: false });
+  expect(hardly.inputs[0]).toMatchObject({ samples: 1, kinks: 3 });
+  expect(hardly.problems[0]).toMatch(
+    /of 4 samples 1 have a derivative .*\(3 lie at a kink, 0 are hidden .*at least half/,
+  );
 });
 
 it('takes the expected kink for no excuse: a wrong slope beside it fails', async () => {
