@@ -46,6 +46,7 @@ export async function openAdapter(
     warn: (text) => context.note(`warning: ${text}`),
   });
   context.defer(() => gpu.destroy());
+  if (gpu.algorithms.size > 0) (await import('../operators/trials.ts')).refuseUnknownAlgorithms(gpu);
   context.note(`adapter: ${gpu.describe()}${gpu.precision === 'f16' ? ', half precision' : ''}`);
   return gpu;
 }

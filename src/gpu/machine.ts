@@ -99,4 +99,88 @@ export const knownMachine = (name: string): KnownMachine | undefined =>
 
 export const machineNamed = (name: string): Machine | undefined => knownMachine(name)?.machine;
 
+/** An adapter, as far as its profile goes. */
+interface Profiled {
+  readonly kind: 'hardware' | 'software' | 'embedded';
+  readonly machine?: Machine;
+}
+
+/** What estimates ask of an adapter in place of its kind: what it does in a millisecond, and at once. */
+export interface Profile {
+  /** what algorithms and kernels count: cycles of the whole GPU, or instructions of a vector unit of a rasteriser */
+  readonly unit: 'cycles' | 'instructions';
+  /** of that unit in a millisecond */
+  readonly instructions: number;
+  /** bytes in a millisecond: of operands that are read and written once, and of what one kernel hands to the next */
+  readonly streamed: number;
+  readonly moved: number;
+  /** milliseconds that a dispatch costs */
+  readonly dispatch: number;
+  /** it computes while it waits for memory; else one comes after the other */
+  readonly overlaps: boolean;
+  /** threads that run at once, by order of magnitude */
+  readonly threadsAtOnce: number;
+  /** workgroups at once, and what one costs before its first element, in simple elements; nothing where that is hidden */
+  readonly workgroups?: { readonly atOnce: number; readonly start: number };
+  /** channels from which a workgroup for each keeps all of it busy */
+  readonly busyChannels: number;
+  /** hundreds of sums of a thread stay near it, in a processor's cache; the registers of a GPU's thread hold some 64 */
+  readonly cachesSums: boolean;
+  /** neighbouring threads should touch neighbouring addresses */
+  readonly coalesces: boolean;
+  /** its driver takes seconds for a long text: of those that it never runs a few are compiled, to show that they are right */
+  readonly compilesSlowly: boolean;
+}
+
+/** A thread is a lane of a processor's vector unit. */
+const RASTERISER = {
+  unit: 'instructions',
+  overlaps: false,
+  busyChannels: 0,
+  cachesSums: true,
+  coalesces: false,
+  compilesSlowly: true,
+} as const;
+
+/** Rasterisers in software, as measured: lavapipe on two cores of eight lanes, and the driver that npm brings, by comparison. */
+const RASTERISERS: { readonly [K in 'software' | 'embedded']: Profile } = {
+  software: {
+    ...RASTERISER,
+    instructions: 1.7e7,
+    streamed: 7.1e6,
+    moved: 1.6e7,
+    dispatch: 0.02,
+    threadsAtOnce: 16,
+    workgroups: { atOnce: 4, start: 256 },
+  },
+  embedded: {
+    ...RASTERISER,
+    instructions: 1e6,
+    streamed: 1e6,
+    moved: 1e6,
+    dispatch: 0.02,
+    threadsAtOnce: 8,
+    workgroups: { atOnce: 4, start: 16 },
+  },
+};
+
+/** The only place that knows rates: of a GPU those of its machine. */
+export function profileOf({ kind, machine = ANY }: Profiled): Profile {
+  if (kind !== 'hardware') return RASTERISERS[kind];
+  const { multiprocessors, resident, cycles, bytes, dispatch } = machine;
+  return {
+    unit: 'cycles',
+    instructions: cycles,
+    streamed: bytes,
+    moved: bytes,
+    dispatch,
+    overlaps: true,
+    threadsAtOnce: multiprocessors * resident,
+    busyChannels: 2 * multiprocessors,
+    cachesSums: false,
+    coalesces: true,
+    compilesSlowly: false,
+  };
+}
+
 export const machineOf = ({ machine }: { readonly machine?: Machine }): Machine => machine ?? ANY;

@@ -5,14 +5,14 @@
  */
 
 import { FrostlineError } from '../errors.ts';
-import { machineOf } from '../gpu/machine.ts';
+import { profileOf } from '../gpu/machine.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
 import { textHash } from '../kernels/text-hash.ts';
 import type { ForwardEmitter } from './operation.ts';
 
 /** What is to be done, counted by the algorithm; what it takes, an adapter knows (`milliseconds`). */
 export interface Work {
-  /** of a rasteriser in software: vector instructions of the subgroup's width; of a GPU: cycles of the whole of it */
+  /** in the unit of the adapter's profile: vector instructions of the subgroup's width, or cycles of the whole GPU */
   readonly instructions: number;
   /** read and written at least by what computes; left out where the instructions have it in them, or where it hardly counts */
   readonly streamedBytes?: number;
@@ -36,21 +36,8 @@ export interface Algorithm<Problem, Operands> {
   emit(emit: ForwardEmitter, problem: Problem, operands: Operands): void;
 }
 
-/**
- * What a rasteriser in software does in a millisecond, measured; of a GPU: ../gpu/machine.ts. A GPU computes while it waits
- * for memory, a rasteriser does one after the other.
- */
-const RATES = {
-  software: { instructions: 1.7e7, streamed: 7.1e6, moved: 1.6e7, dispatch: 0.02, overlaps: false },
-  embedded: { instructions: 1e6, streamed: 1e6, moved: 1e6, dispatch: 0.02, overlaps: false },
-} as const;
-
 export function milliseconds(adapter: Capabilities, works: Work | readonly Work[]): number {
-  const { cycles, bytes, dispatch } = machineOf(adapter);
-  const rate =
-    adapter.kind === 'hardware'
-      ? { instructions: cycles, streamed: bytes, moved: bytes, dispatch, overlaps: true }
-      : RATES[adapter.kind];
+  const rate = profileOf(adapter);
   return [works].flat().reduce((sum, { instructions, streamedBytes = 0, movedBytes, dispatches }) => {
     const [arithmetic, memory] = [instructions / rate.instructions, streamedBytes / rate.streamed];
     const work = rate.overlaps ? Math.max(arithmetic, memory) : arithmetic + memory;

@@ -1,5 +1,5 @@
 /** The gradient of what is added to every place of a channel: of convolutions and of fully connected layers. */
-import { machineOf } from '../gpu/machine.ts';
+import { profileOf } from '../gpu/machine.ts';
 import { Storage, type View } from '../gpu/storage.ts';
 import { biasGradient, biasUpdate } from '../kernels/bias/bias.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
@@ -18,8 +18,7 @@ export interface ChannelSums {
 /** Values of a plane from which a second pass costs less than the cores that stand idle without it. */
 const LONG = 1024;
 
-const fewChannels = ({ kind, machine }: Capabilities, channels: number) =>
-  kind === 'hardware' && channels < 2 * machineOf({ machine }).multiprocessors;
+const fewChannels = (adapter: Capabilities, channels: number) => channels < profileOf(adapter).busyChannels;
 
 /** db[c] = sum over items and places of dy, in windows of items. */
 export function emitBiasGradient(emit: ForwardEmitter, db: Storage, sums: ChannelSums): void {

@@ -14,7 +14,7 @@
  */
 
 import { FrostlineError } from '../errors.ts';
-import type { Machine } from '../gpu/machine.ts';
+import { type Machine, profileOf } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
 import { applied, type Epilogues, namesOf } from './epilogue.ts';
@@ -430,10 +430,6 @@ const THREADS = 64;
 /** Elements a thread takes in `coarsened`. Not small: short loops of known length are unrolled, which gains nothing. */
 const COARSENED = [64, 256];
 
-/** Workgroups at work at once, and what one costs before its first element, in elements; orders of magnitude only. */
-const WORKERS = { software: 4, embedded: 4 } as const;
-const START = { software: 256, embedded: 16 } as const;
-
 /**
  * The variants of a kernel that computes each output alone, from the text for one of them (as for `perElement`):
  * plain, and `coarsened`: several elements a thread, a workgroup's width apart, so that neighbours still touch neighbouring
@@ -446,11 +442,13 @@ export function elementwise<P extends ParamSchema>(
   main: Statements,
   declarations?: Statements,
 ): readonly [Variant<P>, Variant<P>] {
-  // A GPU starts workgroups for nothing, and hides what they wait for behind others: one element a thread.
-  const estimate = (params: Params<P>, elements: number, { kind }: Capabilities) =>
-    kind === 'hardware'
+  // Where starting workgroups is hidden, as what they wait for is behind others: one element a thread.
+  const estimate = (params: Params<P>, elements: number, capabilities: Capabilities) => {
+    const { workgroups } = profileOf(capabilities);
+    return workgroups === undefined
       ? count(params) * (1 + elements / 64)
-      : Math.ceil(count(params) / (THREADS * elements) / WORKERS[kind]) * (START[kind] + THREADS * elements);
+      : Math.ceil(count(params) / (THREADS * elements) / workgroups.atOnce) * (workgroups.start + THREADS * elements);
+  };
   return [
     {
       ...perElement(count, guard, main, declarations),

@@ -10,7 +10,7 @@
  * reaches grows with the threads. Workgroups that are not a multiple of the multiprocessors leave some idle in the last
  * round.
  */
-import type { Machine } from '../gpu/machine.ts';
+import { type Machine, profileOf } from '../gpu/machine.ts';
 import type { Capabilities, KernelDispatch } from './kernel.ts';
 
 /** Bytes that a thread of most kernels has on its way. */
@@ -38,7 +38,7 @@ export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, 
   const running = Math.min((workgroups * size) / multiprocessors, Math.max(resident, size));
   const peak = 2 * lanes * multiprocessors * cycles;
   const arithmetic =
-    capabilities.kind === 'hardware' && variant.cycles !== undefined
+    profileOf(capabilities).unit === 'cycles' && variant.cycles !== undefined
       ? variant.cycles(params, choice.configuration, capabilities) / cycles
       : flops / peak / Math.min(1, running / threads);
   const memory = bytes / rate / Math.min(1, (running * (variant.inFlight ?? IN_FLIGHT)) / (resident * IN_FLIGHT));

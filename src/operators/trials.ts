@@ -1,6 +1,30 @@
 /** Every decision that operators leave to `select`, with its trials; `tune` measures these. */
+import { FrostlineError } from '../errors.ts';
+import { refuseUnknown } from '../graph/algorithm.ts';
 import type { DecisionTrials } from '../graph/trial.ts';
+import type { Capabilities } from '../kernels/kernel.ts';
 import { convolutionTrials } from './conv2d/trials.ts';
 import { linearTrials } from './linear/trials.ts';
 
 export const decisionTrials: readonly DecisionTrials[] = [...convolutionTrials, ...linearTrials];
+
+/**
+ * Before anything is built: a network without a convolution would not notice that 'conv2d' was written otherwise.
+ * @throws FrostlineError where an algorithm is forced for what nothing is chosen for, or one that there is not
+ */
+export function refuseUnknownAlgorithms(adapter: Capabilities): void {
+  const decisions = decisionTrials.map(({ decision }) => decision);
+  const operators = [...new Set(decisions.map(({ purpose }) => purpose.split(' ')[0]))];
+  const keys = [...operators, ...decisions.map(({ purpose }) => purpose)];
+  for (const key of adapter.algorithms?.keys() ?? []) {
+    if (keys.includes(key)) continue;
+    throw new FrostlineError(`No algorithm is chosen for '${key}'. Give one of ${keys.join(', ')}.`);
+  }
+  for (const operator of operators) {
+    refuseUnknown(
+      adapter,
+      operator,
+      decisions.filter(({ purpose }) => purpose.split(' ')[0] === operator),
+    );
+  }
+}

@@ -9,6 +9,7 @@ import { linearDecisions, selectLinear } from '../../src/operators/linear/algori
 import type { Layer, Operands } from '../../src/operators/linear/algorithms/layer.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
+import { refuseUnknownAlgorithms } from '../../src/operators/trials.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
@@ -187,7 +188,14 @@ it('names are told apart, and an unknown one is refused', () => {
   try {
     const layer = { name: 'fc', batch: 1, inputs: 4, outputs: 1, hasBias: false, gated: false, weightLasts: false };
     expect(() => selectLinear(gpu, 'forward', layer)).toThrow("linear has no algorithm 'fft'. It has gemm,");
+    expect(() => refuseUnknownAlgorithms(gpu)).toThrow("linear has no algorithm 'fft'. It has gemm,");
+    gpu.algorithms.set('linear', 'one-pass');
+    expect(() => refuseUnknownAlgorithms(gpu)).not.toThrow();
+    gpu.algorithms.set('liner', 'gemm');
+    expect(() => refuseUnknownAlgorithms(gpu)).toThrow(
+      "No algorithm is chosen for 'liner'. Give one of conv2d, linear, conv2d forward,",
+    );
   } finally {
-    gpu.algorithms.delete('linear');
+    gpu.algorithms.clear();
   }
 });

@@ -2,6 +2,7 @@
  * The ways to work on one matrix product, C (+)= A B + bias with the strides of a `GemmShape`: by the contraction on the
  * operands as they lie, whole or in parts of the sum, and on packed operands. Operators make algorithms of them.
  */
+import { profileOf } from '../../gpu/machine.ts';
 import { Storage, type View } from '../../gpu/storage.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, depthInParts, fitsInParts, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
@@ -9,7 +10,6 @@ import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
 import { panelProduct, panelProductTime } from '../../kernels/gemm/panels.ts';
 import { planPanels } from '../../kernels/gemm/plan.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
-import { onGpu } from '../../kernels/linear/gpu.ts';
 import { packPanels } from '../../kernels/panels/pack.ts';
 import type { Algorithm, Work } from '../algorithm.ts';
 import type { ForwardEmitter } from '../operation.ts';
@@ -47,7 +47,7 @@ const inDepth = (depth: (adapter: Capabilities, params: ContractionParams) => nu
       const params = gemm(shape);
       const { instructions, ...rest } = contractionWork(adapter, params, depth(adapter, params));
       const { bytes } = contraction.cost(params);
-      return onGpu(adapter)
+      return profileOf(adapter).unit === 'cycles'
         ? { ...rest, instructions, streamedBytes: bytes / REACH }
         : { ...rest, instructions: instructions + WRITE * shape.m * shape.n, streamedBytes: bytes };
     },

@@ -34,7 +34,7 @@
  * a multiple of `spread` and is divided by it (input gradients of strided convolutions).
  */
 
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
@@ -246,7 +246,7 @@ const registers: Variant<typeof contractionParams> = {
   supports: (_, { bounds }, p) => p.parts === 1 && bounds === boundsOf(p),
   workgroups: (p, { rows, columns }) => Math.ceil(tilesOf(p, rows, columns) / 64),
   estimate: (p, { rows, columns }, capabilities) =>
-    capabilities.kind === 'hardware'
+    profileOf(capabilities).unit === 'cycles'
       ? threadCycles(p, tilesOf(p, rows, columns), rows * columns, rows + columns, capabilities)
       : // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8.
         (Math.ceil(tilesOf(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) / 8,
@@ -287,8 +287,11 @@ const broadcast: Variant<typeof contractionParams> = {
   ),
   workgroupSize: ({ lanes }) => lanes,
   // On a GPU so many sums a lane do not fit its registers.
-  supports: ({ kind, subgroupWidth }, { lanes, bounds }, p) =>
-    kind !== 'hardware' && p.parts === 1 && lanes === subgroupWidth && bounds === boundsOf(p),
+  supports: (capabilities, { lanes, bounds }, p) =>
+    profileOf(capabilities).cachesSums &&
+    p.parts === 1 &&
+    lanes === capabilities.subgroupWidth &&
+    bounds === boundsOf(p),
   workgroups: (p, { lanes, rows, columns }) => tilesOf(p, rows, lanes * columns),
   estimate: (p, { lanes, rows, columns }) =>
     tilesOf(p, rows, lanes * columns) * tileTime(p, rows, columns, rows / lanes + columns) * (lanes / 8),
@@ -339,7 +342,7 @@ export const contraction = defineKernel({
     {
       ...plain,
       estimate: (p, _, capabilities) =>
-        capabilities.kind === 'hardware'
+        profileOf(capabilities).unit === 'cycles'
           ? threadCycles(p, outputs(p), 1, 2, capabilities)
           : outputs(p) * depthOf(p) * 1.5,
       cycles: (p, _, capabilities) => threadCycles(p, outputs(p), 1, 2, capabilities),

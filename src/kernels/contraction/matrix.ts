@@ -10,7 +10,7 @@
  * only hardware runs is the few lines of `PRODUCTS[1]`. **No GPU ran those: they are compiled (test/kernels/matrix.test.ts), not
  * measured**, and asked for explicitly: FROSTLINE_SUBGROUP_MATRIX=1 (docs/precision.md).
  */
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
@@ -159,10 +159,12 @@ export const matrixUnits: Variant<typeof contractionParams> = {
     ),
   ),
   workgroupSize: () => THREADS,
-  supports({ kind, limits, subgroupMatrices, subgroupWidth }, c, p) {
+  supports(capabilities, c, p) {
+    const { limits, subgroupMatrices, subgroupWidth } = capabilities;
     const { a_inner, b_inner } = neighbours(p);
     // By plain arithmetic it shows that the text is right, on a rasteriser in software.
-    const able = c.units === 1 ? subgroupMatrices === true && subgroupWidth === LANES : kind !== 'hardware';
+    const able =
+      c.units === 1 ? subgroupMatrices === true && subgroupWidth === LANES : profileOf(capabilities).compilesSlowly;
     const fits = able && MEMORY <= limits.maxWorkgroupMemory;
     return fits && c.bounds === boundsOf(p) && c.a_inner === a_inner && c.b_inner === b_inner;
   },

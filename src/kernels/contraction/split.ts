@@ -10,7 +10,7 @@
  * and taps) and by the filters (images and places), and products of matrices (the inner extent).
  */
 
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
 import { RELU } from '../relu/relu.ts';
 import { biasAndRelu, type ContractionParams, contraction, depthOf, gates, storeSum } from './contraction.ts';
@@ -105,7 +105,7 @@ const depths = new WeakMap<Capabilities, Map<string, number>>();
 /** The depth of the parts in which the sum is best worked on; the sum's own where all together. */
 export function splitDepth(capabilities: Capabilities, p: ContractionParams): number {
   // On a rasteriser in software a few workgroups keep every core busy.
-  if (capabilities.kind !== 'hardware') return depthOf(p);
+  if (profileOf(capabilities).unit !== 'cycles') return depthOf(p);
   const known = depths.get(capabilities) ?? new Map<string, number>();
   depths.set(capabilities, known);
   const shape = contraction.shape(p);

@@ -17,7 +17,7 @@
  *   turns. Each thread's 8 rows are two runs of 4, half a tile apart, for the same reason.
  */
 
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
@@ -89,7 +89,7 @@ export function neighbours(p: ContractionParams): { readonly a_inner: 0 | 1; rea
  */
 function cycles(p: ContractionParams, c: Configuration, capabilities: Capabilities): number {
   // A rasteriser in software: in the unit of the variants for it.
-  if (capabilities.kind !== 'hardware') {
+  if (profileOf(capabilities).unit !== 'cycles') {
     return tilesOf(p, c.rows, c.columns) * Math.ceil(p.part_depth / c.depth) * c.depth * c.rows * c.columns;
   }
   const { multiprocessors, lanes, threads } = machineOf(capabilities);
@@ -298,9 +298,10 @@ export const tiled: Variant<Schema> = {
     const sums = sumsOf(c);
     return (4 * sums.rows * sums.columns) / (sums.rows + sums.columns);
   },
-  supports({ kind, limits }, c, p) {
+  supports(capabilities, c, p) {
+    const { limits } = capabilities;
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.
-    if (kind !== 'hardware' && !(c.rows === c.columns && c.rows * c.depth === 512)) return false;
+    if (profileOf(capabilities).compilesSlowly && !(c.rows === c.columns && c.rows * c.depth === 512)) return false;
     const { a_inner, b_inner } = neighbours(p);
     const fits = threadsOf(c) <= limits.maxThreads && memoryOf(c) <= limits.maxWorkgroupMemory;
     return fits && c.bounds === boundsOf(p) && c.a_inner === a_inner && c.b_inner === b_inner;

@@ -2,6 +2,7 @@
  * How a matrix product is worked on in panels: A -pack-> panels, B -pack-> panels, both -> C. The panels belong to
  * the caller; they live from the kernel that writes them to the one that reads them.
  */
+import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities } from '../kernel.ts';
 import { type PackParams, packedSize } from '../panels/pack.ts';
 import { LANES } from '../rasteriser.ts';
@@ -17,11 +18,11 @@ export interface PanelPlan {
 
 /** The plan, where the adapter has texts for panels and they fit a binding; else nothing. */
 export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelPlan | undefined {
-  const { kind, subgroupWidth, limits, precision } = capabilities;
+  const { subgroupWidth, limits, precision } = capabilities;
   // Panels of halves have no text.
   if (precision === 'f16') return undefined;
   const { m, n, k, a, b, cRow, bias = false, accumulate = false, relu = RELU.none } = shape;
-  if (kind === 'hardware' || !LANES.includes(subgroupWidth)) return undefined;
+  if (!profileOf(capabilities).cachesSums || !LANES.includes(subgroupWidth)) return undefined;
   const panels = (rows: number, tile: number, row: number, column: number) => {
     const params = { groups: 1, rows, inner: k, taps: 1, tile, group: 0, row, column, flip: 0 };
     return { params, bytes: 4 * packedSize(params) };

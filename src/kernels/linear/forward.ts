@@ -9,7 +9,7 @@
  * inputs at a time: each weight is loaded once, by the lane that needs it, each x by one lane that hands it round.
  */
 
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
 import { ACTIVATION } from '../relu/relu.ts';
@@ -101,7 +101,7 @@ const rows: Variant<typeof params> = {
   inFlight: 128,
   supports: (capabilities, c, p) =>
     serves(c, p) &&
-    (onGpu(capabilities) || c.rows === 4) &&
+    (!profileOf(capabilities).compilesSlowly || c.rows === 4) &&
     16 * c.items * LINE <= capabilities.limits.maxWorkgroupMemory,
   workgroups: (p, { items, rows }) => Math.ceil(p.batch / items) * Math.ceil(p.outputs / rows),
   estimate(p, { items, rows }, capabilities) {

@@ -8,7 +8,7 @@
  * - update, `rows`: a lane owns one vector of inputs of ROWS outputs, and x of all items of it in registers.
  */
 
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 
@@ -36,7 +36,7 @@ fn four_items_of_dy(n: u32, o: u32) -> vec4f {
 }`;
 
 /** A GPU alone: a rasteriser in software pays for every load, and has texts of its own. */
-export const onGpu = ({ kind }: Capabilities) => kind === 'hardware';
+export const onGpu = (capabilities: Capabilities) => profileOf(capabilities).unit === 'cycles';
 
 /** The number of items in registers for a batch: the smallest that holds it, or the largest there is. */
 export const serves = ({ items }: Configuration, { batch }: { readonly batch: number }) =>

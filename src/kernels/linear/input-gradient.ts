@@ -10,7 +10,7 @@
  * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
  */
 
-import { machineOf } from '../../gpu/machine.ts';
+import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
 import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
@@ -101,7 +101,7 @@ const columns: Variant<typeof params> = {
   supports: (capabilities, c, p) =>
     serves(c, p) &&
     // Of a rasteriser in software's minutes of compilation, the one that shows that the text is right.
-    (onGpu(capabilities) || c.columns === 8) &&
+    (!profileOf(capabilities).compilesSlowly || c.columns === 8) &&
     4 * OUTPUTS * 4 * Math.ceil(c.items / 4) + 16 * LANES_ON_GPU <= capabilities.limits.maxWorkgroupMemory,
   workgroups: (p, { items, columns }) => Math.ceil(p.batch / items) * Math.ceil(p.inputs / 4 / columns),
   estimate(p, { items, columns }, capabilities) {

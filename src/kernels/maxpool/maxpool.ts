@@ -18,6 +18,7 @@
  * visits the windows that can cover it, those with  o s - p <= i <= o s - p + (k - 1) d,  in rising order. No atomics,
  * and the same bits every time.
  */
+import { profileOf } from '../../gpu/machine.ts';
 import { defineKernel, elementwise, type Params, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { isNanFunction } from '../nan.ts';
@@ -166,7 +167,7 @@ fn first(a: Best, b: Best) -> Best {
 
 /**
  * One thread a line of outputs, without bounds as `interior`: a column of the image that two windows share is looked at
- * once, and a line's place is divided out once. Neighbouring threads are far apart in memory: not for hardware.
+ * once, and a line's place is divided out once. Neighbouring threads are far apart in memory: not where loads coalesce.
  */
 function lines(
   interior: Variant<typeof params>,
@@ -179,7 +180,7 @@ function lines(
     name: 'lines',
     configurations: LINES.map(([kernel, stride]) => ({ kernel, stride })),
     supports: (capabilities, configuration, p) =>
-      capabilities.kind !== 'hardware' &&
+      !profileOf(capabilities).coalesces &&
       p.stride_width === configuration['stride'] &&
       interior.supports!(capabilities, configuration, p),
     workgroups: (p) => Math.ceil(threads(p) / 64),
@@ -262,14 +263,14 @@ const SCATTERED = 0.1;
 
 /**
  * One thread a plane, which no other thread writes: it can be scattered to, window after window, in the same order of
- * additions. A tenth of the work, but no neighbours that share a line of memory and few threads: not for hardware.
+ * additions. A tenth of the work, but no neighbours that share a line of memory and few threads: not for GPUs.
  */
 const planes: Variant<typeof params> = {
   name: 'planes',
   halves: false,
   configurations: [{ threads: 8 }],
   workgroupSize: ({ threads }) => threads,
-  supports: ({ kind }) => kind !== 'hardware',
+  supports: (capabilities) => !profileOf(capabilities).coalesces,
   workgroups: (p, { threads }) => Math.ceil((p.batch * p.channels) / threads),
   estimate: (p) => (SCATTERED / GATHERED) * (poolInputs(p) / 4) * Math.max(1, 32 / (p.batch * p.channels)),
   text: () => ({

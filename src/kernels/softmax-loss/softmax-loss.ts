@@ -29,6 +29,7 @@
  * workgroup: a lane takes a row; weights and losses are summed over the workgroup in a fixed order.
  * teams: 32 lanes take a row together, for GPUs: of a batch of ten a lane a row leaves a GPU's one core to ten lanes.
  */
+import { profileOf } from '../../gpu/machine.ts';
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
@@ -174,7 +175,7 @@ const teams = (withGradient: boolean): Variant<typeof params> => ({
   workgroups: ({ rows }) => lossParts(rows),
   estimate: (p, _, capabilities) =>
     // A rasteriser in software has no lanes to spare.
-    capabilities.kind !== 'hardware'
+    !profileOf(capabilities).overlaps
       ? Number.MAX_VALUE
       : serialAccesses(
           lossParts(p.rows) * TEAM * TEAMS,

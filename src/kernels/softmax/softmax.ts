@@ -9,6 +9,7 @@
  *
  * Derivative: dy[j]/dx[i] = y[j] ([i = j] - y[i]), so  dx[i] = y[i] (dy[i] - sum over j of dy[j] y[j]).
  */
+import { profileOf } from '../../gpu/machine.ts';
 import { defineKernel, elementwise, type Params, type Variant } from '../kernel.ts';
 import { largerFunction, poisonFunction } from '../nan.ts';
 
@@ -41,8 +42,8 @@ const workgroup: Variant<typeof softmaxParams> = {
   workgroupSize: () => LANES,
   workgroups: ({ rows }) => Math.min(rows, GROUPS),
   // In the unit of `elementwise`: elements of which each counts 1.
-  estimate: ({ rows, columns }, _, { kind }) =>
-    kind === 'hardware' && columns >= 2 * LANES ? rows / 2 : Number.MAX_VALUE,
+  estimate: ({ rows, columns }, _, capabilities) =>
+    profileOf(capabilities).overlaps && columns >= 2 * LANES ? rows / 2 : Number.MAX_VALUE,
   text: (_, { load }) => ({
     declarations: /* wgsl */ `${rowStart}${largerFunction}${poisonFunction}
 var<workgroup> found: array<f32, ${LANES}>;`,

@@ -16,6 +16,7 @@
  * What it is for: tiles (../winograd) serve stride 1. AlexNet's first layer, 3 channels of 11 x 11 taps 4 apart, becomes
  * 48 channels of 3 x 3.
  */
+import { profileOf } from '../../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { type Conv2dShape, conv2dOutput } from '../shape.ts';
 
@@ -91,7 +92,7 @@ export function planPhases(shape: Conv2dShape): { readonly image: PhaseParams; r
 const byElement = (count: (p: PhaseParams) => number, guard: string, main: string): Variant<typeof params> => ({
   ...perElement<typeof params>(count, guard, main),
   name: 'elements',
-  estimate: (_params, _configuration, { kind }) => (kind === 'hardware' ? 0 : 2),
+  estimate: (_params, _configuration, capabilities) => (profileOf(capabilities).coalesces ? 0 : 2),
 });
 const byLine = (count: (p: PhaseParams) => number, guard: string, main: string): Variant<typeof params> => ({
   ...perElement<typeof params>(count, guard, main),

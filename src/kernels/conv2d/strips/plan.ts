@@ -7,6 +7,7 @@
  *
  * Images and panels belong to the caller; they live from the kernel that writes them to the one that reads them.
  */
+import { profileOf } from '../../../gpu/machine.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { type PackParams, packedSize } from '../../panels/pack.ts';
 import { LANES } from '../../rasteriser.ts';
@@ -35,17 +36,17 @@ export interface StripFilterPlan {
 }
 
 /**
- * Whether there is a text for it, and room: on a rasteriser in software whose subgroups have one width. Hardware hides the
+ * Whether there is a text for it, and room: on a rasteriser in software whose subgroups have one width. A GPU hides the
  * loads that strips avoid.
  */
 export function stripsFit(capabilities: Capabilities, shape: Conv2dShape): boolean {
-  const { kind, subgroupWidth, limits } = capabilities;
+  const { subgroupWidth, limits } = capabilities;
   const { channels, filters, groups, kernel } = shape;
   const tallest = Math.max(...STRIP_SHAPES.map(({ tile }) => tile));
   const rows = Math.max(upTo(filters / groups, tallest) * channels, upTo(channels / groups, tallest) * filters);
   const bytes = Math.max(paddedImageBytes(shape), 4 * rows * kernel[0] * kernel[1]);
   return (
-    kind !== 'hardware' &&
+    profileOf(capabilities).cachesSums &&
     LANES.includes(subgroupWidth) &&
     WINDOWS.some(([window, stride]) => window === shape.kernel[1] && stride === shape.strides[1]) &&
     shape.dilations.every((dilation) => dilation === 1) &&

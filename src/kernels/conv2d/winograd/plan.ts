@@ -18,6 +18,7 @@
  * threads of every kernel touch neighbouring tiles in memory.
  */
 
+import { profileOf } from '../../../gpu/machine.ts';
 import { type ContractionParams, inOnePart, noWindow } from '../../contraction/contraction.ts';
 import { splitCycles, splitDepth } from '../../contraction/split.ts';
 import { type PanelBatchParams, panelProductTime, panelTile } from '../../gemm/panels.ts';
@@ -74,7 +75,7 @@ interface Correlation {
 }
 
 /** Whether panels are plain matrices, for the contraction. */
-const asMatrices = ({ kind }: Capabilities) => kind === 'hardware';
+const asMatrices = (capabilities: Capabilities) => !profileOf(capabilities).cachesSums;
 
 /** The layout of one operand: distances of neighbours along its rows (or columns) and along the sum. */
 interface Strides {
@@ -373,9 +374,8 @@ export const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
 
 /** Whether these kernels compute it, of stride 1, on this adapter. */
 export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
-  const { kind, subgroupWidth } = capabilities;
   return (
-    (kind === 'hardware' || LANES.includes(subgroupWidth)) &&
+    (asMatrices(capabilities) || LANES.includes(capabilities.subgroupWidth)) &&
     shape.kernel.every((taps) => TAPS.includes(taps)) &&
     shape.dilations.every((dilation) => dilation === 1) &&
     largest(planOf(capabilities, { ...shape, batch: 1 }, direction)) <= room(capabilities)

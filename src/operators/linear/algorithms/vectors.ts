@@ -3,13 +3,13 @@
  * the weight, the largest matrix of these networks, is a sum over the few items of a batch: `update-fused` makes it where
  * its update uses it, and never stores it; `one-pass` makes the input gradient on the same way over the weight.
  */
+import { profileOf } from '../../../gpu/machine.ts';
 import type { PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
 import { epiloguesOf } from '../../../graph/operation.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { linearBackward } from '../../../kernels/linear/backward.ts';
 import { linearForward } from '../../../kernels/linear/forward.ts';
-import { onGpu } from '../../../kernels/linear/gpu.ts';
 import { linearInputGradient } from '../../../kernels/linear/input-gradient.ts';
 import { linearUpdate, linearUpdateScaled } from '../../../kernels/linear/update.ts';
 import {
@@ -33,7 +33,7 @@ const workOf =
   (unit: keyof typeof UNITS, time: (adapter: Capabilities, layer: Layer, at: Window) => number) =>
   (adapter: Capabilities, layer: Layer): Work[] =>
     weightWindows(adapter, layer).map((at) => ({
-      instructions: (onGpu(adapter) ? 1 : UNITS[unit]) * time(adapter, layer, at),
+      instructions: (profileOf(adapter).unit === 'cycles' ? 1 : UNITS[unit]) * time(adapter, layer, at),
       movedBytes: 0,
       dispatches: 1,
     }));
