@@ -67,7 +67,8 @@ async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Draw
     });
     graph = await compiled!;
     const own = made.find(({ decision }) => decision.purpose === purpose)!;
-    expect(own.problem, purpose).toMatchObject({ batch, inputs, outputs });
+    const isGated = gated && (result === 'input gradient' || result === 'backward');
+    expect(own.problem, purpose).toMatchObject({ batch, inputs, outputs, ...(isGated && { gated }) });
     if (own.selected.by !== 'force') return false;
     // What is measured depends on the texts of these.
     const all = [...linearDecisions[result].algorithms, ...(linearDecisions[result].measured ?? [])];
@@ -139,7 +140,11 @@ describe.each(cases)('$result by $name', ({ result, name }) => {
     const random = new Random(testSeed);
     const choose = (low: number, high: number) => low + Math.floor(random.uniform() * (high - low + 1));
     let computed = 0;
-    for (const rest of [0, 1]) {
+    for (const [rest, gated] of [
+      [0, true],
+      [0, false],
+      [1, true],
+    ] as const) {
       const sizes = { batch: choose(1, 18), inputs: 4 * choose(1, 9) + rest, outputs: choose(1, 37) };
       // Sums that are long, and few, are worth parts.
       const inner = {
@@ -152,7 +157,7 @@ describe.each(cases)('$result by $name', ({ result, name }) => {
       const drawn = {
         ...sizes,
         ...(name.includes('in-parts') && long),
-        gated: choose(0, 1) === 1,
+        gated,
         seed: choose(1, 1e9),
       };
       if (await check(devices[device](), result, name, drawn)) computed++;
