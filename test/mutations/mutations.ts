@@ -47,8 +47,8 @@ const softmaxLoss: Mutation[] = [
 const gateText = (...asking: string[]): Mutation[] => [
   broken("the ReLU's derivative left out", 'p.relu == 2u', 'false', ...asking),
   broken("a ReLU's derivative unasked", 'p.relu == 2u', 'true', ...asking),
-  broken('what the ReLU cut off passes', '[p.gate_base + place] > 0.0', '[p.gate_base + place] >= 0.0'),
-  broken('the gate of the place before', '[p.gate_base + place]', '[p.gate_base + max(place, 1u) - 1u]'),
+  broken('what the ReLU cut off passes', 'operand_at(place) > 0.0', 'operand_at(place) >= 0.0'),
+  broken('the gate of the place before', '[p.gate_base + index]', '[p.gate_base + max(index, 1u) - 1u]'),
 ];
 
 const updateText: Mutation[] = [
