@@ -66,10 +66,10 @@ export async function readTable(path: string, options: TableOptions = {}): Promi
   }
   let records: { record: string[]; info: { lines: number } }[];
   try {
-    // With `info` each record comes with its line, for messages.
-    // Spreadsheets also write such a formula without the quotes of CSV around it.
+    // Spreadsheets write such a formula without the quotes of CSV around it, too.
     records = parse(text.replaceAll(/(^|[,;\t|\r\n])=("[^"\r\n]*")(?=[,;\t|\r\n]|$)/g, '$1$2'), {
       delimiter: delimiterOf(path, text, given),
+      // Each record comes with its line, for messages.
       info: true,
       // One file may have several: rows were pasted into it.
       record_delimiter: ['\r\n', '\n', '\r'],

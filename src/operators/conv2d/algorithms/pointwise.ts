@@ -32,6 +32,7 @@ export const pointwise: ConvolutionAlgorithm<'forward'> = {
       : `an image, or the weight, has ${largest} bytes, more than a binding holds`;
   },
   work(adapter, { shape }) {
+    // Without the bytes that it streams, as the other convolutions count.
     const { instructions, movedBytes, dispatches } = packedProduct.work(adapter, productOf(shape));
     const { batch } = shape;
     return { instructions: batch * instructions, movedBytes: batch * movedBytes, dispatches: batch * dispatches };
