@@ -116,4 +116,5 @@ function standings(times: readonly (readonly number[])[]): Placing[] {
 }
 
 /** Whether a candidate that was chosen without a race stays: nobody is quicker beyond noise, by what is worth a change. */
-export const keeps = ({ verdict, ratio }: Placing): boolean => verdict !== 'slower' || ratio <= 1 + ALIKE;
+export const keeps = ({ verdict, ratio }: Pick<Placing, 'verdict' | 'ratio'>): boolean =>
+  verdict !== 'slower' || ratio <= 1 + ALIKE;
