@@ -110,6 +110,12 @@ export const registry: readonly Registered[] = [
   ),
   entry(
     'The engine',
+    'bench selection',
+    'how good the choice among algorithms is, on fresh layers',
+    () => import('./commands/bench-selection.ts'),
+  ),
+  entry(
+    'The engine',
     'bench peers',
     'the same layers and steps in other frameworks',
     () => import('./commands/bench-peers.ts'),

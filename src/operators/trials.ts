@@ -1,12 +1,20 @@
-/** Every decision that operators leave to `select`, with its trials; `tune` measures these. */
+/**
+ * Every decision that operators leave to `select`, with its trials: `tune` measures these. And layers to be drawn, on which
+ * `bench selection` measures how good the choices are.
+ */
 import { FrostlineError } from '../errors.ts';
 import { refuseUnknown } from '../graph/algorithm.ts';
-import type { DecisionTrials } from '../graph/trial.ts';
+import type { DecisionTrials, FreshLayers } from '../graph/trial.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
+import { freshConvolutions } from './conv2d/fresh.ts';
 import { convolutionTrials } from './conv2d/trials.ts';
+import { freshLinear } from './linear/fresh.ts';
 import { linearTrials } from './linear/trials.ts';
 
 export const decisionTrials: readonly DecisionTrials[] = [...convolutionTrials, ...linearTrials];
+
+/** For each operator that has decisions. */
+export const freshLayers: readonly FreshLayers[] = [freshConvolutions, freshLinear];
 
 /**
  * Before anything is built: a network without a convolution would not notice that 'conv2d' was written otherwise.

@@ -113,6 +113,32 @@ describe('frostline bench', () => {
     expect(names.length).toBeGreaterThan(3);
   });
 
+  it('selection: layers with their choices, the same ones again, and nothing of operators that have none', async () => {
+    const selection = (...args: string[]) =>
+      run(registry, 'bench', 'selection', '--shapes', '2', '--gflop', '0.002', '--budget', '0.001', ...args);
+    const { code, stdout, stderr } = await selection('--operators', 'conv2d', '--json');
+    expect(code).toBe(0);
+    expect(stderr).toContain('[2/2] conv2d 2: ');
+    const report = JSON.parse(stdout);
+    expect(report.drawn).toMatchObject({ operators: ['conv2d'], shapes: 2, seed: 1, gflop: 0.002 });
+    expect(report.summary.layers).toBe(2);
+    for (const { ratio, choices } of report.layers) {
+      expect(ratio).toBeGreaterThanOrEqual(1);
+      expect(choices.length).toBeGreaterThanOrEqual(2);
+    }
+    const one = await selection('--filter', 'conv2d 2:', '--estimates');
+    expect(one.stdout).toContain(report.layers[1].name.split(',')[0]);
+    expect(one.stdout).toMatch(/conv2d: [01] of 1 layers/);
+    for (const [args, message] of [
+      [['--operators', 'conv2d,relu'], /'relu' chooses among no algorithms. Give some of conv2d, linear/],
+      [['--filter', 'conv9'], /--filter: no row's name has 'conv9' in it; there are conv2d 1: /],
+      [['--stop-after', '0.000001'], /--stop-after: no layer was measured/],
+    ] as const) {
+      const refused = await selection(...args);
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(message)]);
+    }
+  });
+
   it('steps: forward and training, bytes not below the least', async () => {
     const { code, stdout } = await steps('--filter', 'forward,none', '--json');
     expect(code).toBe(0);
