@@ -8,7 +8,7 @@ const [BATCH, CHANNELS, SIZE, FILTERS] = [4, 32, 28, 32];
 const random = new Random(5);
 const normal = (length: number) => Float32Array.from({ length }, () => random.normal());
 
-for (const algorithm of [undefined, 'implicit-gemm', 'strips', 'winograd']) {
+for (const algorithm of [undefined, 'implicit-gemm', 'direct', 'winograd']) {
   const said: string[] = [];
   const gpu = await Gpu.open({
     warn: (text) => said.push(text),

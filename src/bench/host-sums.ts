@@ -3,8 +3,8 @@
  * output at a time: the heads of their files say the same.
  */
 import type { ContractionParams } from '../kernels/contraction/contraction.ts';
-import type { StripFilterParams } from '../kernels/conv2d/strips/filter-gradient.ts';
-import type { StripParams } from '../kernels/conv2d/strips/forward.ts';
+import type { DirectFilterParams } from '../kernels/conv2d/direct/filter-gradient.ts';
+import type { DirectParams } from '../kernels/conv2d/direct/forward.ts';
 import { RELU } from '../kernels/relu/relu.ts';
 
 /** Contents of the bindings, the output's from before the run. */
@@ -26,10 +26,10 @@ export function hostSum(kernel: string, params: object): HostSum | undefined {
   switch (kernel) {
     case 'contraction':
       return contractionSum(params as ContractionParams);
-    case 'conv2d/strips':
-      return stripSum(params as StripParams);
-    case 'conv2d/strips-filter-gradient':
-      return stripFilterSum(params as StripFilterParams);
+    case 'conv2d/direct':
+      return directSum(params as DirectParams);
+    case 'conv2d/direct-filter-gradient':
+      return directFilterSum(params as DirectFilterParams);
     default:
       return undefined;
   }
@@ -40,13 +40,13 @@ function contractionSum(p: ContractionParams): HostSum {
     output: 'c',
     extents: [p.parts, p.groups, p.rows, p.columns],
     terms: p.part_depth,
-    at([part, g, m, j], { a, b, bias, gate, c }) {
+    at([part, g, m, j], { a, b, bias, aux, c }) {
       const q = Math.floor(j / p.plane);
       const rest = j - q * p.plane;
       const [y, x] = [Math.floor(rest / p.width), rest % p.width];
       const place = part * p.c_part + g * p.c_group + m * p.c_row + q * p.c_item + rest;
       let value = p.accumulate ? c[place] : [0, bias[g * p.rows + m], bias[q]][p.bias_mode];
-      if (p.relu === RELU.before && !(gate[place] > 0)) return { place, value };
+      if (p.relu === RELU.before && !(aux[place] > 0)) return { place, value };
       for (let u = 0; u < p.u; u++) {
         const sy = (y * p.y_step + u * p.y_u + p.y_0) / p.y_spread;
         if (!(Number.isInteger(sy) && sy >= 0 && sy < p.height)) continue;
@@ -55,9 +55,9 @@ function contractionSum(p: ContractionParams): HostSum {
           if (!(Number.isInteger(sx) && sx >= 0 && sx < p.line)) continue;
           const a0 = g * p.a_group + m * p.a_row + u * p.a_u + v * p.a_v;
           const b0 = g * p.b_group + q * p.b_item + sy * p.b_line + sx;
-          for (let r = 0; r < p.r; r++) {
-            const k = (r * p.u + u) * p.v + v;
-            if (Math.floor(k / p.part_depth) === part) value += a[a0 + r * p.a_r] * b[b0 + r * p.b_r];
+          for (let i = 0; i < p.inner; i++) {
+            const k = (i * p.u + u) * p.v + v;
+            if (Math.floor(k / p.part_depth) === part) value += a[a0 + i * p.a_inner] * b[b0 + i * p.b_inner];
           }
         }
       }
@@ -66,16 +66,16 @@ function contractionSum(p: ContractionParams): HostSum {
   };
 }
 
-function stripSum(p: StripParams): HostSum {
+function directSum(p: DirectParams): HostSum {
   const blocks = Math.ceil(p.rows / p.tile);
   return {
     output: 'y',
     extents: [p.items, p.groups, p.rows, p.lines, p.width],
     terms: p.channels * p.kernel_height * p.kernel_width,
-    at([n, g, m, oy, ox], { w, x, bias, gate }) {
+    at([n, g, m, oy, ox], { w, x, bias, aux }) {
       const filter = g * p.rows + m;
       const place = ((n * p.groups * p.rows + filter) * p.lines + oy) * p.width + ox;
-      if (p.relu === RELU.before && !(gate[place] > 0)) return { place, value: 0 };
+      if (p.relu === RELU.before && !(aux[place] > 0)) return { place, value: 0 };
       const panel = (g * blocks + Math.floor(m / p.tile)) * p.channels;
       let value = p.has_bias ? bias[filter] : 0;
       for (let c = 0; c < p.channels; c++) {
@@ -92,7 +92,7 @@ function stripSum(p: StripParams): HostSum {
   };
 }
 
-function stripFilterSum(p: StripFilterParams): HostSum {
+function directFilterSum(p: DirectFilterParams): HostSum {
   return {
     output: 'dw',
     extents: [p.groups, p.rows, p.channels, p.kernel_height, p.kernel_width],

@@ -17,7 +17,7 @@ export const algorithmOption = z
   .string()
   .optional()
   .describe(
-    'algorithms to use in place of the quickest by estimate, wherever they compute the case: conv2d=winograd, linear=vectors, or of one result, "conv2d input gradient=strips", "linear backward=one-pass"; several with commas; FROSTLINE_ALGORITHM if left out',
+    'algorithms to use in place of the quickest by estimate, wherever they compute the case: conv2d=winograd, linear=vectors, or of one result, "conv2d input gradient=direct", "linear backward=one-pass"; several with commas; FROSTLINE_ALGORITHM if left out',
   )
   .meta({ valueName: 'OPERATOR=NAME' });
 

@@ -6,7 +6,7 @@
  *   y = map(combination(value, operand))
  *
  * Kernels that can map have `fn activated(value)` in their text, those that can combine `fn combined(value, place, channel)`
- * and `fn operand_at(index)`, which reads their binding `gate`. They call both on every value; as they stand there, the
+ * and `fn operand_at(index)`, which reads their binding `aux`. They call both on every value; as they stand there, the
  * functions return it.
  */
 

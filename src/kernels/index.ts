@@ -11,10 +11,10 @@ import { contraction } from './contraction/contraction.ts';
 import { contractionSum } from './contraction/split.ts';
 import { correctCount, predict } from './correct-count/correct-count.ts';
 import { fillConstant } from './fill/fill.ts';
-import { panelBatch, panelProduct } from './gemm/panels.ts';
+import { packMatrix } from './gemm/pack.ts';
+import { packedGemm, packedGemmBatch } from './gemm/packed.ts';
 import type { Kernel } from './kernel.ts';
 import { lossScaleCheck, lossScaleNext } from './loss-scale/loss-scale.ts';
-import { packPanels } from './panels/pack.ts';
 import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
 import { sgdm, sgdmMasked, sgdmScaled } from './sgdm/sgdm.ts';
@@ -34,9 +34,9 @@ export const sharedKernels: readonly Kernel[] = [
   fillConstant,
   lossScaleCheck,
   lossScaleNext,
-  packPanels,
-  panelBatch,
-  panelProduct,
+  packMatrix,
+  packedGemmBatch,
+  packedGemm,
   predict,
   rooflineCopy,
   rooflineMultiplyAdd,

@@ -341,7 +341,7 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
 
 /** With the bytes of a combination's operand, which is read once. */
 function withOperand({ flops, bytes }: Cost, { combination }: Epilogues, views: Readonly<Record<string, View>>): Cost {
-  return { flops, bytes: bytes + (combination === undefined ? 0 : views['gate'].bytes) };
+  return { flops, bytes: bytes + (combination === undefined ? 0 : views['aux'].bytes) };
 }
 
 /** A binding that is to hold halves and has no text for them. */

@@ -149,11 +149,11 @@ describe('the cases', () => {
     expect(flopsOn(gpu())).toBeLessThanOrEqual(flopsOn(withoutSubgroups()));
     const names = layerCases(gpu(), vgg16(), 32).map(caseName);
     expect(names).toContainEqual(
-      expect.stringMatching(/^vgg16 32 conv5_1 forward (contraction|conv2d.strips|conv2d.winograd-output)( |$)/),
+      expect.stringMatching(/^vgg16 32 conv5_1 forward (contraction|conv2d.direct|conv2d.winograd-output)( |$)/),
     );
     expect(names).toContainEqual(
       expect.stringMatching(
-        /^vgg16 32 conv5_\d gradient of weight (contraction|conv2d.strips-filter-gradient|conv2d.winograd-filter-gradient)( |$)/,
+        /^vgg16 32 conv5_\d gradient of weight (contraction|conv2d.direct-filter-gradient|conv2d.winograd-filter-gradient)( |$)/,
       ),
     );
     expect(new Set(names).size).toBe(names.length);
@@ -231,7 +231,7 @@ describe('the cases', () => {
         },
       });
       for (const kernel of [
-        broken(({ source }) => ({ source: source.replace('r < p.r;', 'r + 1u < p.r;') })),
+        broken(({ source }) => ({ source: source.replace('i < p.inner;', 'i + 1u < p.inner;') })),
         broken(({ workgroups }) => ({ workgroups: workgroups - 1 })),
       ]) {
         const wrong = await verify(gpu(), { ...layerCase, kernel }, buffers, fast);
@@ -243,8 +243,8 @@ describe('the cases', () => {
 
   it.each([
     ['contraction', alexnet, 'conv2', { y_0: 0 }],
-    ['conv2d/strips', vgg16, 'conv1_1', { stride_y: 0 }],
-    ['conv2d/strips-filter-gradient', vgg16, 'conv1_1', { stride_y: 0 }],
+    ['conv2d/direct', vgg16, 'conv1_1', { stride_y: 0 }],
+    ['conv2d/direct-filter-gradient', vgg16, 'conv1_1', { stride_y: 0 }],
   ] as const)('large cases of %s are verified on the host', async (name, network, layer, change) => {
     const listed = layerCases(name === 'contraction' ? withoutSubgroups() : gpu(), network(), 1);
     const layerCase = listed.find((one) => one.layer === layer && one.kernel.name === name);

@@ -6,7 +6,7 @@ import { kernelFamilies } from '../../src/operators/all.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed } from '../support/gpu.ts';
 
-const kernels = ['contraction', 'conv2d/strips', 'conv2d/strips-filter-gradient'];
+const kernels = ['contraction', 'conv2d/direct', 'conv2d/direct-filter-gradient'];
 
 describe.each(kernels)('%s', (name) => {
   const cases = kernelFamilies
@@ -37,7 +37,7 @@ describe.each(kernels)('%s', (name) => {
   it('has looked at every ReLU, and at parts', () => {
     const seen = (key: string) => [...new Set(cases.map(({ params }) => params[key]))].sort();
     expect(cases.length).toBeGreaterThan(50);
-    if (name !== 'conv2d/strips-filter-gradient') expect(seen('relu')).toEqual([0, 1, 2]);
+    if (name !== 'conv2d/direct-filter-gradient') expect(seen('relu')).toEqual([0, 1, 2]);
     if (name === 'contraction') expect(seen('parts')).toEqual([1, 2, 3]);
   });
 });

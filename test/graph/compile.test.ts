@@ -252,7 +252,7 @@ describe('the frost line', () => {
     expect(bytes(after[2]).equals(bytes(before[2]))).toBe(false);
     expect(backwardKernels(graph)).toEqual(['softmax-loss/gradient']);
     // What is trained is dw of the last layer alone: three contractions forward, one backward.
-    expect(graph.dispatches.filter(({ label }) => /^(contraction|conv2d.strips|linear)/.test(label))).toHaveLength(4);
+    expect(graph.dispatches.filter(({ label }) => /^(contraction|conv2d.direct|linear)/.test(label))).toHaveLength(4);
     expect(graph.dispatches.filter(({ label }) => label.startsWith('maxpool/inference'))).toHaveLength(1);
     expect(graph.memory.momentum).toBe(net.parameters[2].bytes);
     free(graph, net.parameters);

@@ -45,12 +45,12 @@ const cases: readonly Case[] = [
     by: 'conv2d/winograd-output',
   },
   {
-    what: 'strips',
+    what: 'a direct convolution',
     x: [2, 16, 24, 40],
     w: [20, 8, 1, 3],
     options: { pads: [0, 1, 0, 1], groups: 2 },
-    algorithm: 'strips',
-    by: 'conv2d/strips',
+    algorithm: 'direct',
+    by: 'conv2d/direct',
   },
   {
     what: 'a contraction of groups',
@@ -61,7 +61,7 @@ const cases: readonly Case[] = [
     algorithm: 'implicit-gemm',
     by: 'contraction',
   },
-  { what: 'a product an image', x: [2, 256, 14, 14], w: [192, 256, 1, 1], algorithm: 'pointwise', by: 'gemm/panels' },
+  { what: 'a product an image', x: [2, 256, 14, 14], w: [192, 256, 1, 1], algorithm: 'pointwise', by: 'gemm/packed' },
 ];
 
 interface Network {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { compile } from '../../src/graph/compile.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
-import { planPanels } from '../../src/kernels/gemm/plan.ts';
+import { planPackedGemm } from '../../src/kernels/gemm/plan.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
@@ -35,7 +35,7 @@ it.each([
 ])('forward and both gradients of a layer [%i, %i] -> %i', async (N, IN, OUT, tileRows) => {
   const gpu = packing();
   const shape = { m: N, n: OUT, k: IN, a: { row: IN, column: 1 }, b: { row: 1, column: IN }, cRow: OUT };
-  if (gpu.kind !== 'hardware') expect(planPanels(gpu, shape)?.run.tile_rows).toBe(tileRows);
+  if (gpu.kind !== 'hardware') expect(planPackedGemm(gpu, shape)?.run.tile_rows).toBe(tileRows);
   const x = input('x', [N, IN]);
   const weight = new Parameter('weight', [OUT, IN], normals(OUT * IN));
   const bias = new Parameter('bias', [OUT], normals(OUT));
@@ -83,7 +83,7 @@ it('packs a weight that does not change once, or in every run where asked to', a
   const packs = async (keepPacked?: boolean) => {
     const graph = await compile(gpu, { outputs: [linear(x, weight)], keepPacked });
     graph.destroy();
-    return graph.dispatches.filter(({ label }) => label.startsWith('panels/pack')).length;
+    return graph.dispatches.filter(({ label }) => label.startsWith('gemm/pack')).length;
   };
   // Of both operands; a hardware adapter packs none.
   const both = gpu.kind === 'hardware' ? 0 : 2;

@@ -49,10 +49,10 @@ const readers: readonly Reader[] = [
     by: 'conv2d/winograd-output',
   },
   {
-    what: 'a convolution by strips',
+    what: 'a direct convolution',
     shape: [2, 16, 24, 40],
     read: (x) => conv2d(x, weight('w', [16, 16, 1, 3]), undefined, { pads: [0, 1, 0, 1] }),
-    by: 'conv2d/strips',
+    by: 'conv2d/direct',
   },
   {
     what: 'a convolution of strides and dilations',
@@ -77,7 +77,7 @@ const readers: readonly Reader[] = [
     shape: [200, 256],
     read: (x) => linear(x, weight('w', [64, 256])),
     algorithm: ['linear', 'gemm-packed'],
-    by: 'gemm/panels',
+    by: 'gemm/packed',
   },
   {
     what: 'max pooling',

@@ -24,7 +24,7 @@ describe('by matrix units', () => {
   );
 
   it.each(byUnits)('bounds $bounds, a_inner $a_inner, b_inner $b_inner is a pipeline', async (configuration) => {
-    const halves = new Set(['a', 'b', 'gate', 'c']);
+    const halves = new Set(['a', 'b', 'aux', 'c']);
     const code = contraction.source({ variant: 'matrix', configuration }, undefined, halves);
     expect(code).toContain('subgroupMatrixMultiplyAccumulate');
     const module = (await device).createShaderModule({ code });

@@ -90,7 +90,7 @@ describe('a convolution by tiles', () => {
           // The matrices of 8 values amplify rounding more than those of 6 (tile.ts).
           expect(relativeError(found, expected), of).toBeLessThan(kernel[0] <= 3 ? 3e-6 : 1e-5);
         }
-        const problem = { name: 'conv', shape, hasBias: true, gated: false, weightLasts: false };
+        const problem = { name: 'conv', shape, hasBias: true, differentiates: false, weightLasts: false };
         const used = (direction: Direction) => selectConvolution(gpu, direction, problem).algorithm.name === 'winograd';
         const runs = (kernel: string) => graph.dispatches.filter(({ label }) => label.startsWith(kernel)).length;
         const windows = (direction: Direction) =>
@@ -141,7 +141,7 @@ describe('a convolution by tiles', () => {
         expect(runs('conv2d/winograd-output')).toBe(windows('forward') + windows('input gradient'));
         expect(runs('conv2d/winograd-filter-gradient')).toBe(windows('filter gradient'));
         expect(windows('forward') > 1).toBe(maxBinding !== undefined);
-        expect(runs('gemm/panel')).toBe(0);
+        expect(runs('gemm/packed')).toBe(0);
         expect(runs('contraction')).toBeGreaterThanOrEqual(3);
       } finally {
         graph.destroy();
@@ -158,7 +158,7 @@ describe('a convolution by tiles', () => {
         name: 'conv',
         shape: { ...shapes[0], batch: 10, channels: 256, filters: 256, height: 56, width: 56, kernel, pads },
         hasBias: true,
-        gated: false,
+        differentiates: false,
         weightLasts: false,
       }).algorithm.name;
     expect(of([3, 3], [1, 1, 1, 1])).toBe('winograd');

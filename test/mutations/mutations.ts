@@ -44,11 +44,11 @@ const softmaxLoss: Mutation[] = [
 ];
 
 /** Where the derivative of a ReLU is applied by the place; `variants` that have texts of their own for it ask nothing. */
-const gateText = (...asking: string[]): Mutation[] => [
+const auxText = (...asking: string[]): Mutation[] => [
   broken("the ReLU's derivative left out", 'p.relu == 2u', 'false', ...asking),
   broken("a ReLU's derivative unasked", 'p.relu == 2u', 'true', ...asking),
   broken('what the ReLU cut off passes', 'operand_at(place) > 0.0', 'operand_at(place) >= 0.0'),
-  broken('the gate of the place before', '[p.gate_base + index]', '[p.gate_base + max(index, 1u) - 1u]'),
+  broken('the operand of the place before', '[p.aux_base + index]', '[p.aux_base + max(index, 1u) - 1u]'),
 ];
 
 const updateText: Mutation[] = [
@@ -122,7 +122,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('the first part for all', 'part * p.part_depth', '0u', 'plain', 'tiled'),
     parameter('a part one term too long', 'part_depth', '(p.part_depth + 1u)', 'plain', 'tiled'),
     parameter('part left out of C', 'c_part', '0u', 'plain', 'tiled'),
-    parameter('last term of the inner sum left out', 'r', '(p.r - 1u)'),
+    parameter('last term of the inner sum left out', 'inner', '(p.inner - 1u)'),
     parameter('last row of the window left out', 'u', '(p.u - 1u)'),
     parameter('window one row beyond the image', 'height', '(p.height + 1u)'),
     parameter('window one column beyond the image', 'line', '(p.line + 1u)'),
@@ -135,7 +135,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('accumulation lost', /p\.accumulate == 1u/g, 'false'),
     parameter('ReLU left out', 'relu', '0u'),
     parameter('ReLU unasked', 'relu', '1u'),
-    ...gateText(),
+    ...auxText(),
   ],
   'contraction/sum': [
     broken('last part left out', 'part < p.parts', 'part + 1u < p.parts'),
@@ -149,10 +149,10 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('group left out of C', 'c_group', '0u'),
     parameter('rows of C one too near', 'c_row', 'p.columns'),
     parameter("item's place in C left out", 'c_item', '0u'),
-    ...gateText(),
+    ...auxText(),
   ],
-  'gemm/panels': [
-    ...gateText(),
+  'gemm/packed': [
+    ...auxText(),
     broken('sign', /\+ (x\d) \*/g, '- $1 *', 'broadcast'),
     stale('sum += a', 'sum = a', 'plain'),
     stale('(c0_0 + x0', '(x0', 'broadcast'),
@@ -167,7 +167,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('one block for all', 'i / tile)', '0u)', 'plain'),
     broken('the first panel of A for all', /m_blocks \+ m_block\)/g, 'm_blocks)', 'broadcast'),
   ],
-  'gemm/panel-batch': [
+  'gemm/packed-batch': [
     broken('sign', /\+(=?) (x\d|a\[)/g, '-$1 $2'),
     stale('sum += a', 'sum = a', 'plain'),
     stale('(c0_0 + x0', '(x0', 'broadcast'),
@@ -209,7 +209,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('beyond the last row', 'row < p.rows', 'true'),
   ],
   'conv2d/winograd-output': [
-    ...gateText('plain'),
+    ...auxText('plain'),
     broken('rows of tiles for rows of filters', /p\.across == 1u/g, 'p.across == 0u'),
     broken('bias left out', 'p.has_bias == 1u', 'false'),
     parameter('ReLU left out', 'relu', '0u'),
@@ -259,7 +259,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken("another item's lines", 'item * p.height', 'p.height'),
     broken('the first of four for all', 'vec4u(0u, 1u, 2u, 3u)', 'vec4u(0u)'),
   ],
-  'panels/pack': [
+  'gemm/pack': [
     broken('taps not turned', 'p.flip == 1u', 'false'),
     broken('always turned', 'p.flip == 1u', 'true'),
     broken('group left out', ' + g * p.group', ''),
@@ -269,8 +269,8 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('last tap left out', 't < p.taps', 't + 1u < p.taps'),
     parameter('row and column exchanged', 'row', 'p.column'),
   ],
-  'conv2d/strips': [
-    ...gateText(),
+  'conv2d/direct': [
+    ...auxText(),
     parameter('last channel left out', 'channels', '(p.channels - 1u)', 'plain'),
     broken('last channel left out', 'c < p.channels', 'c + 1u < p.channels'),
     broken('last line of the kernel left out', 'ky < p.kernel_height', 'ky + 1u < p.kernel_height'),
@@ -285,30 +285,30 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('ReLU unasked', 'relu', '1u'),
     broken('group left out of the image', /item \* p\.groups \+ g\) \* p\.channels/g, 'item * p.groups) * p.channels'),
     broken('group left out of the weights', /\(g \* blocks \+/g, '(0u * blocks +'),
-    broken("the first tap's weight twice", /x0 \* v0/g, 'x0 * 2.0 * v0', 'strips'),
-    broken('what lies beyond the window', 'chunk + 1u == chunks', 'false', 'strips'),
-    broken('an image that does not move on', /e0 = e1;/g, '', 'strips'),
-    broken('stale accumulator', /(c0_0) \+=/g, '$1 =', 'strips'),
+    broken("the first tap's weight twice", /x0 \* v0/g, 'x0 * 2.0 * v0', 'register-tile'),
+    broken('what lies beyond the window', 'chunk + 1u == chunks', 'false', 'register-tile'),
+    broken('an image that does not move on', /e0 = e1;/g, '', 'register-tile'),
+    broken('stale accumulator', /(c0_0) \+=/g, '$1 =', 'register-tile'),
     broken(
       'strips that overlap',
       /\(place - line \* per_line\) \* (\d+)u/g,
       '(place - line * per_line) * ($1u - 1u)',
-      'strips',
+      'register-tile',
     ),
-    broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'strips'),
+    broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'register-tile'),
   ],
-  'conv2d/strips-filter-gradient': [
+  'conv2d/direct-filter-gradient': [
     broken('last item left out', 'n < p.items', 'n + 1u < p.items'),
     broken('last line left out', 'oy < p.lines', 'oy + 1u < p.lines'),
     parameter('vertical stride left out', 'stride_y', '1u'),
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
     broken('group left out of the image', /n \* p\.groups \+ g\)/g, 'n * p.groups)', 'plain'),
-    broken('group left out of the image', /\(g \* p\.channels \+ /g, '(', 'strips'),
-    broken('sign', /x0 \*/g, '-x0 *', 'strips'),
-    broken('an image that does not move on', /e0_0 = e0_\d;/g, '', 'strips'),
-    broken('stale accumulator', /(c0_0_0) \+=/g, '$1 =', 'strips'),
-    broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'strips'),
+    broken('group left out of the image', /\(g \* p\.channels \+ /g, '(', 'register-tile'),
+    broken('sign', /x0 \*/g, '-x0 *', 'register-tile'),
+    broken('an image that does not move on', /e0_0 = e0_\d;/g, '', 'register-tile'),
+    broken('stale accumulator', /(c0_0_0) \+=/g, '$1 =', 'register-tile'),
+    broken('a row too many', /min\((\d+)u, p\.rows - m_0\)/g, '$1u', 'register-tile'),
   ],
   'adam/update': adamText,
   'adam/masked': adamText,

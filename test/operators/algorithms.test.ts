@@ -50,7 +50,7 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
       fc.asyncProperty(choices, fc.nat(), fc.boolean(), async (list, seed, small) => {
         const device = small ? smallGpu() : gpu();
         const shape = shapeOf(choicesOf(list));
-        const problem = { name: 'c', shape, hasBias: false, gated: false, weightLasts: false };
+        const problem = { name: 'c', shape, hasBias: false, differentiates: false, weightLasts: false };
         if (algorithm.obstacle(device, problem) !== undefined) return;
         computed++;
         expect(milliseconds(device, algorithm.work(device, problem))).toBeGreaterThan(0);
@@ -234,9 +234,9 @@ describe('an algorithm that is forced', () => {
   });
 
   it('is read from the variable and the option', () => {
-    expect([...parseAlgorithms('conv2d=winograd, conv2d input gradient = strips')]).toEqual([
+    expect([...parseAlgorithms('conv2d=winograd, conv2d input gradient = direct')]).toEqual([
       ['conv2d', 'winograd'],
-      ['conv2d input gradient', 'strips'],
+      ['conv2d input gradient', 'direct'],
     ]);
     expect([...parseAlgorithms('')]).toEqual([]);
     for (const text of ['winograd', 'conv2d=', '=x', 'a=b=c']) {

@@ -30,7 +30,7 @@ const product = ([rows, inner, columns]: readonly [number, number, number], a: M
     return sum;
   });
 
-interface Drawn extends Pick<Layer, 'batch' | 'inputs' | 'outputs' | 'gated'> {
+interface Drawn extends Pick<Layer, 'batch' | 'inputs' | 'outputs' | 'differentiates'> {
   readonly seed: number;
 }
 
@@ -39,7 +39,7 @@ const CLOSE = { absolute: 2e-4, relative: 2e-4 };
 
 /** Runs one layer with an algorithm forced and compares; nothing where it does not compute the case. */
 async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Drawn): Promise<boolean> {
-  const { batch, inputs, outputs, gated, seed } = drawn;
+  const { batch, inputs, outputs, differentiates, seed } = drawn;
   const random = new Random(seed);
   const normals = (count: number) => Float32Array.from({ length: count }, () => random.normal());
   const updates = result === 'update' || result === 'backward';
@@ -48,7 +48,7 @@ async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Draw
   const weight = new Parameter('weight', [outputs, inputs], ws, { mask: updates ? 2 : 0 });
   const bias = new Parameter('bias', [outputs], bs, { mask: 0 });
   const dy = input('dy', [batch, outputs]);
-  const y = linear(gated ? relu(source) : source, weight, bias);
+  const y = linear(differentiates ? relu(source) : source, weight, bias);
   const gradients = {
     forward: [],
     'input gradient': [source],
@@ -67,8 +67,8 @@ async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Draw
     });
     graph = await compiled!;
     const own = made.find(({ decision }) => decision.purpose === purpose)!;
-    const isGated = gated && (result === 'input gradient' || result === 'backward');
-    expect(own.problem, purpose).toMatchObject({ batch, inputs, outputs, ...(isGated && { gated }) });
+    const isDifferentiated = differentiates && (result === 'input gradient' || result === 'backward');
+    expect(own.problem, purpose).toMatchObject({ batch, inputs, outputs, ...(isDifferentiated && { differentiates }) });
     if (own.selected.by !== 'force') return false;
     // What is measured depends on the texts of these.
     const all = [...linearDecisions[result].algorithms, ...(linearDecisions[result].measured ?? [])];
@@ -76,7 +76,7 @@ async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Draw
     const linearKernels = (graph.dispatches as KernelDispatch[]).map(({ kernel }) => kernel.name);
     expect(linearKernels.some((kernel) => declared.includes(kernel))).toBe(true);
 
-    const x: Matrix = (n, i) => (gated ? Math.max(0, xs[n * inputs + i]) : xs[n * inputs + i]);
+    const x: Matrix = (n, i) => (differentiates ? Math.max(0, xs[n * inputs + i]) : xs[n * inputs + i]);
     const w: Matrix = (o, i) => ws[o * inputs + i];
     const g: Matrix = (n, o) => dys[n * outputs + o];
     if (result !== 'forward') graph.write(dy, dys);
@@ -93,7 +93,7 @@ async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Draw
     if (result === 'input gradient' || result === 'backward') {
       // With the weight as it was before its update.
       const sums = product([batch, outputs, inputs], g, w);
-      const expected = gated ? sums.map((sum, at) => (xs[at] > 0 ? sum : 0)) : sums;
+      const expected = differentiates ? sums.map((sum, at) => (xs[at] > 0 ? sum : 0)) : sums;
       expectClose(await graph.readGradient(source), expected, CLOSE);
     }
     const dw = product([outputs, batch, inputs], (o, n) => g(n, o), x);
@@ -140,7 +140,7 @@ describe.each(cases)('$result by $name', ({ result, name }) => {
     const random = new Random(testSeed);
     const choose = (low: number, high: number) => low + Math.floor(random.uniform() * (high - low + 1));
     let computed = 0;
-    for (const [rest, gated] of [
+    for (const [rest, differentiates] of [
       [0, true],
       [0, false],
       [1, true],
@@ -157,7 +157,7 @@ describe.each(cases)('$result by $name', ({ result, name }) => {
       const drawn = {
         ...sizes,
         ...(name.includes('in-parts') && long),
-        gated,
+        differentiates,
         seed: choose(1, 1e9),
       };
       if (await check(devices[device](), result, name, drawn)) computed++;
@@ -167,7 +167,7 @@ describe.each(cases)('$result by $name', ({ result, name }) => {
 });
 
 describe('what is chosen on lavapipe', () => {
-  const layer = { name: 'fc', inputs: 4096, outputs: 4096, hasBias: false, gated: false, weightLasts: false };
+  const layer = { name: 'fc', inputs: 4096, outputs: 4096, hasBias: false, differentiates: false, weightLasts: false };
   const chosen = (result: keyof Operands, batch: number) =>
     selectLinear({ ...devices.whole(), kind: 'software', subgroupWidth: 8 } as never, result, { ...layer, batch })
       .algorithm.name;
@@ -191,7 +191,15 @@ it('names are told apart, and an unknown one is refused', () => {
   const gpu = devices.whole();
   gpu.algorithms.set('linear', 'fft');
   try {
-    const layer = { name: 'fc', batch: 1, inputs: 4, outputs: 1, hasBias: false, gated: false, weightLasts: false };
+    const layer = {
+      name: 'fc',
+      batch: 1,
+      inputs: 4,
+      outputs: 1,
+      hasBias: false,
+      differentiates: false,
+      weightLasts: false,
+    };
     expect(() => selectLinear(gpu, 'forward', layer)).toThrow("linear has no algorithm 'fft'. It has gemm,");
     expect(() => refuseUnknownAlgorithms(gpu)).toThrow("linear has no algorithm 'fft'. It has gemm,");
     gpu.algorithms.set('linear', 'one-pass');

@@ -3,10 +3,10 @@ import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
+import { activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { drawParts, fittingBatch, four, pair } from '../choose.ts';
 import { sumsOf } from '../expected.ts';
-import { gateOf, rectify, through } from '../gate.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
 
@@ -110,7 +110,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
         description: `${description} in ${parts} parts`,
         kernel: contraction,
         params: split.run,
-        inputs: { a: w, b: x, bias, gate: bias },
+        inputs: { a: w, b: x, bias, aux: bias },
         outputs: { c: parts * outputs },
         reference: () => ({ c: sumsOf(inParts, [x, w], (perGroup / parts) * taps) }),
       },
@@ -119,7 +119,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
         description: `${description} in ${parts} parts`,
         kernel: contractionSum,
         params: split.sum,
-        inputs: { sums, bias, gate: bias },
+        inputs: { sums, bias, aux: bias },
         outputs: { c: outputs },
         reference: () => ({
           c: sumsOf(
@@ -139,7 +139,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
         description,
         kernel: contraction,
         params: conv2dForward(shape, true),
-        inputs: { a: w, b: x, bias, gate: bias },
+        inputs: { a: w, b: x, bias, aux: bias },
         outputs: { c: outputs },
         reference: () => ({
           c: sumsOf(
@@ -149,21 +149,21 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
           ),
         }),
       },
-      ...[undefined, gateOf(random, x.length)].map((gate): KernelCase => {
-        const gradient = (...v: ArrayLike<number>[]) => through(gate, conv2dInputGradientReference(shape, v[0], v[1]));
+      ...[undefined, activationOf(random, x.length)].map((aux): KernelCase => {
+        const gradient = (...v: ArrayLike<number>[]) => through(aux, conv2dInputGradientReference(shape, v[0], v[1]));
         return {
           name: 'conv2d/input-gradient',
-          description: description + (gate ? ' after relu' : ''),
+          description: description + (aux ? ' after relu' : ''),
           kernel: contraction,
-          params: { ...conv2dInputGradient(shape), relu: gate ? RELU.before : RELU.none },
-          inputs: { a: w, b: dy, bias: normals(random, 1), gate: gate?.output ?? bias },
+          params: { ...conv2dInputGradient(shape), relu: aux ? RELU.before : RELU.none },
+          inputs: { a: w, b: dy, bias: normals(random, 1), aux: aux?.output ?? bias },
           outputs: { c: x.length },
           reference: () => ({ c: sumsOf(gradient, [dy, w], (filters / groups) * taps) }),
           derivative: smooth
             ? {
-                at: gate?.argument ?? x,
+                at: aux?.argument ?? x,
                 upstream: dy,
-                forward: (at) => forwardOf(gate ? rectify(at) : at, w),
+                forward: (at) => forwardOf(aux ? rectify(at) : at, w),
                 gradient: () => gradient(dy, w),
               }
             : undefined,
@@ -175,7 +175,7 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
           description: description + (accumulate ? ' accumulated' : ''),
           kernel: contraction,
           params: conv2dFilterGradient(shape, accumulate),
-          inputs: { a: dy, b: x, bias: normals(random, 1), gate: bias },
+          inputs: { a: dy, b: x, bias: normals(random, 1), aux: bias },
           outputs: { c: accumulate ? start : weights },
           reference: () => ({
             c: sumsOf(

@@ -1,14 +1,14 @@
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { gemm } from '../../kernels/gemm/gemm.ts';
-import { panelProduct, panelTiles } from '../../kernels/gemm/panels.ts';
-import { type PackParams, packedSize, packPanels } from '../../kernels/panels/pack.ts';
+import { type PackParams, packedSize, packMatrix } from '../../kernels/gemm/pack.ts';
+import { packedGemm, packedTiles } from '../../kernels/gemm/packed.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
 import { RELU, type Relu } from '../../kernels/relu/relu.ts';
+import { activationOf } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { drawParts } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
-import { gateOf } from '../gate.ts';
 import { valuesOf } from '../values.ts';
 
 interface Shape {
@@ -41,7 +41,7 @@ function pack(w: Values, p: PackParams): Float32Array<ArrayBuffer> {
 
 /** C = A B + bias, or C += A B: fully connected layers, forward and both gradients, are these with other transposes. */
 export const gemmFamily = defineFamily<Shape>({
-  names: ['gemm/product', 'contraction/sum', 'gemm/panels', 'panels/pack'],
+  names: ['gemm/product', 'contraction/sum', 'gemm/packed', 'gemm/pack'],
   examples: [
     [1, 1, 1],
     [10, 67, 129],
@@ -73,7 +73,7 @@ export const gemmFamily = defineFamily<Shape>({
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
     const row = n + gap;
     const [a, b, bias, start] = [values(m * k), values(k * n), values(n), values((m - 1) * row + n)];
-    const gate = relu === RELU.before ? gateOf(random, start.length) : undefined;
+    const aux = relu === RELU.before ? activationOf(random, start.length) : undefined;
     const aStrides = transposes[0] === 'N' ? { row: k, column: 1 } : { row: 1, column: m };
     const bStrides = transposes[1] === 'N' ? { row: n, column: 1 } : { row: 1, column: k };
     /** C in rows of `row`; what lies between them stays. */
@@ -83,7 +83,7 @@ export const gemmFamily = defineFamily<Shape>({
         for (let j = 0; j < n; j++) {
           const place = i * row + j;
           let sum = accumulate ? start[place] : bias[j];
-          for (let l = 0; l < (gate === undefined || gate.output[place] > 0 ? k : 0); l++) {
+          for (let l = 0; l < (aux === undefined || aux.output[place] > 0 ? k : 0); l++) {
             sum += a[i * aStrides.row + l * aStrides.column] * b[l * bStrides.row + j * bStrides.column];
           }
           c[place] = relu === RELU.after ? Math.max(sum, 0) : sum;
@@ -93,7 +93,7 @@ export const gemmFamily = defineFamily<Shape>({
     const reference = () => ({ c: sumsOf((...v) => product(v[0], v[1], v[2], v[3]), [a, b, bias, start], k + 1) });
     const description = `${transposes} m=${m} n=${n} k=${k}${accumulate ? ' accumulated' : ''}${['', ' relu', ' after relu'][relu]}`;
     const flags = { accumulate: accumulate ? 1 : 0, relu };
-    const others = { bias, gate: gate?.output ?? bias };
+    const others = { bias, aux: aux?.output ?? bias };
 
     const onePanel = { groups: 1, inner: k, taps: 1, group: 0, flip: 0 };
     const packing = (rows: number, tile: number, row: number, column: number) => ({
@@ -104,13 +104,13 @@ export const gemmFamily = defineFamily<Shape>({
       column,
     });
     // Tiles are as wide as the adapter's subgroup allows; each is right.
-    const panels = LANES.flatMap(panelTiles).map((tile): KernelCase => {
+    const panels = LANES.flatMap(packedTiles).map((tile): KernelCase => {
       const packA = packing(m, tile.rows, aStrides.row, aStrides.column);
       const packB = packing(n, tile.columns, bStrides.column, bStrides.row);
       return {
-        name: 'gemm/panels',
+        name: 'gemm/packed',
         description: `${description} panels of ${tile.rows} x ${tile.columns}`,
-        kernel: panelProduct,
+        kernel: packedGemm,
         params: {
           ...flags,
           rows: m,
@@ -166,7 +166,7 @@ export const gemmFamily = defineFamily<Shape>({
                 const [i, j] = [Math.floor(at / n), at % n];
                 let sum = 0;
                 for (let part = 0; part < parts; part++) sum += sums[part * m * n + at];
-                if (gate !== undefined && !(gate.output[i * row + j] > 0)) sum = 0;
+                if (aux !== undefined && !(aux.output[i * row + j] > 0)) sum = 0;
                 sum += accumulate ? start[i * row + j] : bias[j];
                 c[i * row + j] = relu === RELU.after ? Math.max(sum, 0) : sum;
               }
@@ -188,9 +188,9 @@ export const gemmFamily = defineFamily<Shape>({
       },
       ...panels,
       {
-        name: 'panels/pack',
+        name: 'gemm/pack',
         description: `${description} A`,
-        kernel: packPanels,
+        kernel: packMatrix,
         params: { ...packA },
         inputs: { w: a },
         outputs: { panels: packedSize(packA) },

@@ -5,9 +5,9 @@ import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
 import { linearUpdate, linearUpdateScaled } from '../../kernels/linear/update.ts';
 import { VELOCITY_SCALE } from '../../kernels/loss-scale/state.ts';
 import { packStep } from '../../kernels/step.ts';
+import { activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Expected, exactly, sumsOf } from '../expected.ts';
-import { gateOf, rectify, through } from '../gate.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 import { drawScaling } from './loss-scale.ts';
 
@@ -66,12 +66,12 @@ export const linearFamily = defineFamily<Shape>({
     const row = outputs + gap;
     const length = (batch - 1) * row + outputs;
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
-    const gate = relu ? gateOf(random, batch * inputs) : undefined;
-    const x = gate?.output ?? values(batch * inputs);
+    const aux = relu ? activationOf(random, batch * inputs) : undefined;
+    const x = aux?.output ?? values(batch * inputs);
     const [w, bias, dy] = [values(outputs * inputs), values(outputs), values(length)];
     /** What differences are taken by: x, or the ReLU's argument. */
-    const at = gate?.argument ?? x;
-    const xOf = (at: Values) => (gate ? rectify(at) : at);
+    const at = aux?.argument ?? x;
+    const xOf = (at: Values) => (aux ? rectify(at) : at);
     const [untouched, start, v] = [values(length), values(x.length), values(w.length)];
     const description = `x=[${batch},${inputs}] w=[${outputs},${inputs}] rows of ${row}`;
 
@@ -87,7 +87,7 @@ export const linearFamily = defineFamily<Shape>({
     };
     const inputGradient = (dy: Values, w: Values) =>
       through(
-        gate,
+        aux,
         Float64Array.from(x, (_, at) =>
           sum(outputs, (o) => dy[Math.floor(at / inputs) * row + o] * w[o * inputs + (at % inputs)]),
         ),

@@ -6,10 +6,10 @@ import {
 } from '../../kernels/avgpool/avgpool.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference, maxPoolParams } from '../../kernels/maxpool/maxpool.ts';
 import { type PoolShape, poolOutput } from '../../kernels/pooling.ts';
+import { type Activation, activationFrom, rectify, spreadActivations, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch, pair } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
-import { type Gate, gateFrom, rectify, spreadGate, through } from '../gate.ts';
 import * as reference from '../reference/pooling.ts';
 import { valuesOf } from '../values.ts';
 
@@ -94,18 +94,18 @@ export const maxPoolFamily = defineFamily<Shape>({
     const dy = valuesOf(random, kind, outputs(shape), { instead: 'tiny' });
     const plane = shape.height * shape.width;
     /** Forward, which notes the winners, and backward. With a ReLU before, a window without a positive value has none. */
-    const training = (gate: Gate | undefined): KernelCase[] => {
-      const x = gate?.output ?? values;
+    const training = (aux: Activation | undefined): KernelCase[] => {
+      const x = aux?.output ?? values;
       const { y, winner } = reference.maxPool(pooling, x);
-      const choice = Uint32Array.from(winner, (at, i) => (gate === undefined || y[i] > 0 ? at % plane : 2 ** 32 - 1));
-      const backward = (dy: ArrayLike<number>) => through(gate, reference.maxPoolBackward(pooling, x, dy));
-      const description = describe(shape) + (gate ? ' after relu' : '');
+      const choice = Uint32Array.from(winner, (at, i) => (aux === undefined || y[i] > 0 ? at % plane : 2 ** 32 - 1));
+      const backward = (dy: ArrayLike<number>) => through(aux, reference.maxPoolBackward(pooling, x, dy));
+      const description = describe(shape) + (aux ? ' after relu' : '');
       return [
         {
           name: 'maxpool/forward',
           description,
           kernel: maxPoolForward,
-          params: { ...params, relu_before: gate ? 1 : 0 },
+          params: { ...params, relu_before: aux ? 1 : 0 },
           inputs: { x },
           outputs: { y: y.length, choice: y.length },
           reference: () => ({ y: exactly(y), choice: exactly(choice) }),
@@ -121,9 +121,9 @@ export const maxPoolFamily = defineFamily<Shape>({
           derivative:
             kind === 'normal'
               ? {
-                  at: gate?.argument ?? x,
+                  at: aux?.argument ?? x,
                   upstream: dy,
-                  forward: (at) => reference.maxPool(pooling, gate ? rectify(at) : at).y,
+                  forward: (at) => reference.maxPool(pooling, aux ? rectify(at) : at).y,
                   gradient: () => backward(dy),
                 }
               : undefined,
@@ -134,7 +134,7 @@ export const maxPoolFamily = defineFamily<Shape>({
     return [
       ...training(undefined),
       // Infinities and NaN pass a ReLU, too.
-      ...training(kind === 'normal' ? spreadGate(random, values.length) : gateFrom(values)),
+      ...training(kind === 'normal' ? spreadActivations(random, values.length) : activationFrom(values)),
       {
         name: 'maxpool/inference',
         description: describe(shape),

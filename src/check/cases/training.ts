@@ -5,9 +5,9 @@ import { VELOCITY_SCALE } from '../../kernels/loss-scale/state.ts';
 import { sgdm, sgdmMasked, sgdmScaled } from '../../kernels/sgdm/sgdm.ts';
 import { packStep } from '../../kernels/step.ts';
 import { randomBits } from '../../random.ts';
+import { type Activation, activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Expected, sumsOf } from '../expected.ts';
-import { type Gate, gateOf, rectify, through } from '../gate.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 import { drawScaling } from './loss-scale.ts';
 
@@ -46,22 +46,22 @@ export const dropoutFamily = defineFamily<DropoutShape>({
       });
     const params = { count, first, stream, ...dropoutParams(ratio) };
     const description = `n=${count} from ${first} ratio ${ratio} stream ${stream}`;
-    const backward = (gate: Gate | undefined): KernelCase => {
-      const gradient = (dy: ArrayLike<number>) => through(gate, masked(dy));
+    const backward = (aux: Activation | undefined): KernelCase => {
+      const gradient = (dy: ArrayLike<number>) => through(aux, masked(dy));
       return {
         name: 'dropout/backward',
-        description: description + (gate ? ' after relu' : ''),
+        description: description + (aux ? ' after relu' : ''),
         kernel: dropoutBackward,
-        params: { ...params, relu_before: gate ? 1 : 0 },
-        inputs: { dy, step, y: gate ? Float32Array.from(masked(gate.output)) : dy },
+        params: { ...params, relu_before: aux ? 1 : 0 },
+        inputs: { dy, step, y: aux ? Float32Array.from(masked(aux.output)) : dy },
         outputs: { dx: count },
         reference: () => ({ dx: sumsOf(gradient, [dy], 1) }),
         derivative:
           kind === 'normal'
             ? {
-                at: gate?.argument ?? x,
+                at: aux?.argument ?? x,
                 upstream: dy,
-                forward: (at) => masked(gate ? rectify(at) : at),
+                forward: (at) => masked(aux ? rectify(at) : at),
                 gradient: () => gradient(dy),
               }
             : undefined,
@@ -78,7 +78,7 @@ export const dropoutFamily = defineFamily<DropoutShape>({
         reference: () => ({ y: sumsOf(masked, [x], 1) }),
       },
       backward(undefined),
-      backward(gateOf(random, count)),
+      backward(activationOf(random, count)),
     ];
   },
 });

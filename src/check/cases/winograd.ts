@@ -13,14 +13,14 @@ import {
   planTilesForward,
   planTilesInputGradient,
 } from '../../kernels/conv2d/winograd/plan.ts';
-import { type PanelTile, panelBatch, panelTiles } from '../../kernels/gemm/panels.ts';
+import { type PackedTile, packedGemmBatch, packedTiles } from '../../kernels/gemm/packed.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
 import { RELU, type Relu } from '../../kernels/relu/relu.ts';
+import { activationOf, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { four, MOST_FOLDED, pair } from '../choose.ts';
 import { type Expected, rectified, sumsOf } from '../expected.ts';
-import { gateOf, through } from '../gate.ts';
 import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 const rasteriser: Capabilities = {
@@ -156,7 +156,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
     'conv2d/winograd-output',
     'conv2d/winograd-gradient',
     'conv2d/winograd-filter-gradient',
-    'gemm/panel-batch',
+    'gemm/packed-batch',
   ],
   examples: [
     base,
@@ -257,8 +257,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       };
     };
 
-    const products = ({ product }: { product: typeof forward.product }, tile: PanelTile): KernelCase => {
-      if (product.by !== 'panels') throw new Error('no panels are planned');
+    const products = ({ product }: { product: typeof forward.product }, tile: PackedTile): KernelCase => {
+      if (product.by !== 'packed') throw new Error('no panels are planned');
       const p = { ...product.params, tile_rows: tile.rows, tile_columns: tile.columns };
       const depth = Math.min(p.depth, 40);
       const row = 4 * p.c_row;
@@ -268,9 +268,9 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       const at = (rows: number, tile: number, e: number, row: number, k: number) =>
         ((e * Math.ceil(rows / tile) + Math.floor(row / tile)) * depth + k) * tile + (row % tile);
       return {
-        name: 'gemm/panel-batch',
+        name: 'gemm/packed-batch',
         description: `${count} products of ${p.rows} x ${p.columns} x ${depth} by tiles of ${tile.rows} x ${tile.columns}`,
-        kernel: panelBatch,
+        kernel: packedGemmBatch,
         params: { ...p, products: count, depth },
         inputs: { a, b },
         outputs: { c: count * p.rows * row },
@@ -301,13 +301,14 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       const size = groups * lines * p.row;
       const sums = values(places * size);
       const [my, mx] = [outputs(kh), outputs(kw)];
-      const gate = relu === RELU.before ? gateOf(random, p.items * groups * p.filters * p.lines * p.width) : undefined;
+      const aux =
+        relu === RELU.before ? activationOf(random, p.items * groups * p.filters * p.lines * p.width) : undefined;
       return {
         name: 'conv2d/winograd-output',
         description: `${description} of ${of}${['', ' relu', ' after relu'][relu]} across ${across}`,
         kernel: winogradOutput,
         params: { ...p },
-        inputs: { sums, bias, gate: gate?.output ?? bias },
+        inputs: { sums, bias, aux: aux?.output ?? bias },
         outputs: { y: p.items * groups * p.filters * p.lines * p.width },
         reference: () => {
           const y = mapped(
@@ -334,7 +335,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
             [sums, bias],
           );
           if (relu === RELU.after) return { y: rectified(y) };
-          return { y: { ...y, values: through(gate, y.values) } };
+          return { y: { ...y, values: through(aux, y.values) } };
         },
       };
     };
@@ -348,7 +349,7 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       image('x', x, filter.image),
       transformFilter(forward),
       transformFilter(input),
-      ...LANES.flatMap(panelTiles).flatMap((tile) => [forward, input, filter].map((plan) => products(plan, tile))),
+      ...LANES.flatMap(packedTiles).flatMap((tile) => [forward, input, filter].map((plan) => products(plan, tile))),
       output('y', forward, RELU.after),
       output('dx', input, RELU.none),
       output('dx', input, RELU.before),

@@ -7,10 +7,10 @@ import { Storage, type View } from '../../gpu/storage.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, depthInParts, fitsInParts, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
-import { panelProduct, panelProductTime } from '../../kernels/gemm/panels.ts';
-import { planPanels } from '../../kernels/gemm/plan.ts';
+import { packMatrix } from '../../kernels/gemm/pack.ts';
+import { packedGemm, packedGemmTime } from '../../kernels/gemm/packed.ts';
+import { planPackedGemm } from '../../kernels/gemm/plan.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
-import { packPanels } from '../../kernels/panels/pack.ts';
 import type { Algorithm, Work } from '../algorithm.ts';
 import type { ForwardEmitter } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
@@ -98,36 +98,36 @@ export const productInSomeParts = (parts: number): ProductMethod => ({
 });
 
 const panelBytes = (adapter: Capabilities, shape: GemmShape) => {
-  const plan = planPanels(adapter, shape);
+  const plan = planPackedGemm(adapter, shape);
   return plan === undefined ? [0, 0] : [plan.a.bytes, plan.b.bytes];
 };
 
 /** On operands that are packed into panels first. */
 export const packedProduct: ProductMethod = {
   name: 'gemm-packed',
-  kernels: [panelProduct, packPanels],
+  kernels: [packedGemm, packMatrix],
   obstacle: (adapter, shape) =>
-    planPanels(adapter, shape) === undefined
+    planPackedGemm(adapter, shape) === undefined
       ? 'the adapter has no texts for packed operands, or they do not fit a binding'
       : undefined,
   work(adapter, shape, lasts = false) {
-    const { run, a, b } = planPanels(adapter, shape)!;
+    const { run, a, b } = planPackedGemm(adapter, shape)!;
     const packed = a.bytes / 4 + (lasts ? 0 : b.bytes / 4);
     return {
-      instructions: panelProductTime(run, adapter.subgroupWidth) + PACK * packed + WRITE * shape.m * shape.n,
-      streamedBytes: panelProduct.cost(run).bytes,
+      instructions: packedGemmTime(run, adapter.subgroupWidth) + PACK * packed + WRITE * shape.m * shape.n,
+      streamedBytes: packedGemm.cost(run).bytes,
       movedBytes: 0,
       dispatches: lasts ? 2 : 3,
     };
   },
   workspaceBytes: (adapter, shape) => panelBytes(adapter, shape).reduce((x, y) => x + y),
   emit(emit, shape, views, weight) {
-    const plan = planPanels(emit.gpu, shape)!;
-    const { bias = views.a, gate = views.a } = views;
+    const plan = planPackedGemm(emit.gpu, shape)!;
+    const { bias = views.a, aux = views.a } = views;
     const between = (bytes: number) => new Storage(`${emit.output.name} packed`, bytes).view();
     const a = between(plan.a.bytes);
-    emit.run(packPanels, plan.a.params, { w: views.a, panels: a });
-    const packB = (run: ForwardEmitter['run'], panels: View) => run(packPanels, plan.b.params, { w: views.b, panels });
+    emit.run(packMatrix, plan.a.params, { w: views.a, panels: a });
+    const packB = (run: ForwardEmitter['run'], panels: View) => run(packMatrix, plan.b.params, { w: views.b, panels });
     let b: View;
     if (weight === undefined) {
       b = between(plan.b.bytes);
@@ -136,7 +136,7 @@ export const packedProduct: ProductMethod = {
       const { row, tile } = plan.b.params;
       b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
     }
-    emit.run(panelProduct, plan.run, { a, b, bias, gate, c: views.c }, views.epilogues);
+    emit.run(packedGemm, plan.run, { a, b, bias, aux, c: views.c }, views.epilogues);
   },
 };
 

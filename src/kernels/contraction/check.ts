@@ -59,7 +59,7 @@ export async function checkMatrixProduct(
     try {
       const c = bench.room('c', size * size);
       const unused = bench.put('unused', new Float32Array(1));
-      const views = { a: bench.put('a', a), b: bench.put('b', b), bias: unused, gate: unused, c };
+      const views = { a: bench.put('a', a), b: bench.put('b', b), bias: unused, aux: unused, c };
       const dispatch = contraction.dispatch(gpu, params, views, choice);
       const milliseconds = await time(gpu, dispatch);
       const actual = await bench.floats(c);

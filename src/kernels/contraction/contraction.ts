@@ -1,22 +1,22 @@
 /**
  * The contraction that convolution and matrix products are made of:
  *
- *   C[g, m, j] (+)= bias + sum over u < U, v < V, r < R of  A[g, m, u, v, r] * B[g, j, u, v, r]
+ *   C[g, m, j] (+)= bias + sum over u < U, v < V, i < I of  A[g, m, u, v, i] * B[g, j, u, v, i]
  *
- * A is a matrix by strides: a[g a_group + m a_row + u a_u + v a_v + r a_r].
+ * A is a matrix by strides: a[g a_group + m a_row + u a_u + v a_v + i a_inner].
  * B is an image seen through a window: the column j is an item q = j / plane and a place (y, x) in a plane of `width`
  * columns, and with t_y = y y_step + u y_u + y_0 and t_x = x x_step + v x_v + x_0 (modulo 2^32, so steps may be negative)
  *
- *   B = b[g b_group + q b_item + r b_r + t_y b_line + t_x]  where t_y < height and t_x < line, else 0
+ *   B = b[g b_group + q b_item + i b_inner + t_y b_line + t_x]  where t_y < height and t_x < line, else 0
  *
  * C is written at c[g c_group + m c_row + q c_item + (j - q plane)].
  *
- * A long sum of few outputs may go in `parts` (./split.ts): with k = (r U + u) V + v each takes `part_depth` values of k
+ * A long sum of few outputs may go in `parts` (./split.ts): with k = (i U + u) V + v each takes `part_depth` values of k
  * of its own, into a C of its own, `c_part` elements on. `groups` are of one part.
  *
  * conv2d/forward, /input-gradient, /filter-gradient and every transpose of gemm are this with different strides
  * (../conv2d, ../gemm): an implicit GEMM in which no column matrix and no padded copy is ever made. The sums over u and
- * v are outside, that over r inside, so that the window's bounds are computed once for R multiply-adds a lane.
+ * v are outside, that over i inside, so that the window's bounds are computed once for I multiply-adds a lane.
  *
  * A ReLU that follows, or the derivative of one before, is applied to what is written. Windows of the adapter's binding
  * limit run one after another with `accumulate` 1.
@@ -84,11 +84,11 @@ ${GROUP}
       if (s_x >= p.line || s_x * p.x_spread != t_x) { continue; }
       let a_uv = a_0 + u * u32(p.a_u) + v * u32(p.a_v);
       let b_uv = b_0 + s_y * p.b_line + s_x;
-      // Those r whose k = r taps + tap lies in the part.
+      // Those i whose k = i taps + tap lies in the part.
       let before = p.u * p.v - 1u - (u * p.v + v);
-      let end = min((k_end + before) / (p.u * p.v), p.r);
-      for (var r = (k_0 + before) / (p.u * p.v); r < end; r++) {
-        sum += ${memory.load('a', 'a_uv + r * p.a_r')} * ${memory.load('b', 'b_uv + r * p.b_r')};
+      let end = min((k_end + before) / (p.u * p.v), p.inner);
+      for (var i = (k_0 + before) / (p.u * p.v); i < end; i++) {
+        sum += ${memory.load('a', 'a_uv + i * p.a_inner')} * ${memory.load('b', 'b_uv + i * p.b_inner')};
       }
     }
   }
@@ -122,12 +122,12 @@ function startColumns(count: number, first: string, step: number): string {
     .join('\n');
 }
 
-/** Four columns' values at r as one vector. */
+/** Four columns' values at i as one vector. */
 function loadColumns(count: number, bounds: number, { load }: Memory): string {
   return range(count / 4)
     .map((i) => {
       const four = range(4).map((k) => 4 * i + k);
-      const loads = four.map((j) => load('b', `b_${j} + rb`)).join(', ');
+      const loads = four.map((j) => load('b', `b_${j} + inner_b`)).join(', ');
       const inside = four.map((j) => `in_${j}`).join(', ');
       return bounds === 0
         ? `        let bv${i} = vec4f(${loads});`
@@ -148,7 +148,7 @@ function storeTile(rows: number, columns: number, first: string, step: number, {
     if (at_column >= p.columns) { break; }
     let at = column(at_column);
     let rest = c_start + m_0 * p.c_row + at.item * p.c_item + at.rest;
-    for (var i = 0u; i < gated(row_count); i++) {
+    for (var i = 0u; i < differentiated(row_count); i++) {
       if (!passes(rest + i * p.c_row)) { tile[i * ${columns / 4}u + (j >> 2u)][j & 3u] = 0.0; }
     }
     let place = p.c_base + rest;
@@ -198,9 +198,9 @@ const LOOPS = (body: string, bounds: number, columns: number) => /* wgsl */ `
       let v_x = v * u32(p.x_v);
       let a_uv = u * u32(p.a_u) + v * u32(p.a_v);
 ${placeColumns(columns, bounds)}
-      for (var r = 0u; r < p.r; r++) {
-        let ra = a_uv + r * p.a_r;
-        let rb = r * p.b_r;
+      for (var i = 0u; i < p.inner; i++) {
+        let inner_a = a_uv + i * p.a_inner;
+        let inner_b = i * p.b_inner;
 ${body}
       }
     }
@@ -213,7 +213,7 @@ ${body}
 function tileTime(p: ContractionParams, rows: number, columns: number, loads: number): number {
   const load = 3;
   const setup = 6;
-  return p.u * p.v * (columns * setup + p.r * (rows * columns + load * loads)) + rows * columns * 4;
+  return p.u * p.v * (columns * setup + p.inner * (rows * columns + load * loads)) + rows * columns * 4;
 }
 
 /**
@@ -261,7 +261,7 @@ ${startColumns(columns, 'n_0', 1)}
 ${accumulators(rows, columns)}
 ${LOOPS(
   `${loadColumns(columns, bounds, memory)}
-${multiplyAdds(rows, columns, (i) => memory.load('a', `a${i} + ra`))}`,
+${multiplyAdds(rows, columns, (i) => memory.load('a', `a${i} + inner_a`))}`,
   bounds,
   columns,
 )}
@@ -306,7 +306,7 @@ ${startColumns(columns, 'n_0 + lane', lanes)}
 ${accumulators(rows, columns)}
 ${LOOPS(
   `${range(rows / lanes)
-    .map((i) => `        let av${i} = ${memory.load('a', `a${i} + ra`)};`)
+    .map((i) => `        let av${i} = ${memory.load('a', `a${i} + inner_a`)};`)
     .join('\n')}
 ${loadColumns(columns, bounds, memory)}
 ${multiplyAdds(rows, columns, (i) => `subgroupBroadcast(av${Math.floor(i / lanes)}, ${i % lanes}u)`)}`,
@@ -317,8 +317,8 @@ ${storeTile(rows, columns, 'n_0 + lane', lanes, memory)}`,
   }),
 };
 
-/** Values of the gate for each output. */
-export const gates = ({ relu }: Pick<ContractionParams, 'relu'>) => (relu === RELU.before ? 1 : 0);
+/** Values of `aux` that are read for each output. */
+export const auxValues = ({ relu }: Pick<ContractionParams, 'relu'>) => (relu === RELU.before ? 1 : 0);
 
 export const contraction = defineKernel({
   name: 'contraction',
@@ -327,15 +327,15 @@ export const contraction = defineKernel({
     a: { access: 'read', half: true },
     b: { access: 'read', half: true },
     bias: { access: 'read', half: true },
-    gate: { access: 'read', half: true },
+    aux: { access: 'read', half: true },
     c: { access: 'write', half: true },
   },
   cost: (p, of) => {
     const items = p.columns / p.plane;
     const a = p.groups * p.rows * depthOf(p);
     // Every value of B at most once: the window's images, or the matrix.
-    const b = p.groups * p.r * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
-    const written = outputs(p) * (of.c * (1 + p.accumulate) + of.gate * gates(p));
+    const b = p.groups * p.inner * Math.min(p.height * p.line * items, p.columns * p.u * p.v);
+    const written = outputs(p) * (of.c * (1 + p.accumulate) + of.aux * auxValues(p));
     return { flops: 2 * p.groups * p.rows * p.columns * depthOf(p), bytes: of.a * a + of.b * b + written };
   },
   variants: [
@@ -355,7 +355,7 @@ export const contraction = defineKernel({
 });
 
 /** All of the sum in one part. */
-export const inOnePart = (p: Pick<ContractionParams, 'u' | 'v' | 'r'>) => ({
+export const inOnePart = (p: Pick<ContractionParams, 'u' | 'v' | 'inner'>) => ({
   parts: 1,
   part_depth: depthOf(p),
   c_part: 0,

@@ -99,7 +99,7 @@ ${GROUP}
   let n_0 = ((workgroup / tiles_m) % tiles_n) * ${COLUMNS}u;
   if (part >= p.parts) { return; }
   let first = part * p.part_depth;
-  let end = min(first + p.part_depth, p.u * p.v * p.r);
+  let end = min(first + p.part_depth, p.u * p.v * p.inner);
   for (var i = lane; i < ${COLUMNS}u; i += ${THREADS}u) { places[i] = place_of_column(n_0 + i, b_start); }
 ${begin}
   for (var s = first; s < end; s += ${DEPTH}u) {

@@ -4,30 +4,30 @@
  */
 import type { Params } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
-import { ACTIVATION, gateText } from '../relu/relu.ts';
+import { ACTIVATION, auxText } from '../relu/relu.ts';
 
 export const contractionParams = {
   groups: 'u32',
   parts: 'u32',
-  /** values of k = (r U + u) V + v in a part, the last one's may be fewer; U V R where parts is 1 */
+  /** values of k = (i U + u) V + v in a part, the last one's may be fewer; U V I where parts is 1 */
   part_depth: 'u32',
   /** M, and N = items * plane */
   rows: 'u32',
   columns: 'u32',
   plane: 'u32',
   width: 'u32',
-  /** U, V, R */
+  /** U, V, I */
   u: 'u32',
   v: 'u32',
-  r: 'u32',
+  inner: 'u32',
   a_group: 'u32',
   a_row: 'u32',
   a_u: 'i32',
   a_v: 'i32',
-  a_r: 'u32',
+  a_inner: 'u32',
   b_group: 'u32',
   b_item: 'u32',
-  b_r: 'u32',
+  b_inner: 'u32',
   b_line: 'u32',
   y_step: 'i32',
   y_u: 'i32',
@@ -46,14 +46,14 @@ export const contractionParams = {
   /** 0 none, 1 bias[g rows + m], 2 bias[q] */
   bias_mode: 'u32',
   accumulate: 'u32',
-  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless gate > 0 at C's place */
+  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless aux > 0 at C's place */
   relu: 'u32',
 } as const;
 
 export type ContractionParams = Params<typeof contractionParams>;
 
 /** Terms of a sum. */
-export const depthOf = ({ u, v, r }: Pick<ContractionParams, 'u' | 'v' | 'r'>) => u * v * r;
+export const depthOf = ({ u, v, inner }: Pick<ContractionParams, 'u' | 'v' | 'inner'>) => u * v * inner;
 
 /** Which text of the bounds a case needs. */
 export function boundsOf(p: ContractionParams): 0 | 1 | 2 {
@@ -77,12 +77,12 @@ fn bias_of(g: u32, m: u32, item: u32) -> f32 {
     default: { return 0.0; }
   }
 }
-${ACTIVATION}${gateText(memory)}`;
+${ACTIVATION}${auxText(memory)}`;
 
 /** Writes the variable `sum` of g, m and an item at `place`. */
 export const storeSum = ({ store, add }: Memory, place: string, item: string) => /* wgsl */ `
   let rest = ${place};
-  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
   let channel = g * p.rows + m;
   if (p.accumulate == 1u) { ${add('c', 'p.c_base + rest', 'combined(sum, rest, channel)')} }
   else { ${store('c', 'p.c_base + rest', `activated(combined(sum + bias_of(g, m, ${item}), rest, channel))`)} }`;

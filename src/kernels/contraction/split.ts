@@ -1,5 +1,5 @@
 /**
- * Split-K: few outputs, each a long sum, leave most of a discrete GPU idle. The sum over k = (r U + u) V + v goes in parts
+ * Split-K: few outputs, each a long sum, leave most of a discrete GPU idle. The sum over k = (i U + u) V + v goes in parts
  * of `part_depth` values, worked on side by side, each into a C of its own; a second pass adds these in the order of the
  * parts, so that every run gives the same bits, and does what the contraction does to what it writes:
  *
@@ -13,7 +13,7 @@
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
 import { RELU } from '../relu/relu.ts';
-import { biasAndRelu, type ContractionParams, contraction, depthOf, gates, storeSum } from './contraction.ts';
+import { auxValues, biasAndRelu, type ContractionParams, contraction, depthOf, storeSum } from './contraction.ts';
 
 const params = {
   parts: 'u32',
@@ -40,12 +40,12 @@ export const contractionSum = defineKernel({
   bindings: {
     sums: { access: 'read' },
     bias: { access: 'read', half: true },
-    gate: { access: 'read', half: true },
+    aux: { access: 'read', half: true },
     c: { access: 'write', half: true },
   },
   cost: (p, of) => ({
     flops: p.parts * outputs(p),
-    bytes: outputs(p) * (of.sums * p.parts + of.c * (1 + p.accumulate) + of.gate * gates({ relu: p.relu })),
+    bytes: outputs(p) * (of.sums * p.parts + of.c * (1 + p.accumulate) + of.aux * auxValues({ relu: p.relu })),
   }),
   variants: elementwise(
     outputs,

@@ -1,6 +1,6 @@
 /**
  * The contraction for GPUs (./contraction.ts has the formula): a workgroup computes a tile of ROWS x COLUMNS outputs, a
- * thread 8 x 8 of them (4 x 4 of small tiles). The sum runs over k = (r U + u) V + v in slabs of DEPTH values, which the
+ * thread 8 x 8 of them (4 x 4 of small tiles). The sum runs over k = (i U + u) V + v in slabs of DEPTH values, which the
  * workgroup brings into its memory together:
  *
  *   A, B (global) -> one slab's values in registers -> workgroup memory -> 8 + 8 values a step in registers -> sums
@@ -71,15 +71,15 @@ export function neighbours(p: ContractionParams): { readonly a_inner: 0 | 1; rea
     return count / Math.max(1, Math.abs(stride));
   };
   const inner = {
-    a: run([p.v, p.a_v], [p.u, p.a_u], [p.r, p.a_r]),
-    b: run([p.v, p.x_v], [p.u, p.y_u * p.b_line], [p.r, p.b_r]),
+    a: run([p.v, p.a_v], [p.u, p.a_u], [p.inner, p.a_inner]),
+    b: run([p.v, p.x_v], [p.u, p.y_u * p.b_line], [p.inner, p.b_inner]),
   };
   const outer = {
     a: run([p.rows, p.a_row]),
     b: run([p.width, p.x_step], [p.plane / p.width, p.y_step * p.b_line], [p.columns / p.plane, p.b_item]),
   };
   // Weights of [rows][r, u, v] lie along k without a gap, whatever the taps.
-  const wholeA = p.a_v === 1 && p.a_u === p.v && p.a_r === p.u * p.v ? depthOf(p) : inner.a;
+  const wholeA = p.a_v === 1 && p.a_u === p.v && p.a_inner === p.u * p.v ? depthOf(p) : inner.a;
   return { a_inner: wholeA > outer.a ? 1 : 0, b_inner: inner.b > outer.b ? 1 : 0 };
 }
 
@@ -147,7 +147,7 @@ const valueOfB = ({ load }: Memory) => [
 /** Where a column begins in B, and where a step of k leads from there: the window's place goes with the one or the other. */
 const placeOfColumn = (bounds: number) =>
   bounds === 2 ? 'b_start + at.item * p.b_item' : 'b_start + at.item * p.b_item + y * p.b_line + x';
-const placeOfDepth = (bounds: number) => (bounds === 2 ? 'r * p.b_r' : 'r * p.b_r + y * p.b_line + x');
+const placeOfDepth = (bounds: number) => (bounds === 2 ? 'i * p.b_inner' : 'i * p.b_inner + y * p.b_line + x');
 
 /** Where columns and steps of k lie, and the values there. */
 export const placeFunctions = (
@@ -161,13 +161,13 @@ export const placeFunctions = (
 }
 fn place_of_depth(k: u32) -> vec4u {
   let taps = p.u * p.v;
-  let r = k / taps;
-  let tap = k - r * taps;
+  let i = k / taps;
+  let tap = k - i * taps;
   let u = tap / p.v;
   let v = tap - u * p.v;
   let y = u * u32(p.y_u);
   let x = v * u32(p.x_v);
-  return vec4u(u * u32(p.a_u) + v * u32(p.a_v) + r * p.a_r, ${placeOfDepth(bounds)}, y, x);
+  return vec4u(u * u32(p.a_u) + v * u32(p.a_v) + i * p.a_inner, ${placeOfDepth(bounds)}, y, x);
 }
 fn value_of_a(row: u32, place: u32, inside: bool) -> f32 {
   return select(0.0, ${memory.load('a', 'select(p.a_base, row + place, inside)')}, inside);
@@ -214,7 +214,7 @@ ${GROUP}
   let n_0 = ((workgroup / tiles_m) % tiles_n) * ${columns}u;
   if (part >= p.parts) { return; }
   let first = part * p.part_depth;
-  let end = min(first + p.part_depth, p.u * p.v * p.r);
+  let end = min(first + p.part_depth, p.u * p.v * p.inner);
   ${place}
   for (var i = lane; i < ${columns}u; i += ${threads}u) { places[i] = place_of_column(n_0 + i, b_start); }
   if (lane < ${depth}u) { depths[lane] = place_of_depth(first + lane); }

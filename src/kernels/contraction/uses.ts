@@ -104,9 +104,9 @@ export function describeUse({ name, roles, example, params }: ContractionUse): s
   }
   return [
     `${name} is the kernel 'contraction' with strides of its own:`,
-    '  C[g, m, j] = bias + sum over u < U, v < V, r < R of A[g, m, u, v, r] * B[g, j, u, v, r]',
-    '  A = a[g a_group + m a_row + u a_u + v a_v + r a_r]',
-    '  B = b[g b_group + q b_item + r b_r + t_y b_line + t_x], 0 where t_y or t_x lies outside height and line,',
+    '  C[g, m, j] = bias + sum over u < U, v < V, i < I of A[g, m, u, v, i] * B[g, j, u, v, i]',
+    '  A = a[g a_group + m a_row + u a_u + v a_v + i a_inner]',
+    '  B = b[g b_group + q b_item + i b_inner + t_y b_line + t_x], 0 where t_y or t_x lies outside height and line,',
     '      column j = item q and place (y, x); t_y = y y_step + u y_u + y_0, t_x = x x_step + v x_v + x_0',
     `Here ${roles}.`,
     `For ${example}, the parameters p are`,

@@ -24,7 +24,7 @@ export interface GemmShape {
   readonly bias?: boolean;
   /** C += instead of C = */
   readonly accumulate?: boolean;
-  /** `after`: C = max(A B + bias, 0), not with accumulate; `before`: A B is 0 unless a gate is > 0 at C's place */
+  /** `after`: C = max(A B + bias, 0), not with accumulate; `before`: A B is 0 unless `aux` is > 0 at C's place */
   readonly relu?: Relu;
 }
 
@@ -45,19 +45,19 @@ export function gemm({
     groups: 1,
     rows: m,
     columns: n,
-    r: k,
+    inner: k,
     a_group: 0,
     a_row: a.row,
-    a_r: a.column,
+    a_inner: a.column,
     b_group: 0,
     b_item: b.column,
-    b_r: b.row,
+    b_inner: b.row,
     c_group: 0,
     c_row: cRow,
     c_item: 1,
     bias_mode: bias ? 2 : 0,
     accumulate: accumulate ? 1 : 0,
     relu,
-    ...inOnePart({ ...noWindow, r: k }),
+    ...inOnePart({ ...noWindow, inner: k }),
   };
 }

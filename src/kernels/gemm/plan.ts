@@ -4,20 +4,20 @@
  */
 import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities } from '../kernel.ts';
-import { type PackParams, packedSize } from '../panels/pack.ts';
 import { LANES } from '../rasteriser.ts';
 import { RELU } from '../relu/relu.ts';
 import type { GemmShape } from './gemm.ts';
-import { type PanelProductParams, panelTile } from './panels.ts';
+import { type PackParams, packedSize } from './pack.ts';
+import { type PackedGemmParams, packedTile } from './packed.ts';
 
-export interface PanelPlan {
+export interface PackedGemmPlan {
   readonly a: { readonly params: PackParams; readonly bytes: number };
   readonly b: { readonly params: PackParams; readonly bytes: number };
-  readonly run: PanelProductParams;
+  readonly run: PackedGemmParams;
 }
 
 /** The plan, where the adapter has texts for panels and they fit a binding; else nothing. */
-export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelPlan | undefined {
+export function planPackedGemm(capabilities: Capabilities, shape: GemmShape): PackedGemmPlan | undefined {
   const { subgroupWidth, limits, precision } = capabilities;
   // Panels of halves have no text.
   if (precision === 'f16') return undefined;
@@ -27,8 +27,8 @@ export function planPanels(capabilities: Capabilities, shape: GemmShape): PanelP
     const params = { groups: 1, rows, inner: k, taps: 1, tile, group: 0, row, column, flip: 0 };
     return { params, bytes: 4 * packedSize(params) };
   };
-  const tile = panelTile(subgroupWidth, m, n);
-  const plan: PanelPlan = {
+  const tile = packedTile(subgroupWidth, m, n);
+  const plan: PackedGemmPlan = {
     a: panels(m, tile.rows, a.row, a.column),
     b: panels(n, tile.columns, b.column, b.row),
     run: {

@@ -10,14 +10,14 @@
  * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx, and `relu_before` 1 says that x is the output
  * of a ReLU and dx the gradient of its argument.
  *
- * walk: a lane owns one vector of inputs and walks over the outputs, with all it sums in registers: ./walk.ts.
+ * columns: a lane owns one vector of inputs and loops over the outputs, with all it sums in registers: ./columns.ts.
  */
 import { defineKernel, perElement } from '../kernel.ts';
 import { LOAD } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
+import { loopOverOutputs } from './columns.ts';
 import { beforeRelu } from './shape.ts';
-import { walkOverOutputs } from './walk.ts';
 
 const params = {
   batch: 'u32',
@@ -78,6 +78,6 @@ export const linearBackward = defineKernel({
       ),
       estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },
-    walkOverOutputs(true),
+    loopOverOutputs(true),
   ],
 });

@@ -13,7 +13,7 @@
  * the new weight a second time, as halves.
  *
  * broadcast: a workgroup is one subgroup; each lane holds ROWS outputs of COLUMNS vectors of inputs.
- * walk: for small batches, whose x fits registers: ./walk.ts.
+ * columns: for small batches, whose x fits registers: ./columns.ts.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { scalingBinding, scalingFunctions, VELOCITY_SCALE } from '../loss-scale/state.ts';
@@ -21,8 +21,8 @@ import type { Memory } from '../memory.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
+import { loopOverOutputs } from './columns.ts';
 import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
-import { walkOverOutputs } from './walk.ts';
 
 const params = {
   batch: 'u32',
@@ -247,7 +247,7 @@ export const linearUpdate = defineKernel({
   params,
   bindings: { ...operands, w: vectors, v: vectors },
   cost: (p, of) => costOf(p, of, 16),
-  variants: [plain(exact), broadcast(exact), walkOverOutputs(false), rows(exact)],
+  variants: [plain(exact), broadcast(exact), loopOverOutputs(false), rows(exact)],
 });
 
 export const linearUpdateScaled = defineKernel({

@@ -18,7 +18,7 @@ export const RELU = {
   none: 0,
   /** the one that follows: y = max(value, 0) */
   after: 1,
-  /** the derivative of the one before, whose outputs are in the binding `gate`, laid out as what is written */
+  /** the derivative of the one before, whose outputs are in the binding `aux`, laid out as what is written */
   before: 2,
 } as const;
 /** A value of the parameter `relu` of kernels that can apply a ReLU: 0 none, 1 the one that follows, 2 the derivative of the one before. */
@@ -30,16 +30,16 @@ fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.aft
 
 /**
  * Kernels ask this of each place in a loop of its own, which has no turns without such a ReLU: software rasterisers take
- * both sides of a branch, and would load the gate for nothing. With what else a gate is for: a combination's operand.
+ * both sides of a branch, and would load `aux` for nothing. It holds a combination's operand where there is one.
  */
-export const gateText = ({ load }: Pick<Memory, 'load'>) => /* wgsl */ `
-fn operand_at(index: u32) -> f32 { return ${load('gate', 'p.gate_base + index')}; }
+export const auxText = ({ load }: Pick<Memory, 'load'>) => /* wgsl */ `
+fn operand_at(index: u32) -> f32 { return ${load('aux', 'p.aux_base + index')}; }
 fn passes(place: u32) -> bool { return operand_at(place) > 0.0; }
-fn gated(count: u32) -> u32 { return select(0u, count, p.relu == ${RELU.before}u); }
+fn differentiated(count: u32) -> u32 { return select(0u, count, p.relu == ${RELU.before}u); }
 ${COMBINATION}`;
 
-/** The same of a gate that holds f32. */
-export const GATE = gateText({ load: (binding, index) => `${binding}[${index}]` });
+/** The same of an `aux` that holds f32. */
+export const AUX = auxText({ load: (binding, index) => `${binding}[${index}]` });
 
 export const reluForward = defineKernel({
   name: 'relu/forward',

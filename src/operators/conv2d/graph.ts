@@ -30,7 +30,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
   );
   const shape = { ...found, batch };
   const { plane } = bytesOf(shape);
-  const problem: Convolution = { name, shape, hasBias: bias !== undefined, gated: false, weightLasts: false };
+  const problem: Convolution = { name, shape, hasBias: bias !== undefined, differentiates: false, weightLasts: false };
   const lasting = (emit: ForwardEmitter): Convolution => ({ ...problem, weightLasts: emit.lasts(weight) });
   return apply(
     {
@@ -41,7 +41,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       fusesBefore: (gpu, { code, derivative }) => {
         if (code !== RELU.after && derivative === undefined) return false;
         const { algorithm } = selectConvolution(gpu, 'input gradient', problem);
-        return algorithm.obstacle(gpu, { ...problem, gated: true }) === undefined;
+        return algorithm.obstacle(gpu, { ...problem, differentiates: true }) === undefined;
       },
       forward(emit) {
         const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output) };
@@ -51,7 +51,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         const dy = emit.outputGradient;
         const [dx, dw] = [emit.gradient(0), emit.gradient(1)];
         if (dx !== undefined) {
-          const back = { ...lasting(emit), gated: emit.before !== undefined };
+          const back = { ...lasting(emit), differentiates: emit.before !== undefined };
           selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, { dy, weight, dx });
         }
         if (dw !== undefined) {

@@ -1,8 +1,8 @@
 import { conv2dReference } from '../../check/reference/conv2d.ts';
+import { conv2dDirectFilterGradient } from '../../kernels/conv2d/direct/filter-gradient.ts';
+import { conv2dDirect } from '../../kernels/conv2d/direct/forward.ts';
+import { conv2dPad } from '../../kernels/conv2d/direct/pad.ts';
 import { conv2dPhases, conv2dPhasesBackward } from '../../kernels/conv2d/phases/phases.ts';
-import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
-import { conv2dStrips } from '../../kernels/conv2d/strips/forward.ts';
-import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
 import { winogradFilter } from '../../kernels/conv2d/winograd/filter.ts';
 import { winogradFilterGradient } from '../../kernels/conv2d/winograd/filter-gradient.ts';
 import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
@@ -42,7 +42,7 @@ export const conv2d = defineOperator<Conv2dAttributes>()<'conv2d', Conv2dRole>({
   folds: 'reference',
   onnx,
   kernels: [
-    ...[conv2dPad, conv2dPhases, conv2dPhasesBackward, conv2dStrips, conv2dStripsFilterGradient, winogradFilter],
+    ...[conv2dPad, conv2dPhases, conv2dPhasesBackward, conv2dDirect, conv2dDirectFilterGradient, winogradFilter],
     ...[winogradFilterGradient, winogradGradient, winogradImage, winogradOutput],
   ],
   checks: () => import('./cases.ts'),

@@ -15,8 +15,8 @@ const weightUpdate: Broken[] = [
   parameter('decay of what has none', 'decay_factor', '0.0'),
   broken('velocity not kept', /\] = velocity;/g, '] = vec4f();'),
   broken('gradient for velocity', /weight \+ velocity/g, 'weight - velocity'),
-  broken("the last vector's neighbour for it", 'min(at, length - 1u)', 'min(at, max(length, 2u) - 2u)', 'walk'),
-  broken('another item', /, 0u\);/g, ', 1u);', 'walk'),
+  broken("the last vector's neighbour for it", 'min(at, length - 1u)', 'min(at, max(length, 2u) - 2u)', 'columns'),
+  broken('another item', /, 0u\);/g, ', 1u);', 'columns'),
 ];
 
 export const checks: Checks<None> = {
@@ -63,7 +63,7 @@ export const checks: Checks<None> = {
     ],
     'linear/update-scaled': [
       broken('last item left out', 'n < p.batch', 'n + 1u < p.batch', 'plain', 'broadcast'),
-      ...weightUpdate.filter(({ name, variants }) => name !== 'velocity not kept' && !variants?.includes('walk')),
+      ...weightUpdate.filter(({ name, variants }) => name !== 'velocity not kept' && !variants?.includes('columns')),
       broken('velocity kept as it is', /4096\.0 \* velocity/g, 'velocity'),
       broken('stale accumulator', /(gradient|c0_0) \+= (dy\[|d )/g, '$1 = $2'),
       broken('the scale left in', / \* unscale\(\)/g, ''),
@@ -81,7 +81,7 @@ export const checks: Checks<None> = {
       broken('stale sum', /(sum|c0) \+= d(?!x)/g, '$1 = d'),
       broken('stale accumulator', /gradient \+= d/g, 'gradient = d'),
       broken('sign of the input gradient', /(sum|c0) \+= d(?!x)/g, '$1 -= d'),
-      broken('the velocity for the weight', /d \* weight/g, 'd * before', 'walk'),
+      broken('the velocity for the weight', /d \* weight/g, 'd * before', 'columns'),
     ],
   },
 };

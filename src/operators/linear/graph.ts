@@ -28,7 +28,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
         const layer: Layer = {
           ...sizes,
           hasBias: bias !== undefined,
-          gated: false,
+          differentiates: false,
           weightLasts: emit.lasts(weight),
         };
         const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output) };
@@ -39,7 +39,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
         const layer: Layer = {
           ...sizes,
           hasBias: false,
-          gated: emit.before !== undefined,
+          differentiates: emit.before !== undefined,
           weightLasts: emit.lasts(weight),
         };
         const read = { dy, x: emit.value(x), weight };
@@ -54,7 +54,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           }
           const dw = emit.gradient(1);
           if (dw !== undefined) {
-            const alone = { ...layer, gated: false, weightLasts: false };
+            const alone = { ...layer, differentiates: false, weightLasts: false };
             selectLinear(emit.gpu, 'weight gradient', alone).algorithm.emit(emit, alone, { ...read, dw });
           }
         }

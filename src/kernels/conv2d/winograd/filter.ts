@@ -1,5 +1,5 @@
 /**
- * Filters, transformed (./tile.ts), as panels of products of matrices (../../gemm/panels.ts):
+ * Filters, transformed (./tile.ts), as panels of products of matrices (../../gemm/packed.ts):
  *
  *   panels[e, g, row, k] = (G w' G^T)[e],   w' = w[g, row, k], its taps turned round where `flip` is 1
  *

@@ -1,5 +1,5 @@
 /**
- * Gradients of outputs, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/panels.ts):
+ * Gradients of outputs, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/packed.ts):
  *
  *   panels[e, g, f, t] = (A dY A^T)[e],   dY[i, j] = dy[item, g, f, t_y m_y + i, t_x m_x + j], 0 outside
  *

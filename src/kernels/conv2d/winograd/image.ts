@@ -1,5 +1,5 @@
 /**
- * Images, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/panels.ts):
+ * Images, transformed tile by tile (./tile.ts), as panels of products of matrices (../../gemm/packed.ts):
  *
  *   panels[e, g, row, k] = (B d B^T)[e],   d[y, x] = x[item, g, c, t_y m_y - top + y, t_x m_x - left + x], 0 outside
  *

@@ -6,11 +6,11 @@
  * for the tile t of an item and a place (t_y, t_x), as far as it lies inside y. `across` 1: s[e] = sums[e, g, f, t].
  *
  * tiles: one thread a tile of one filter, its sums in registers. A text of its own applies the derivative of a ReLU before:
- * rasterisers in software take both sides of a branch, and would load the gate for nothing.
+ * rasterisers in software take both sides of a branch, and would load `aux` for nothing.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { ACTIVATION, GATE, RELU } from '../../relu/relu.ts';
+import { ACTIVATION, AUX, RELU } from '../../relu/relu.ts';
 import {
   contract,
   forEachKernel,
@@ -41,7 +41,7 @@ const params = {
   tiles_x: 'u32',
   /** 1: bias[g filters + f] is added */
   has_bias: 'u32',
-  /** `RELU`: 1, y = max(the sum with its bias, 0); 2, without a bias, y is 0 unless gate > 0 at its place */
+  /** `RELU`: 1, y = max(the sum with its bias, 0); 2, without a bias, y is 0 unless aux > 0 at its place */
   relu: 'u32',
 } as const;
 
@@ -53,16 +53,18 @@ const outputs = (p: P) => p.items * p.groups * p.filters * p.lines * p.width;
 
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
-  configurations: forEachKernel.configurations.flatMap((kernel) => [0, 1].map((gated) => ({ ...kernel, gated }))),
+  configurations: forEachKernel.configurations.flatMap((kernel) =>
+    [0, 1].map((derivative) => ({ ...kernel, derivative })),
+  ),
   supports: (capabilities, configuration, p) =>
     forEachKernel.supports(capabilities, configuration, p) &&
-    configuration['gated'] === (p.relu === RELU.before ? 1 : 0),
-  text: ({ height, width, gated }) => {
+    configuration['derivative'] === (p.relu === RELU.before ? 1 : 0),
+  text: ({ height, width, derivative }) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
-      declarations: ACTIVATION + GATE,
+      declarations: ACTIVATION + AUX,
       main: /* wgsl */ `
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let size = p.groups * tiles * p.filters;
@@ -95,7 +97,7 @@ ${text}
     for (var j = 0u; j < inside_x; j++) {
       let at = place + i * p.width + j;
       let value = values[i * ${columns}u + j] + offset;
-      y[p.y_base + at] = ${gated === 1 ? 'select(0.0, value, passes(at))' : 'activated(combined(value, at, filter_index))'};
+      y[p.y_base + at] = ${derivative === 1 ? 'select(0.0, value, passes(at))' : 'activated(combined(value, at, filter_index))'};
     }
   }`,
     };
@@ -105,7 +107,7 @@ ${text}
 export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
   params,
-  bindings: { sums: { access: 'read' }, bias: { access: 'read' }, gate: { access: 'read' }, y: { access: 'write' } },
+  bindings: { sums: { access: 'read' }, bias: { access: 'read' }, aux: { access: 'read' }, y: { access: 'write' } },
   cost: (p) => ({
     flops: 0,
     bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p) * (p.relu === RELU.before ? 2 : 1)),
@@ -140,9 +142,9 @@ export const winogradOutput = defineKernel({
     }
     sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
-  for (var i = 0u; i < gated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
   y[p.y_base + index] = activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index));`,
-        MATRICES + ACTIVATION + GATE,
+        MATRICES + ACTIVATION + AUX,
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },

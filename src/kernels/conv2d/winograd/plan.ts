@@ -12,7 +12,7 @@
  *
  * Panels and sums belong to the caller; they live from the kernel that writes them to the one that reads them.
  *
- * Where a rasteriser in software multiplies, panels are those of ../../gemm/panels.ts, and sums have a row a tile. On a GPU
+ * Where a rasteriser in software multiplies, panels are those of ../../gemm/packed.ts, and sums have a row a tile. On a GPU
  * the contraction multiplies, which brings its operands into workgroup memory itself: "panels" as long as the matrix are
  * plain matrices, [place, group, k, tile] and [place, group, k, filter], and sums have a row a filter, so that neighbouring
  * threads of every kernel touch neighbouring tiles in memory.
@@ -21,7 +21,7 @@
 import { profileOf } from '../../../gpu/machine.ts';
 import { type ContractionParams, inOnePart, noWindow } from '../../contraction/contraction.ts';
 import { splitCycles, splitDepth } from '../../contraction/split.ts';
-import { type PanelBatchParams, panelProductTime, panelTile } from '../../gemm/panels.ts';
+import { type PackedGemmBatchParams, packedGemmTime, packedTile } from '../../gemm/packed.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, LOAD } from '../../rasteriser.ts';
 import { RELU, type Relu } from '../../relu/relu.ts';
@@ -36,7 +36,7 @@ import { outputsOf, placesOf, TAPS } from './tile.ts';
 
 /** The products of matrices, one a place and group: of panels, or by the contraction. */
 export type Products =
-  | { readonly by: 'panels'; readonly params: PanelBatchParams }
+  | { readonly by: 'packed'; readonly params: PackedGemmBatchParams }
   | { readonly by: 'contraction'; readonly params: ContractionParams };
 
 export interface TilePlan {
@@ -95,20 +95,20 @@ function matrixProducts(
     groups,
     rows,
     columns,
-    r: depth,
+    inner: depth,
     a_group: rows * depth,
     a_row: a.row,
-    a_r: a.k,
+    a_inner: a.k,
     b_group: columns * depth,
     b_item: b.row,
-    b_r: b.k,
+    b_inner: b.k,
     c_group: rows * columns,
     c_row: columns,
     c_item: 1,
     bias_mode: 0,
     accumulate: 0,
     relu: RELU.none,
-    ...inOnePart({ ...noWindow, r: depth }),
+    ...inOnePart({ ...noWindow, inner: depth }),
   };
 }
 
@@ -171,7 +171,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
   const [tiles_y, tiles_x] = [tilesAlong(outputs[0], kernel[0]), tilesAlong(outputs[1], kernel[1])];
   const tiles = items * tiles_y * tiles_x;
   const matrices = asMatrices(capabilities);
-  const tile = matrices ? { rows: tiles, columns: to } : panelTile(capabilities.subgroupWidth, tiles, to);
+  const tile = matrices ? { rows: tiles, columns: to } : packedTile(capabilities.subgroupWidth, tiles, to);
   const image: WinogradImageParams = {
     items,
     groups,
@@ -213,7 +213,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
           ),
         }
       : {
-          by: 'panels',
+          by: 'packed',
           params: {
             products: placesOf(kernel) * groups,
             rows: tiles,
@@ -271,7 +271,7 @@ export function planTilesFilterGradient(
   const { items, groups, channels, tiles_y, tiles_x } = forward.image;
   const { filters, kernel_height, kernel_width, lines, width } = forward.output;
   const matrices = asMatrices(capabilities);
-  const tile = matrices ? { rows: 1, columns: 1 } : panelTile(capabilities.subgroupWidth, filters, channels);
+  const tile = matrices ? { rows: 1, columns: 1 } : packedTile(capabilities.subgroupWidth, filters, channels);
   // As matrices the images' are forward's own.
   const image: WinogradImageParams = matrices ? forward.image : { ...forward.image, across: 1, tile: tile.columns };
   const tiles = items * tiles_y * tiles_x;
@@ -302,7 +302,7 @@ export function planTilesFilterGradient(
           ),
         }
       : {
-          by: 'panels',
+          by: 'packed',
           params: {
             products,
             rows: filters,
@@ -384,7 +384,7 @@ export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, directi
 
 /** What the kernels of a convolution by tiles compute, beside the bytes that they hand on. */
 export interface TilesWork {
-  /** of all lanes together, as of strips (../strips/forward.ts); on a GPU, cycles of the products */
+  /** of all lanes together, as of direct convolution (../direct/forward.ts); on a GPU, cycles of the products */
   readonly instructions: number;
   /** written and read between the kernels, and read and written by those at the ends */
   readonly movedBytes: number;
@@ -419,14 +419,14 @@ export function tilesWork(
   };
 }
 
-/** Instructions of all lanes together, as of strips (../strips/forward.ts), where panels are multiplied. */
+/** Instructions of all lanes together, as of direct convolution (../direct/forward.ts), where panels are multiplied. */
 function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const plan = planOf(capabilities, unstrided(shape), direction);
   const phases = hasStrides(shape) ? planPhases(shape) : undefined;
   const moved = [...Object.values(plan.bytes), ...Object.values(phases ?? {}).map((part) => 4 * phasesSize(part))];
   // Every value of phases, panels and sums is written once, alone, and read once.
   const bytes = moved.reduce((sum, one) => sum + one, 0);
-  if (plan.product.by !== 'panels') throw new Error('no panels');
+  if (plan.product.by !== 'packed') throw new Error('no panels');
   const { params } = plan.product;
-  return params.products * panelProductTime(params, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
+  return params.products * packedGemmTime(params, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
 }

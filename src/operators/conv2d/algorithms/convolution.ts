@@ -11,12 +11,12 @@ export interface Convolution {
   readonly shape: Conv2dShape;
   readonly hasBias: boolean;
   /** the derivative of the map before is to be applied to the input gradient */
-  readonly gated: boolean;
+  readonly differentiates: boolean;
   /** what is packed of the weight is made once, not in each run */
   readonly weightLasts: boolean;
 }
 
-/** What its time depends on. A gate hardly matters to it. */
+/** What its time depends on. The derivative of a map before hardly matters to it. */
 export function caseOf({ shape, hasBias, weightLasts }: Convolution): string {
   const sizes = Object.entries(shape).map(
     ([name, value]) => `${name} ${Array.isArray(value) ? value.join(',') : value}`,

@@ -52,8 +52,8 @@ const emits: {
         const w = rows(emit.value(weight), bytes.filter, at);
         const views = { a: w, b: rows(x, bytes.image, images), bias: bias && rows(emit.value(bias), 4, at) };
         const c = outputs(y, shape, images, at);
-        const gate = operandOf(applied, shape, images, at);
-        emitContraction(emit, params, { ...views, c, gate, epilogues }, depth(emit.gpu, params));
+        const aux = operandOf(applied, shape, images, at);
+        emitContraction(emit, params, { ...views, c, aux, epilogues }, depth(emit.gpu, params));
       }
     }
   },
@@ -71,8 +71,8 @@ const emits: {
           relu,
         };
         const views = { a: rows(emit.value(weight), bytes.filter, at), b: outputs(dy, shape, images, at) };
-        const [c, gate] = [dx, operand].map((storage) => storage && rows(storage, bytes.image, images));
-        emitContraction(emit, params, { ...views, c: c!, gate, epilogues }, depth(emit.gpu, params));
+        const [c, aux] = [dx, operand].map((storage) => storage && rows(storage, bytes.image, images));
+        emitContraction(emit, params, { ...views, c: c!, aux, epilogues }, depth(emit.gpu, params));
       }
     }
   },
@@ -82,7 +82,7 @@ const emits: {
     for (const images of imageWindows(emit, problem)) {
       for (const at of filterWindows(emit, problem)) {
         const part = { ...shape, batch: images.count, filters: at.count };
-        const params = { ...conv2dFilterGradient(part, images.first > 0), a_r: shape.filters * bytes.plane };
+        const params = { ...conv2dFilterGradient(part, images.first > 0), a_inner: shape.filters * bytes.plane };
         const views = { a: outputs(dy, shape, images, at), b: rows(x, bytes.image, images) };
         emitContraction(emit, params, { ...views, c: rows(dw, bytes.filter, at) }, depth(emit.gpu, params));
       }

@@ -3,9 +3,9 @@ import { type Decision, refuseUnknown, type Selected, select } from '../../../gr
 import type { Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { type Convolution, type ConvolutionAlgorithm, caseOf, type Operands } from './convolution.ts';
+import { direct } from './direct.ts';
 import { implicitGemm, implicitGemmInParts, implicitGemmInSomeParts } from './implicit-gemm.ts';
 import { pointwise } from './pointwise.ts';
-import { strips } from './strips.ts';
 import { winograd } from './winograd.ts';
 
 const PARTS = [2, 4, 8, 16, 32, 64, 128];
@@ -16,7 +16,7 @@ const decisionOn = <D extends Direction>(
   ...own: ConvolutionAlgorithm<D>[]
 ): Decision<Convolution, Operands[D]> => ({
   purpose: `conv2d ${direction}`,
-  algorithms: [implicitGemm(direction), implicitGemmInParts(direction), strips(direction), winograd(direction), ...own],
+  algorithms: [implicitGemm(direction), implicitGemmInParts(direction), direct(direction), winograd(direction), ...own],
   measured: [
     ...PARTS.map((parts) => implicitGemmInSomeParts(direction, parts)),
     ...IMAGES.map((images) => winograd(direction, images)),

@@ -45,8 +45,8 @@ export const pointwise: ConvolutionAlgorithm<'forward'> = {
     const all = { first: 0, count: shape.filters };
     for (let n = 0; n < shape.batch; n++) {
       const views = { a: emit.value(weight).view(), b: x.view(n * image, image), c: y.view(n * output, output) };
-      const gate = operandOf(applied, shape, { first: n, count: 1 }, all);
-      packedProduct.emit(emit, { ...productOf(shape), relu }, { ...views, gate, epilogues });
+      const aux = operandOf(applied, shape, { first: n, count: 1 }, all);
+      packedProduct.emit(emit, { ...productOf(shape), relu }, { ...views, aux, epilogues });
     }
   },
 };

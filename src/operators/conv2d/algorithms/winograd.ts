@@ -32,7 +32,7 @@ import {
   workspaceOf,
 } from '../../../kernels/conv2d/winograd/plan.ts';
 import type { Epilogues } from '../../../kernels/epilogue.ts';
-import { panelBatch } from '../../../kernels/gemm/panels.ts';
+import { packedGemmBatch } from '../../../kernels/gemm/packed.ts';
 import {
   bytesOf,
   type Convolution,
@@ -86,7 +86,7 @@ function filtersOf(emit: ForwardEmitter, shape: Conv2dShape, weight: Tensor): Vi
 
 /** sums = rows times columns, at every place. */
 function emitProducts(emit: ForwardEmitter, { by, params }: Products, a: View, b: View, sums: View): void {
-  if (by === 'panels') emit.run(panelBatch, params, { a, b, c: sums });
+  if (by === 'packed') emit.run(packedGemmBatch, params, { a, b, c: sums });
   else emitContraction(emit, params, { a, b, c: sums });
 }
 
@@ -105,8 +105,8 @@ function emitTilesForward(
     const { relu, epilogues } = applied;
     const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu });
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
-    const gate = operandOf(applied, shape, images, { first: 0, count: shape.filters });
-    const views = { w: filtersOf(emit, shape, weight), bias, x: image, gate, y: rows(y.storage, y.bytes, images) };
+    const aux = operandOf(applied, shape, images, { first: 0, count: shape.filters });
+    const views = { w: filtersOf(emit, shape, weight), bias, x: image, aux, y: rows(y.storage, y.bytes, images) };
     emitTiles(emit, plan, weight, views, epilogues);
   }
 }
@@ -134,7 +134,7 @@ function emitTilesInputGradient(
       {
         w: filtersOf(emit, shape, weight),
         x: rows(dy.storage, dy.bytes, images),
-        gate: operand && rows(operand, dx.bytes, images),
+        aux: operand && rows(operand, dx.bytes, images),
         y: phases ?? to,
       },
       epilogues,
@@ -151,9 +151,9 @@ function emitTiles(
     w,
     x,
     bias,
-    gate,
+    aux,
     y,
-  }: { readonly w: View; readonly x: View; readonly bias?: View; readonly gate?: View; readonly y: View },
+  }: { readonly w: View; readonly x: View; readonly bias?: View; readonly aux?: View; readonly y: View },
   epilogues: Epilogues,
 ): void {
   const turned = plan.filter.flip === 1 ? ', turned' : '';
@@ -167,9 +167,9 @@ function emitTiles(
   emit.run(winogradImage, plan.image, { x, panels });
   const sums = between(emit, 'sums', plan.bytes.sums);
   // A row of sums is of a tile where panels are multiplied, of a filter where matrices are.
-  const [of, by] = plan.product.by === 'panels' ? [panels, filters] : [filters, panels];
+  const [of, by] = plan.product.by === 'packed' ? [panels, filters] : [filters, panels];
   emitProducts(emit, plan.product, of, by, sums);
-  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, gate: gate ?? sums, y }, epilogues);
+  emit.run(winogradOutput, plan.output, { sums, bias: bias ?? sums, aux: aux ?? sums, y }, epilogues);
 }
 
 /** dw from x and dy. */
@@ -225,7 +225,7 @@ const emits: {
 };
 
 /** All that they run; on GPUs the products are contractions. */
-const productKernels = [panelBatch, contraction, contractionSum];
+const productKernels = [packedGemmBatch, contraction, contractionSum];
 const phasesKernels = [conv2dPhases, conv2dPhasesBackward];
 const correlation = [winogradFilter, winogradImage, winogradOutput];
 const kernels = {
@@ -239,12 +239,12 @@ export const winograd = <D extends Direction>(direction: D, asked?: number): Con
   name: asked === undefined ? 'winograd' : `winograd-${asked}-at-a-time`,
   kernels: kernels[direction],
   // Where the gradient comes back from phases, no ReLU before can be applied to it.
-  obstacle(adapter, { shape, gated }) {
+  obstacle(adapter, { shape, differentiates }) {
     // Its tiles are up to a hundred times larger than the values they are made of, and round as such.
     if (adapter.precision === 'f16') return NO_HALVES;
     const tiled = unstrided(shape);
     if (!tilesFit(adapter, tiled, direction)) return 'no tile fits the kernel, its dilations or the limits';
-    if (direction === 'input gradient' && gated && hasStrides(shape)) {
+    if (direction === 'input gradient' && differentiates && hasStrides(shape)) {
       return 'it applies no derivative before an input gradient with strides';
     }
     const most = imagesAtATime(adapter, tiled, direction);

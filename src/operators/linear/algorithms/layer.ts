@@ -17,12 +17,12 @@ export interface Layer {
   readonly outputs: number;
   readonly hasBias: boolean;
   /** the derivative of a ReLU before, whose output is x, is to be applied to the input gradient */
-  readonly gated: boolean;
+  readonly differentiates: boolean;
   /** what is packed of the weight is made once, not in each run */
   readonly weightLasts: boolean;
 }
 
-/** What its time depends on. A gate hardly matters to it. */
+/** What its time depends on. The derivative of a map before hardly matters to it. */
 export const caseOf = ({ batch, inputs, outputs, hasBias, weightLasts }: Layer): string =>
   [
     `batch ${batch} inputs ${inputs} outputs ${outputs}`,
@@ -30,7 +30,7 @@ export const caseOf = ({ batch, inputs, outputs, hasBias, weightLasts }: Layer):
     ...(weightLasts ? ['weight packed once'] : []),
   ].join(' ');
 
-/** What each result is made of. `x` is looked at for the input gradient only where the problem is `gated`. */
+/** What each result is made of. `x` is looked at for the input gradient only where the problem is `differentiates`. */
 export interface Operands {
   forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
   'input gradient': { readonly dy: Storage; readonly x: Storage; readonly weight: Tensor; readonly dx: Storage };

@@ -15,13 +15,13 @@ import { columns, type Layer, type LayerAlgorithm, type Operands, rowBytesOf, we
 type Result = 'forward' | 'input gradient' | 'weight gradient';
 
 /** A window's share of a result. */
-function productOf(result: Result, { batch, inputs, outputs, hasBias, gated }: Layer, at: Window): GemmShape {
+function productOf(result: Result, { batch, inputs, outputs, hasBias, differentiates }: Layer, at: Window): GemmShape {
   const x = { row: inputs, column: 1 };
   switch (result) {
     case 'forward':
       return { m: batch, n: at.count, k: inputs, a: x, b: { row: 1, column: inputs }, cRow: outputs, bias: hasBias };
     case 'input gradient': {
-      const sums = { accumulate: at.first > 0, relu: gated ? RELU.before : RELU.none };
+      const sums = { accumulate: at.first > 0, relu: differentiates ? RELU.before : RELU.none };
       return { m: batch, n: inputs, k: at.count, a: { row: outputs, column: 1 }, b: x, cRow: inputs, ...sums };
     }
     case 'weight gradient':
@@ -46,8 +46,8 @@ const emits: { readonly [R in Result]: Emit<R> } = {
   },
   'input gradient'(emit, layer, { dy, x, weight, dx }, { method, at }) {
     const w = rows(emit.value(weight), rowBytesOf(layer), at);
-    const gate = layer.gated ? x.view() : w;
-    const views = { a: columns(dy, layer, at), b: w, gate, c: dx.view() };
+    const aux = layer.differentiates ? x.view() : w;
+    const views = { a: columns(dy, layer, at), b: w, aux, c: dx.view() };
     method.emit(emit, productOf('input gradient', layer, at), views, weight);
   },
   'weight gradient'(emit, layer, { dy, x, dw }, { method, at }) {

@@ -47,7 +47,7 @@ const sizesOf = ({ batch, inputs, outputs }: Layer, { count }: Window) => ({
 const backParams = (layer: Layer, at: Window) => ({
   ...sizesOf(layer, at),
   accumulate: at.first > 0 ? 1 : 0,
-  relu_before: layer.gated ? 1 : 0,
+  relu_before: layer.differentiates ? 1 : 0,
 });
 const ofAny = { mask: 1, decay_factor: 1 };
 
@@ -80,8 +80,8 @@ export const vectorsInputGradient: LayerAlgorithm<'input gradient'> = {
   emit(emit, layer, { dy, x, weight, dx }) {
     for (const at of weightWindows(emit.gpu, layer)) {
       const w = rows(emit.value(weight), rowBytesOf(layer), at);
-      // Without a gate x need not be kept.
-      const views = { dy: columns(dy, layer, at), w, x: layer.gated ? x.view() : w, dx: dx.view() };
+      // Without a derivative before, x need not be kept.
+      const views = { dy: columns(dy, layer, at), w, x: layer.differentiates ? x.view() : w, dx: dx.view() };
       emit.run(linearInputGradient, backParams(layer, at), views);
     }
   },

@@ -1,5 +1,5 @@
 /**
- * Matrix products of packed operands (../panels/pack.ts), for rasterisers in software and large matrices. One product,
+ * Matrix products of packed operands (./pack.ts), for rasterisers in software and large matrices. One product,
  *
  *   C[m, n] (+)= bias[n] + sum over k of  A[m, k] * B[k, n]
  *
@@ -26,7 +26,7 @@ import {
   type Variant,
 } from '../kernel.ts';
 import { LANES, LOAD, range } from '../rasteriser.ts';
-import { ACTIVATION, GATE, RELU } from '../relu/relu.ts';
+import { ACTIVATION, AUX, RELU } from '../relu/relu.ts';
 
 const shape = {
   rows: 'u32',
@@ -41,15 +41,15 @@ const params = {
   ...shape,
   has_bias: 'u32',
   accumulate: 'u32',
-  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless gate > 0 at C's place */
+  /** `RELU`: 1, C = max(the sum with its bias, 0), not with accumulate; 2, the sum is 0 unless aux > 0 at C's place */
   relu: 'u32',
 } as const;
 
 /** `c_row` in vectors of four; columns up to there are written as the panels of B have them. */
 const batchParams = { ...shape, products: 'u32' } as const;
 
-export type PanelProductParams = Params<typeof params>;
-export type PanelBatchParams = Params<typeof batchParams>;
+export type PackedGemmParams = Params<typeof params>;
+export type PackedGemmBatchParams = Params<typeof batchParams>;
 type Shape = Params<typeof shape>;
 
 /** Rows and vectors of columns a lane: 256 sums, 8 KiB of the nearest cache; with more, text and sums leave it. */
@@ -59,20 +59,20 @@ const SHAPES = [
 ] as const;
 
 /** Rows and columns of C that a workgroup sums: what its operands are packed by. */
-export interface PanelTile {
+export interface PackedTile {
   readonly rows: number;
   readonly columns: number;
 }
 
 /** All that there are for a subgroup of so many lanes. */
-export const panelTiles = (lanes: number): PanelTile[] =>
+export const packedTiles = (lanes: number): PackedTile[] =>
   SHAPES.map(({ rows, vectors }) => ({ rows, columns: 4 * vectors * lanes }));
 
 /** The tile for a C of so many rows and columns: whose sums beyond the edges are the fewest. */
-export function panelTile(lanes: number, rows: number, columns: number): PanelTile {
-  const padded = (tile: PanelTile) =>
+export function packedTile(lanes: number, rows: number, columns: number): PackedTile {
+  const padded = (tile: PackedTile) =>
     Math.ceil(rows / tile.rows) * tile.rows * Math.ceil(columns / tile.columns) * tile.columns;
-  return panelTiles(lanes).reduce((best, tile) => (padded(tile) < padded(best) ? tile : best));
+  return packedTiles(lanes).reduce((best, tile) => (padded(tile) < padded(best) ? tile : best));
 }
 
 const tilesOf = (p: Shape) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
@@ -85,7 +85,7 @@ const configurations = LANES.flatMap((lanes) =>
 );
 
 /** Instructions of all lanes together for one product, in those of a vector as wide as the subgroup. */
-export function panelProductTime(p: Shape, lanes: number, steps = STEPS[0]): number {
+export function packedGemmTime(p: Shape, lanes: number, steps = STEPS[0]): number {
   const loads = p.tile_rows / 4 / lanes + p.tile_columns / 4 / lanes;
   const sums = (p.tile_rows * p.tile_columns) / lanes;
   const perStep = loads * LOAD * lanes;
@@ -163,16 +163,16 @@ const broadcast: Variant<typeof params> = {
   workgroupSize: ({ lanes }) => lanes,
   supports: serves,
   workgroups: tilesOf,
-  estimate: (p, { lanes, steps }) => panelProductTime(p, lanes, steps),
+  estimate: (p, { lanes, steps }) => packedGemmTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }) => ({
-    declarations: ACTIVATION + GATE,
+    declarations: ACTIVATION + AUX,
     main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, '1u')}
   for (var j = 0u; j < ${4 * vectors}u; j++) {
     let n = n_block * ${4 * vectors * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
     if (n >= p.columns) { break; }
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + n]; }
-    for (var m = 0u; m < gated(count); m++) {
+    for (var m = 0u; m < differentiated(count); m++) {
       if (!passes((m_0 + m) * p.c_row + n)) { sums[m * ${vectors}u + (j >> 2u)][j & 3u] = 0.0; }
     }
     for (var m = 0u; m < count; m++) {
@@ -204,10 +204,10 @@ fn sum_of(e: u32, m: u32, n: u32) -> f32 {
 
 const operands = { a: { access: 'read', type: 'vec4f' }, b: { access: 'read', type: 'vec4f' } } as const;
 
-export const panelProduct = defineKernel({
-  name: 'gemm/panels',
+export const packedGemm = defineKernel({
+  name: 'gemm/packed',
   params,
-  bindings: { ...operands, bias: { access: 'read' }, gate: { access: 'read' }, c: { access: 'write' } },
+  bindings: { ...operands, bias: { access: 'read' }, aux: { access: 'read' }, c: { access: 'write' } },
   cost: (p) => ({
     flops: 2 * p.rows * p.columns * p.depth,
     bytes:
@@ -223,12 +223,12 @@ export const panelProduct = defineKernel({
   let m = index / p.columns;
   var sum = sum_of(0u, m, n);
   let rest = m * p.c_row + n;
-  for (var i = 0u; i < gated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
   let place = p.c_base + rest;
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
   sum = combined(sum, rest, m);
   if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }`,
-        ELEMENT + ACTIVATION + GATE,
+        ELEMENT + ACTIVATION + AUX,
       ),
       estimate: (p) => p.rows * p.columns * p.depth * 60,
     },
@@ -236,7 +236,7 @@ export const panelProduct = defineKernel({
   ],
 });
 
-const vectorsOf = (p: PanelBatchParams) => p.products * p.rows * p.c_row;
+const vectorsOf = (p: PackedGemmBatchParams) => p.products * p.rows * p.c_row;
 
 const batchBroadcast: Variant<typeof batchParams> = {
   name: 'broadcast',
@@ -245,7 +245,7 @@ const batchBroadcast: Variant<typeof batchParams> = {
   workgroupSize: ({ lanes }) => lanes,
   supports: serves,
   workgroups: (p) => p.products * tilesOf(p),
-  estimate: (p, { lanes, steps }) => p.products * panelProductTime(p, lanes, steps),
+  estimate: (p, { lanes, steps }) => p.products * packedGemmTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }) => ({
     main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, 'p.products')}
   for (var j = 0u; j < ${vectors}u; j++) {
@@ -257,8 +257,8 @@ const batchBroadcast: Variant<typeof batchParams> = {
   }),
 };
 
-export const panelBatch = defineKernel({
-  name: 'gemm/panel-batch',
+export const packedGemmBatch = defineKernel({
+  name: 'gemm/packed-batch',
   params: batchParams,
   bindings: { ...operands, c: { access: 'write', type: 'vec4f' } },
   cost: (p) => ({

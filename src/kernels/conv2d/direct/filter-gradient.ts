@@ -31,9 +31,9 @@ const params = {
   accumulate: 'u32',
 } as const;
 
-export type StripFilterParams = Params<typeof params>;
+export type DirectFilterParams = Params<typeof params>;
 
-const outputs = (p: StripFilterParams) => p.groups * p.rows * p.channels * p.kernel_height * p.kernel_width;
+const outputs = (p: DirectFilterParams) => p.groups * p.rows * p.channels * p.kernel_height * p.kernel_width;
 
 const plain = perElement<typeof params>(
   outputs,
@@ -86,11 +86,11 @@ function imageOf(window: number, stride: number): { vectors: number; kept: numbe
   return { vectors, kept: Math.max(0, vectors - (STRIP * stride) / 4) };
 }
 
-const tilesOf = (p: StripFilterParams, lanes: number, tile: number, columns: number) =>
+const tilesOf = (p: DirectFilterParams, lanes: number, tile: number, columns: number) =>
   p.groups * Math.ceil(p.rows / tile) * Math.ceil((p.channels * p.kernel_height) / (lanes * columns));
 
-const strips: Variant<typeof params> = {
-  name: 'strips',
+const registerTile: Variant<typeof params> = {
+  name: 'register-tile',
   subgroups: true,
   configurations: LANES.flatMap((lanes) =>
     WINDOWS.flatMap(([window, stride]) =>
@@ -200,8 +200,8 @@ ${range(tile)
   },
 };
 
-export const conv2dStripsFilterGradient = defineKernel({
-  name: 'conv2d/strips-filter-gradient',
+export const conv2dDirectFilterGradient = defineKernel({
+  name: 'conv2d/direct-filter-gradient',
   params,
   bindings: {
     dy: { access: 'read', type: 'vec4f' },
@@ -214,5 +214,5 @@ export const conv2dStripsFilterGradient = defineKernel({
       4 * outputs(p) * (1 + p.accumulate) +
       16 * p.items * p.groups * (p.channels * p.x_plane + p.rows * p.lines * p.d_line),
   }),
-  variants: [{ ...plain, estimate: (p) => outputs(p) * p.items * p.lines * p.d_line * 240 }, strips],
+  variants: [{ ...plain, estimate: (p) => outputs(p) * p.items * p.lines * p.d_line * 240 }, registerTile],
 });

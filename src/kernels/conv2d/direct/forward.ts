@@ -1,5 +1,5 @@
 /**
- * Convolution from a padded image and packed weights (./pad.ts, ../../panels/pack.ts), for adapters on which a load costs as much as
+ * Convolution from a padded image and packed weights (./pad.ts, ../../gemm/pack.ts), for adapters on which a load costs as much as
  * tens of multiply-adds (software rasterisers):
  *
  *   y[n, g, m, oy, ox] = bias[g, m] + sum over c, ky, kx of  w[g, m, c, ky, kx] * x[n, g, c, oy s_y + ky, ox s_x + kx]
@@ -15,7 +15,7 @@
  */
 import { type Configuration, defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { BROADCAST, LANES, LOAD, MOVE, range, textTime } from '../../rasteriser.ts';
-import { ACTIVATION, GATE, RELU } from '../../relu/relu.ts';
+import { ACTIVATION, AUX, RELU } from '../../relu/relu.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
@@ -38,13 +38,13 @@ const params = {
   strip: 'u32',
   /** 1: bias[g rows + m] is added */
   has_bias: 'u32',
-  /** `RELU`: 1, y = max(the sum with its bias, 0); 2, without a bias, y is 0 unless gate > 0 at its place */
+  /** `RELU`: 1, y = max(the sum with its bias, 0); 2, without a bias, y is 0 unless aux > 0 at its place */
   relu: 'u32',
 } as const;
 
-export type StripParams = Params<typeof params>;
+export type DirectParams = Params<typeof params>;
 
-const outputs = (p: StripParams) => p.items * p.groups * p.rows * p.lines * p.width;
+const outputs = (p: DirectParams) => p.items * p.groups * p.rows * p.lines * p.width;
 
 const plain = perElement<typeof params>(
   outputs,
@@ -69,9 +69,9 @@ const plain = perElement<typeof params>(
       }
     }
   }
-  for (var i = 0u; i < gated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
   y[p.y_base + index] = activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index));`,
-  ACTIVATION + GATE,
+  ACTIVATION + AUX,
 );
 
 /** Tiles of filters and strips of columns with a text; 256 sums a lane: more make a text that leaves the instruction cache. */
@@ -82,7 +82,7 @@ export const STRIP_SHAPES = [
   { tile: 32, strip: 8 },
 ];
 
-const tilesOf = (p: StripParams, lanes: number) =>
+const tilesOf = (p: DirectParams, lanes: number) =>
   p.groups * Math.ceil(p.rows / p.tile) * Math.ceil((p.items * p.lines * Math.ceil(p.width / p.strip)) / lanes);
 
 /**
@@ -96,7 +96,7 @@ const chunksOf = (window: number) =>
 const weightsOf = (lanes: number, tile: number, taps: number) => Math.ceil((taps * tile) / 4 / lanes);
 
 /** Instructions of all lanes together, in those of a vector as wide as the subgroup. */
-export function stripTime(p: StripParams, lanes: number): number {
+export function directTime(p: DirectParams, lanes: number): number {
   const { tile, strip } = p;
   const { chunks, taps } = chunksOf(p.kernel_width);
   const vectors = vectorsOf(strip, p.stride_x, taps);
@@ -174,8 +174,8 @@ ${step(configuration)}
       }`;
 }
 
-const strips: Variant<typeof params> = {
-  name: 'strips',
+const registerTile: Variant<typeof params> = {
+  name: 'register-tile',
   subgroups: true,
   configurations: LANES.flatMap((lanes) =>
     WINDOWS.flatMap(([window, stride]) => STRIP_SHAPES.map((shape) => ({ lanes, window, stride, ...shape }))),
@@ -188,13 +188,13 @@ const strips: Variant<typeof params> = {
     tile === p.tile &&
     strip === p.strip,
   workgroups: (p, { lanes }) => tilesOf(p, lanes),
-  estimate: (p, { lanes }) => stripTime(p, lanes),
+  estimate: (p, { lanes }) => directTime(p, lanes),
   text: (configuration) => {
     const { lanes, window, stride, tile, strip } = configuration;
     const { chunks, taps } = chunksOf(window);
     const quads = strip / 4;
     return {
-      declarations: ACTIVATION + GATE,
+      declarations: ACTIVATION + AUX,
       main: /* wgsl */ `
   let per_line = (p.width + ${strip - 1}u) / ${strip}u;
   let total = p.items * p.lines * per_line;
@@ -245,7 +245,7 @@ ${line(configuration)}
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + g * p.rows + m_0 + m]; }
     let rest = start + m * plane;
-    for (var j = 0u; j < gated(columns); j++) {
+    for (var j = 0u; j < differentiated(columns); j++) {
       if (!passes(rest + j)) { sums[m * ${strip}u + j] = 0.0; }
     }
     let at = p.y_base + rest;
@@ -260,14 +260,14 @@ ${range(strip)
   },
 };
 
-export const conv2dStrips = defineKernel({
-  name: 'conv2d/strips',
+export const conv2dDirect = defineKernel({
+  name: 'conv2d/direct',
   params,
   bindings: {
     w: { access: 'read', type: 'vec4f' },
     x: { access: 'read', type: 'vec4f' },
     bias: { access: 'read' },
-    gate: { access: 'read' },
+    aux: { access: 'read' },
     y: { access: 'write' },
   },
   cost: (p) => ({
@@ -277,5 +277,8 @@ export const conv2dStrips = defineKernel({
       16 * p.items * p.groups * p.channels * p.x_plane +
       4 * p.groups * p.rows * p.channels * p.kernel_height * p.kernel_width,
   }),
-  variants: [{ ...plain, estimate: (p) => outputs(p) * p.channels * p.kernel_height * p.kernel_width * 60 }, strips],
+  variants: [
+    { ...plain, estimate: (p) => outputs(p) * p.channels * p.kernel_height * p.kernel_width * 60 },
+    registerTile,
+  ],
 });

@@ -1,5 +1,5 @@
 /**
- * Images in a frame of zeros, as the strips read them: x [items, height, width] -> y [items, out_height, 4 line],
+ * Images in a frame of zeros, as the direct convolution reads them: x [items, height, width] -> y [items, out_height, 4 line],
  *
  *   y[i, oy, ox] = x[i, oy - top, ox - left] inside the image, else 0
  *

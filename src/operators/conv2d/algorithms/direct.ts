@@ -1,25 +1,25 @@
-/** Convolution in strips of padded images, with packed weights: ../../../kernels/conv2d/strips. */
+/** Direct convolution of padded images, with packed weights: ../../../kernels/conv2d/direct. */
 import { Storage, type View } from '../../../gpu/storage.ts';
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, windows } from '../../../graph/windows.ts';
-import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
-import { conv2dStripsFilterGradient } from '../../../kernels/conv2d/strips/filter-gradient.ts';
-import { conv2dStrips } from '../../../kernels/conv2d/strips/forward.ts';
-import { conv2dPad } from '../../../kernels/conv2d/strips/pad.ts';
+import { conv2dDirectFilterGradient } from '../../../kernels/conv2d/direct/filter-gradient.ts';
+import { conv2dDirect } from '../../../kernels/conv2d/direct/forward.ts';
+import { conv2dPad } from '../../../kernels/conv2d/direct/pad.ts';
 import {
+  type DirectPlan,
+  directFits,
+  directInstructions,
   type Padded,
   paddedImageBytes,
   planFilterGradient,
   planForward,
   planInputGradient,
-  type StripPlan,
-  stripsFit,
-  stripsTime,
-} from '../../../kernels/conv2d/strips/plan.ts';
+} from '../../../kernels/conv2d/direct/plan.ts';
+import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Epilogues } from '../../../kernels/epilogue.ts';
+import { packMatrix } from '../../../kernels/gemm/pack.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
-import { packPanels } from '../../../kernels/panels/pack.ts';
 import { RELU } from '../../../kernels/relu/relu.ts';
 import {
   bytesOf,
@@ -32,8 +32,8 @@ import {
   outputs,
 } from './convolution.ts';
 
-/** A count of instructions of strips, measured against tiles: AlexNet's and VGG16's convolutions on lavapipe, 2 cores. */
-const STRIPS_UNIT = 1;
+/** A count of its instructions, measured against Winograd's: AlexNet's and VGG16's convolutions on lavapipe, 2 cores. */
+const DIRECT_UNIT = 1;
 
 const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D]) => void } = {
   forward(emit, problem, { x, weight, bias, y }) {
@@ -46,9 +46,9 @@ const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, op
     const b = bias === undefined ? w : emit.value(bias).view();
     for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
       const plan = planForward(emit.gpu, { ...shape, batch: images.count }, { hasBias: bias !== undefined, relu });
-      const gate = operandOf(applied, shape, images, all) ?? b;
-      const views = { image: rows(x, bytes.image, images), w, bias: b, gate, y: rows(y, bytes.output, images) };
-      emitStrips(emit, plan, weight, views, epilogues);
+      const aux = operandOf(applied, shape, images, all) ?? b;
+      const views = { image: rows(x, bytes.image, images), w, bias: b, aux, y: rows(y, bytes.output, images) };
+      emitDirect(emit, plan, weight, views, epilogues);
     }
   },
   'input gradient'(emit, problem, { dy, weight, dx }) {
@@ -58,19 +58,19 @@ const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, op
     const w = emit.value(weight).view();
     for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
       const plan = planInputGradient(emit.gpu, { ...shape, batch: images.count }, relu);
-      const gate = operand === undefined ? w : rows(operand, bytes.image, images);
+      const aux = operand === undefined ? w : rows(operand, bytes.image, images);
       const image = rows(dy, bytes.output, images);
-      emitStrips(emit, plan, weight, { image, w, bias: w, gate, y: rows(dx, bytes.image, images) }, epilogues);
+      emitDirect(emit, plan, weight, { image, w, bias: w, aux, y: rows(dx, bytes.image, images) }, epilogues);
     }
   },
   'filter gradient'(emit, problem, { x, dy, dw }) {
     const { shape } = problem;
     const all = { first: 0, count: shape.filters };
     for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
-      const strips = planFilterGradient({ ...shape, batch: images.count }, images.first > 0);
-      emit.run(conv2dStripsFilterGradient, strips.run, {
-        dy: emitPad(emit, strips.padDy, outputs(dy, shape, images, all)),
-        x: emitPad(emit, strips.padX, rows(x, bytesOf(shape).image, images)),
+      const plan = planFilterGradient({ ...shape, batch: images.count }, images.first > 0);
+      emit.run(conv2dDirectFilterGradient, plan.run, {
+        dy: emitPad(emit, plan.padDy, outputs(dy, shape, images, all)),
+        x: emitPad(emit, plan.padX, rows(x, bytesOf(shape).image, images)),
         dw: dw.view(),
       });
     }
@@ -84,18 +84,18 @@ function emitPad(emit: ForwardEmitter, { params, bytes }: Padded, x: View): View
   return images;
 }
 
-function emitStrips(
+function emitDirect(
   emit: ForwardEmitter,
-  { pad, pack, run }: StripPlan,
+  { pad, pack, run }: DirectPlan,
   weight: Tensor,
-  { image, w, bias, gate, y }: Readonly<Record<'image' | 'w' | 'bias' | 'gate' | 'y', View>>,
+  { image, w, bias, aux, y }: Readonly<Record<'image' | 'w' | 'bias' | 'aux' | 'y', View>>,
   epilogues: Epilogues,
 ): void {
   const turned = pack.params.flip === 1 ? ', turned' : '';
   const panels = emit.prepared(weight, `panels of ${run.tile}${turned}`, pack.bytes, (run, to) =>
-    run(packPanels, pack.params, { w, panels: to }),
+    run(packMatrix, pack.params, { w, panels: to }),
   );
-  emit.run(conv2dStrips, run, { w: panels, x: emitPad(emit, pad, image), bias, gate, y }, epilogues);
+  emit.run(conv2dDirect, run, { w: panels, x: emitPad(emit, pad, image), bias, aux, y }, epilogues);
 }
 
 /** Padded images and packed weights of all of the batch. */
@@ -111,13 +111,13 @@ function moved(adapter: Capabilities, shape: Conv2dShape, direction: Direction):
   return pad.bytes + pack.bytes;
 }
 
-export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
-  name: 'strips',
+export const direct = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+  name: 'direct',
   kernels:
-    direction === 'filter gradient' ? [conv2dPad, conv2dStripsFilterGradient] : [conv2dPad, packPanels, conv2dStrips],
+    direction === 'filter gradient' ? [conv2dPad, conv2dDirectFilterGradient] : [conv2dPad, packMatrix, conv2dDirect],
   obstacle(adapter, { shape }) {
     if (adapter.precision === 'f16') return NO_HALVES;
-    if (!stripsFit(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
+    if (!directFits(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
     // Packing takes all filters as one matrix.
     if (shape.filters * bytesOf(shape).filter > adapter.limits.maxBinding - adapter.limits.offsetAlignment) {
       return 'the weight is larger than a binding';
@@ -127,7 +127,7 @@ export const strips = <D extends Direction>(direction: D): ConvolutionAlgorithm<
       : undefined;
   },
   work: (adapter, problem) => ({
-    instructions: STRIPS_UNIT * stripsTime(adapter, problem.shape, direction),
+    instructions: DIRECT_UNIT * directInstructions(adapter, problem.shape, direction),
     movedBytes: moved(adapter, problem.shape, direction),
     dispatches: 3,
   }),

@@ -1,18 +1,18 @@
-/** The kernels of convolution in strips, against the definition of convolution itself, over operands packed here. */
+/** The kernels of direct convolution, against the definition of convolution itself, over operands packed here. */
 
+import { conv2dDirectFilterGradient } from '../../kernels/conv2d/direct/filter-gradient.ts';
+import { conv2dDirect, STRIP_SHAPES } from '../../kernels/conv2d/direct/forward.ts';
+import { conv2dPad } from '../../kernels/conv2d/direct/pad.ts';
+import { type Padded, planFilterGradient, planForward, planInputGradient } from '../../kernels/conv2d/direct/plan.ts';
+import { WINDOWS } from '../../kernels/conv2d/direct/text.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
-import { conv2dStripsFilterGradient } from '../../kernels/conv2d/strips/filter-gradient.ts';
-import { conv2dStrips, STRIP_SHAPES } from '../../kernels/conv2d/strips/forward.ts';
-import { conv2dPad } from '../../kernels/conv2d/strips/pad.ts';
-import { type Padded, planFilterGradient, planForward, planInputGradient } from '../../kernels/conv2d/strips/plan.ts';
-import { WINDOWS } from '../../kernels/conv2d/strips/text.ts';
+import { type PackParams, packMatrix } from '../../kernels/gemm/pack.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
-import { type PackParams, packPanels } from '../../kernels/panels/pack.ts';
 import { RELU } from '../../kernels/relu/relu.ts';
+import { activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four } from '../choose.ts';
 import { exactly, rectified, sumsOf } from '../expected.ts';
-import { gateOf, rectify, through } from '../gate.ts';
 import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
 import { base } from './conv2d.ts';
@@ -63,17 +63,17 @@ const padCase = (description: string, padded: Padded, x: Float32Array<ArrayBuffe
 });
 
 const packCase = (description: string, params: PackParams, w: Float32Array<ArrayBuffer>): KernelCase => ({
-  name: 'panels/pack',
+  name: 'gemm/pack',
   description,
-  kernel: packPanels,
+  kernel: packMatrix,
   params: { ...params },
   inputs: { w },
   outputs: { panels: pack(w, params).length },
   reference: () => ({ panels: exactly(pack(w, params)) }),
 });
 
-export const stripsFamily = defineFamily<Conv2dShape>({
-  names: ['conv2d/pad', 'panels/pack', 'conv2d/strips', 'conv2d/strips-filter-gradient'],
+export const directFamily = defineFamily<Conv2dShape>({
+  names: ['conv2d/pad', 'gemm/pack', 'conv2d/direct', 'conv2d/direct-filter-gradient'],
   examples: [
     base,
     // AlexNet's conv1 and conv2, and the small one's conv1, in small; a tile of filters and a bit; more than two strips.
@@ -134,11 +134,11 @@ export const stripsFamily = defineFamily<Conv2dShape>({
       const { params } = forward.pad;
       const images = pad(x, { ...forward.pad, params: { ...params, line } });
       return {
-        name: 'conv2d/strips',
+        name: 'conv2d/direct',
         description: `${description} tile ${tile} strip ${strip}${relu ? ' relu' : ''}`,
-        kernel: conv2dStrips,
+        kernel: conv2dDirect,
         params: { ...forward.run, relu: relu ? 1 : 0, tile, strip, x_line: line, x_plane: line * params.out_height },
-        inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias, gate: bias },
+        inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias, aux: bias },
         outputs: { y: dy.length },
         reference: () => {
           const y = sumsOf(
@@ -161,26 +161,26 @@ export const stripsFamily = defineFamily<Conv2dShape>({
       cases.push(
         padCase(`${description} of dy`, input.pad, dy),
         packCase(`${description} turned`, input.pack.params, w),
-        ...[undefined, gateOf(random, x.length)].map((gate): KernelCase => {
-          const gradient = (...v: Values[]) => through(gate, conv2dInputGradientReference(shape, v[0], v[1]));
+        ...[undefined, activationOf(random, x.length)].map((aux): KernelCase => {
+          const gradient = (...v: Values[]) => through(aux, conv2dInputGradientReference(shape, v[0], v[1]));
           return {
-            name: 'conv2d/strips',
-            description: `${description} input gradient${gate ? ' after relu' : ''}`,
-            kernel: conv2dStrips,
-            params: planInputGradient(rasteriser, shape, gate ? RELU.before : RELU.none).run,
+            name: 'conv2d/direct',
+            description: `${description} input gradient${aux ? ' after relu' : ''}`,
+            kernel: conv2dDirect,
+            params: planInputGradient(rasteriser, shape, aux ? RELU.before : RELU.none).run,
             inputs: {
               w: pack(w, input.pack.params),
               x: pad(dy, input.pad),
               bias: normals(random, 1),
-              gate: gate?.output ?? bias,
+              aux: aux?.output ?? bias,
             },
             outputs: { y: x.length },
             reference: () => ({ y: sumsOf(gradient, [dy, w], (filters / groups) * taps) }),
             derivative: smooth
               ? {
-                  at: gate?.argument ?? x,
+                  at: aux?.argument ?? x,
                   upstream: dy,
-                  forward: (at) => conv2dReference(shape, gate ? rectify(at) : at, w, undefined, dy.length),
+                  forward: (at) => conv2dReference(shape, aux ? rectify(at) : at, w, undefined, dy.length),
                   gradient: () => gradient(dy, w),
                 }
               : undefined,
@@ -191,9 +191,9 @@ export const stripsFamily = defineFamily<Conv2dShape>({
     for (const accumulate of [false, true]) {
       const filter = planFilterGradient(shape, accumulate);
       cases.push({
-        name: 'conv2d/strips-filter-gradient',
+        name: 'conv2d/direct-filter-gradient',
         description: description + (accumulate ? ' accumulated' : ''),
-        kernel: conv2dStripsFilterGradient,
+        kernel: conv2dDirectFilterGradient,
         params: { ...filter.run },
         inputs: { x: pad(x, filter.padX), dy: pad(dy, filter.padDy) },
         outputs: { dw: accumulate ? start : w.length },

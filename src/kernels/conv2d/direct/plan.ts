@@ -1,5 +1,5 @@
 /**
- * How a convolution is worked on in strips: which kernels run, in what order, and the memory that they hand on.
+ * How a convolution is worked on directly: which kernels run, in what order, and the memory that they hand on.
  *
  *   forward          x -pad-> images      w -pack-> panels            images, panels -> y
  *   input gradient   dy -pad-> images     w -pack-> panels (turned)   images, panels -> dx
@@ -8,13 +8,13 @@
  * Images and panels belong to the caller; they live from the kernel that writes them to the one that reads them.
  */
 import { profileOf } from '../../../gpu/machine.ts';
+import { type PackParams, packedSize } from '../../gemm/pack.ts';
 import type { Capabilities } from '../../kernel.ts';
-import { type PackParams, packedSize } from '../../panels/pack.ts';
 import { LANES } from '../../rasteriser.ts';
 import { RELU, type Relu } from '../../relu/relu.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
-import { conv2dStripsFilterGradient, STRIP, type StripFilterParams } from './filter-gradient.ts';
-import { conv2dStrips, STRIP_SHAPES, type StripParams, stripTime } from './forward.ts';
+import { conv2dDirectFilterGradient, type DirectFilterParams, STRIP } from './filter-gradient.ts';
+import { conv2dDirect, type DirectParams, directTime, STRIP_SHAPES } from './forward.ts';
 import type { PadParams } from './pad.ts';
 import { WINDOWS } from './text.ts';
 
@@ -23,23 +23,23 @@ export interface Padded {
   readonly bytes: number;
 }
 
-export interface StripPlan {
+export interface DirectPlan {
   readonly pad: Padded;
   readonly pack: { readonly params: PackParams; readonly bytes: number };
-  readonly run: StripParams;
+  readonly run: DirectParams;
 }
 
-export interface StripFilterPlan {
+export interface DirectFilterPlan {
   readonly padX: Padded;
   readonly padDy: Padded;
-  readonly run: StripFilterParams;
+  readonly run: DirectFilterParams;
 }
 
 /**
  * Whether there is a text for it, and room: on a rasteriser in software whose subgroups have one width. A GPU hides the
- * loads that strips avoid.
+ * loads that the direct convolution avoids.
  */
-export function stripsFit(capabilities: Capabilities, shape: Conv2dShape): boolean {
+export function directFits(capabilities: Capabilities, shape: Conv2dShape): boolean {
   const { subgroupWidth, limits } = capabilities;
   const { channels, filters, groups, kernel } = shape;
   const tallest = Math.max(...STRIP_SHAPES.map(({ tile }) => tile));
@@ -54,16 +54,16 @@ export function stripsFit(capabilities: Capabilities, shape: Conv2dShape): boole
   );
 }
 
-/** Instructions of all lanes together; infinite where strips do not serve a direction. */
-export function stripsTime(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
+/** Instructions of all lanes together; infinite where it does not serve a direction. */
+export function directInstructions(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): number {
   if (direction === 'filter gradient') {
-    return conv2dStripsFilterGradient.time(capabilities, planFilterGradient(shape, false).run);
+    return conv2dDirectFilterGradient.time(capabilities, planFilterGradient(shape, false).run);
   }
   if (direction === 'forward') {
-    return conv2dStrips.time(capabilities, planForward(capabilities, shape, { hasBias: true, relu: RELU.none }).run);
+    return conv2dDirect.time(capabilities, planForward(capabilities, shape, { hasBias: true, relu: RELU.none }).run);
   }
   if (shape.strides.some((stride) => stride !== 1)) return Number.POSITIVE_INFINITY;
-  return conv2dStrips.time(capabilities, planInputGradient(capabilities, shape).run);
+  return conv2dDirect.time(capabilities, planInputGradient(capabilities, shape).run);
 }
 
 /** The most bytes that one padded image or gradient takes in any of the three directions. */
@@ -74,7 +74,7 @@ export function paddedImageBytes(shape: Conv2dShape): number {
   const bytes = (maps: number, outLines: number, outColumns: number, [y, x]: readonly [number, number]) =>
     16 * maps * ((outLines - 1) * y + kernel[0]) * lineOf(upTo(outColumns, widest), x, kernel[1]);
   const image = bytes(channels, lines, columns, strides);
-  // The input gradient of a stride is no matter of strips; the filter gradient pads dy to whole strips alone.
+  // The input gradient of a stride is not computed so; the filter gradient pads dy to whole strips alone.
   const gradient = strides.every((stride) => stride === 1)
     ? bytes(filters, height, width, [1, 1])
     : 4 * filters * lines * upTo(columns, STRIP);
@@ -91,7 +91,7 @@ export function planForward(
   capabilities: Capabilities,
   shape: Conv2dShape,
   { hasBias, relu }: { readonly hasBias: boolean; readonly relu: Relu },
-): StripPlan {
+): DirectPlan {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const perGroup = channels / groups;
@@ -115,7 +115,7 @@ export function planForward(
  * dx from dy: with stride 1, dx[c, iy, ix] = sum over f, ky, kx of w[f, c, ky, kx] dy[f, iy + p - ky, ix + p - kx] is a
  * convolution of dy in a frame of kernel - 1 - p zeros with the turned kernel.
  */
-export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape, relu: Relu = RELU.none): StripPlan {
+export function planInputGradient(capabilities: Capabilities, shape: Conv2dShape, relu: Relu = RELU.none): DirectPlan {
   const { batch, channels, height, width, filters, kernel, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const perGroup = channels / groups;
@@ -155,10 +155,10 @@ function plan(
     hasBias: boolean;
     relu: Relu;
   },
-): StripPlan {
+): DirectPlan {
   const { items, groups, kernel, strides, lines, columns, hasBias, relu } = output;
   const out_height = (lines - 1) * strides[0] + kernel[0];
-  const candidates = STRIP_SHAPES.map(({ tile, strip }): StripParams => {
+  const candidates = STRIP_SHAPES.map(({ tile, strip }): DirectParams => {
     const line = lineOf(upTo(columns, strip), strides[1], kernel[1]);
     return {
       items,
@@ -179,7 +179,7 @@ function plan(
       relu,
     };
   });
-  const time = (candidate: StripParams) => stripTime(candidate, capabilities.subgroupWidth);
+  const time = (candidate: DirectParams) => directTime(candidate, capabilities.subgroupWidth);
   const run = candidates.reduce((best, candidate) => (time(candidate) < time(best) ? candidate : best));
   const pack: PackParams = { ...weight, groups, taps: kernel[0] * kernel[1], tile: run.tile };
   return {
@@ -190,7 +190,7 @@ function plan(
 }
 
 /** dw from x and dy. */
-export function planFilterGradient(shape: Conv2dShape, accumulate: boolean): StripFilterPlan {
+export function planFilterGradient(shape: Conv2dShape, accumulate: boolean): DirectFilterPlan {
   const { batch, channels, height, width, filters, kernel, strides, pads, groups } = shape;
   const [lines, columns] = conv2dOutput(shape);
   const whole = upTo(columns, STRIP);

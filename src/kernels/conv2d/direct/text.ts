@@ -1,4 +1,4 @@
-/** Pieces of text that the strip kernels share. */
+/** Pieces of text that the kernels of direct convolution share. */
 
 /** Vectors of four that a strip of `columns` outputs reads, for `taps` neighbouring taps. */
 export const vectorsOf = (columns: number, stride: number, taps: number) =>

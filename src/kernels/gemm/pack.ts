@@ -5,7 +5,7 @@
  *   panel[g, b, k, t, i] = w[g group + (b tile + i) row + k column + (flip ? taps - 1 - t : t)],
  *                          0 beyond the last row
  *
- * - Convolution in strips, forward: rows are filters and the inner index runs over channels. Input gradient: rows are
+ * - Direct convolution, forward: rows are filters and the inner index runs over channels. Input gradient: rows are
  *   channels, the inner index runs over filters, and the taps are turned round.
  * - Matrix products: both operands, each by its outer index, without taps.
  */
@@ -38,8 +38,8 @@ const RUN = 8;
 const threads = ({ groups, rows, inner, tile }: PackParams) =>
   groups * Math.ceil(rows / tile) * Math.ceil(inner / RUN) * (tile / 4);
 
-export const packPanels = defineKernel({
-  name: 'panels/pack',
+export const packMatrix = defineKernel({
+  name: 'gemm/pack',
   params,
   bindings: { w: { access: 'read' }, panels: { access: 'write', type: 'vec4f' } },
   cost: (p) => ({ flops: 0, bytes: 4 * p.groups * p.rows * p.inner * p.taps + 4 * packedSize(p) }),

@@ -1,5 +1,5 @@
 /**
- * The text in which a lane owns one vector of inputs and walks over the outputs: the update of the weight's columns and,
+ * The text in which a lane owns one vector of inputs and loops over the outputs: the update of the weight's columns and,
  * where wanted, the input gradient from what they were before. A workgroup is one subgroup.
  *
  * The lane keeps x, and the sums of dx, of the whole batch in registers, so that an output costs it one load of w and of
@@ -19,7 +19,7 @@ interface Shape {
 type Configuration = Readonly<Record<string, number>>;
 
 /** The largest batch that registers hold. */
-const WALKED_BATCH = 16;
+const LARGEST_BATCH = 16;
 
 /** Of ten items, without the input gradient, lavapipe's compiler makes code that takes so many times as long. */
 const slowness = (items: number, inputGradient: boolean) => (!inputGradient && items === 10 ? 1.7 : 1);
@@ -30,11 +30,11 @@ const loads = (items: number, lanes: number) => range(Math.ceil(items / lanes));
 const lines = (indices: readonly number[], text: (i: number) => string) => indices.map(text).join('\n');
 
 /** What the variants of both kernels share. */
-export const walkOverOutputs = (inputGradient: boolean) => ({
+export const loopOverOutputs = (inputGradient: boolean) => ({
   ...broadcastOverItems,
-  name: 'walk',
+  name: 'columns',
   halves: false as const,
-  configurations: broadcastOverItems.configurations.filter(({ items }) => items <= WALKED_BATCH),
+  configurations: broadcastOverItems.configurations.filter(({ items }) => items <= LARGEST_BATCH),
   supports: ({ subgroupWidth }: Capabilities, { lanes, items }: Configuration, { batch }: Shape) =>
     lanes === subgroupWidth && batch <= items,
   workgroups: (p: Shape, { lanes }: Configuration) => subgroups(p, lanes),
