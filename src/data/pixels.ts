@@ -101,7 +101,7 @@ function harmlessRemark(message: string, format: string): string | undefined {
   if (format !== 'TIFF' || !lines[0].startsWith('Warning treated as error')) return undefined;
   // libvips says where it gave up, which is because of the remark; sizes of strips that are missing libtiff computes.
   const remarks = lines.slice(1).filter((line) => !/^error in tile \d+ x \d+$/.test(line));
-  const computed = /DirectByteCounts.*calculating from imagelength/i;
+  const computed = /StripByteCounts.*calculating from imagelength/i;
   const damaged = /premature|corrupt|bad code|not enough|uncompressed data|line length|strip|tile|scanline|read error/i;
   return remarks.some((line) => damaged.test(line) && !computed.test(line)) ? undefined : remarks.join('; ');
 }

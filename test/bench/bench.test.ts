@@ -248,7 +248,7 @@ describe('the cases', () => {
   ] as const)('large cases of %s are verified on the host', async (name, network, layer, change) => {
     const listed = layerCases(name === 'contraction' ? withoutSubgroups() : gpu(), network(), 1);
     const layerCase = listed.find((one) => one.layer === layer && one.kernel.name === name);
-    // Adapters without subgroups of one width have no strips.
+    // Adapters without subgroups of one width have no direct algorithm.
     if (layerCase === undefined) return expect(gpu().subgroupWidth).toBe(0);
     const kernel: Kernel = { ...layerCase.kernel, cost: () => ({ flops: 1e15, bytes: 0 }) };
     const choice = kernel.best(gpu(), layerCase.params);

@@ -83,7 +83,7 @@ it('packs a weight that does not change once, or in every run where asked to', a
   const packs = async (keepPacked?: boolean) => {
     const graph = await compile(gpu, { outputs: [linear(x, weight)], keepPacked });
     graph.destroy();
-    return graph.dispatches.filter(({ label }) => label.startsWith('gemm/pack')).length;
+    return graph.dispatches.filter(({ label }) => label.startsWith('gemm/pack ')).length;
   };
   // Of both operands; a hardware adapter packs none.
   const both = gpu.kind === 'hardware' ? 0 : 2;
