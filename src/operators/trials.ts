@@ -10,11 +10,13 @@ import { freshConvolutions } from './conv2d/fresh.ts';
 import { convolutionTrials } from './conv2d/trials.ts';
 import { freshLinear } from './linear/fresh.ts';
 import { linearTrials } from './linear/trials.ts';
+import { freshProducts } from './mat-mul/fresh.ts';
+import { matMulTrials } from './mat-mul/trials.ts';
 
-export const decisionTrials: readonly DecisionTrials[] = [...convolutionTrials, ...linearTrials];
+export const decisionTrials: readonly DecisionTrials[] = [...convolutionTrials, ...linearTrials, ...matMulTrials];
 
 /** For each operator that has decisions. */
-export const freshLayers: readonly FreshLayers[] = [freshConvolutions, freshLinear];
+export const freshLayers: readonly FreshLayers[] = [freshConvolutions, freshLinear, freshProducts];
 
 /**
  * Before anything is built: a network without a convolution would not notice that 'conv2d' was written otherwise.

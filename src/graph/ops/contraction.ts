@@ -2,7 +2,7 @@
 import { profileOf } from '../../gpu/machine.ts';
 import { Storage, type View } from '../../gpu/storage.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
-import { contractionSum, planSplit, splitCycles, splitDepth } from '../../kernels/contraction/split.ts';
+import { contractionSum, planSplit, splitCycles } from '../../kernels/contraction/split.ts';
 import type { Epilogues } from '../../kernels/epilogue.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import type { Work } from '../algorithm.ts';
@@ -34,11 +34,12 @@ export function contractionWork(adapter: Capabilities, params: ContractionParams
   return { instructions, movedBytes: 0, dispatches: 1 };
 }
 
+/** @param depth of a part of the sum: whoever emits has counted the work of the same one */
 export function emitContraction(
   emit: ForwardEmitter,
   params: ContractionParams,
   { a, b, c, bias, aux, epilogues }: ContractionViews,
-  depth = splitDepth(emit.gpu, params),
+  depth: number,
 ): void {
   if (depth >= depthOf(params)) {
     emit.run(contraction, params, { a, b, bias: bias ?? a, aux: aux ?? a, c }, epilogues);

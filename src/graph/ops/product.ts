@@ -1,6 +1,7 @@
 /**
- * The ways to work on one matrix product, C (+)= A B + bias with the strides of a `GemmShape`: by the contraction on the
- * operands as they lie, whole or in parts of the sum, and on packed operands. Operators make algorithms of them.
+ * The ways to work on a matrix product, or on several of one shape, C (+)= A B + bias with the strides of a `GemmShape`: by
+ * the contraction on the operands as they lie, whole or in parts of the sum, and on packed operands. Operators make
+ * algorithms of them.
  */
 import { profileOf } from '../../gpu/machine.ts';
 import { Storage, type View } from '../../gpu/storage.ts';
@@ -9,7 +10,7 @@ import { contractionSum, depthInParts, fitsInParts, planSplit, splitDepth } from
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
 import { packMatrix } from '../../kernels/gemm/pack.ts';
 import { packedGemm, packedGemmTime } from '../../kernels/gemm/packed.ts';
-import { planPackedGemm } from '../../kernels/gemm/plan.ts';
+import { type PackedGemmPlan, planPackedGemm } from '../../kernels/gemm/plan.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import type { Algorithm, Work } from '../algorithm.ts';
 import type { ForwardEmitter } from '../operation.ts';
@@ -17,7 +18,7 @@ import type { Tensor } from '../tensor.ts';
 import { type ContractionViews, contractionWork, emitContraction } from './contraction.ts';
 
 export interface ProductMethod extends Pick<Algorithm<never, never>, 'name' | 'kernels'> {
-  /** As an algorithm's, of one product. */
+  /** As an algorithm's. */
   obstacle(adapter: Capabilities, shape: GemmShape): string | undefined;
   /** @param lasts what is packed of B is made once, not in each run */
   work(adapter: Capabilities, shape: GemmShape, lasts?: boolean): Work;
@@ -40,6 +41,8 @@ const WRITE = 30;
  */
 const REACH = 0.5;
 
+const countOf = ({ groups }: GemmShape) => groups?.count ?? 1;
+
 /** By the contraction, its sum in parts of a depth. */
 const inDepth = (depth: (adapter: Capabilities, params: ContractionParams) => number) =>
   ({
@@ -49,7 +52,7 @@ const inDepth = (depth: (adapter: Capabilities, params: ContractionParams) => nu
       const { bytes } = contraction.cost(params);
       return profileOf(adapter).unit === 'cycles'
         ? { ...rest, instructions, streamedBytes: bytes / REACH }
-        : { ...rest, instructions: instructions + WRITE * shape.m * shape.n, streamedBytes: bytes };
+        : { ...rest, instructions: instructions + WRITE * countOf(shape) * shape.m * shape.n, streamedBytes: bytes };
     },
     emit(emit, shape, views) {
       const params = gemm(shape);
@@ -102,7 +105,7 @@ const panelBytes = (adapter: Capabilities, shape: GemmShape) => {
   return plan === undefined ? [0, 0] : [plan.a.bytes, plan.b.bytes];
 };
 
-/** On operands that are packed into panels first. */
+/** On operands that are packed into panels first; several products one after another. */
 export const packedProduct: ProductMethod = {
   name: 'gemm-packed',
   kernels: [packedGemm, packMatrix],
@@ -113,32 +116,48 @@ export const packedProduct: ProductMethod = {
   work(adapter, shape, lasts = false) {
     const { run, a, b } = planPackedGemm(adapter, shape)!;
     const packed = a.bytes / 4 + (lasts ? 0 : b.bytes / 4);
+    const count = countOf(shape);
     return {
-      instructions: packedGemmTime(run, adapter.subgroupWidth) + PACK * packed + WRITE * shape.m * shape.n,
-      streamedBytes: packedGemm.cost(run).bytes,
+      instructions: count * (packedGemmTime(run, adapter.subgroupWidth) + PACK * packed + WRITE * shape.m * shape.n),
+      streamedBytes: count * packedGemm.cost(run).bytes,
       movedBytes: 0,
-      dispatches: lasts ? 2 : 3,
+      dispatches: count * (lasts ? 2 : 3),
     };
   },
   workspaceBytes: (adapter, shape) => panelBytes(adapter, shape).reduce((x, y) => x + y),
   emit(emit, shape, views, weight) {
     const plan = planPackedGemm(emit.gpu, shape)!;
-    const { bias = views.a, aux = views.a } = views;
-    const between = (bytes: number) => new Storage(`${emit.output.name} packed`, bytes).view();
-    const a = between(plan.a.bytes);
-    emit.run(packMatrix, plan.a.params, { w: views.a, panels: a });
-    const packB = (run: ForwardEmitter['run'], panels: View) => run(packMatrix, plan.b.params, { w: views.b, panels });
-    let b: View;
-    if (weight === undefined) {
-      b = between(plan.b.bytes);
-      packB(emit.run, b);
-    } else {
-      const { row, tile } = plan.b.params;
-      b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
+    const { a, b, c } = shape.groups ?? { a: 0, b: 0, c: 0 };
+    for (let product = 0; product < countOf(shape); product++) {
+      const own = { a: behind(views.a, product * a), b: behind(views.b, product * b), c: behind(views.c, product * c) };
+      emitPacked(emit, plan, { ...views, ...own }, weight);
     }
-    emit.run(packedGemm, plan.run, { a, b, bias, aux, c: views.c }, views.epilogues);
   },
 };
+
+/** The view without its first values, so many. */
+const behind = ({ storage, offset, bytes }: View, values: number): View => ({
+  storage,
+  offset: offset + 4 * values,
+  bytes: bytes - 4 * values,
+});
+
+function emitPacked(emit: ForwardEmitter, plan: PackedGemmPlan, views: ContractionViews, weight?: Tensor): void {
+  const { bias = views.a, aux = views.a } = views;
+  const between = (bytes: number) => new Storage(`${emit.output.name} packed`, bytes).view();
+  const a = between(plan.a.bytes);
+  emit.run(packMatrix, plan.a.params, { w: views.a, panels: a });
+  const packB = (run: ForwardEmitter['run'], panels: View) => run(packMatrix, plan.b.params, { w: views.b, panels });
+  let b: View;
+  if (weight === undefined) {
+    b = between(plan.b.bytes);
+    packB(emit.run, b);
+  } else {
+    const { row, tile } = plan.b.params;
+    b = emit.prepared(weight, `panels of ${tile} by ${row} from ${views.b.offset}`, plan.b.bytes, packB);
+  }
+  emit.run(packedGemm, plan.run, { a, b, bias, aux, c: views.c }, views.epilogues);
+}
 
 /** All that an estimate tells apart, the plain one first. */
 export const productMethods: readonly [ProductMethod, ...ProductMethod[]] = [
@@ -146,3 +165,27 @@ export const productMethods: readonly [ProductMethod, ...ProductMethod[]] = [
   productInParts,
   packedProduct,
 ];
+
+/** More, which no estimate tells from `productInParts`. */
+export const measuredProductMethods: readonly ProductMethod[] = [2, 4, 8, 16, 32, 64, 128].map(productInSomeParts);
+
+/** One algorithm for each way to work on products, the plain one first. */
+export function eachProductMethod<A>(make: (method: ProductMethod) => A): [A, ...A[]] {
+  const [plain, ...others] = productMethods;
+  return [make(plain), ...others.map(make)];
+}
+
+/** What an algorithm says of itself that works by one method on some products in turn. */
+export const byProducts = <P>(
+  method: ProductMethod,
+  /** the first is the largest */
+  shapesOf: (adapter: Capabilities, problem: P) => readonly GemmShape[],
+  /** what is packed of B is made once, not in each run */
+  lasts: (problem: P) => boolean = () => false,
+): Omit<Algorithm<P, never>, 'emit'> => ({
+  name: method.name,
+  kernels: method.kernels,
+  obstacle: (adapter, problem) => method.obstacle(adapter, shapesOf(adapter, problem)[0]),
+  work: (adapter, problem) => shapesOf(adapter, problem).map((shape) => method.work(adapter, shape, lasts(problem))),
+  workspaceBytes: (adapter, problem) => method.workspaceBytes(adapter, shapesOf(adapter, problem)[0]),
+});

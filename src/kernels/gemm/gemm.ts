@@ -26,6 +26,8 @@ export interface GemmShape {
   readonly accumulate?: boolean;
   /** `after`: C = max(A B + bias, 0), not with accumulate; `before`: A B is 0 unless `aux` is > 0 at C's place */
   readonly relu?: Relu;
+  /** several products of one shape: how many, and elements from an operand of one to that of the next */
+  readonly groups?: { readonly count: number; readonly a: number; readonly b: number; readonly c: number };
 }
 
 /** C = A B (+ bias) with any strides: all transposes are one kernel. */
@@ -39,20 +41,21 @@ export function gemm({
   bias = false,
   accumulate = false,
   relu = RELU.none,
+  groups = { count: 1, a: 0, b: 0, c: 0 },
 }: GemmShape): ContractionParams {
   return {
     ...noWindow,
-    groups: 1,
+    groups: groups.count,
     rows: m,
     columns: n,
     inner: k,
-    a_group: 0,
+    a_group: groups.a,
     a_row: a.row,
     a_inner: a.column,
-    b_group: 0,
+    b_group: groups.b,
     b_item: b.column,
     b_inner: b.row,
-    c_group: 0,
+    c_group: groups.c,
     c_row: cRow,
     c_item: 1,
     bias_mode: bias ? 2 : 0,

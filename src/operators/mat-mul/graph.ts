@@ -1,14 +1,13 @@
-/** Products of matrices that are both computed; a matrix of weights is `linear`'s. */
+/** Products of matrices that are both computed; a matrix of weights is `linear`'s. How: ./algorithms. */
 
 import { apply } from '../../graph/operation.ts';
-import { emitContraction } from '../../graph/ops/contraction.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import { rows, type Window, windows } from '../../graph/windows.ts';
-import { gemm } from '../../kernels/gemm/gemm.ts';
 import { linear } from '../linear/graph.ts';
 import type { LinearRole } from '../linear/rule.ts';
 import { type None, shapesOf } from '../operator.ts';
 import { reshape } from '../reshape/graph.ts';
+import { selectMatMul } from './algorithms/index.ts';
+import type { Products } from './algorithms/products.ts';
 import { rule } from './rule.ts';
 
 /**
@@ -22,51 +21,25 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
   const [shape] = shapesOf<None, LinearRole>(name, rule, {}, [a, b]);
   const [m, k] = a.shape.slice(-2);
   const p = b.shape.at(-1)!;
-  const leading = a.shape.slice(0, -2);
-  const products = leading.reduce((x, y) => x * y, 1);
-  const [aBytes, bBytes, yBytes] = [4 * m * k, 4 * k * p, 4 * m * p];
-  const groups = ({ count }: Window, a_group: number, b_group: number, c_group: number) => ({
-    groups: count,
-    a_group,
-    b_group,
-    c_group,
-  });
-  const matrixWindows = (emit: Parameters<typeof windows>[0]) =>
-    windows(emit, products, [aBytes, bBytes, yBytes], `${name}: one matrix`);
+  const products = a.shape.slice(0, -2).reduce((x, y) => x * y, 1);
+  const problem: Products = { name, products, m, k, p };
   return apply(
     {
       name: 'matMul',
       forward(emit) {
-        for (const window of matrixWindows(emit.gpu)) {
-          const [left, right] = [rows(emit.value(a), aBytes, window), rows(emit.value(b), bBytes, window)];
-          const product = gemm({ m, n: p, k, a: { row: k, column: 1 }, b: { row: p, column: 1 }, cRow: p });
-          emitContraction(
-            emit,
-            { ...product, ...groups(window, m * k, k * p, m * p) },
-            { a: left, b: right, c: rows(emit.value(emit.output), yBytes, window) },
-          );
-        }
+        const operands = { left: emit.value(a), right: emit.value(b), made: emit.value(emit.output) };
+        selectMatMul(emit.gpu, 'forward', problem).algorithm.emit(emit, problem, operands);
       },
       backward(emit) {
+        const dy = emit.outputGradient;
         const [da, db] = [emit.gradient(0), emit.gradient(1)];
-        for (const window of matrixWindows(emit.gpu)) {
-          const dy = rows(emit.outputGradient, yBytes, window);
-          if (da !== undefined) {
-            const product = gemm({ m, n: k, k: p, a: { row: p, column: 1 }, b: { row: 1, column: p }, cRow: k });
-            emitContraction(
-              emit,
-              { ...product, ...groups(window, m * p, k * p, m * k) },
-              { a: dy, b: rows(emit.value(b), bBytes, window), c: rows(da, aBytes, window) },
-            );
-          }
-          if (db !== undefined) {
-            const product = gemm({ m: k, n: p, k: m, a: { row: 1, column: k }, b: { row: p, column: 1 }, cRow: p });
-            emitContraction(
-              emit,
-              { ...product, ...groups(window, m * k, m * p, k * p) },
-              { a: rows(emit.value(a), aBytes, window), b: dy, c: rows(db, bBytes, window) },
-            );
-          }
+        if (da !== undefined) {
+          const operands = { left: dy, right: emit.value(b), made: da };
+          selectMatMul(emit.gpu, 'left gradient', problem).algorithm.emit(emit, problem, operands);
+        }
+        if (db !== undefined) {
+          const operands = { left: emit.value(a), right: dy, made: db };
+          selectMatMul(emit.gpu, 'right gradient', problem).algorithm.emit(emit, problem, operands);
         }
       },
     },

@@ -9,7 +9,7 @@ import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import { contraction } from '../../../kernels/contraction/contraction.ts';
-import { contractionSum } from '../../../kernels/contraction/split.ts';
+import { contractionSum, splitDepth } from '../../../kernels/contraction/split.ts';
 import { conv2dPhases, conv2dPhasesBackward, phasesSize, planPhases } from '../../../kernels/conv2d/phases/phases.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import { winogradFilter } from '../../../kernels/conv2d/winograd/filter.ts';
@@ -84,10 +84,10 @@ function filtersOf(emit: ForwardEmitter, shape: Conv2dShape, weight: Tensor): Vi
   );
 }
 
-/** sums = rows times columns, at every place. */
+/** sums = rows times columns, at every place: in the parts that its work is counted by (`tilesWork`). */
 function emitProducts(emit: ForwardEmitter, { by, params }: Products, a: View, b: View, sums: View): void {
   if (by === 'packed') emit.run(packedGemmBatch, params, { a, b, c: sums });
-  else emitContraction(emit, params, { a, b, c: sums });
+  else emitContraction(emit, params, { a, b, c: sums }, splitDepth(emit.gpu, params));
 }
 
 /** y = x * w + bias, and the ReLU that follows. */

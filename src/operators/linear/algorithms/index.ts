@@ -11,27 +11,19 @@ import {
   select,
   ways,
 } from '../../../graph/algorithm.ts';
-import { type ProductMethod, productInSomeParts, productMethods } from '../../../graph/ops/product.ts';
+import { eachProductMethod, measuredProductMethods } from '../../../graph/ops/product.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { caseOf, type Layer, type LayerAlgorithm, type Operands } from './layer.ts';
 import { byProduct, updateAfter } from './products.ts';
 import { fusedUpdate, onePass, vectorsForward, vectorsInputGradient } from './vectors.ts';
 
-const SOME_PARTS = [2, 4, 8, 16, 32, 64, 128].map(productInSomeParts);
-
 type List<O> = readonly [Algorithm<Layer, O>, ...Algorithm<Layer, O>[]];
 
-/** One algorithm for each way to work on products, the plain one first. */
-function each<A>(make: (method: ProductMethod) => A): [A, ...A[]] {
-  const [plain, ...others] = productMethods;
-  return [make(plain), ...others.map(make)];
-}
-
 const inputGradients: List<Operands['input gradient']> = [
-  ...each((method) => byProduct('input gradient', method)),
+  ...eachProductMethod((method) => byProduct('input gradient', method)),
   vectorsInputGradient,
 ];
-const [plainUpdate, ...otherUpdates] = [...each(updateAfter), fusedUpdate];
+const [plainUpdate, ...otherUpdates] = [...eachProductMethod(updateAfter), fusedUpdate];
 
 type Part = PartialAlgorithm<Layer, Operands['backward'], 'dx' | 'update'>;
 const [plainBackward, ...otherBackwards] = ways<Layer, Operands['backward'], 'dx' | 'update'>(
@@ -43,20 +35,20 @@ const [plainBackward, ...otherBackwards] = ways<Layer, Operands['backward'], 'dx
 export const linearDecisions: { readonly [R in keyof Operands]: Decision<Layer, Operands[R]> } = {
   forward: {
     purpose: 'linear forward',
-    algorithms: [...each((method) => byProduct('forward', method)), vectorsForward],
-    measured: SOME_PARTS.map((method) => byProduct('forward', method)),
+    algorithms: [...eachProductMethod((method) => byProduct('forward', method)), vectorsForward],
+    measured: measuredProductMethods.map((method) => byProduct('forward', method)),
     caseOf,
   },
   'input gradient': {
     purpose: 'linear input gradient',
     algorithms: inputGradients,
-    measured: SOME_PARTS.map((method) => byProduct('input gradient', method)),
+    measured: measuredProductMethods.map((method) => byProduct('input gradient', method)),
     caseOf,
   },
   'weight gradient': {
     purpose: 'linear weight gradient',
-    algorithms: each((method) => byProduct('weight gradient', method)),
-    measured: SOME_PARTS.map((method) => byProduct('weight gradient', method)),
+    algorithms: eachProductMethod((method) => byProduct('weight gradient', method)),
+    measured: measuredProductMethods.map((method) => byProduct('weight gradient', method)),
     caseOf,
   },
   update: { purpose: 'linear update', algorithms: [plainUpdate, ...otherUpdates], caseOf },

@@ -4,10 +4,9 @@
  */
 import type { Algorithm, PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
 import { epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
-import type { ProductMethod } from '../../../graph/ops/product.ts';
+import { byProducts, type ProductMethod } from '../../../graph/ops/product.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
-import type { Capabilities } from '../../../kernels/kernel.ts';
 import { RELU } from '../../../kernels/relu/relu.ts';
 import { sgdm } from '../../../kernels/sgdm/sgdm.ts';
 import { columns, type Layer, type LayerAlgorithm, type Operands, rowBytesOf, weightWindows } from './layer.ts';
@@ -57,21 +56,16 @@ const emits: { readonly [R in Result]: Emit<R> } = {
 };
 
 /** A result by one way to work on products. */
-export function byProduct<R extends Result>(result: R, method: ProductMethod): LayerAlgorithm<R> {
-  const shapes = (adapter: Capabilities, layer: Layer) =>
-    weightWindows(adapter, layer).map((at) => productOf(result, layer, at));
-  return {
-    name: method.name,
-    kernels: method.kernels,
-    // The first window is the largest.
-    obstacle: (adapter, layer) => method.obstacle(adapter, shapes(adapter, layer)[0]),
-    work: (adapter, layer) => shapes(adapter, layer).map((shape) => method.work(adapter, shape, lasts(result, layer))),
-    workspaceBytes: (adapter, layer) => method.workspaceBytes(adapter, shapes(adapter, layer)[0]),
-    emit(emit, layer, operands) {
-      for (const at of weightWindows(emit.gpu, layer)) emits[result](emit, layer, operands, { method, at });
-    },
-  };
-}
+export const byProduct = <R extends Result>(result: R, method: ProductMethod): LayerAlgorithm<R> => ({
+  ...byProducts<Layer>(
+    method,
+    (adapter, layer) => weightWindows(adapter, layer).map((at) => productOf(result, layer, at)),
+    (layer) => lasts(result, layer),
+  ),
+  emit(emit, layer, operands) {
+    for (const at of weightWindows(emit.gpu, layer)) emits[result](emit, layer, operands, { method, at });
+  },
+});
 
 /** Of a weight gradient no operand is the weight. */
 const lasts = (result: Result, { weightLasts }: Layer) => result !== 'weight gradient' && weightLasts;
