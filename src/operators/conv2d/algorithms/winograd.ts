@@ -1,5 +1,5 @@
 /**
- * Convolutions by tiles, as dispatches: ../../kernels/conv2d/winograd/plan.ts says which, and in what order. Some images
+ * Convolutions by tiles, as dispatches: ../../../kernels/conv2d/winograd/plan.ts says which, and in what order. Some images
  * at a time, so that panels and sums stay small beside activations. With strides, images and filters go to their phases
  * first, and gradients come back from them.
  */
