@@ -22,17 +22,17 @@ export const scaleGradient = defineKernel({
   name: 'batch-normalization/scale-gradient',
   params: scaleParams,
   bindings: {
-    x: { access: 'read' },
-    dy: { access: 'read' },
+    x: { access: 'read', half: true },
+    dy: { access: 'read', half: true },
     mean: { access: 'read' },
     variance: { access: 'read' },
     dscale: { access: 'write' },
   },
-  cost: (p) => ({ flops: 3 * elements(p), bytes: 8 * elements(p) + 12 * p.channels }),
+  cost: (p, of) => ({ flops: 3 * elements(p), bytes: (of.x + of.dy) * elements(p) + 12 * p.channels }),
   variants: channelSums<typeof scaleParams>({
     to: 'dscale',
     before: 'let middle = mean[p.mean_base + channel];',
-    term: 'dy[p.dy_base + at] * (x[p.x_base + at] - middle)',
+    term: ({ load }) => `${load('dy', 'p.dy_base + at')} * (${load('x', 'p.x_base + at')} - middle)`,
     factor: 'inverseSqrt(variance[p.variance_base + channel] + p.epsilon)',
   }),
 });
@@ -41,24 +41,24 @@ export const batchInputGradient = defineKernel({
   name: 'batch-normalization/input-gradient',
   params: inputParams,
   bindings: {
-    x: { access: 'read' },
-    dy: { access: 'read' },
+    x: { access: 'read', half: true },
+    dy: { access: 'read', half: true },
     mean: { access: 'read' },
     variance: { access: 'read' },
     factor: { access: 'read' },
     dscale: { access: 'read' },
     dshift: { access: 'read' },
-    dx: { access: 'write' },
+    dx: { access: 'write', half: true },
   },
-  cost: (p) => ({ flops: 8 * elements(p), bytes: 12 * elements(p) + 20 * p.channels }),
+  cost: (p, of) => ({ flops: 8 * elements(p), bytes: (of.x + of.dy + of.dx) * elements(p) + 20 * p.channels }),
   variants: elementwise<typeof inputParams>(
     elements,
     'p.batch * p.channels * p.plane',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
-  let z = (x[p.x_base + index] - mean[p.mean_base + channel])
+  let z = (${load('x', 'p.x_base + index')} - mean[p.mean_base + channel])
     * inverseSqrt(variance[p.variance_base + channel] + p.epsilon);
   let through = p.share * (dshift[p.dshift_base + channel] + z * dscale[p.dscale_base + channel]);
-  dx[p.dx_base + index] = factor[p.factor_base + channel] * (dy[p.dy_base + index] - through);`,
+  ${store('dx', 'p.dx_base + index', `factor[p.factor_base + channel] * (${load('dy', 'p.dy_base + index')} - through)`)}`,
   ),
 });

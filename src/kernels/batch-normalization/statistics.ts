@@ -21,20 +21,24 @@ const params = { ...sumParams, share: 'f32' } as const;
 export const batchMean = defineKernel({
   name: 'batch-normalization/mean',
   params,
-  bindings: { x: { access: 'read' }, mean: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p), bytes: 4 * elements(p) + 4 * p.channels }),
-  variants: channelSums<typeof params>({ to: 'mean', term: 'x[p.x_base + at]', factor: 'p.share' }),
+  bindings: { x: { access: 'read', half: true }, mean: { access: 'write' } },
+  cost: (p, of) => ({ flops: elements(p), bytes: of.x * elements(p) + 4 * p.channels }),
+  variants: channelSums<typeof params>({
+    to: 'mean',
+    term: ({ load }) => load('x', 'p.x_base + at'),
+    factor: 'p.share',
+  }),
 });
 
 export const batchVariance = defineKernel({
   name: 'batch-normalization/variance',
   params,
-  bindings: { x: { access: 'read' }, mean: { access: 'read' }, variance: { access: 'write' } },
-  cost: (p) => ({ flops: 3 * elements(p), bytes: 4 * elements(p) + 8 * p.channels }),
+  bindings: { x: { access: 'read', half: true }, mean: { access: 'read' }, variance: { access: 'write' } },
+  cost: (p, of) => ({ flops: 3 * elements(p), bytes: of.x * elements(p) + 8 * p.channels }),
   variants: channelSums<typeof params>({
     to: 'variance',
     before: 'let middle = mean[p.mean_base + channel];',
-    term: '(x[p.x_base + at] - middle) * (x[p.x_base + at] - middle)',
+    term: ({ load }) => `(${load('x', 'p.x_base + at')} - middle) * (${load('x', 'p.x_base + at')} - middle)`,
     factor: 'p.share',
   }),
 });

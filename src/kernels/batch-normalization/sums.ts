@@ -5,6 +5,7 @@
  */
 import { serialAccesses } from '../estimate.ts';
 import { type Params, perElement, type Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
 
 export const sumParams = { batch: 'u32', channels: 'u32', plane: 'u32', accumulate: 'u32' } as const;
@@ -18,7 +19,7 @@ interface ChannelSum {
   /** statements before the sum; `channel` is known */
   readonly before?: string;
   /** what is added up, of the element `at` behind the views' beginnings */
-  readonly term: string;
+  readonly term: (memory: Memory) => string;
   /** what the sum is multiplied by */
   readonly factor: string;
 }
@@ -36,14 +37,14 @@ export function channelSums<P extends typeof sumParams>({ to, before = '', term,
       ...perElement<P>(
         ({ channels }) => channels,
         'p.channels',
-        /* wgsl */ `
+        (memory) => /* wgsl */ `
   let channel = index;
   ${before}
   var sum = 0.0;
   for (var n = 0u; n < p.batch; n++) {
     let start = (n * p.channels + channel) * p.plane;
     var image = 0.0;
-    for (var i = 0u; i < p.plane; i++) { let at = start + i; image += ${term}; }
+    for (var i = 0u; i < p.plane; i++) { let at = start + i; image += ${term(memory)}; }
     sum += image;
   }
     ${write}`,
@@ -62,7 +63,7 @@ export function channelSums<P extends typeof sumParams>({ to, before = '', term,
           capabilities,
         ),
       workgroups: ({ channels }) => channels,
-      text: ({ threads }) => ({
+      text: ({ threads }, memory) => ({
         declarations: workgroupSum(threads),
         main: /* wgsl */ `
   // A folded dispatch may hold more workgroups than channels. They must reach the barriers: they write nothing.
@@ -71,7 +72,7 @@ export function channelSums<P extends typeof sumParams>({ to, before = '', term,
   var own = 0.0;
   for (var n = 0u; n < p.batch; n++) {
     let start = (n * p.channels + channel) * p.plane;
-    for (var i = lane; i < p.plane; i += ${threads}u) { let at = start + i; own += ${term}; }
+    for (var i = lane; i < p.plane; i += ${threads}u) { let at = start + i; own += ${term(memory)}; }
   }
   var sum = workgroup_sum(lane, own);
   if (lane == 0u && workgroup < p.channels) {

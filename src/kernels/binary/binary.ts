@@ -49,17 +49,21 @@ const binary = (name: BinaryOperator, symbol: string) =>
   defineKernel({
     name: `binary/${name}`,
     params,
-    bindings: { a: { access: 'read' }, b: { access: 'read' }, y: { access: 'write' } },
+    bindings: {
+      a: { access: 'read', half: true },
+      b: { access: 'read', half: true },
+      y: { access: 'write', half: true },
+    },
     // Without broadcasting; the parameters do not say how much of an operand is read twice.
-    cost: ({ count }) => ({ flops: count, bytes: 12 * count }),
+    cost: ({ count }, of) => ({ flops: count, bytes: (of.a + of.b + of.y) * count }),
     variants: elementwise<typeof params>(
       ({ count }) => count,
       'p.count',
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let at = place(index);
-  let left = a[p.a_base + ${offset('at', 'a')}];
-  let right = b[p.b_base + ${offset('at', 'b')}];
-  y[p.y_base + index] = left ${symbol} right;`,
+  let left = ${load('a', `p.a_base + ${offset('at', 'a')}`)};
+  let right = ${load('b', `p.b_base + ${offset('at', 'b')}`)};
+  ${store('y', 'p.y_base + index', `left ${symbol} right`)}`,
       placeStruct + placeFunction('place', 'y'),
     ),
   });
@@ -103,22 +107,22 @@ export function broadcastGradientParams(
 export const broadcastGradient = defineKernel({
   name: 'binary/broadcast-gradient',
   params: gradientParams,
-  bindings: { g: { access: 'read' }, dx: { access: 'write' } },
-  cost: ({ count, repeats }) => ({ flops: count * repeats, bytes: 4 * count * (repeats + 1) }),
+  bindings: { g: { access: 'read', half: true }, dx: { access: 'write', half: true } },
+  cost: ({ count, repeats }, of) => ({ flops: count * repeats, bytes: count * (of.g * repeats + of.dx) }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let at = place(index);
   let first = p.g_base + ${offset('at', 'g')};
   var sum = 0.0;
   for (var r = 0u; r < p.repeats; r++) {
     let again = repetition(r);
-    sum += g[first + ${offset('again', 'g')}];
+    sum += ${load('g', `first + ${offset('again', 'g')}`)};
   }
   sum *= p.scale;
-  if (p.accumulate == 1u) { sum += dx[p.dx_base + index]; }
-  dx[p.dx_base + index] = sum;`,
+  if (p.accumulate == 1u) { sum += ${load('dx', 'p.dx_base + index')}; }
+  ${store('dx', 'p.dx_base + index', 'sum')}`,
     placeStruct + placeFunction('place', 'x') + placeFunction('repetition', 'r'),
   ),
 });

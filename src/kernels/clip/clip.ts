@@ -12,16 +12,16 @@ const params = { count: 'u32', low: 'f32', high: 'f32' } as const;
 export const clipForward = defineKernel({
   name: 'clip/forward',
   params,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: ({ count }) => ({ flops: 2 * count, bytes: 8 * count }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: ({ count }, of) => ({ flops: 2 * count, bytes: (of.x + of.y) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   // min and max may hide NaN, which must reach the loss, and compilers make them of comparisons.
-  let value = x[p.x_base + index];
+  let value = ${load('x', 'p.x_base + index')};
   let raised = select(value, p.low, value < p.low);
-  y[p.y_base + index] = select(select(raised, p.high, raised > p.high), value, is_nan(value));`,
+  ${store('y', 'p.y_base + index', 'select(select(raised, p.high, raised > p.high), value, is_nan(value))')}`,
     isNanFunction,
   ),
 });
@@ -29,13 +29,21 @@ export const clipForward = defineKernel({
 export const clipBackward = defineKernel({
   name: 'clip/backward',
   params,
-  bindings: { x: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
-  cost: ({ count }) => ({ flops: 2 * count, bytes: 12 * count }),
+  bindings: {
+    x: { access: 'read', half: true },
+    dy: { access: 'read', half: true },
+    dx: { access: 'write', half: true },
+  },
+  cost: ({ count }, of) => ({ flops: 2 * count, bytes: (of.x + of.dy + of.dx) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
-  let value = x[p.x_base + index];
-  dx[p.dx_base + index] = select(0.0, dy[p.dy_base + index], value >= p.low && value <= p.high);`,
+    ({ load, store }) => /* wgsl */ `
+  let value = ${load('x', 'p.x_base + index')};
+  ${store(
+    'dx',
+    'p.dx_base + index',
+    `select(0.0, ${load('dy', 'p.dy_base + index')}, value >= p.low && value <= p.high)`,
+  )}`,
   ),
 });

@@ -15,22 +15,22 @@ import { rowStart, softmaxCost, softmaxParams } from '../softmax/softmax.ts';
 export const logSoftmaxForward = defineKernel({
   name: 'log-softmax/forward',
   params: softmaxParams,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: softmaxCost(5, 2),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: (p, of) => softmaxCost(p, 5, of.x + of.y),
   variants: elementwise(
     ({ rows }) => rows,
     'p.rows',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let from_x = p.x_base + row_start(index);
   let from_y = p.y_base + row_start(index);
-  var largest = x[from_x];
-  for (var j = 1u; j < p.columns; j++) { largest = larger(largest, x[from_x + j * p.stride]); }
+  var largest = ${load('x', 'from_x')};
+  for (var j = 1u; j < p.columns; j++) { largest = larger(largest, ${load('x', 'from_x + j * p.stride')}); }
   var sum = 0.0;
-  for (var j = 0u; j < p.columns; j++) { sum += exp(x[from_x + j * p.stride] - largest); }
+  for (var j = 0u; j < p.columns; j++) { sum += exp(${load('x', 'from_x + j * p.stride')} - largest); }
   let shift = log(sum) + poison(largest);
   for (var j = 0u; j < p.columns; j++) {
     let k = j * p.stride;
-    y[from_y + k] = (x[from_x + k] - largest) - shift;
+    ${store('y', 'from_y + k', `(${load('x', 'from_x + k')} - largest) - shift`)}
   }`,
     rowStart + largerFunction + poisonFunction,
   ),
@@ -39,18 +39,22 @@ export const logSoftmaxForward = defineKernel({
 export const logSoftmaxBackward = defineKernel({
   name: 'log-softmax/backward',
   params: softmaxParams,
-  bindings: { y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
-  cost: softmaxCost(4, 3),
+  bindings: {
+    y: { access: 'read', half: true },
+    dy: { access: 'read', half: true },
+    dx: { access: 'write', half: true },
+  },
+  cost: (p, of) => softmaxCost(p, 4, of.y + of.dy + of.dx),
   variants: elementwise(
     ({ rows }) => rows,
     'p.rows',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let row = row_start(index);
   var sum = 0.0;
-  for (var j = 0u; j < p.columns; j++) { sum += dy[p.dy_base + row + j * p.stride]; }
+  for (var j = 0u; j < p.columns; j++) { sum += ${load('dy', 'p.dy_base + row + j * p.stride')}; }
   for (var j = 0u; j < p.columns; j++) {
     let k = row + j * p.stride;
-    dx[p.dx_base + k] = dy[p.dy_base + k] - exp(y[p.y_base + k]) * sum;
+    ${store('dx', 'p.dx_base + k', `${load('dy', 'p.dy_base + k')} - exp(${load('y', 'p.y_base + k')}) * sum`)}
   }`,
     rowStart,
   ),

@@ -33,12 +33,12 @@ const outputs = (p: Params<typeof backwardParams>) => p.outer * p.padded * p.inn
 export const padForward = defineKernel({
   name: 'pad/forward',
   params: forwardParams,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (inputs(p) + outputs(p)) }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: (p, of) => ({ flops: 0, bytes: of.x * inputs(p) + of.y * outputs(p) }),
   variants: elementwise<typeof forwardParams>(
     outputs,
     'p.outer * p.padded * p.inner',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let i = index % p.inner;
   let row = index / p.inner;
   let last = i32(p.size) - 1;
@@ -49,20 +49,20 @@ export const padForward = defineKernel({
     if (k > last) { k = 2 * last - k; }
   }
   var value = p.value;
-  if (k >= 0 && k <= last) { value = x[p.x_base + ((row / p.padded) * p.size + u32(k)) * p.inner + i]; }
-  y[p.y_base + index] = value;`,
+  if (k >= 0 && k <= last) { value = ${load('x', 'p.x_base + ((row / p.padded) * p.size + u32(k)) * p.inner + i')}; }
+  ${store('y', 'p.y_base + index', 'value')}`,
   ),
 });
 
 export const padBackward = defineKernel({
   name: 'pad/backward',
   params: backwardParams,
-  bindings: { dy: { access: 'read' }, dx: { access: 'write' } },
-  cost: (p) => ({ flops: outputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
+  bindings: { dy: { access: 'read', half: true }, dx: { access: 'write', half: true } },
+  cost: (p, of) => ({ flops: outputs(p), bytes: of.dx * inputs(p) + of.dy * outputs(p) }),
   variants: elementwise<typeof backwardParams>(
     inputs,
     'p.outer * p.size * p.inner',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let i = index % p.inner;
   let row = index / p.inner;
   let from_dy = p.dy_base + (row / p.size) * p.padded * p.inner + i;
@@ -71,21 +71,21 @@ export const padBackward = defineKernel({
   let k = i32(row % p.size);
   let own = k + p.before;
   var sum = 0.0;
-  if (own >= 0 && own < end) { sum = dy[from_dy + u32(own) * p.inner]; }
+  if (own >= 0 && own < end) { sum = ${load('dy', 'from_dy + u32(own) * p.inner')}; }
   if (p.mode == 1u) {
     if (k == 0) {
-      for (var j = 0; j < min(own, end); j++) { sum += dy[from_dy + u32(j) * p.inner]; }
+      for (var j = 0; j < min(own, end); j++) { sum += ${load('dy', 'from_dy + u32(j) * p.inner')}; }
     }
     if (k == last) {
-      for (var j = max(own + 1, 0); j < end; j++) { sum += dy[from_dy + u32(j) * p.inner]; }
+      for (var j = max(own + 1, 0); j < end; j++) { sum += ${load('dy', 'from_dy + u32(j) * p.inner')}; }
     }
   }
   if (p.mode == 2u) {
     let left = p.before - k;
-    if (k > 0 && left >= 0 && left < end) { sum += dy[from_dy + u32(left) * p.inner]; }
+    if (k > 0 && left >= 0 && left < end) { sum += ${load('dy', 'from_dy + u32(left) * p.inner')}; }
     let right = p.before + 2 * last - k;
-    if (k < last && right >= 0 && right < end) { sum += dy[from_dy + u32(right) * p.inner]; }
+    if (k < last && right >= 0 && right < end) { sum += ${load('dy', 'from_dy + u32(right) * p.inner')}; }
   }
-  dx[p.dx_base + index] = sum;`,
+  ${store('dx', 'p.dx_base + index', 'sum')}`,
   ),
 });

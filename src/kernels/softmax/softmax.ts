@@ -15,13 +15,11 @@ import { largerFunction, poisonFunction } from '../nan.ts';
 
 export const softmaxParams = { rows: 'u32', columns: 'u32', stride: 'u32' } as const;
 
-/** So many operations an element, so many tensors read and written. */
-export const softmaxCost =
-  (flops: number, tensors: number) =>
-  ({ rows, columns }: Params<typeof softmaxParams>) => ({
-    flops: flops * rows * columns,
-    bytes: 4 * tensors * rows * columns,
-  });
+/** So many operations an element, and so many bytes read and written. */
+export const softmaxCost = ({ rows, columns }: Params<typeof softmaxParams>, flops: number, bytes: number) => ({
+  flops: flops * rows * columns,
+  bytes: bytes * rows * columns,
+});
 
 /** WGSL: where a row begins. */
 export const rowStart = /* wgsl */ `
@@ -44,7 +42,7 @@ const workgroup: Variant<typeof softmaxParams> = {
   // In the unit of `elementwise`: elements of which each counts 1.
   estimate: ({ rows, columns }, _, capabilities) =>
     profileOf(capabilities).overlaps && columns >= 2 * LANES ? rows / 2 : Number.MAX_VALUE,
-  text: (_, { load }) => ({
+  text: (_, { load, store }) => ({
     declarations: /* wgsl */ `${rowStart}${largerFunction}${poisonFunction}
 var<workgroup> found: array<f32, ${LANES}>;`,
     main: /* wgsl */ `
@@ -67,7 +65,11 @@ var<workgroup> found: array<f32, ${LANES}>;`,
     var sum = 0.0;
     for (var i = 0u; i < ${LANES}u; i++) { sum += found[i]; }
     for (var j = lane; j < p.columns; j += ${LANES}u) {
-      y[from_y + j * p.stride] = exp(${load('x', 'from_x + j * p.stride')} - largest) / sum + poison(largest);
+      ${store(
+        'y',
+        'from_y + j * p.stride',
+        `exp(${load('x', 'from_x + j * p.stride')} - largest) / sum + poison(largest)`,
+      )}
     }
   }`,
   }),
@@ -76,28 +78,36 @@ var<workgroup> found: array<f32, ${LANES}>;`,
 export const softmaxForward = defineKernel({
   name: 'softmax/forward',
   params: softmaxParams,
-  // y is written and read again: as halves it would be rounded twice.
-  bindings: { x: { access: 'read', half: true }, y: { access: 'write' } },
-  cost: (p, of) => ({ ...softmaxCost(5, 2)(p), bytes: (of.x + of.y) * p.rows * p.columns }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: (p, of) => softmaxCost(p, 5, of.x + of.y),
   variants: [
     ...elementwise<typeof softmaxParams>(
       ({ rows }) => rows,
       'p.rows',
-      ({ load }) => /* wgsl */ `
+      ({ load, store, halves }) => {
+        const power = (j: string) => `exp(${load('x', `from_x + ${j} * p.stride`)} - largest)`;
+        // Powers wait in y for their sum; halves would round them, so there they are made again.
+        const waits = !halves.has('y');
+        return /* wgsl */ `
   let from_x = p.x_base + row_start(index);
   let from_y = p.y_base + row_start(index);
   var largest = ${load('x', 'from_x')};
   for (var j = 1u; j < p.columns; j++) { largest = larger(largest, ${load('x', 'from_x + j * p.stride')}); }
   var sum = 0.0;
   for (var j = 0u; j < p.columns; j++) {
-    let power = exp(${load('x', 'from_x + j * p.stride')} - largest);
-    y[from_y + j * p.stride] = power;
+    let power = ${power('j')};${
+      waits
+        ? /* wgsl */ `
+    y[from_y + j * p.stride] = power;`
+        : ''
+    }
     sum += power;
   }
   for (var j = 0u; j < p.columns; j++) {
     let k = from_y + j * p.stride;
-    y[k] = y[k] / sum + poison(largest);
-  }`,
+    ${store('y', 'k', `${waits ? 'y[k]' : power('j')} / sum + poison(largest)`)}
+  }`;
+      },
       rowStart + largerFunction + poisonFunction,
     ),
     workgroup,
@@ -107,21 +117,25 @@ export const softmaxForward = defineKernel({
 export const softmaxBackward = defineKernel({
   name: 'softmax/backward',
   params: softmaxParams,
-  bindings: { y: { access: 'read' }, dy: { access: 'read' }, dx: { access: 'write' } },
-  cost: softmaxCost(4, 3),
+  bindings: {
+    y: { access: 'read', half: true },
+    dy: { access: 'read', half: true },
+    dx: { access: 'write', half: true },
+  },
+  cost: (p, of) => softmaxCost(p, 4, of.y + of.dy + of.dx),
   variants: elementwise(
     ({ rows }) => rows,
     'p.rows',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let row = row_start(index);
   var dot = 0.0;
   for (var j = 0u; j < p.columns; j++) {
     let k = row + j * p.stride;
-    dot += dy[p.dy_base + k] * y[p.y_base + k];
+    dot += ${load('dy', 'p.dy_base + k')} * ${load('y', 'p.y_base + k')};
   }
   for (var j = 0u; j < p.columns; j++) {
     let k = row + j * p.stride;
-    dx[p.dx_base + k] = y[p.y_base + k] * (dy[p.dy_base + k] - dot);
+    ${store('dx', 'p.dx_base + k', `${load('y', 'p.y_base + k')} * (${load('dy', 'p.dy_base + k')} - dot)`)}
   }`,
     rowStart,
   ),

@@ -38,14 +38,14 @@ export function transposeParams(x: readonly number[], perm: readonly number[]): 
 export const transposeForward = defineKernel({
   name: 'transpose/forward',
   params,
-  bindings: { x: { access: 'read' }, y: { access: 'write' } },
-  cost: ({ count }) => ({ flops: 0, bytes: 8 * count }),
+  bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
+  cost: ({ count }, of) => ({ flops: 0, bytes: (of.x + of.y) * count }),
   variants: elementwise<typeof params>(
     ({ count }) => count,
     'p.count',
-    /* wgsl */ `
+    ({ load, store }) => /* wgsl */ `
   let at = place(index);
-  y[p.y_base + index] = x[p.x_base + ${offset('at', 'x')}];`,
+  ${store('y', 'p.y_base + index', load('x', `p.x_base + ${offset('at', 'x')}`))}`,
     placeStruct + placeFunction('place', 'y'),
   ),
 });
