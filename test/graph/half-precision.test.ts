@@ -14,8 +14,10 @@ import type { KernelDispatch } from '../../src/kernels/kernel.ts';
 import { FIRST_SCALE, VELOCITY_SCALE } from '../../src/kernels/loss-scale/state.ts';
 import { buildNetwork, parametersOf } from '../../src/models/build.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../../src/models/tables.ts';
+import { batchNormalization } from '../../src/operators/batch-normalization/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
+import { sigmoid } from '../../src/operators/sigmoid/graph.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 import { narrowResnet } from '../support/resnet.ts';
@@ -225,6 +227,7 @@ const smallVgg = () => vgg16({ classes: 3, seed: 7, filters: [4, 6, 8, 8, 8], hi
 describe.each([
   ['alexnet-small', smallNet],
   ['narrow VGG', smallVgg],
+  ['narrow ResNet', () => narrowResnet(6)],
 ] as const)('%s', (_, network) => {
   it.each(['software', 'hardware'] as const)('steps as in single precision, as planned for %s', async (kind) => {
     const [half, full] = await Promise.all([Gpu.open({ kind, precision: 'f16' }), Gpu.open({ kind })]);
@@ -269,11 +272,12 @@ describe('is refused by name', () => {
     await expect(Gpu.open({ precision: 'f8' as 'f16' })).rejects.toThrow(/no precision 'f8'/);
   });
 
-  it('for an operator whose kernels have no text for halves', async () => {
-    const network = narrowResnet(6);
-    const { logits } = buildNetwork(network, { batch: 2, parameters: parametersOf(network) });
-    await expect(compile(gpu(), { outputs: [logits] })).rejects.toThrow(
-      /half precision has no text of .* Use --precision f32/,
+  it('for what a kernel reads as single precision alone', async () => {
+    const [x, ...others] = [[2, 3, 4, 4], [3], [3], [3], [3]].map((shape, i) => input(`${i}`, shape));
+    const [scale, shift, mean, variance] = others;
+    const normalized = batchNormalization(x, sigmoid(scale), shift, mean, variance);
+    await expect(compile(gpu(), { outputs: [normalized] })).rejects.toThrow(
+      /half precision has no text of batch-normalization\/coefficients for its scale, .* Use --precision f32/,
     );
   });
 

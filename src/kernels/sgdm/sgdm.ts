@@ -76,13 +76,13 @@ export const sgdmScaled = defineKernel({
   name: 'sgdm/scaled',
   params: { count: 'u32', mask: 'f32', decay_factor: 'f32' },
   bindings: {
-    g: { access: 'read' },
+    g: { access: 'read', half: true },
     step: stepBinding,
     scaling: scalingBinding,
     w: { access: 'write' },
     v: { access: 'write', half: true },
   },
-  cost: ({ count }, of) => ({ flops: 10 * count, bytes: (12 + 2 * of.v) * count }),
+  cost: ({ count }, of) => ({ flops: 10 * count, bytes: (8 + of.g + 2 * of.v) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
@@ -92,7 +92,7 @@ export const sgdmScaled = defineKernel({
   let rate = learning_rate() * p.mask;
   let decay = weight_decay() * p.decay_factor;
   let before = ${load('v', 'p.v_base + index')} / ${VELOCITY_SCALE}.0;
-  let velocity = next_velocity(before, weight, g[p.g_base + index] * unscale(), rate, decay, momentum());
+  let velocity = next_velocity(before, weight, ${load('g', 'p.g_base + index')} * unscale(), rate, decay, momentum());
   ${store('v', 'p.v_base + index', `${VELOCITY_SCALE}.0 * velocity`)}
   w[p.w_base + index] = weight + velocity;`,
     sgdmRule('f32') + scalingFunctions,

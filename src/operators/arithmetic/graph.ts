@@ -90,23 +90,23 @@ function binary(operator: BinaryOperator, a: Tensor, b: Tensor, name: string): T
           }
           return;
         }
-        if (da !== undefined) {
-          const product = room('dy b');
-          run(emit, operator, dy, operand(b), product.storage);
-          reduce(emit, product.storage, { shape: a.shape, storage: da }, 1);
+        /** dx = dy `other`, or dy / `other`, summed where x was repeated. */
+        const scaled = (dx: Storage, x: Tensor, kind: BinaryOperator, other: Tensor, what: string) => {
+          const repeated = x.shape.join() !== shape.join();
+          const product = repeated ? room(what).storage : dx;
+          run(emit, kind, dy, operand(other), product);
+          if (repeated) reduce(emit, product, { shape: x.shape, storage: dx }, 1);
+        };
+        if (da !== undefined) scaled(da, a, operator, b, 'dy b');
+        if (db === undefined) return;
+        if (operator === 'multiply') {
+          scaled(db, b, 'multiply', a, 'dy a');
+          return;
         }
-        if (db !== undefined) {
-          const product = room('dy a');
-          if (operator === 'multiply') {
-            run(emit, 'multiply', dy, operand(a), product.storage);
-            reduce(emit, product.storage, { shape: b.shape, storage: db }, 1);
-          } else {
-            const quotient = room('dy y / b');
-            run(emit, 'multiply', dy, operand(emit.output), product.storage);
-            run(emit, 'divide', product, operand(b), quotient.storage);
-            reduce(emit, quotient.storage, { shape: b.shape, storage: db }, -1);
-          }
-        }
+        const [product, quotient] = [room('dy y'), room('dy y / b')];
+        run(emit, 'multiply', dy, operand(emit.output), product.storage);
+        run(emit, 'divide', product, operand(b), quotient.storage);
+        reduce(emit, quotient.storage, { shape: b.shape, storage: db }, -1);
       },
     },
     [a, b],
