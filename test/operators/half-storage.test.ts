@@ -8,7 +8,7 @@ import { drawing } from '../../src/check/choose.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { machines } from '../../src/gpu/machine.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
-import { planGraph } from '../../src/graph/compile.ts';
+import { planGraph, tapeOf } from '../../src/graph/compile.ts';
 import type { GradcheckInput } from '../../src/graph/gradcheck.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter, sizeOf, type Tensor } from '../../src/graph/tensor.ts';
@@ -24,9 +24,10 @@ import { narrowResnet } from '../support/resnet.ts';
 const OF_CHANNELS = 'one value a channel, and each of them is used for a whole plane';
 const SUMMED = 'terms of a sum over what was repeated, which is rounded once, behind it';
 const UNSCALED = 'the gradient before the loss is scaled, too small for halves; of the classes alone';
+const TILES = 'tiles are up to a hundred times larger than the values they are made of, and round as such';
 const PARTS = 'parts of a sum, which is rounded once, behind it';
 
-/** By kernel and binding: what is written between kernels in single precision, and why. */
+/** By kernel and binding: what is written between kernels in single precision, and why. Values of tensors and their gradients never are. */
 const SINGLE: Readonly<Record<string, string>> = {
   'batch-normalization/mean mean': OF_CHANNELS,
   'batch-normalization/variance variance': OF_CHANNELS,
@@ -36,6 +37,13 @@ const SINGLE: Readonly<Record<string, string>> = {
   'binary/multiply y': SUMMED,
   'binary/divide y': SUMMED,
   'contraction c': PARTS,
+  'contraction/sum c': 'products of tiles',
+  'conv2d/phases phases': 'the phases of filters, which their tiles are made of',
+  'conv2d/winograd-filter panels': TILES,
+  'conv2d/winograd-filter-gradient dw': 'the phases of the gradient of a weight',
+  'conv2d/winograd-gradient panels': TILES,
+  'conv2d/winograd-image panels': TILES,
+  'gemm/packed-batch c': 'products of tiles',
   'loss-scale/check bad': 'no activation: whether a part of a gradient is finite',
   'softmax-loss/gradient dlogits': UNSCALED,
 };
@@ -45,6 +53,8 @@ const SEEN = new Set<string>();
 /** What a step of these parameters writes between its kernels in f32, but for gradients of parameters. */
 function writtenSingle(gpu: Gpu, loss: Tensor, parameters: Iterable<Parameter>): string[] {
   const gradients = new Set([...parameters].map(({ name }) => `gradient of ${name}`));
+  const tape = tapeOf([loss]).filter(({ source }) => source !== undefined);
+  const ofTensors = new Set(tape.flatMap(({ name }) => [name, `gradient of ${name}`]));
   const { dispatches } = planGraph(gpu, { loss, update: true });
   return (dispatches as KernelDispatch[]).flatMap(({ kernel, bindings }) =>
     Object.entries(kernel.bindings).flatMap(([name, { type }], i) => {
@@ -52,7 +62,8 @@ function writtenSingle(gpu: Gpu, loss: Tensor, parameters: Iterable<Parameter>):
       const { precision, buffer, label } = view.storage;
       // Values that the host reads, weights and their copies in other layouts have a buffer of their own.
       const isBetween = access === 'write' && buffer === undefined && !gradients.has(label);
-      return isBetween && precision === 'f32' && type !== 'u32' ? [`${kernel.name} ${name}`] : [];
+      const what = `${kernel.name} ${name}${ofTensors.has(label) ? `: ${label}` : ''}`;
+      return isBetween && precision === 'f32' && type !== 'u32' ? [what] : [];
     }),
   );
 }

@@ -17,7 +17,7 @@
  * 48 channels of 3 x 3.
  */
 import { profileOf } from '../../../gpu/machine.ts';
-import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
+import { defineKernel, type Params, perElement, type Statements, type Variant } from '../../kernel.ts';
 import { type Conv2dShape, conv2dOutput } from '../shape.ts';
 
 const params = {
@@ -89,12 +89,12 @@ export function planPhases(shape: Conv2dShape): { readonly image: PhaseParams; r
 }
 
 /** A GPU wants neighbouring lanes at neighbouring values, and many of them; a rasteriser few divisions. */
-const byElement = (count: (p: PhaseParams) => number, guard: string, main: string): Variant<typeof params> => ({
+const byElement = (count: (p: PhaseParams) => number, guard: string, main: Statements): Variant<typeof params> => ({
   ...perElement<typeof params>(count, guard, main),
   name: 'elements',
   estimate: (_params, _configuration, capabilities) => (profileOf(capabilities).coalesces ? 0 : 2),
 });
-const byLine = (count: (p: PhaseParams) => number, guard: string, main: string): Variant<typeof params> => ({
+const byLine = (count: (p: PhaseParams) => number, guard: string, main: Statements): Variant<typeof params> => ({
   ...perElement<typeof params>(count, guard, main),
   estimate: () => 1,
 });
@@ -102,14 +102,14 @@ const byLine = (count: (p: PhaseParams) => number, guard: string, main: string):
 export const conv2dPhases = defineKernel({
   name: 'conv2d/phases',
   params,
-  bindings: { x: { access: 'read' }, phases: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (values(p) + phasesSize(p)) }),
+  bindings: { x: { access: 'read', half: true }, phases: { access: 'write', half: true } },
+  cost: (p, of) => ({ flops: 0, bytes: of.x * values(p) + of.phases * phasesSize(p) }),
   // One thread a line of a phase: its place costs divisions, which software rasterisers do lane by lane.
   variants: [
     byLine(
       (p) => p.planes * p.stride_y * p.stride_x * p.lines,
       'p.planes * p.stride_y * p.stride_x * p.lines',
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let phase = index / p.lines;
   let i = index - phase * p.lines;
   let pair = phase / p.stride_x;
@@ -123,14 +123,14 @@ export const conv2dPhases = defineKernel({
   let to = p.phases_base + index * p.columns;
   var at = b - p.left;
   for (var j = 0u; j < p.columns; j++) {
-    phases[to + j] = select(0.0, x[start + min(at, p.width - 1u)], at < end);
+    ${store('phases', 'to + j', `select(0.0, ${load('x', 'start + min(at, p.width - 1u)')}, at < end)`)}
     at += p.stride_x;
   }`,
     ),
     byElement(
       phasesSize,
       'p.planes * p.stride_y * p.stride_x * p.lines * p.columns',
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let line = index / p.columns;
   let j = index - line * p.columns;
   let phase = line / p.lines;
@@ -142,7 +142,11 @@ export const conv2dPhases = defineKernel({
   let y = i * p.stride_y + a - p.top;
   let at = j * p.stride_x + b - p.left;
   let inside = y < p.height && at < p.width;
-  phases[p.phases_base + index] = select(0.0, x[select(p.x_base, p.x_base + (plane * p.height + y) * p.width + at, inside)], inside);`,
+  ${store(
+    'phases',
+    'p.phases_base + index',
+    `select(0.0, ${load('x', 'select(p.x_base, p.x_base + (plane * p.height + y) * p.width + at, inside)')}, inside)`,
+  )}`,
     ),
   ],
 });
@@ -150,14 +154,14 @@ export const conv2dPhases = defineKernel({
 export const conv2dPhasesBackward = defineKernel({
   name: 'conv2d/phases-backward',
   params,
-  bindings: { phases: { access: 'read' }, dx: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (values(p) + phasesSize(p)) }),
+  bindings: { phases: { access: 'read', half: true }, dx: { access: 'write', half: true } },
+  cost: (p, of) => ({ flops: 0, bytes: of.dx * values(p) + of.phases * phasesSize(p) }),
   // One thread a line of dx.
   variants: [
     byLine(
       (p) => p.planes * p.height,
       'p.planes * p.height',
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let plane = index / p.height;
   let y = index - plane * p.height + p.top;
   let i = y / p.stride_y;
@@ -169,7 +173,7 @@ export const conv2dPhasesBackward = defineKernel({
   var j = p.left / p.stride_x;
   var b = p.left - j * p.stride_x;
   for (var x = 0u; x < p.width; x++) {
-    dx[to + x] = select(0.0, phases[start + b * size + min(j, p.columns - 1u)], j < end);
+    ${store('dx', 'to + x', `select(0.0, ${load('phases', 'start + b * size + min(j, p.columns - 1u)')}, j < end)`)}
     b += 1u;
     if (b == p.stride_x) { b = 0u; j += 1u; }
   }`,
@@ -177,7 +181,7 @@ export const conv2dPhasesBackward = defineKernel({
     byElement(
       values,
       'p.planes * p.height * p.width',
-      /* wgsl */ `
+      ({ load, store }) => /* wgsl */ `
   let line = index / p.width;
   let across = index - line * p.width + p.left;
   let plane = line / p.height;
@@ -188,7 +192,7 @@ export const conv2dPhasesBackward = defineKernel({
   let b = across - j * p.stride_x;
   let inside = i < p.lines && j < p.columns;
   let place = (((plane * p.stride_y + a) * p.stride_x + b) * p.lines + i) * p.columns + j;
-  dx[p.dx_base + index] = select(0.0, phases[p.phases_base + select(0u, place, inside)], inside);`,
+  ${store('dx', 'p.dx_base + index', `select(0.0, ${load('phases', 'p.phases_base + select(0u, place, inside)')}, inside)`)}`,
     ),
   ],
 });

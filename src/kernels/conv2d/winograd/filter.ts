@@ -58,7 +58,7 @@ fn filter_at(place: u32) -> Filter {
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   ...forEachKernel,
-  text: ({ height, width }) => {
+  text: ({ height, width }, { load }) => {
     const matrices = [filterMatrix(height), filterMatrix(width)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `w${y}_${x}`);
     const last = height * width - 1;
@@ -72,7 +72,8 @@ ${range(height)
   .flatMap((y) =>
     range(width).map((x) => {
       const tap = y * width + x;
-      return `  let w${y}_${x} = select(0.0, w[at.start + select(${tap}u, ${last - tap}u, p.flip == 1u)], at.inside);`;
+      const value = load('w', `at.start + select(${tap}u, ${last - tap}u, p.flip == 1u)`);
+      return `  let w${y}_${x} = select(0.0, ${value}, at.inside);`;
     }),
   )
   .join('\n')}
@@ -85,17 +86,17 @@ ${storePlaces(names)}`,
 export const winogradFilter = defineKernel({
   name: 'conv2d/winograd-filter',
   params,
-  bindings: { w: { access: 'read' }, panels: { access: 'write' } },
-  cost: (p) => ({
+  bindings: { w: { access: 'read', half: true }, panels: { access: 'write' } },
+  cost: (p, of) => ({
     flops: 0,
-    bytes: 4 * (p.groups * p.rows * p.inner * p.kernel_height * p.kernel_width + winogradFilterSize(p)),
+    bytes: of.w * p.groups * p.rows * p.inner * p.kernel_height * p.kernel_width + of.panels * winogradFilterSize(p),
   }),
   variants: [
     {
       ...perElement<typeof params>(
         winogradFilterSize,
         'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
-        /* wgsl */ `
+        ({ load }) => /* wgsl */ `
   let size = place_size();
   let e = index / size;
   let at = filter_at(index - e * size);
@@ -107,7 +108,7 @@ export const winogradFilter = defineKernel({
       var line = 0.0;
       for (var j = 0u; j < p.kernel_width; j++) {
         let tap = i * p.kernel_width + j;
-        line += g_(p.kernel_width, e % s_x, j) * w[at.start + select(tap, taps - 1u - tap, p.flip == 1u)];
+        line += g_(p.kernel_width, e % s_x, j) * ${load('w', 'at.start + select(tap, taps - 1u - tap, p.flip == 1u)')};
       }
       sum += g_(p.kernel_height, e / s_x, i) * line;
     }

@@ -68,7 +68,7 @@ fn tile_at(place: u32) -> Tile {
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   ...forEachKernel,
-  text: ({ height, width }) => {
+  text: ({ height, width }, memory) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
@@ -78,7 +78,7 @@ const fast: Variant<typeof params> = {
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
-${loadValues('dy', rows, columns, 'lines')}
+${loadValues(memory, 'dy', rows, columns, 'lines')}
 ${text}
 ${storePlaces(names)}`,
     };
@@ -88,17 +88,17 @@ ${storePlaces(names)}`,
 export const winogradGradient = defineKernel({
   name: 'conv2d/winograd-gradient',
   params,
-  bindings: { dy: { access: 'read' }, panels: { access: 'write' } },
-  cost: (p) => ({
+  bindings: { dy: { access: 'read', half: true }, panels: { access: 'write' } },
+  cost: (p, of) => ({
     flops: 0,
-    bytes: 4 * (p.items * p.groups * p.filters * p.lines * p.width + winogradGradientSize(p)),
+    bytes: of.dy * p.items * p.groups * p.filters * p.lines * p.width + of.panels * winogradGradientSize(p),
   }),
   variants: [
     {
       ...perElement<typeof params>(
         winogradGradientSize,
         'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
-        /* wgsl */ `
+        ({ load }) => /* wgsl */ `
   let m_y = outputs_of(p.kernel_height);
   let m_x = outputs_of(p.kernel_width);
   let s_x = side_of(p.kernel_width);
@@ -110,7 +110,7 @@ export const winogradGradient = defineKernel({
     if (!at.inside || at.y + i >= p.lines) { continue; }
     var line = 0.0;
     for (var j = 0u; j < m_x; j++) {
-      if (at.x + j < p.width) { line += a_(p.kernel_width, e % s_x, j) * dy[at.plane + (at.y + i) * p.width + at.x + j]; }
+      if (at.x + j < p.width) { line += a_(p.kernel_width, e % s_x, j) * ${load('dy', 'at.plane + (at.y + i) * p.width + at.x + j')}; }
     }
     sum += a_(p.kernel_height, e / s_x, i) * line;
   }

@@ -84,7 +84,7 @@ const fast: Variant<typeof params> = {
   // A text for each size of a tile.
   configurations: SIDES.flatMap((height) => SIDES.map((width) => ({ height, width }))),
   supports: (_, { height, width }, p) => height === sideOf(p.kernel_height) && width === sideOf(p.kernel_width),
-  text: ({ height, width }) => {
+  text: ({ height, width }, memory) => {
     const matrices = [imageMatrix(height as Side), imageMatrix(width as Side)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
     return {
@@ -93,7 +93,7 @@ const fast: Variant<typeof params> = {
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
-${loadValues('x', height, width, 'height')}
+${loadValues(memory, 'x', height, width, 'height')}
 ${text}
 ${storePlaces(names)}`,
     };
@@ -103,14 +103,17 @@ ${storePlaces(names)}`,
 export const winogradImage = defineKernel({
   name: 'conv2d/winograd-image',
   params,
-  bindings: { x: { access: 'read' }, panels: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (p.items * p.groups * p.channels * p.height * p.width + winogradImageSize(p)) }),
+  bindings: { x: { access: 'read', half: true }, panels: { access: 'write' } },
+  cost: (p, of) => ({
+    flops: 0,
+    bytes: of.x * p.items * p.groups * p.channels * p.height * p.width + of.panels * winogradImageSize(p),
+  }),
   variants: [
     {
       ...perElement<typeof params>(
         winogradImageSize,
         'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
-        /* wgsl */ `
+        ({ load }) => /* wgsl */ `
   let s_y = side_of(p.kernel_height);
   let s_x = side_of(p.kernel_width);
   let size = place_size();
@@ -123,7 +126,7 @@ export const winogradImage = defineKernel({
     var line = 0.0;
     for (var j = 0u; j < s_x; j++) {
       let x_at = at.x + j;
-      if (x_at < p.width) { line += b_(s_x, e % s_x, j) * x[at.plane + y * p.width + x_at]; }
+      if (x_at < p.width) { line += b_(s_x, e % s_x, j) * ${load('x', 'at.plane + y * p.width + x_at')}; }
     }
     sum += b_(s_y, e / s_x, i) * line;
   }

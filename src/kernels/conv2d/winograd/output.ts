@@ -10,7 +10,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD, range } from '../../rasteriser.ts';
-import { ACTIVATION, AUX, RELU } from '../../relu/relu.ts';
+import { ACTIVATION, auxText, RELU } from '../../relu/relu.ts';
 import {
   contract,
   forEachKernel,
@@ -59,12 +59,12 @@ const fast: Variant<typeof params> = {
   supports: (capabilities, configuration, p) =>
     forEachKernel.supports(capabilities, configuration, p) &&
     configuration['derivative'] === (p.relu === RELU.before ? 1 : 0),
-  text: ({ height, width, derivative }) => {
+  text: ({ height, width, derivative }, memory) => {
     const [rows, columns] = [outputsOf(height), outputsOf(width)];
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
-      declarations: ACTIVATION + AUX,
+      declarations: ACTIVATION + auxText(memory),
       main: /* wgsl */ `
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let size = p.groups * tiles * p.filters;
@@ -97,7 +97,11 @@ ${text}
     for (var j = 0u; j < inside_x; j++) {
       let at = place + i * p.width + j;
       let value = values[i * ${columns}u + j] + offset;
-      y[p.y_base + at] = ${derivative === 1 ? 'select(0.0, value, passes(at))' : 'activated(combined(value, at, filter_index))'};
+      ${memory.store(
+        'y',
+        'p.y_base + at',
+        derivative === 1 ? 'select(0.0, value, passes(at))' : 'activated(combined(value, at, filter_index))',
+      )}
     }
   }`,
     };
@@ -107,17 +111,22 @@ ${text}
 export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
   params,
-  bindings: { sums: { access: 'read' }, bias: { access: 'read' }, aux: { access: 'read' }, y: { access: 'write' } },
-  cost: (p) => ({
+  bindings: {
+    sums: { access: 'read' },
+    bias: { access: 'read' },
+    aux: { access: 'read', half: true },
+    y: { access: 'write', half: true },
+  },
+  cost: (p, of) => ({
     flops: 0,
-    bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p) * (p.relu === RELU.before ? 2 : 1)),
+    bytes: of.sums * placesAt(p) * placeSize(p) + outputs(p) * (of.y + (p.relu === RELU.before ? of.aux : 0)),
   }),
   variants: [
     {
       ...perElement<typeof params>(
         outputs,
         'p.items * p.groups * p.filters * p.lines * p.width',
-        /* wgsl */ `
+        ({ store }) => /* wgsl */ `
   let m_y = outputs_of(p.kernel_height);
   let m_x = outputs_of(p.kernel_width);
   let ox = index % p.width;
@@ -143,8 +152,8 @@ export const winogradOutput = defineKernel({
     sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
   for (var i = 0u; i < differentiated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
-  y[p.y_base + index] = activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index));`,
-        MATRICES + ACTIVATION + AUX,
+  ${store('y', 'p.y_base + index', 'activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index))')}`,
+        (memory) => MATRICES + ACTIVATION + auxText(memory),
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },

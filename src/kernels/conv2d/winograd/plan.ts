@@ -408,10 +408,12 @@ export function tilesWork(
   const depth = splitDepth(capabilities, params);
   const { batch, channels, height, width, filters } = shape;
   const [lines, columns] = conv2dOutput(shape);
-  const ends = 4 * batch * (channels * height * width + filters * lines * columns);
+  const value = capabilities.precision === 'f16' ? 2 : 4;
+  const ends = value * batch * (channels * height * width + filters * lines * columns);
   // Everything between is written once and read once.
   const between = Object.values(plan.bytes).reduce((sum, bytes) => sum + 2 * bytes, 0);
-  const phases = hasStrides(shape) ? Object.values(planPhases(shape)).map((part) => 8 * phasesSize(part)) : [];
+  const { image, filter } = planPhases(shape);
+  const phases = hasStrides(shape) ? [2 * value * phasesSize(image), 8 * phasesSize(filter)] : [];
   return {
     instructions: windows * splitCycles(capabilities, params, depth),
     movedBytes: windows * between + ends + phases.reduce((sum, bytes) => sum + bytes, 0),

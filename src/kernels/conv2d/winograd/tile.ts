@@ -29,6 +29,7 @@
  * two rows share their even and their odd terms.
  */
 import type { Capabilities, Configuration } from '../../kernel.ts';
+import type { Memory } from '../../memory.ts';
 import { LOAD, range } from '../../rasteriser.ts';
 
 /** Kernel heights and widths that are worked on so. */
@@ -224,7 +225,7 @@ export const forEachKernel = {
  * Loads `rows` x `columns` values of the binding at the place `at` (plane, y, x, inside), 0 beyond `lines` and
  * `width`, into those named d0_0, d0_1, ..
  */
-export const loadValues = (binding: string, rows: number, columns: number, lines: string) =>
+export const loadValues = ({ load }: Memory, binding: string, rows: number, columns: number, lines: string) =>
   [
     ...range(rows).map(
       (i) =>
@@ -234,7 +235,9 @@ export const loadValues = (binding: string, rows: number, columns: number, lines
       (i) => `  let x${i} = min(at.x + ${i}u, p.width - 1u); let in_x${i} = at.x + ${i}u < p.width;`,
     ),
     ...range(rows).flatMap((y) =>
-      range(columns).map((x) => `  let d${y}_${x} = select(0.0, ${binding}[y${y} + x${x}], in_y${y} && in_x${x});`),
+      range(columns).map(
+        (x) => `  let d${y}_${x} = select(0.0, ${load(binding, `y${y} + x${x}`)}, in_y${y} && in_x${x});`,
+      ),
     ),
   ].join('\n');
 

@@ -31,9 +31,6 @@ export interface Operands {
   'filter gradient': { readonly x: Storage; readonly dy: Storage; readonly dw: Storage };
 }
 
-/** The obstacle of algorithms whose kernels read and write f32 alone. */
-export const NO_HALVES = 'it has no text for half precision';
-
 export type ConvolutionAlgorithm<D extends Direction = Direction> = Algorithm<Convolution, Operands[D]>;
 
 /** Bytes of one image, one output, one filter. */

@@ -26,7 +26,6 @@ import {
   type Convolution,
   type ConvolutionAlgorithm,
   imageWindows,
-  NO_HALVES,
   type Operands,
   operandOf,
   outputs,
@@ -116,7 +115,7 @@ export const direct = <D extends Direction>(direction: D): ConvolutionAlgorithm<
   kernels:
     direction === 'filter gradient' ? [conv2dPad, conv2dDirectFilterGradient] : [conv2dPad, packMatrix, conv2dDirect],
   obstacle(adapter, { shape }) {
-    if (adapter.precision === 'f16') return NO_HALVES;
+    if (adapter.precision === 'f16') return 'it has no text for half precision';
     if (!directFits(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
     // Packing takes all filters as one matrix.
     if (shape.filters * bytesOf(shape).filter > adapter.limits.maxBinding - adapter.limits.offsetAlignment) {

@@ -3,7 +3,7 @@
  * at a time, so that panels and sums stay small beside activations. With strides, images and filters go to their phases
  * first, and gradients come back from them.
  */
-import { Storage, type View } from '../../../gpu/storage.ts';
+import { type Precision, Storage, type View } from '../../../gpu/storage.ts';
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
@@ -33,14 +33,7 @@ import {
 } from '../../../kernels/conv2d/winograd/plan.ts';
 import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { packedGemmBatch } from '../../../kernels/gemm/packed.ts';
-import {
-  bytesOf,
-  type Convolution,
-  type ConvolutionAlgorithm,
-  NO_HALVES,
-  type Operands,
-  operandOf,
-} from './convolution.ts';
+import { bytesOf, type Convolution, type ConvolutionAlgorithm, type Operands, operandOf } from './convolution.ts';
 
 /** How many images at a time, where somebody asked for a number. */
 type Asked = number | undefined;
@@ -55,9 +48,12 @@ function* imageWindows(
   for (let first = 0; first < shape.batch; first += most) yield { first, count: Math.min(most, shape.batch - first) };
 }
 
-/** Memory that lives from the kernel that writes it to the one that reads it. */
-const between = (emit: ForwardEmitter, what: string, bytes: number): View =>
-  new Storage(`${emit.output.name} ${what}`, bytes).view();
+/**
+ * Memory that lives from the kernel that writes it to the one that reads it. Tiles are up to a hundred times larger than the
+ * values they are made of and round as such: they, their products and what is made of filters are single precision.
+ */
+const between = (emit: ForwardEmitter, what: string, bytes: number, precision: Precision = 'f32'): View =>
+  new Storage(`${emit.output.name} ${what}`, bytes, { precision }).view();
 
 /** Panels and sums of a storage of images of so many bytes each. */
 interface Images {
@@ -69,7 +65,7 @@ interface Images {
 function imagesOf(emit: ForwardEmitter, shape: Conv2dShape, x: View): View {
   if (!hasStrides(shape)) return x;
   const { image } = planPhases(shape);
-  const phases = between(emit, 'phases', 4 * phasesSize(image));
+  const phases = between(emit, 'phases', 4 * phasesSize(image), emit.gpu.precision);
   emit.run(conv2dPhases, image, { x, phases });
   return phases;
 }
@@ -126,7 +122,7 @@ function emitTilesInputGradient(
     const plan = planTilesInputGradient(emit.gpu, { ...tiled, batch }, relu);
     const to = rows(dx.storage, dx.bytes, images);
     const { image } = planPhases({ ...shape, batch });
-    const phases = hasStrides(shape) ? between(emit, 'phases', 4 * phasesSize(image)) : undefined;
+    const phases = hasStrides(shape) ? between(emit, 'phases', 4 * phasesSize(image), emit.gpu.precision) : undefined;
     emitTiles(
       emit,
       plan,
@@ -240,8 +236,6 @@ export const winograd = <D extends Direction>(direction: D, asked?: number): Con
   kernels: kernels[direction],
   // Where the gradient comes back from phases, no ReLU before can be applied to it.
   obstacle(adapter, { shape, differentiates }) {
-    // Its tiles are up to a hundred times larger than the values they are made of, and round as such.
-    if (adapter.precision === 'f16') return NO_HALVES;
     const tiled = unstrided(shape);
     if (!tilesFit(adapter, tiled, direction)) return 'no tile fits the kernel, its dilations or the limits';
     if (direction === 'input gradient' && differentiates && hasStrides(shape)) {
