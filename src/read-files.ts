@@ -130,11 +130,11 @@ export function allocate(length: number, what: string): Uint8Array<ArrayBuffer> 
  * @throws FrostlineError for more than `most` bytes, before they are all read
  */
 export async function readGiven(path: string, most = Number.POSITIVE_INFINITY): Promise<Uint8Array<ArrayBuffer>> {
-  const refuse = (of: string, limit: number) =>
+  const refusal = (of: string, limit: number) =>
     new FrostlineError(`${of} has more than ${limit} bytes, the most that are read here`);
   if (path !== '-') {
     const bytes = await readBytes(path, most + 1);
-    if (bytes.length > most) throw refuse(path, most);
+    if (bytes.length > most) throw refusal(path, most);
     return bytes;
   }
   const longest = Math.min(most, LONGEST_STREAM);
@@ -143,7 +143,7 @@ export async function readGiven(path: string, most = Number.POSITIVE_INFINITY): 
   for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > longest) throw refuse('standard input', longest);
+    if (length > longest) throw refusal('standard input', longest);
   }
   return Uint8Array.from(Buffer.concat(chunks));
 }

@@ -25,7 +25,7 @@ function numbersAsWritten(document: Document): void {
 }
 
 function parseYaml(path: string, text: string, numbers?: 'as-written'): unknown {
-  const refuse = (problem: string) => new FrostlineError(`${path}: not valid YAML or JSON: ${problem}`);
+  const refusal = (problem: string) => new FrostlineError(`${path}: not valid YAML or JSON: ${problem}`);
   let value: unknown;
   let firstProblem: string | undefined;
   try {
@@ -38,14 +38,14 @@ function parseYaml(path: string, text: string, numbers?: 'as-written'): unknown 
     JSON.stringify(value);
   } catch (error) {
     const { message } = error as Error;
-    if (error instanceof RangeError) throw refuse('it is nested too deep; expected keys and values');
+    if (error instanceof RangeError) throw refusal('it is nested too deep; expected keys and values');
     const alias = /alias|circular/i.test(message);
     const remedy = "a value that begins with * stands for another one in YAML. Quote it, as in mask: ['*.bias=0']";
-    throw refuse(alias ? `${message.split('\n')[0]}; ${remedy}` : message.split('\n')[0]);
+    throw refusal(alias ? `${message.split('\n')[0]}; ${remedy}` : message.split('\n')[0]);
   }
   if (firstProblem !== undefined) {
     const quote = /alias|anchor|tag|\*|&/i.test(firstProblem) ? '. Quote values with signs in them' : '';
-    throw refuse(`${firstProblem}${quote}`);
+    throw refusal(`${firstProblem}${quote}`);
   }
   return value;
 }

@@ -30,11 +30,7 @@ export function checkNames(graph: OnnxGraph, visible = new Set<string>()): void 
   }
   for (const node of nodes) {
     if (node.outputs.every((name) => name === '')) {
-      throw refuse(
-        node,
-        'makes nothing',
-        'A node has an output at least: take it out of the model, or export it again.',
-      );
+      refuse(node, 'makes nothing', 'A node has an output at least: take it out of the model, or export it again.');
     }
     for (const body of bodiesOf(node)) checkNames(body, visible);
     const again = node.outputs.find((name) => name !== '' && !add(name));
@@ -44,7 +40,7 @@ export function checkNames(graph: OnnxGraph, visible = new Set<string>()): void 
       : open.includes(again)
         ? `makes '${again}', which is an input's name as well`
         : `makes '${again}', which another node makes as well`;
-    throw refuse({ ...node, outputs: [again] }, what, remedy);
+    refuse({ ...node, outputs: [again] }, what, remedy);
   }
   for (const name of own) visible.delete(name);
 }

@@ -302,7 +302,7 @@ class Importer {
    * handed on by their tensors, and one after another may be called so.
    */
   private checkNew(node: OnnxNode, name: string): void {
-    if (this.shapes.has(name)) throw refuse(node, `makes '${name}' a second time`, oneName);
+    if (this.shapes.has(name)) refuse(node, `makes '${name}' a second time`, oneName);
   }
 
   private countReads(values: readonly string[], by: 1 | -1 = 1): void {
@@ -313,7 +313,7 @@ class Importer {
   private branch(node: OnnxNode, around: Surroundings): void {
     const condition = this.constants.tensor(node.inputs[0]);
     if (condition === undefined) {
-      throw refuse(
+      refuse(
         node,
         `chooses between branches by '${node.inputs[0]}', which depends on the images`,
         'Export the network without If, or with a fixed input size.',
@@ -321,7 +321,7 @@ class Importer {
     }
     const chosen = node.attributes.get(condition.data[0] ? 'then_branch' : 'else_branch');
     if (chosen?.type !== 'graph' || chosen.value.outputs.length < node.outputs.length) {
-      throw refuse(node, 'has no such branch', 'Export the model again.');
+      refuse(node, 'has no such branch', 'Export the model again.');
     }
     const { nodes, initializers, outputs } = chosen.value;
     for (const [name, tensor] of initializers) {
@@ -402,7 +402,7 @@ class Importer {
     const last = rest.findLastIndex((value) => value !== '');
     const outputs: Node['outputs'] = [output, ...rest.slice(0, last + 1)];
     const twice = outputs.find((value) => this.shapes.has(value) || this.constants.has(value));
-    if (twice !== undefined) throw refuse(source, `makes '${twice}' a second time`, oneName);
+    if (twice !== undefined) refuse(source, `makes '${twice}' a second time`, oneName);
     const node: Node = {
       op,
       name: layerName(source, parameters['weight'] ?? parameters['scale']),
@@ -482,7 +482,7 @@ class Importer {
     if (shape !== undefined) return shape;
     if (this.constants.has(value)) {
       const sized = this.constants.tensor(value) === undefined;
-      throw refuse(
+      refuse(
         node,
         `reads the constant '${value}' where an activation is expected`,
         sized
@@ -491,9 +491,9 @@ class Importer {
       );
     }
     if (this.model.graph.sparseInitializers.includes(value)) {
-      throw refuse(node, `reads the sparse initialiser '${value}'`, 'Export the weights in dense form.');
+      refuse(node, `reads the sparse initialiser '${value}'`, 'Export the weights in dense form.');
     }
-    throw refuse(node, `reads '${value}', which no earlier node makes`, 'Export the model again, with sorted nodes.');
+    refuse(node, `reads '${value}', which no earlier node makes`, 'Export the model again, with sorted nodes.');
   }
 
   /** An input without its batch: its shape from the options, else from the file. */

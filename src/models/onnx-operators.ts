@@ -23,10 +23,10 @@ export function translate(node: OnnxNode, around: Surroundings, set: OperatorSet
     const supported = supportedBy(set);
     const given = node.inputs.filter((value) => value !== '');
     if (given.length > 0 && given.every((value) => around.constants.has(value))) {
-      throw refuse(node, `computes ${shown} of constants, which is not done here`, foldRemedy);
+      refuse(node, `computes ${shown} of constants, which is not done here`, foldRemedy);
     }
     const computed = node.domain === '' && sizing.includes(node.opType);
-    throw refuse(
+    refuse(
       node,
       computed
         ? `computes ${shown} of an activation`
@@ -35,7 +35,7 @@ export function translate(node: OnnxNode, around: Surroundings, set: OperatorSet
     );
   }
   if (around.lead === 0 && found.owner.onnx.images) {
-    throw refuse(node, 'works on a batch of images', 'Here the items of the batch are mixed.');
+    refuse(node, 'works on a batch of images', 'Here the items of the batch are mixed.');
   }
   return found.read(node, around) as Reading<Op>;
 }

@@ -1,6 +1,6 @@
 /** How published networks want their images; see `Preprocessing` for the formula. */
 import { FrostlineError } from '../errors.ts';
-import type { Pair, Preprocessing } from './network.ts';
+import type { Network, Pair, Preprocessing } from './network.ts';
 
 const imageNetRgb = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
@@ -42,4 +42,17 @@ export function preprocessingPreset(name: string, size?: Pair): Preprocessing {
   }
   const preset = presets[name as PreprocessingPreset];
   return size ? { ...preset, size } : preset;
+}
+
+/**
+ * How images become the network's input.
+ *
+ * @throws FrostlineError where the file does not say it and nobody else did, with the presets' names
+ */
+export function preprocessingOf({ name, preprocessing }: Pick<Network, 'name' | 'preprocessing'>): Preprocessing {
+  if (preprocessing !== undefined) return preprocessing;
+  throw new FrostlineError(
+    `how images become the input of ${name} is not known. Give --preprocessing with one of ` +
+      `${Object.keys(presets).join(', ')}.`,
+  );
 }

@@ -27,14 +27,14 @@ export async function readSaid(
 ): Promise<Said[]> {
   const own = join(folder, cell.folder!);
   const file = join(own, 'predictions.csv');
-  const refuse = (why: string) =>
+  const refusal = (why: string) =>
     new FrostlineError(`${file} ${why}. Delete ${own}, and the sweep runs the cell again.`);
   let records: string[][];
   try {
     records = parse(await readText(file), { from_line: 2 }) as string[][];
   } catch (error) {
-    if (error instanceof ReadError) throw refuse(`cannot be read (${error.code})`);
-    throw refuse(`is no table of predictions (${(error as Error).message})`);
+    if (error instanceof ReadError) throw refusal(`cannot be read (${error.code})`);
+    throw refusal(`is no table of predictions (${(error as Error).message})`);
   }
   const counts = classes.map(() => classes.map(() => 0));
   const said = records.map((record, i) => {
@@ -42,7 +42,7 @@ export async function readSaid(
     const probabilities = rest.map(Number);
     const [is, as] = [classes.indexOf(label), classes.indexOf(predicted)];
     if (is < 0 || as < 0 || rest.length !== classes.length || !probabilities.every((p) => p >= 0 && p <= 1)) {
-      throw refuse(`has in line ${i + 2} not an image, two classes and ${classes.length} probabilities`);
+      throw refusal(`has in line ${i + 2} not an image, two classes and ${classes.length} probabilities`);
     }
     counts[is][as]++;
     return {
@@ -54,7 +54,7 @@ export async function readSaid(
   });
   // Rows that are missing would change a verdict without a word.
   if (cell.confusion !== undefined && String(counts) !== String(cell.confusion)) {
-    throw refuse(`has ${said.length} rows, which do not add up to the confusion matrix in result.json`);
+    throw refusal(`has ${said.length} rows, which do not add up to the confusion matrix in result.json`);
   }
   return said;
 }

@@ -9,6 +9,7 @@ import { affineSample } from '../graph/ops/affine-sample.ts';
 import { input, type Tensor } from '../graph/tensor.ts';
 import { IDENTITY_TRANSFORM } from '../kernels/augment/augment.ts';
 import { imageShape, type Network } from '../models/network.ts';
+import { preprocessingOf } from '../models/preprocessing.ts';
 import { transpose } from '../operators/transpose/graph.ts';
 import type { TrainingData } from './data.ts';
 
@@ -70,12 +71,7 @@ function imageFeed(
   batch: number,
   fill: number,
 ): Feed {
-  const { preprocessing } = network;
-  if (preprocessing === undefined) {
-    throw new FrostlineError(
-      `How images become the input of ${network.name} is not known. Give --preprocessing, a preset's name.`,
-    );
-  }
+  const preprocessing = preprocessingOf(network);
   const [{ name, shape, layout }] = network.inputs;
   const [channels, height, width] = imageShape(network.inputs[0]) ?? [0, 0, 0];
   if (channels !== 1 && channels !== 3) {

@@ -11,6 +11,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { loadNetwork } from '../models/load.ts';
 import type { Network } from '../models/network.ts';
+import { preprocessingOf } from '../models/preprocessing.ts';
 import { readSaid, type Said } from './cell-predictions.ts';
 import { type ImageData, selectSamples } from './data.ts';
 import type { Experiment } from './experiment.ts';
@@ -215,9 +216,9 @@ async function augmentedSamples(
 }
 
 /** From [batch, channels, height, width] as the network reads it, its normalisation taken back. */
-async function picturesOf(values: Float32Array, { inputs, preprocessing }: Network): Promise<string[]> {
-  const [channels, height, width] = inputs[0].shape;
-  const { scale, mean, std, channelOrder } = preprocessing!;
+async function picturesOf(values: Float32Array, network: Network): Promise<string[]> {
+  const [channels, height, width] = network.inputs[0].shape;
+  const { scale, mean, std, channelOrder } = preprocessingOf(network);
   const plane = height * width;
   const pictures: string[] = [];
   for (let first = 0; first < values.length; first += channels * plane) {

@@ -8,6 +8,7 @@ import { Remarks } from '../data/pixels.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { imageShape, type Network } from '../models/network.ts';
+import { preprocessingOf } from '../models/preprocessing.ts';
 import { Evaluator } from './evaluate.ts';
 import { createModel, releaseModel } from './model.ts';
 
@@ -129,7 +130,8 @@ export async function* streamPredictions(
 }
 
 /** Height and width of the one image that the network takes. */
-export function imageSize({ name, inputs, preprocessing }: Network): readonly [number, number] {
+export function imageSize(network: Network): readonly [number, number] {
+  const { name, inputs } = network;
   if (inputs.length !== 1) {
     throw new FrostlineError(
       `${name} has ${inputs.length} inputs, ${inputs.map((input) => input.name).join(', ')}; one image is expected. ` +
@@ -144,11 +146,7 @@ export function imageSize({ name, inputs, preprocessing }: Network): readonly [n
         "[N, height, width, channels] is expected. Run it with 'frostline infer'.",
     );
   }
-  if (preprocessing === undefined) {
-    throw new FrostlineError(
-      `How images become the input of ${name} is not known. Give --preprocessing with a preset's name.`,
-    );
-  }
+  preprocessingOf(network);
   return [image[1], image[2]];
 }
 

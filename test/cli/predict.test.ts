@@ -139,7 +139,11 @@ describe('frostline predict', () => {
   it.each([
     ['a path that is not there', ['tiny.onnx', 'nowhere'], /nowhere does not exist/],
     ['a folder without images', ['tiny.onnx', 'empty'], /empty holds no image/],
-    ['a network whose preprocessing is not known', ['bare.onnx', 'photos'], /is not known\. Give --preprocessing/],
+    [
+      'a network whose preprocessing is not known',
+      ['bare.onnx', 'photos'],
+      /is not known\. Give --preprocessing with one of caffe-bgr, .*torchvision/,
+    ],
     ['labels that are not the classes', ['labels.onnx', 'photos'], /carries 2 labels for 3 classes/],
     ['a network of another kind', ['photos/a.png', 'photos'], /a\.png is no ONNX model: it is an image/],
   ])('refuses %s', async (_, [model, images], message) => {

@@ -21,7 +21,7 @@ export const einsum: ConstantOperator = (operands) => {
   const equation = attribute(node, 'equation', 'string') ?? '';
   const { terms, result } = parsed(equation) ?? {};
   if (terms === undefined || result === undefined)
-    throw refuse(node, `has the equation '${equation}'`, `Letters as in ij,jk->ik are computed here. ${foldRemedy}`);
+    refuse(node, `has the equation '${equation}'`, `Letters as in ij,jk->ik are computed here. ${foldRemedy}`);
   const tensors = inputs.map((_, i) => operand(operands, i));
   const sizes = new Map<string, number>();
   const fits = tensors.every(({ dims }, i) => {
@@ -33,7 +33,7 @@ export const einsum: ConstantOperator = (operands) => {
   });
   if (!fits || terms.length !== tensors.length) {
     const shown = tensors.map(({ dims }) => `[${dims}]`).join(', ');
-    throw refuse(node, `has '${equation}' for ${shown}`, 'A letter a dimension, of one size each, is expected.');
+    refuse(node, `has '${equation}' for ${shown}`, 'A letter a dimension, of one size each, is expected.');
   }
   const summed = [...sizes.keys()].filter((letter) => !result.includes(letter));
   const sizesOf = (letters: Iterable<string>) => Array.from(letters, (letter) => sizes.get(letter)!);

@@ -27,7 +27,7 @@ export function broadcast(node: OnnxNode, shapes: readonly (readonly number[])[]
     const size = sizes.find((one) => one !== 1) ?? 1;
     if (sizes.some((one) => one !== 1 && one !== size)) {
       const shown = shapes.map((shape) => `[${shape.join(', ')}]`).join(' and ');
-      throw refuse(node, `combines shapes ${shown}`, 'Each dimension must be equal in all, or 1.');
+      refuse(node, `combines shapes ${shown}`, 'Each dimension must be equal in all, or 1.');
     }
     return size;
   });
@@ -166,7 +166,7 @@ const truth = new Set(['Not', 'IsNaN', 'IsInf']);
 function divided(node: OnnxNode, type: DataType): Formula {
   if (!isInteger(type)) return (a, b) => a / b;
   return (a, b) => {
-    if (b === 0) throw refuse(node, 'divides an integer by 0', 'Export the model again.');
+    if (b === 0) refuse(node, 'divides an integer by 0', 'Export the model again.');
     return Math.trunc(a / b);
   };
 }
@@ -257,11 +257,11 @@ const dequantize: ConstantOperator = (operands) => {
   const [x, scale] = [operand(operands, 0), operand(operands, 1)];
   const zero = inputs[2];
   const blocks = attribute(node, 'block_size', 'int') ?? 0;
-  if (blocks !== 0) throw refuse(node, `has blocks of ${blocks}`, 'Export the model with float32 weights.');
+  if (blocks !== 0) refuse(node, `has blocks of ${blocks}`, 'Export the model with float32 weights.');
   const axis = scale.dims.length === 0 ? 0 : axisOf(node, attribute(node, 'axis', 'int') ?? 1, x.dims.length);
   const along = x.dims.map((size, d) => (d === axis && scale.size > 1 ? size : 1));
   if (scale.size !== elementCount(along) || (zero && zero.size !== scale.size)) {
-    throw refuse(node, `has ${scale.size} scales for [${x.dims}]`, 'One, or one along its axis, is expected.');
+    refuse(node, `has ${scale.size} scales for [${x.dims}]`, 'One, or one along its axis, is expected.');
   }
   const type = kept(scale.dataType);
   const values = () => {

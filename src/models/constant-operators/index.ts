@@ -64,7 +64,7 @@ export function computed(operands: Operands, spend: (work: number) => void): rea
     .map((result, i) => {
       const count = elementCount(result.dims);
       if (result.dims.some((size) => !(size >= 0)))
-        throw refuse(node, `makes the shape [${result.dims}]`, 'Sizes of 0 or more are expected.');
+        refuse(node, `makes the shape [${result.dims}]`, 'Sizes of 0 or more are expected.');
       withinLimit('constant-bytes', count * bytesEach(result.dataType), `${describeNode(node)} makes`);
       spend(count + (result.work ?? 0));
       return tensorOf(node.outputs[i], result, count, depth);

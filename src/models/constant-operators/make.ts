@@ -36,7 +36,7 @@ const constant: ConstantOperator = ({ node }) => {
   if (ints) return [list(ints.length, int, 'int64', BigInt64Array.from(ints.map(BigInt)))];
   const texts = attribute(node, 'value_strings', 'strings') ?? (text === undefined ? undefined : [text]);
   if (texts) return [list(texts.length, text, 'string', texts)];
-  throw refuse(node, 'has no value', 'Sparse constants are not supported: export it in dense form.');
+  refuse(node, 'has no value', 'Sparse constants are not supported: export it in dense form.');
 };
 
 const list = (count: number, single: unknown, dataType: DataType, data: TensorData): Computed => ({
@@ -48,12 +48,11 @@ const list = (count: number, single: unknown, dataType: DataType, data: TensorDa
 const constantOfShape: ConstantOperator = (operands) => {
   const { node } = operands;
   const dims = operand(operands, 0).toIntegers();
-  if (dims.some((size) => size < 0))
-    throw refuse(node, `makes the shape [${dims}]`, 'Sizes of 0 or more are expected.');
+  if (dims.some((size) => size < 0)) refuse(node, `makes the shape [${dims}]`, 'Sizes of 0 or more are expected.');
   const value = attribute(node, 'value', 'tensor') ?? OnnxTensor.of('', [1], 'float32', Float32Array.of(0));
   const { array } = dataTypeInfo(value.dataType);
   if (value.size !== 1 || array === undefined)
-    throw refuse(node, `fills with ${value.size} values`, 'One number is expected.');
+    refuse(node, `fills with ${value.size} values`, 'One number is expected.');
   return [
     {
       dims,
@@ -70,7 +69,7 @@ const cast =
     const x = operand(operands, 0);
     const to = typeOf(node, inputs[1]);
     if (to === undefined || to === 'string' || x.dataType === 'string')
-      throw refuse(node, 'casts to or from a type without numbers', foldRemedy);
+      refuse(node, 'casts to or from a type without numbers', foldRemedy);
     if (to === x.dataType) return [whole(x)];
     if (to === 'float32') return [{ dims: x.dims, dataType: to, values: () => x.toFloat32() }];
     const round = rounding(to);
@@ -85,7 +84,7 @@ const cast =
 
 const range: ConstantOperator = (operands) => {
   const [start, limit, delta] = [0, 1, 2].map((i) => numbersOf(operand(operands, i))[0]);
-  if (delta === 0) throw refuse(operands.node, 'has a step of 0', 'Another one is expected.');
+  if (delta === 0) refuse(operands.node, 'has a step of 0', 'Another one is expected.');
   const count = Math.max(Math.ceil((limit - start) / delta), 0);
   const { dataType } = operand(operands, 0);
   return [
@@ -104,7 +103,7 @@ const eyeLike: ConstantOperator = (operands) => {
   const type = code === undefined ? dataType : dataTypeOf(code);
   const k = attribute(node, 'k', 'int') ?? 0;
   if (dims.length !== 2 || type === undefined || type === 'string')
-    throw refuse(node, `is of [${dims}]`, 'A matrix is expected.');
+    refuse(node, `is of [${dims}]`, 'A matrix is expected.');
   const at = (i: number) => (Math.floor(i / dims[1]) + k === i % dims[1] ? 1 : 0);
   return [{ dims, dataType: kept(type), values: () => filled(node, kept(type), elementCount(dims), at) }];
 };
@@ -115,7 +114,7 @@ const trilu: ConstantOperator = (operands) => {
   const upper = (attribute(node, 'upper', 'int') ?? 1) !== 0;
   const k = inputs[1] === undefined ? 0 : numbersOf(inputs[1])[0];
   const [rows, columns] = x.dims.slice(-2);
-  if (columns === undefined) throw refuse(node, `is of [${x.dims}]`, 'A matrix is expected.');
+  if (columns === undefined) refuse(node, `is of [${x.dims}]`, 'A matrix is expected.');
   const keeps = (i: number) => {
     const off = (i % columns) - (Math.floor(i / columns) % rows);
     return upper ? off >= k : off <= k;
@@ -134,7 +133,7 @@ const oneHot: ConstantOperator = (operands) => {
   const rank = indices.dims.length + 1;
   const axis = axisOf(node, attribute(node, 'axis', 'int') ?? -1, rank);
   if (depth.size !== 1 || !(size >= 1) || pair.size !== 2)
-    throw refuse(node, `has depth ${size}`, 'A number of 1 or more is expected.');
+    refuse(node, `has depth ${size}`, 'A number of 1 or more is expected.');
   const dims = indices.dims.toSpliced(axis, 0, size);
   const inner = elementCount(indices.dims.slice(axis));
   const values = () => {

@@ -23,7 +23,7 @@ const inPlace = (dims: Dims): Moved[] => [{ dims, places: () => same }];
 
 function given(operands: Operands, name: string, input: number, since: number): readonly number[] {
   const found = integers(operands, name, input, since);
-  if (found === undefined) throw refuse(operands.node, `has no ${name}`, 'Export the model again.');
+  if (found === undefined) refuse(operands.node, `has no ${name}`, 'Export the model again.');
   return found;
 }
 
@@ -36,7 +36,7 @@ const reshape: Movement = (operands, dims) => {
   const rest = elementCount(dims) / elementCount(known.filter((size) => size !== -1));
   const made = known.map((size) => (size === -1 ? rest : size));
   if (elementCount(made) !== elementCount(dims) || made.some((size) => !Number.isInteger(size) || size < 0)) {
-    throw refuse(node, `reshapes [${dims}] to [${wanted}]`, 'The number of values must stay.');
+    refuse(node, `reshapes [${dims}] to [${wanted}]`, 'The number of values must stay.');
   }
   return inPlace(made);
 };
@@ -50,7 +50,7 @@ const flatten: Movement = ({ node }, dims) => {
 const squeeze: Movement = (operands, dims) => {
   const axes = integers(operands, 'axes', 1, 13)?.map((axis) => axisOf(operands.node, axis, dims.length));
   if (axes?.some((axis) => dims[axis] !== 1))
-    throw refuse(operands.node, `removes dimensions [${axes}] of [${dims}]`, 'They must be 1.');
+    refuse(operands.node, `removes dimensions [${axes}] of [${dims}]`, 'They must be 1.');
   return inPlace(dims.filter((size, d) => (axes ? !axes.includes(d) : size !== 1)));
 };
 
@@ -58,7 +58,7 @@ const unsqueeze: Movement = (operands, dims) => {
   const axes = given(operands, 'axes', 1, 13);
   const rank = dims.length + axes.length;
   const places = new Set(axes.map((axis) => axisOf(operands.node, axis, rank)));
-  if (places.size !== axes.length) throw refuse(operands.node, `has axes [${axes}]`, 'Each may be given once.');
+  if (places.size !== axes.length) refuse(operands.node, `has axes [${axes}]`, 'Each may be given once.');
   const rest = [...dims];
   return inPlace(Array.from({ length: rank }, (_, d) => (places.has(d) ? 1 : rest.shift()!)));
 };
@@ -66,7 +66,7 @@ const unsqueeze: Movement = (operands, dims) => {
 const transpose: Movement = ({ node }, dims) => {
   const perm = attribute(node, 'perm', 'ints') ?? dims.map((_, d) => d).reverse();
   if (String([...perm].sort((a, b) => a - b)) !== String(dims.map((_, d) => d)))
-    throw refuse(node, `has perm [${perm}] for ${dims.length} dimensions`, 'Each is expected once.');
+    refuse(node, `has perm [${perm}] for ${dims.length} dimensions`, 'Each is expected once.');
   const strides = stridesOf(dims);
   const made = perm.map((axis) => dims[axis]);
   return [
@@ -87,10 +87,10 @@ const expand: Movement = (operands, dims) => {
 };
 
 const tile: Movement = (operands, dims) => {
-  if (operands.opset < 6) throw refuse(operands.node, 'is of an operator set before 6', 'Export it in a newer one.');
+  if (operands.opset < 6) refuse(operands.node, 'is of an operator set before 6', 'Export it in a newer one.');
   const repeats = given(operands, 'repeats', 1, 1);
   if (repeats.length !== dims.length || repeats.some((n) => n < 0))
-    throw refuse(operands.node, `repeats [${dims}] by [${repeats}]`, 'One number a dimension is expected.');
+    refuse(operands.node, `repeats [${dims}] by [${repeats}]`, 'One number a dimension is expected.');
   const made = dims.map((size, d) => size * repeats[d]);
   const [inner, outer] = [stridesOf(dims), stridesOf(made)];
   const places = () => (i: number) =>
@@ -109,16 +109,12 @@ const slice: Movement = (operands, dims) => {
   const by = [...strides];
   let start = 0;
   if (ends.length !== starts.length || axes.length !== starts.length || steps.length !== starts.length)
-    throw refuse(
-      node,
-      `has ${starts.length} starts, ${ends.length} ends, ${axes.length} axes`,
-      'As many are expected.',
-    );
+    refuse(node, `has ${starts.length} starts, ${ends.length} ends, ${axes.length} axes`, 'As many are expected.');
   axes.forEach((given, i) => {
     const axis = axisOf(node, given, dims.length);
     const size = dims[axis];
     const step = steps[i];
-    if (step === 0) throw refuse(node, 'has a step of 0', 'Another one is expected.');
+    if (step === 0) refuse(node, 'has a step of 0', 'Another one is expected.');
     const place = (value: number) => (value < 0 ? value + size : value);
     const bound = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
     const [first, end] =
@@ -141,10 +137,10 @@ const split: Movement = (operands, dims) => {
   const equal = () => Array.from({ length: parts }, (_, i) => Math.max(Math.min(chunk, dims[axis] - i * chunk), 0));
   const given = integers(operands, 'split', 1, 13);
   if (given === undefined && operands.opset < 18 && dims[axis] % parts !== 0)
-    throw refuse(node, `divides ${dims[axis]} into ${parts} equal parts`, 'A number that divides it is expected.');
+    refuse(node, `divides ${dims[axis]} into ${parts} equal parts`, 'A number that divides it is expected.');
   const sizes = given ?? equal();
   if (sizes.reduce((a, b) => a + b, 0) !== dims[axis] || sizes.length < node.outputs.length || sizes.some((n) => n < 0))
-    throw refuse(node, `divides ${dims[axis]} into [${sizes}]`, 'The parts must sum to it.');
+    refuse(node, `divides ${dims[axis]} into [${sizes}]`, 'The parts must sum to it.');
   const strides = stridesOf(dims);
   let start = 0;
   return sizes.slice(0, node.outputs.length).map((size) => {
@@ -185,7 +181,7 @@ const gatherElements: Movement = (operands, dims) => {
   const axis = axisOf(operands.node, attribute(operands.node, 'axis', 'int') ?? 0, dims.length);
   const made = operand(operands, 1).dims;
   if (made.length !== dims.length || made.some((size, d) => d !== axis && size > dims[d]))
-    throw refuse(operands.node, `gathers [${made}] of [${dims}]`, 'Indices of the same rank are expected.');
+    refuse(operands.node, `gathers [${made}] of [${dims}]`, 'Indices of the same rank are expected.');
   const strides = stridesOf(dims);
   const chosen = indicesOf(operands, dims[axis]);
   const places = () => {
@@ -205,7 +201,7 @@ const depthToSpace: Movement = ({ node }, dims) => {
   const [batch, channels, height, width] = dims;
   const out = channels / block ** 2;
   if (dims.length !== 4 || block < 1 || !Number.isInteger(out))
-    throw refuse(node, `has blocksize ${block} for [${dims}]`, 'Its square must divide the channels of an image.');
+    refuse(node, `has blocksize ${block} for [${dims}]`, 'Its square must divide the channels of an image.');
   const s = stridesOf(dims);
   const made = [batch, out, height * block, width * block];
   const crd = attribute(node, 'mode', 'string') === 'CRD';
@@ -219,10 +215,9 @@ const depthToSpace: Movement = ({ node }, dims) => {
 const spaceToDepth: Movement = ({ node }, dims) => {
   const block = attribute(node, 'blocksize', 'int') ?? 0;
   const [batch, channels, height, width] = dims;
-  if ((attribute(node, 'mode', 'string') ?? 'DCR') !== 'DCR')
-    throw refuse(node, 'has another mode than DCR', foldRemedy);
+  if ((attribute(node, 'mode', 'string') ?? 'DCR') !== 'DCR') refuse(node, 'has another mode than DCR', foldRemedy);
   if (dims.length !== 4 || block < 1 || height % block || width % block)
-    throw refuse(node, `has blocksize ${block} for [${dims}]`, 'It must divide height and width of an image.');
+    refuse(node, `has blocksize ${block} for [${dims}]`, 'It must divide height and width of an image.');
   const s = stridesOf(dims);
   const [rows, columns] = [height / block, width / block];
   return [
@@ -272,7 +267,7 @@ export function concatenated(
   const axis = axisOf(node, attribute(node, 'axis', 'int') ?? 1, rank);
   if (shapes.some((shape) => shape.length !== rank || shape.some((size, d) => d !== axis && size !== shapes[0][d]))) {
     const shown = shapes.map((shape) => `[${shape.join(', ')}]`).join(', ');
-    throw refuse(node, `joins ${shown} along dimension ${axis}`, 'They may differ in that dimension alone.');
+    refuse(node, `joins ${shown} along dimension ${axis}`, 'They may differ in that dimension alone.');
   }
   const dims = shapes[0].with(
     axis,
@@ -300,7 +295,7 @@ export const tensorConcat = (operands: Operands) => {
   );
   const other = tensors.find(({ dataType }) => dataType !== tensors[0].dataType);
   if (other) {
-    throw refuse(operands.node, `joins ${tensors[0].dataType} and ${other.dataType}`, 'One type is expected.');
+    refuse(operands.node, `joins ${tensors[0].dataType} and ${other.dataType}`, 'One type is expected.');
   }
   const values = () => {
     const parts = tensors.map(({ data }) => data as ArrayLike<number>);

@@ -31,7 +31,7 @@ export type ConstantOperator = (operands: Operands) => readonly Computed[];
 /** An operand that must be there. */
 export function operand({ node, inputs }: Operands, i: number): OnnxTensor {
   const tensor = inputs[i];
-  if (tensor === undefined) throw refuse(node, `has no input ${i + 1}`, 'Export the model again.');
+  if (tensor === undefined) refuse(node, `has no input ${i + 1}`, 'Export the model again.');
   return tensor;
 }
 
@@ -45,7 +45,7 @@ export function integers({ node, inputs, opset }: Operands, name: string, input:
 export function axisOf(node: OnnxNode, axis: number, rank: number): number {
   const place = axis < 0 ? axis + rank : axis;
   if (!(place >= 0 && place < rank)) {
-    throw refuse(node, `has axis ${axis} for ${rank} dimensions`, `From ${-rank} to ${rank - 1} is expected.`);
+    refuse(node, `has axis ${axis} for ${rank} dimensions`, `From ${-rank} to ${rank - 1} is expected.`);
   }
   return place;
 }
@@ -89,7 +89,7 @@ export function filled(node: OnnxNode, type: DataType, count: number, value: (i:
     for (let i = 0; i < count; i++) {
       const whole = Math.trunc(value(i));
       if (!Number.isSafeInteger(whole))
-        throw refuse(node, `computes the integer ${whole}`, `Up to 2^53 they are computed here. ${foldRemedy}`);
+        refuse(node, `computes the integer ${whole}`, `Up to 2^53 they are computed here. ${foldRemedy}`);
       out[i] = BigInt(whole);
     }
     return out;

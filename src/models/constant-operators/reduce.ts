@@ -132,7 +132,7 @@ const matMul: ConstantOperator = (operands) => {
   const [rows, inner] = left.slice(-2);
   const [other, columns] = right.slice(-2);
   if (left.length < 2 || right.length < 2 || inner !== other)
-    throw refuse(operands.node, `multiplies [${a.dims}] and [${b.dims}]`, '[..., M, K] and [..., K, P] are expected.');
+    refuse(operands.node, `multiplies [${a.dims}] and [${b.dims}]`, '[..., M, K] and [..., K, P] are expected.');
   const outer = broadcast(operands.node, [left.slice(0, -2), right.slice(0, -2)]);
   const dims = [...outer, ...(a.dims.length === 1 ? [] : [rows]), ...(b.dims.length === 1 ? [] : [columns])];
   const values = () => product(operands, [a, left], [b, right], outer);
@@ -164,7 +164,7 @@ const normalize: ConstantOperator = (operands) => {
   const x = operand(operands, 0);
   const axis = axisOf(node, attribute(node, 'axis', 'int') ?? -1, x.dims.length);
   const p = attribute(node, 'p', 'int') ?? 2;
-  if (p !== 1 && p !== 2) throw refuse(node, `normalises by the norm ${p}`, '1 or 2 is expected.');
+  if (p !== 1 && p !== 2) refuse(node, `normalises by the norm ${p}`, '1 or 2 is expected.');
   const norm = reductions[p === 1 ? 'ReduceL1' : 'ReduceL2'];
   const values = () => {
     const data = numbersOf(x);

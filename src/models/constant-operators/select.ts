@@ -40,11 +40,7 @@ const gatherNd: Movement = (operands, dims) => {
   const width = indices.dims.at(-1) ?? 0;
   const same = indices.dims.slice(0, batch).every((size, d) => size === dims[d]);
   if (batch < 0 || batch >= indices.dims.length || width < 1 || batch + width > dims.length || !same)
-    throw refuse(
-      node,
-      `gathers from [${dims}] by [${indices.dims}]`,
-      'Tuples of at most as many indices are expected.',
-    );
+    refuse(node, `gathers from [${dims}] by [${indices.dims}]`, 'Tuples of at most as many indices are expected.');
   const rest = dims.slice(batch + width);
   const inner = elementCount(rest);
   const places = () => {
@@ -73,7 +69,7 @@ const compress: Movement = (operands, dims) => {
   const axis = flat ? 0 : axisOf(node, given, dims.length);
   const condition = operand(operands, 1);
   if (condition.dims.length !== 1 || condition.size > from[axis])
-    throw refuse(node, `has a condition of [${condition.dims}] for ${from[axis]} values`, 'A list of at most as many.');
+    refuse(node, `has a condition of [${condition.dims}] for ${from[axis]} values`, 'A list of at most as many.');
   const through = placesOfNonZero(condition);
   const made = from.with(axis, through.length);
   const inner = elementCount(made.slice(axis + 1));
@@ -124,7 +120,7 @@ const scatterNd: ConstantOperator = (operands) => {
   const expected = [...indices.dims.slice(0, -1), ...rest];
   if (width < 1 || width > x.dims.length || String(updates.dims) !== String(expected)) {
     const found = `puts [${updates.dims}] into [${x.dims}] by [${indices.dims}]`;
-    throw refuse(operands.node, found, `Values of [${expected}] are expected.`);
+    refuse(operands.node, found, `Values of [${expected}] are expected.`);
   }
   const inner = elementCount(rest);
   return scattered(operands, updates, () => {
@@ -140,7 +136,7 @@ const scatterElements: ConstantOperator = (operands) => {
   const { dims } = indices;
   const fits = dims.length === x.dims.length && dims.every((size, d) => d === axis || size <= x.dims[d]);
   if (!fits || String(dims) !== String(updates.dims))
-    throw refuse(node, `puts [${updates.dims}] into [${x.dims}] by [${dims}]`, 'Indices and values of one shape.');
+    refuse(node, `puts [${updates.dims}] into [${x.dims}] by [${dims}]`, 'Indices and values of one shape.');
   return scattered(operands, updates, () => {
     const strides = stridesOf(x.dims);
     const chosen = numbersOf(indices);
@@ -161,7 +157,7 @@ const topK: ConstantOperator = (operands) => {
   const [k] = list;
   const size = x.dims[axis];
   if (list.length !== 1 || !(k >= 0 && k <= size))
-    throw refuse(node, `takes the first [${list}] of ${size}`, `One number from 0 to ${size} is expected.`);
+    refuse(node, `takes the first [${list}] of ${size}`, `One number from 0 to ${size} is expected.`);
   const sign = (attribute(node, 'largest', 'int') ?? 1) === 1 ? -1 : 1;
   const dims = x.dims.with(axis, k);
   const strides = stridesOf(x.dims);

@@ -18,7 +18,7 @@ export function readAffine(
   const activation = node.inputs[left ? 1 : 0];
   const shape = around.shapeOf(activation, node);
   if (constant === undefined) {
-    throw refuse(node, `reads '${node.inputs[1]}', which is no tensor of numbers`, 'Export it with a fixed batch.');
+    refuse(node, `reads '${node.inputs[1]}', which is no tensor of numbers`, 'Export it with a fixed batch.');
   }
   const values = perImage(node, around, constant, shape);
   const ones = [1];
@@ -28,7 +28,7 @@ export function readAffine(
     Sub: () => (left ? { scale: [-1], shift: values } : { scale: ones, shift: values.map((value) => -value) }),
     Mul: () => ({ scale: values, shift: none }),
     Div: () => {
-      if (left) throw refuse(node, 'divides a constant by an activation', 'Only division by a constant is supported.');
+      if (left) refuse(node, 'divides a constant by an activation', 'Only division by a constant is supported.');
       return { scale: values.map((value) => 1 / value), shift: none };
     },
   };

@@ -10,7 +10,7 @@ function read(node: OnnxNode, around: Surroundings, kind: string): Reading {
   const shapes = node.inputs.map((value) => around.shapeOf(value, node));
   // Aligned from the right: dimensions of items that differ in number would move the batch.
   if (around.lead === 1 && shapes[0].length !== shapes[1].length) {
-    throw refuse(
+    refuse(
       node,
       `combines activations of ${shapes.map((shape) => `[batch, ${shape}]`).join(' and ')}`,
       'Both must have the same number of dimensions.',

@@ -24,13 +24,13 @@ function trainingMode(node: OnnxNode, opset: number): string | undefined {
 function read(node: OnnxNode, around: Surroundings): Reading<{ readonly kind: string } & BatchNormalizationAttributes> {
   const how = trainingMode(node, around.opset);
   if (how !== undefined) {
-    throw refuse(node, `normalises by the statistics of the batch (${how})`, 'Export the model for inference.');
+    refuse(node, `normalises by the statistics of the batch (${how})`, 'Export the model for inference.');
   }
   if (around.opset < 9 && attribute(node, 'spatial', 'int') === 0) {
-    throw refuse(node, 'has spatial = 0, statistics for every element', 'Statistics for every channel are expected.');
+    refuse(node, 'has spatial = 0, statistics for every element', 'Statistics for every channel are expected.');
   }
   if (node.outputs.slice(1).some((output) => output && around.isRead(output))) {
-    throw refuse(node, 'hands on its statistics', 'Only its first output is supported.');
+    refuse(node, 'hands on its statistics', 'Only its first output is supported.');
   }
   const [scale, shift, mean, variance] = ['scale', 'bias', 'mean', 'variance'].map((role, i) =>
     parameter(node, i + 1, role, around),

@@ -10,7 +10,7 @@ import { type ConcatAttributes, rule } from './rule.ts';
 
 function read(node: OnnxNode, around: Surroundings) {
   const axis = itemAxis(attribute(node, 'axis', 'int') ?? 1, around.shapeOf(node.inputs[0], node), around);
-  if (axis < 0) throw refuse(node, 'joins batches', 'Only dimensions of an item can be joined.');
+  if (axis < 0) refuse(node, 'joins batches', 'Only dimensions of an item can be joined.');
   return { op: { kind: 'concat', ...(axis > 0 && { axis }) }, inputs: node.inputs };
 }
 

@@ -9,7 +9,7 @@ function convolution(node: OnnxNode, around: Surroundings): Reading<{ readonly k
   const weight = parameter(node, 1, 'weight', around);
   const { dims } = weight.tensor;
   if (dims.length !== 4) {
-    throw refuse(
+    refuse(
       node,
       `has weight '${weight.name}' of shape [${dims}]`,
       '[out, in / groups, height, width] is expected: one and three spatial dimensions are not supported.',
@@ -18,7 +18,7 @@ function convolution(node: OnnxNode, around: Surroundings): Reading<{ readonly k
   const kernel: Pair = [dims[2], dims[3]];
   const declared = attribute(node, 'kernel_shape', 'ints');
   if (declared && String(declared) !== String(kernel)) {
-    throw refuse(node, `has kernel_shape [${declared}] but weight '${weight.name}' of [${dims}]`, 'Both must agree.');
+    refuse(node, `has kernel_shape [${declared}] but weight '${weight.name}' of [${dims}]`, 'Both must agree.');
   }
   const strides = pair(node, 'strides', [1, 1]);
   const dilations = pair(node, 'dilations', [1, 1]);

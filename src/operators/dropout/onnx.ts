@@ -10,17 +10,17 @@ import type { DropoutAttributes } from './rule.ts';
  */
 function read(node: OnnxNode, around: Surroundings) {
   if (node.outputs[1] && around.isRead(node.outputs[1])) {
-    throw refuse(node, `hands on its mask ('${node.outputs[1]}')`, 'That output is not supported.');
+    refuse(node, `hands on its mask ('${node.outputs[1]}')`, 'That output is not supported.');
   }
   let ratio = attribute(node, 'ratio', 'float') ?? 0.5;
   if (node.inputs[1]) {
     const given = around.constants.tensor(node.inputs[1]);
-    if (given === undefined) throw refuse(node, `computes its ratio '${node.inputs[1]}'`, 'A constant is expected.');
+    if (given === undefined) refuse(node, `computes its ratio '${node.inputs[1]}'`, 'A constant is expected.');
     ratio = given.toFloat32()[0];
   }
   const told = around.asItStands && ratio !== 0 ? trainingMode(node, around) : undefined;
   if (told !== undefined) {
-    throw refuse(
+    refuse(
       node,
       `${told}, which makes the outputs random`,
       'Inference drops nothing: export the model for inference, or give false where it is an input.',

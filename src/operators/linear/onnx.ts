@@ -11,12 +11,12 @@ import type { LinearRole } from './rule.ts';
 /** Y = alpha A B' + beta C. The factors go into the parameters, so that a layer is x W^T + b alone. */
 function gemm(node: OnnxNode, around: Surroundings): Reading {
   if (flag(node, 'transA'))
-    throw refuse(node, 'has transA = 1, which makes the batch the last axis', 'transA = 0 is expected.');
+    refuse(node, 'has transA = 1, which makes the batch the last axis', 'transA = 0 is expected.');
   const alpha = attribute(node, 'alpha', 'float') ?? 1;
   const beta = attribute(node, 'beta', 'float') ?? 1;
   const given = parameter(node, 1, 'weight', around);
   if (given.tensor.dims.length !== 2) {
-    throw refuse(node, `has weight '${given.name}' of shape [${given.tensor.dims}]`, 'A matrix is expected.');
+    refuse(node, `has weight '${given.name}' of shape [${given.tensor.dims}]`, 'A matrix is expected.');
   }
   const outFirst = flag(node, 'transB') ? given.tensor : transposed(given.tensor, given.name);
   const weight = { name: given.name, tensor: scaled(outFirst, alpha) };
@@ -35,7 +35,7 @@ function gemm(node: OnnxNode, around: Surroundings): Reading {
 function asBias(node: OnnxNode, { name, tensor }: ReadParameter, out: number): OnnxTensor {
   const { dims } = tensor;
   if (dims.length > 2 || (tensor.size !== 1 && (dims.at(-1) !== out || tensor.size !== out))) {
-    throw refuse(node, `has bias '${name}' of shape [${dims}]`, `[${out}] is expected, the same for all images.`);
+    refuse(node, `has bias '${name}' of shape [${dims}]`, `[${out}] is expected, the same for all images.`);
   }
   if (dims.length === 1 && tensor.size === out) return tensor;
   if (tensor.size === out) return reshaped(tensor, [out]);

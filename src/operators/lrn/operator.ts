@@ -12,7 +12,7 @@ const size: Field<number> = {
   ...field('size', 'int', 0),
   read(node: OnnxNode) {
     const given = attribute(node, 'size', 'int');
-    if (given === undefined) throw refuse(node, 'has no size', 'Export the model again.');
+    if (given === undefined) refuse(node, 'has no size', 'Export the model again.');
     return given;
   },
 };

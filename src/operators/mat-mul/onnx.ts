@@ -10,7 +10,7 @@ function read(node: OnnxNode, around: Surroundings): Reading {
   if (around.isActivation(node.inputs[1])) {
     const other = around.shapeOf(node.inputs[1], node);
     if (shape.length < 2 || other.length !== shape.length) {
-      throw refuse(
+      refuse(
         node,
         `multiplies activations of shapes [batch, ${shape}] and [batch, ${other}]`,
         'Two or more dimensions behind the batch are expected in both.',
@@ -20,7 +20,7 @@ function read(node: OnnxNode, around: Surroundings): Reading {
   }
   const given = parameter(node, 1, 'weight', around);
   if (given.tensor.dims.length !== 2 || shape.length < 1) {
-    throw refuse(
+    refuse(
       node,
       `multiplies [batch, ${shape}] by '${given.name}' of [${given.tensor.dims}]`,
       'A constant operand must be a matrix.',

@@ -65,7 +65,7 @@ export class ElementTypes {
       const { variable, types } = at(schema.inputs, i);
       if (!types.has(type)) {
         const taken = [...types].join(', ');
-        throw refuse(
+        refuse(
           node,
           `reads '${value}' of ${type} as its input ${i + 1}`,
           `Operator set ${opset} takes ${taken} there: put a Cast before it, or export the model again.`,
@@ -74,7 +74,7 @@ export class ElementTypes {
       if (variable === undefined) continue;
       const other = bound.get(variable);
       if (other !== undefined && other.type !== type) {
-        throw refuse(
+        refuse(
           node,
           `reads '${other.value}' of ${other.type} and '${value}' of ${type}`,
           `Operator set ${opset} asks for one type of both: put a Cast before it, or export the model again.`,

@@ -12,8 +12,9 @@ export type Pair = readonly [number, number];
 /** top, left, bottom, right: ONNX's order of `pads` for two spatial dimensions. */
 export type Pads = readonly [number, number, number, number];
 
-export function refuse(node: OnnxNode, found: string, remedy: string): FrostlineError {
-  return new FrostlineError(`${describeNode(node)} ${found}. ${remedy}`);
+/** @throws FrostlineError that names the node */
+export function refuse(node: OnnxNode, found: string, remedy: string): never {
+  throw new FrostlineError(`${describeNode(node)} ${found}. ${remedy}`);
 }
 
 /** What computes constants that are not computed here; tried with onnxruntime 1.30. */
@@ -30,14 +31,14 @@ export function parameter(node: OnnxNode, input: number, role: string, around: S
   const name = node.inputs[input];
   const tensor = name ? around.constants.tensor(name) : undefined;
   if (tensor === undefined) {
-    throw refuse(
+    refuse(
       node,
       `has no constant ${role}${name ? `: '${name}' is computed or a graph input` : ''}`,
       'It must be an initialiser.',
     );
   }
   if (!/^b?float/.test(tensor.dataType)) {
-    throw refuse(
+    refuse(
       node,
       `has ${role} '${name}' of ${tensor.dataType}`,
       'Quantised models are not supported: use the float32 one.',
@@ -49,7 +50,7 @@ export function parameter(node: OnnxNode, input: number, role: string, around: S
 export function pair(node: OnnxNode, name: string, otherwise: Pair): Pair {
   const values = attribute(node, name, 'ints');
   if (values === undefined || values.length === 0) return otherwise;
-  if (values.length !== 2) throw refuse(node, `has ${name} [${values}]`, 'Two spatial dimensions are expected.');
+  if (values.length !== 2) refuse(node, `has ${name} [${values}]`, 'Two spatial dimensions are expected.');
   return [values[0], values[1]];
 }
 
@@ -58,7 +59,7 @@ export function padding(node: OnnxNode, around: Surroundings, kernel: Pair, stri
   const given = attribute(node, 'pads', 'ints');
   // Some exporters write zeros beside it for pools.
   if (auto !== 'NOTSET' && given !== undefined && (node.opType === 'Conv' || given.some((pad) => pad !== 0)))
-    throw refuse(node, `has pads [${given}] beside auto_pad '${auto}'`, 'One of them is expected: take the other out.');
+    refuse(node, `has pads [${given}] beside auto_pad '${auto}'`, 'One of them is expected: take the other out.');
   if (auto === 'VALID') return [0, 0, 0, 0];
   if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
     const shape = around.shapeOf(node.inputs[0], node);
@@ -72,11 +73,10 @@ export function padding(node: OnnxNode, around: Surroundings, kernel: Pair, stri
     return [vertical[0], horizontal[0], vertical[1], horizontal[1]];
   }
   if (auto !== 'NOTSET') {
-    throw refuse(node, `has auto_pad '${auto}'`, 'NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected.');
+    refuse(node, `has auto_pad '${auto}'`, 'NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected.');
   }
   const pads = given ?? [0, 0, 0, 0];
-  if (pads.length !== 4)
-    throw refuse(node, `has pads [${pads}]`, 'Four numbers are expected: top, left, bottom, right.');
+  if (pads.length !== 4) refuse(node, `has pads [${pads}]`, 'Four numbers are expected: top, left, bottom, right.');
   return [pads[0], pads[1], pads[2], pads[3]];
 }
 
@@ -93,7 +93,7 @@ export function constantAxes(node: OnnxNode, around: Surroundings): readonly num
   if (around.opset < 13) return attribute(node, 'axes', 'ints');
   if (!node.inputs[1]) return undefined;
   const axes = around.constants.integersOf(node.inputs[1]);
-  if (axes === undefined) throw refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
+  if (axes === undefined) refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
   return axes;
 }
 
@@ -106,7 +106,7 @@ export function checkTarget(node: OnnxNode, target: readonly (number | 'batch')[
   const open = target.filter((size) => size === -1).length;
   const nothing = flag(node, 'allowzero') && target.includes(0) && open > 0;
   if (open > 1 || nothing || target.some((size) => typeof size === 'number' && size < -1))
-    throw refuse(node, found, `One size at most may be -1, which is what is left${nothing ? '; nothing is' : ''}.`);
+    refuse(node, found, `One size at most may be -1, which is what is left${nothing ? '; nothing is' : ''}.`);
 }
 
 /** An axis as a dimension of an item; -1 is the batch. */
@@ -128,7 +128,7 @@ export function perImage(node: OnnxNode, around: Surroundings, constant: OnnxTen
     (around.lead === 1 && dims[0] !== 1) ||
     image.some((dim, i) => dim !== 1 && dim !== shape[i])
   ) {
-    throw refuse(
+    refuse(
       node,
       `combines [batch, ${shape}] with a constant of shape [${constant.dims}]`,
       'The constant must be one value, one a channel, or one an element of an image.',

@@ -25,7 +25,7 @@ export function checkSchema(node: OnnxNode, opset: number): void {
   if (known === undefined) return;
   const schema = schemaOf(node.opType, opset);
   if (schema === undefined) {
-    throw refuse(
+    refuse(
       node,
       `is of operator set ${known[0].since} or later, the model is of ${opset}`,
       'Export it again; its operator set is wrong.',
@@ -36,10 +36,10 @@ export function checkSchema(node: OnnxNode, opset: number): void {
     const given = node[`${what}s`];
     const range = rangeOf(schema[`${what}s`]);
     if (given.length < range[0] || given.length > range[1])
-      throw refuse(node, `has ${given.length} ${what}s`, `${rule} ${shown(range, what)}.`);
+      refuse(node, `has ${given.length} ${what}s`, `${rule} ${shown(range, what)}.`);
     // Concat joins what is there.
     const missing = node.opType === 'Concat' ? -1 : given.slice(0, range[0]).indexOf('');
-    if (missing >= 0) throw refuse(node, `leaves out ${what} ${missing + 1}`, `${rule} ${shown(range, what)}.`);
+    if (missing >= 0) refuse(node, `leaves out ${what} ${missing + 1}`, `${rule} ${shown(range, what)}.`);
   }
   checkAttributes(node, schema, rule);
 }
@@ -51,7 +51,7 @@ function checkAttributes(node: OnnxNode, { attributes }: Schema, rule: string): 
     const known = attributes.get(name);
     if (known === undefined) {
       const names = [...attributes.keys()].join(', ') || 'none';
-      throw refuse(node, `has an attribute '${name}'`, `${rule} ${names}.`);
+      refuse(node, `has an attribute '${name}'`, `${rule} ${names}.`);
     }
     if (known.type !== given.type) {
       throw new FrostlineError(
@@ -62,16 +62,12 @@ function checkAttributes(node: OnnxNode, { attributes }: Schema, rule: string): 
     if (known.allows !== undefined && 'value' in given && !known.allows(given.value)) {
       const text = String(given.value);
       const value = given.type === 'string' ? `'${text}'` : given.type === 'ints' ? `[${text}]` : text;
-      throw refuse(
-        node,
-        `has ${name} ${value}`,
-        `${known.expected} is expected: correct it, or export the model again.`,
-      );
+      refuse(node, `has ${name} ${value}`, `${known.expected} is expected: correct it, or export the model again.`);
     }
   }
   for (const [name, { required }] of attributes) {
     if (required && name !== 'consumed_inputs' && !node.attributes.has(name))
-      throw refuse(node, `has no ${name}`, `${rule} it for every ${node.opType}.`);
+      refuse(node, `has no ${name}`, `${rule} it for every ${node.opType}.`);
   }
 }
 
@@ -89,7 +85,7 @@ export function checkLists(node: OnnxNode, shapes: readonly (readonly Size[] | u
     const shape = shapes[place];
     if (shape !== undefined && shape.length !== 1) {
       const found = `reads '${node.inputs[place]}' of shape [${shape}] as its input ${place + 1}`;
-      throw refuse(node, found, 'A list is expected, of one dimension: export the model again.');
+      refuse(node, found, 'A list is expected, of one dimension: export the model again.');
     }
   }
 }
@@ -128,7 +124,7 @@ export function checkBroadcast(node: OnnxNode, opset: number, shapes: readonly (
   };
   const other = others.find((one, i) => !fits(one, i));
   if (other === undefined) return;
-  throw refuse(
+  refuse(
     node,
     `combines [${first.join(', ')}] with [${other.join(', ')}]${limited && !laid ? ' without broadcast=1' : ''}`,
     `Operator set ${opset} does not. Convert the model: onnx.version_converter.convert_version(model, 13)`,
@@ -160,16 +156,12 @@ export function checkAxes(node: OnnxNode, rank: number, axes: readonly number[] 
   const axis = given('axis');
   const more = axisRank[node.opType];
   if (axis?.type === 'int' && more !== undefined && !inside(axis.value, rank + more))
-    throw refuse(
-      node,
-      `has axis ${axis.value} for ${rank} dimensions`,
-      `From ${-rank} to ${rank - 1 + more} is expected.`,
-    );
+    refuse(node, `has axis ${axis.value} for ${rank} dimensions`, `From ${-rank} to ${rank - 1 + more} is expected.`);
   const perm = given('perm');
   if (node.opType === 'Transpose' && perm?.type === 'ints') {
     const sorted = [...perm.value].sort((a, b) => a - b);
     if (sorted.length !== rank || sorted.some((one, i) => one !== i))
-      throw refuse(node, `has perm [${perm.value}] for ${rank} dimensions`, 'Each dimension is expected once.');
+      refuse(node, `has perm [${perm.value}] for ${rank} dimensions`, 'Each dimension is expected once.');
   }
   const attribute = given('axes');
   const all = attribute?.type === 'ints' ? attribute.value : (axes ?? []);
@@ -177,9 +169,5 @@ export function checkAxes(node: OnnxNode, rank: number, axes: readonly number[] 
   if (dims === undefined) return;
   const places = all.map((one) => (one < 0 ? one + dims : one));
   if (places.some((one) => !(one >= 0 && one < dims)) || new Set(places).size !== places.length)
-    throw refuse(
-      node,
-      `has axes [${all}] for ${dims} dimensions`,
-      `From ${-dims} to ${dims - 1}, each once, is expected.`,
-    );
+    refuse(node, `has axes [${all}] for ${dims} dimensions`, `From ${-dims} to ${dims - 1}, each once, is expected.`);
 }

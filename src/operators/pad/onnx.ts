@@ -11,28 +11,27 @@ function read(node: OnnxNode, around: Surroundings): Reading {
   const constant = (input: number, what: string) => {
     if (!node.inputs[input]) return undefined;
     const values = around.constants.integersOf(node.inputs[input]);
-    if (values === undefined)
-      throw refuse(node, `computes its ${what} '${node.inputs[input]}'`, 'Constants are expected.');
+    if (values === undefined) refuse(node, `computes its ${what} '${node.inputs[input]}'`, 'Constants are expected.');
     return values;
   };
   const old = around.opset < 11;
   const pads = old ? attribute(node, around.opset < 2 ? 'paddings' : 'pads', 'ints') : constant(1, 'pads');
   const axes = (constant(3, 'axes') ?? [...Array(rank).keys()]).map((axis) => itemAxis(axis, shape, around));
   if (pads?.length !== 2 * axes.length) {
-    throw refuse(node, `has pads [${pads ?? ''}] for ${axes.length} axes`, 'Two numbers an axis are expected.');
+    refuse(node, `has pads [${pads ?? ''}] for ${axes.length} axes`, 'Two numbers an axis are expected.');
   }
   const given = old ? undefined : around.constants.tensor(node.inputs[2] ?? '');
   if (!old && node.inputs[2] && given?.size !== 1) {
-    throw refuse(node, `computes its value '${node.inputs[2]}'`, 'A constant is expected.');
+    refuse(node, `computes its value '${node.inputs[2]}'`, 'A constant is expected.');
   }
   const value = (old ? attribute(node, 'value', 'float') : given?.toFloat32()[0]) ?? 0;
   const mode = attribute(node, 'mode', 'string') || 'constant';
   if (mode !== 'constant' && mode !== 'edge' && mode !== 'reflect') {
-    throw refuse(node, `pads by '${mode}'`, 'constant, edge or reflect is expected.');
+    refuse(node, `pads by '${mode}'`, 'constant, edge or reflect is expected.');
   }
   const side = (from: number) => (axis: number) => pads[from + axes.indexOf(axis)] ?? 0;
   const batch = axes.includes(-1) ? [side(0)(-1), side(axes.length)(-1)] : [];
-  if (batch.some((pad) => pad !== 0)) throw refuse(node, `pads the batch by [${batch}]`, 'Only items can be padded.');
+  if (batch.some((pad) => pad !== 0)) refuse(node, `pads the batch by [${batch}]`, 'Only items can be padded.');
   const [before, after] = [0, axes.length].map((from) =>
     shape.map((_, axis) => (axes.includes(axis) ? side(from)(axis) : 0)),
   );

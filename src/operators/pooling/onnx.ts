@@ -9,7 +9,7 @@ import type { AveragePoolAttributes, MaxPoolAttributes, PoolAttributes } from '.
 function kernelShape(node: OnnxNode): Pair {
   const kernel = attribute(node, 'kernel_shape', 'ints');
   if (kernel?.length !== 2) {
-    throw refuse(node, `has kernel_shape [${kernel ?? ''}]`, 'Two spatial dimensions are expected.');
+    refuse(node, `has kernel_shape [${kernel ?? ''}]`, 'Two spatial dimensions are expected.');
   }
   return [kernel[0], kernel[1]];
 }
@@ -24,21 +24,21 @@ function window(node: OnnxNode, around: Surroundings): MaxPoolAttributes {
 
 function maxPool(node: OnnxNode, around: Surroundings): Reading {
   if (node.outputs[1] && around.isRead(node.outputs[1])) {
-    throw refuse(node, `hands on the places of its maxima ('${node.outputs[1]}')`, 'That output is not supported.');
+    refuse(node, `hands on the places of its maxima ('${node.outputs[1]}')`, 'That output is not supported.');
   }
   return plain(node, { kind: 'maxPool', ...window(node, around) });
 }
 
 function globalMaxPool(node: OnnxNode, around: Surroundings): Reading {
   const [, height, width] = around.shapeOf(node.inputs[0], node);
-  if (width === undefined) throw refuse(node, 'pools no image', 'Two spatial dimensions are expected.');
+  if (width === undefined) refuse(node, 'pools no image', 'Two spatial dimensions are expected.');
   const window = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1] } as const;
   return plain(node, { kind: 'maxPool', kernel: [height, width], ...window, ceilMode: false });
 }
 
 function averagePool(node: OnnxNode, around: Surroundings): Reading {
   const { dilations, ...rest } = window(node, around);
-  if (!isOne(dilations)) throw refuse(node, `has dilations [${dilations}]`, 'Only [1, 1] is supported.');
+  if (!isOne(dilations)) refuse(node, `has dilations [${dilations}]`, 'Only [1, 1] is supported.');
   // torchvision's adaptive pool at the size the network was made for.
   const one = isOne(rest.kernel) && isOne(rest.strides) && rest.pads.every((pad) => pad === 0);
   if (one) return plain(node, { kind: 'identity' });

@@ -15,7 +15,7 @@ function flatten(node: OnnxNode, around: Surroundings): Reading {
   const axis = fromFront(attribute(node, 'axis', 'int') ?? 1, shape.length + around.lead);
   if (around.lead === 0) return toShape(node, [count(shape.slice(0, axis)), count(shape.slice(axis))]);
   if (axis < 1 || count(shape.slice(0, axis - 1)) !== 1) {
-    throw refuse(node, `flattens from axis ${axis}, which mixes images of a batch`, 'Axis 1 is expected.');
+    refuse(node, `flattens from axis ${axis}, which mixes images of a batch`, 'Axis 1 is expected.');
   }
   return plain(node, { kind: 'flatten' });
 }
@@ -25,25 +25,21 @@ function reshape(node: OnnxNode, around: Surroundings): Reading {
   const shape = around.shapeOf(node.inputs[0], node);
   const target = around.opset < 5 ? attribute(node, 'shape', 'ints') : around.constants.extentsOf(node.inputs[1] ?? '');
   if (target === undefined) {
-    throw refuse(node, `takes its shape from '${node.inputs[1] ?? ''}'`, 'A constant shape is expected.');
+    refuse(node, `takes its shape from '${node.inputs[1] ?? ''}'`, 'A constant shape is expected.');
   }
   const asked = `reshapes [batch, ${shape}] to [${target.join(', ')}]`;
   checkTarget(node, target, asked);
   const copiesZero = !flag(node, 'allowzero');
   const rest = target.slice(around.lead).map((dim, i) => (dim === 0 && copiesZero ? shape[i] : dim));
-  if (around.lead === 1 && target[0] === 0 && !copiesZero) throw refuse(node, asked, 'A batch has an item at least.');
+  if (around.lead === 1 && target[0] === 0 && !copiesZero) refuse(node, asked, 'A batch has an item at least.');
   if (target.length < 1 + around.lead || rest.some((dim) => dim === 'batch' || dim === undefined)) {
-    throw refuse(node, asked, 'The batch must stay the first dimension.');
+    refuse(node, asked, 'The batch must stay the first dimension.');
   }
   const dims = rest as number[];
   const open = dims.indexOf(-1);
   if (open >= 0) dims[open] = count(shape) / count(dims.filter((dim) => dim !== -1));
   if (count(dims) !== count(shape) || dims.some((dim) => !Number.isInteger(dim) || dim < 1)) {
-    throw refuse(
-      node,
-      asked,
-      `An image has ${count(shape)} values here: give the input size the network was made for.`,
-    );
+    refuse(node, asked, `An image has ${count(shape)} values here: give the input size the network was made for.`);
   }
   return toShape(node, dims);
 }
@@ -52,7 +48,7 @@ function squeeze(node: OnnxNode, around: Surroundings): Reading {
   const shape = around.shapeOf(node.inputs[0], node);
   const axes = constantAxes(node, around)?.map((axis) => itemAxis(axis, shape, around));
   if (axes?.some((axis) => shape[axis] !== 1)) {
-    throw refuse(
+    refuse(
       node,
       `removes dimensions [${axes}] of items of shape [${shape}] (-1 is the batch)`,
       'They must be 1, without the batch.',
@@ -69,7 +65,7 @@ function unsqueeze(node: OnnxNode, around: Surroundings): Reading {
   const axes = constantAxes(node, around) ?? [];
   const rank = shape.length + around.lead + axes.length;
   const places = axes.map((axis) => fromFront(axis, rank) - around.lead);
-  if (places.includes(-1)) throw refuse(node, 'puts an axis before the batch', 'The batch must come first.');
+  if (places.includes(-1)) refuse(node, 'puts an axis before the batch', 'The batch must come first.');
   const rest = [...shape];
   return toShape(
     node,

@@ -28,7 +28,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 function axesOf(node: OnnxNode, around: Surroundings, rank: number): readonly number[] {
   const since = node.opType === 'ReduceSum' ? 13 : 18;
   const given = node.inputs[1] ? around.constants.integersOf(node.inputs[1]) : [];
-  if (given === undefined) throw refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
+  if (given === undefined) refuse(node, `computes its axes '${node.inputs[1]}'`, 'Constants are expected.');
   const axes = around.opset < since ? (attribute(node, 'axes', 'ints') ?? []) : given;
   if (axes.length > 0 || attribute(node, 'noop_with_empty_axes', 'int') === 1) return axes;
   return Array.from({ length: rank }, (_, axis) => axis);
@@ -40,7 +40,7 @@ function expand(node: OnnxNode, around: Surroundings, kind: Kind): readonly Onnx
   const shape = around.shapeOf(x, node);
   const axes = axesOf(node, around, shape.length + around.lead).map((axis) => itemAxis(axis, shape, around));
   if (axes.some((axis) => axis < 0 && around.lead === 1))
-    throw refuse(node, 'reduces over the batch', 'Only dimensions of an item can be reduced.');
+    refuse(node, 'reduces over the batch', 'Only dimensions of an item can be reduced.');
   if (axes.length === 0) return [step('Identity', [x], node.outputs[0], new Map(), node.name)];
   const all = [...shape.keys()];
   const kept = all.filter((axis) => !axes.includes(axis));

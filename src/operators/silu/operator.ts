@@ -8,7 +8,7 @@ import { silu as build } from './graph.ts';
 /** Swish came with operator set 24; before, files have Mul and Sigmoid, which ../rewrites makes one. */
 function swish(node: OnnxNode) {
   const alpha = attribute(node, 'alpha', 'float') ?? 1;
-  if (alpha !== 1) throw refuse(node, `has alpha ${alpha}`, 'Only x Sigmoid(x), alpha 1, is supported.');
+  if (alpha !== 1) refuse(node, `has alpha ${alpha}`, 'Only x Sigmoid(x), alpha 1, is supported.');
   return plain(node, { kind: 'silu' });
 }
 

@@ -11,7 +11,7 @@ function read(node: OnnxNode, around: Surroundings, kind: string): Reading {
   const shape = around.shapeOf(node.inputs[0], node);
   const old = around.opset < 13;
   const first = itemAxis(attribute(node, 'axis', 'int') ?? (old ? 1 : -1), shape, around);
-  if (first < 0) throw refuse(node, 'normalises over the batch', 'It must be over dimensions of an item.');
+  if (first < 0) refuse(node, 'normalises over the batch', 'It must be over dimensions of an item.');
   const end = old ? shape.length : first + 1;
   const all = count(shape.slice(first, end)) === count(shape);
   return plain(node, all ? { kind } : { kind, axes: [first, end] });

@@ -14,7 +14,7 @@ function read(node: OnnxNode, around: Surroundings) {
   const axes = Array.from({ length: shape.length + around.lead }, (_, i) => i);
   const perm = (attribute(node, 'perm', 'ints') ?? axes.toReversed()).map((axis) => axis - around.lead);
   if (around.lead === 1 && perm.shift() !== -1) {
-    throw refuse(node, `moves the batch of [batch, ${shape}]`, 'It must stay the first dimension.');
+    refuse(node, `moves the batch of [batch, ${shape}]`, 'It must stay the first dimension.');
   }
   // MATLAB wraps its softmax in transposes that move axes of size 1 alone: the values stay in their order.
   const order = perm.filter((axis) => shape[axis] !== 1);
