@@ -24,3 +24,10 @@ export const parameter = (name: string, field: string, replace: string, ...varia
 
 export const stale = (find: string | RegExp, replace: string, ...variants: string[]): Broken =>
   broken('stale accumulator', find, replace, ...variants);
+
+/** Of kernels with the derivative of the map before in their text (../kernels/relu/relu.ts). */
+export const derivativeBefore: readonly Broken[] = [
+  parameter('the derivative before left out', 'differentiates', '0u'),
+  parameter('a derivative before unasked', 'differentiates', '1u'),
+  broken('what the ReLU cut off passes', 'value > 0.0', 'value >= 0.0'),
+];

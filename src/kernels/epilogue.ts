@@ -7,7 +7,8 @@
  *
  * Kernels that can map have `fn activated(value)` in their text, those that can combine `fn combined(value, place, channel)`
  * and `fn operand_at(index)`, which reads their binding `aux`. They call both on every value; as they stand there, the
- * functions return it.
+ * functions return it. Kernels that write a gradient and have the output of the map before at hand apply its derivative by
+ * `fn derivative(gradient, value)`, which is a ReLU's as it stands there (relu/relu.ts).
  */
 
 /** A map of single values: ReLU, a sigmoid. */
@@ -68,6 +69,9 @@ const combinedText = ({ operand, wgsl }: Combination) => {
   return `fn combined(value: f32, place: u32, channel: u32) -> f32 { ${body} }`;
 };
 
+/** Where a text applies the derivative of the map before to a gradient, `value` being that map's output. */
+const DERIVE = /fn derivative\(gradient: f32, value: f32\) -> f32 \{[^}]*\}/;
+
 /** The names of what is applied, for labels. */
 export const namesOf = ({ combination, map }: Epilogues): string[] =>
   [combination, map].flatMap((one) => (one === undefined ? [] : [one.name]));
@@ -83,6 +87,8 @@ export function applied(text: string, { combination, map }: Epilogues, kernel: s
     filled = filled.replace(hole, () => put);
   };
   if (map !== undefined) fill(MAP, `fn activated(value: f32) -> f32 { return ${map.wgsl}; }`, map.name);
-  if (combination !== undefined) fill(COMBINE, combinedText(combination), combination.name);
+  if (combination?.operand === 'output' && DERIVE.test(filled)) {
+    fill(DERIVE, `fn derivative(gradient: f32, value: f32) -> f32 { return ${combination.wgsl}; }`, combination.name);
+  } else if (combination !== undefined) fill(COMBINE, combinedText(combination), combination.name);
   return filled;
 }

@@ -332,16 +332,25 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
         kernel: kernel as unknown as Kernel,
         params,
         choice,
-        cost: withOperand(spec.cost(params, bytesOf(halves)), epilogues, views),
+        cost: withOperand(spec.cost(params, bytesOf(halves)), epilogues, views, params),
       };
     },
   };
   return kernel;
 }
 
-/** With the bytes of a combination's operand, which is read once. */
-function withOperand({ flops, bytes }: Cost, { combination }: Epilogues, views: Readonly<Record<string, View>>): Cost {
-  return { flops, bytes: bytes + (combination === undefined ? 0 : views['aux'].bytes) };
+/**
+ * With the bytes of a combination's operand, which is read once. Kernels that have the derivative of the map before in their
+ * text count what it reads by their parameter `differentiates`.
+ */
+function withOperand(
+  { flops, bytes }: Cost,
+  { combination }: Epilogues,
+  views: Readonly<Record<string, View>>,
+  params: Params<ParamSchema>,
+): Cost {
+  const counted = combination === undefined || 'differentiates' in params;
+  return { flops, bytes: bytes + (counted ? 0 : views['aux'].bytes) };
 }
 
 /** A binding that is to hold halves and has no text for them. */

@@ -1,10 +1,10 @@
-/** What a convolution applies to what it writes: a residual, a channel's scale and shift, a map, the derivative of the map before. */
+/** What convolutions and fully connected layers apply to what they write: a residual, a channel's scale and shift, a map, the derivative of the map before. */
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input, Parameter, type Shape, type Tensor } from '../../src/graph/tensor.ts';
 import { contraction } from '../../src/kernels/contraction/contraction.ts';
-import { linearForward } from '../../src/kernels/linear/forward.ts';
+import { transposeForward } from '../../src/kernels/transpose/transpose.ts';
 import { affine } from '../../src/operators/affine/graph.ts';
 import { add } from '../../src/operators/arithmetic/graph.ts';
 import { batchNormalization } from '../../src/operators/batch-normalization/graph.ts';
@@ -14,6 +14,7 @@ import { leakyRelu } from '../../src/operators/leaky-relu/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
 import { sigmoid } from '../../src/operators/sigmoid/graph.ts';
+import { transpose } from '../../src/operators/transpose/graph.ts';
 import { Random } from '../../src/random.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
@@ -123,6 +124,33 @@ async function onEach(one: Case, work: (device: Gpu, by: string | undefined) => 
     device.destroy();
   }
 }
+
+describe.each(['vectors', 'gemm', 'gemm-packed'])('a fully connected layer by %s', (algorithm) => {
+  it.each([
+    [7, 40, 36],
+    [70, 128, 144],
+  ])('of %i items applies a residual, and the ReLU behind it', async (batch, inputs, outputs) => {
+    const row = 4 * inputs;
+    const maxBinding =
+      256 * Math.ceil(Math.max(4 * batch * Math.max(inputs, outputs), (row * outputs) / 2) / 256) + 512;
+    const forced = { algorithms: { 'linear forward': algorithm }, kind: 'software' } as const;
+    for (const options of [forced, { ...forced, limits: { maxBinding } }, { kind: 'hardware' }] as const) {
+      const device = await Gpu.open({ tuning: false, ...options });
+      const x = input('x', [batch, inputs]);
+      const [weight, bias] = [[outputs, inputs], [outputs]].map((shape) => new Parameter('p', shape, normals(shape)));
+      const layer = linear(x, weight, bias);
+      const other = input('other', layer.shape);
+      const network = { x, convolved: layer, y: relu(add(layer, other)), others: [other] };
+      const { together } = await bothWays(device, network, [x, other]);
+      expect(together.filter((label) => label.includes('+ add'))).not.toEqual([]);
+      expect(
+        together.filter((label) => /^(add|binary|relu\/forward)/.test(label) && label.includes('forward')),
+      ).toEqual([]);
+      for (const parameter of [weight, bias]) parameter.release(device);
+      device.destroy();
+    }
+  });
+});
 
 describe.each(cases)('a convolution by $what applies', (one) => {
   const applies = (kernels: readonly string[], name: string, by = '') => {
@@ -241,17 +269,17 @@ describe('a residual is added by a pass of its own', () => {
     expect(await added(add(convolved, input('channels', [2, 64, 1, 1])))).toBe(0);
   });
 
-  it('by a fully connected layer, which has no operand', async () => {
-    const y = linear(input('x', [3, 24]), new Parameter('w', [8, 24], normals([8, 24])));
-    expect(await added(add(y, input('other', [3, 8])))).toBe(0);
+  it('by a transposition, which has no operand', async () => {
+    const y = transpose(input('x', [3, 24, 8]), [0, 2, 1]);
+    expect(await added(add(y, input('other', [3, 8, 24])))).toBe(0);
   });
 });
 
 it('a text that cannot apply it says so', () => {
   const combination = { name: 'add', wgsl: 'value + operand', operand: 'place' } as const;
-  const [{ name: variant, configurations }] = linearForward.variants;
+  const [{ name: variant, configurations }] = transposeForward.variants;
   const choice = { variant, configuration: configurations[0] };
-  expect(() => linearForward.source(choice, { combination })).toThrow(/linear\/forward plain cannot apply add/);
+  expect(() => transposeForward.source(choice, { combination })).toThrow(/transpose\/forward plain cannot apply add/);
   for (const { name: variant, configurations } of contraction.variants) {
     const text = contraction.source({ variant, configuration: configurations[0] }, { combination });
     expect(text).toContain('let operand = operand_at(place); return value + operand;');

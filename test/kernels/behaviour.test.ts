@@ -168,7 +168,16 @@ describe('lrn', () => {
 
 describe('the choice of a variant', () => {
   it("slides over AlexNet's LRN and takes the plain text for a size without one", () => {
-    const alexnet = { batch: 10, channels: 96, plane: 3025, size: 5, alpha: 1e-4, beta: 0.75, bias: 1, relu_before: 0 };
+    const alexnet = {
+      batch: 10,
+      channels: 96,
+      plane: 3025,
+      size: 5,
+      alpha: 1e-4,
+      beta: 0.75,
+      bias: 1,
+      differentiates: 0,
+    };
     const view = gpu()
       .storage('x', 4 * 10 * 96 * 3025)
       .view();

@@ -142,7 +142,7 @@ export const linearFamily = defineFamily<Shape>({
       };
     };
     const shape = { batch, inputs, outputs, dy_row: row };
-    const flags = { accumulate: accumulate ? 1 : 0, relu_before: relu ? 1 : 0 };
+    const flags = { accumulate: accumulate ? 1 : 0, differentiates: relu ? 1 : 0 };
     const afterwards = (accumulate ? ' accumulated' : '') + (relu ? ' after relu' : '');
     return [
       {
@@ -150,7 +150,7 @@ export const linearFamily = defineFamily<Shape>({
         description: description + (hasBias ? '' : ' without bias') + (relu ? ' relu' : ''),
         kernel: linearForward,
         params: { batch, inputs, outputs, y_row: row, has_bias: hasBias ? 1 : 0, relu: relu ? 1 : 0 },
-        inputs: { x, w, bias },
+        inputs: { x, w, bias, aux: bias },
         outputs: { y: untouched },
         reference: () => ({
           y: sumsOf((...v) => forward(v[0], v[1], v[2], v[3], relu), [x, w, bias, untouched], inputs + 1),

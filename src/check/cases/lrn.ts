@@ -57,7 +57,7 @@ export const lrnFamily = defineFamily<Lrn>({
         name: 'lrn/backward',
         description: description + (relu ? ' after relu' : ''),
         kernel: lrnBackward,
-        params: { ...p, relu_before: relu },
+        params: { ...p, differentiates: relu },
         inputs: { x: input, dy },
         outputs: { dx: count },
         reference: () => {

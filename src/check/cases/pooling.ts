@@ -100,6 +100,29 @@ export const maxPoolFamily = defineFamily<Shape>({
       const choice = Uint32Array.from(winner, (at, i) => (aux === undefined || y[i] > 0 ? at % plane : 2 ** 32 - 1));
       const backward = (dy: ArrayLike<number>) => through(aux, reference.maxPoolBackward(pooling, x, dy));
       const description = describe(shape) + (aux ? ' after relu' : '');
+      const passedOn: KernelCase = {
+        name: 'maxpool/backward',
+        description,
+        kernel: maxPoolBackward,
+        params: { ...params, differentiates: 0 },
+        inputs: { dy, choice, aux: dy },
+        outputs: { dx: x.length },
+        reference: () => ({ dx: sumsOf(backward, [dy], shape.kernel[0] * shape.kernel[1]) }),
+        derivative:
+          kind === 'normal'
+            ? {
+                at: aux?.argument ?? x,
+                upstream: dy,
+                forward: (at) => reference.maxPool(pooling, aux ? rectify(at) : at).y,
+                gradient: () => backward(dy),
+              }
+            : undefined,
+      };
+      const differentiating = (winner: ArrayLike<number>, outputs: Float32Array<ArrayBuffer>) => ({
+        description: `${description}, by its outputs`,
+        params: { ...params, differentiates: 1 },
+        inputs: { dy, choice: Uint32Array.from(winner, (at) => at % plane), aux: outputs },
+      });
       return [
         {
           name: 'maxpool/forward',
@@ -110,24 +133,9 @@ export const maxPoolFamily = defineFamily<Shape>({
           outputs: { y: y.length, choice: y.length },
           reference: () => ({ y: exactly(y), choice: exactly(choice) }),
         },
-        {
-          name: 'maxpool/backward',
-          description,
-          kernel: maxPoolBackward,
-          params,
-          inputs: { dy, choice },
-          outputs: { dx: x.length },
-          reference: () => ({ dx: sumsOf(backward, [dy], shape.kernel[0] * shape.kernel[1]) }),
-          derivative:
-            kind === 'normal'
-              ? {
-                  at: aux?.argument ?? x,
-                  upstream: dy,
-                  forward: (at) => reference.maxPool(pooling, aux ? rectify(at) : at).y,
-                  gradient: () => backward(dy),
-                }
-              : undefined,
-        },
+        passedOn,
+        // The derivative of the map before, from its outputs: every window has its winner.
+        ...(aux === undefined ? [] : [{ ...passedOn, ...differentiating(winner, x) }]),
       ];
     };
     const { y } = reference.maxPool(pooling, values);

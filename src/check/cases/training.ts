@@ -52,8 +52,8 @@ export const dropoutFamily = defineFamily<DropoutShape>({
         name: 'dropout/backward',
         description: description + (aux ? ' after relu' : ''),
         kernel: dropoutBackward,
-        params: { ...params, relu_before: aux ? 1 : 0 },
-        inputs: { dy, step, y: aux ? Float32Array.from(masked(aux.output)) : dy },
+        params: { ...params, differentiates: aux ? 1 : 0 },
+        inputs: { dy, step, aux: aux ? Float32Array.from(masked(aux.output)) : dy },
         outputs: { dx: count },
         reference: () => ({ dx: sumsOf(gradient, [dy], 1) }),
         derivative:

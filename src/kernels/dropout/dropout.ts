@@ -6,8 +6,8 @@
  * so that the expectation is x and inference needs no kernel. Derivative: dx[i] = k[i] dy[i] / (1 - ratio), the same
  * map.
  *
- * Where x is the output of a ReLU, backward can apply that one's derivative, too: y > 0 exactly where the element was kept
- * and x > 0.
+ * Where x is the output of a map, backward can apply that one's derivative, too, from x. A ReLU's may be taken from y in its
+ * place, for y > 0 exactly where the element was kept and x > 0: then x need not be kept.
  *
  * No mask is stored. k[i] is a pure function of the run's seed, the step's number, the layer's stream and the element's
  * index within the whole batch (`first` + the index within this window): ../../random.ts's generator, keyed by seed,
@@ -16,6 +16,7 @@
 import { FrostlineError } from '../../errors.ts';
 import { randomBits } from '../../random.ts';
 import { defineKernel, elementwise } from '../kernel.ts';
+import { DERIVATIVE } from '../relu/relu.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
 
 /** The threshold and the factor that `ratio` stands for. @throws FrostlineError unless 0 <= ratio < 1 */
@@ -72,22 +73,22 @@ export const dropoutForward = defineKernel({
 
 export const dropoutBackward = defineKernel({
   name: 'dropout/backward',
-  // `relu_before` 1: x is the output of a ReLU, and dx the gradient of its argument; else y is not looked at
-  params: { ...params, relu_before: 'u32' },
+  // `differentiates` 1: x is the output of a map, and dx the gradient of its argument; else aux, x or y, is not looked at
+  params: { ...params, differentiates: 'u32' },
   bindings: {
     dy: { access: 'read', half: true },
-    y: { access: 'read', half: true },
+    aux: { access: 'read', half: true },
     step: stepBinding,
     dx: { access: 'write', half: true },
   },
-  cost: ({ count, relu_before }, of) => ({ flops: count, bytes: (of.dy + of.dx + of.y * relu_before) * count }),
+  cost: ({ count, differentiates }, of) => ({ flops: count, bytes: (of.dy + of.dx + of.aux * differentiates) * count }),
   variants: elementwise(
     ({ count }) => count,
     'p.count',
     ({ load, store }) => /* wgsl */ `
-  var passes = false;
-  if (p.relu_before == 1u) { passes = ${load('y', 'p.y_base + index')} > 0.0; } else { passes = keep(index); }
-  ${store('dx', 'p.dx_base + index', `select(0.0, ${load('dy', 'p.dy_base + index')} * p.scale, passes)`)}`,
-    declarations,
+  var gradient = select(0.0, ${load('dy', 'p.dy_base + index')} * p.scale, keep(index));
+  if (p.differentiates == 1u) { gradient = derivative(gradient, ${load('aux', 'p.aux_base + index')}); }
+  ${store('dx', 'p.dx_base + index', 'gradient')}`,
+    declarations + DERIVATIVE,
   ),
 });

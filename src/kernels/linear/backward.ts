@@ -7,8 +7,8 @@
  *   v <- momentum v - (learning_rate mask) (g + weight_decay decay_factor w),    w <- w + v
  *
  * as ./input-gradient.ts and ./update.ts have them apart, with the same shapes: inputs is a multiple of four, dy's rows
- * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx, and `relu_before` 1 says that x is the output
- * of a ReLU and dx the gradient of its argument.
+ * lie `dy_row` elements apart, `accumulate` adds a further window of outputs to dx, and `differentiates` 1 says that x is
+ * the output of a map, a ReLU unless a run says otherwise, and dx the gradient of its argument.
  *
  * columns: a lane owns one vector of inputs and loops over the outputs, with all it sums in registers: ./columns.ts.
  */
@@ -17,7 +17,7 @@ import { LOAD } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
 import { loopOverOutputs } from './columns.ts';
-import { beforeRelu } from './shape.ts';
+import { argumentGradientAt } from './shape.ts';
 
 const params = {
   batch: 'u32',
@@ -25,7 +25,7 @@ const params = {
   outputs: 'u32',
   dy_row: 'u32',
   accumulate: 'u32',
-  relu_before: 'u32',
+  differentiates: 'u32',
   mask: 'f32',
   decay_factor: 'f32',
 } as const;
@@ -56,7 +56,7 @@ export const linearBackward = defineKernel({
   for (var n = 0u; n < p.batch; n++) {
     var sum = vec4f();
     for (var o = 0u; o < p.outputs; o++) { sum += dy[p.dy_base + n * p.dy_row + o] * w[p.w_base + o * length + index]; }
-    sum = before_relu(sum, n * length + index);
+    sum = argument_gradient_at(sum, n * length + index);
     let place = p.dx_base + n * length + index;
     if (p.accumulate == 1u) { sum += dx[place]; }
     dx[place] = sum;
@@ -74,7 +74,7 @@ export const linearBackward = defineKernel({
     v[p.v_base + place] = velocity;
     w[p.w_base + place] = weight + velocity;
   }`,
-        (memory) => sgdmRule('vec4f') + beforeRelu(memory),
+        (memory) => sgdmRule('vec4f') + argumentGradientAt(memory),
       ),
       estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },

@@ -9,7 +9,7 @@
 import type { Capabilities, VariantText } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
-import { broadcastOverItems } from './shape.ts';
+import { ARGUMENT_GRADIENT, broadcastOverItems } from './shape.ts';
 
 interface Shape {
   readonly batch: number;
@@ -44,7 +44,7 @@ export const loopOverOutputs = (inputGradient: boolean) => ({
     p.outputs *
     ((loads(items, lanes).length / 4 + 4) * LOAD * lanes + items * 4 * (inputGradient ? 6 : 2)),
   text: ({ lanes, items }: Configuration): VariantText => ({
-    declarations: sgdmRule('vec4f'),
+    declarations: sgdmRule('vec4f') + (inputGradient ? ARGUMENT_GRADIENT : ''),
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   if (workgroup * ${lanes}u >= length) { return; }
@@ -85,9 +85,9 @@ ${inputGradient ? sumsStored(items) : ''}`,
 });
 
 const sumsStored = (items: number) => /* wgsl */ `  if (!inside) { return; }
-  let all = vec4<bool>(p.relu_before == 0u);
+  let differentiates = p.differentiates == 1u;
   var sums = array<vec4f, ${items}>(${range(items)
-    .map((n) => `select(vec4f(), c${n}, all | (x${n} > vec4f()))`)
+    .map((n) => `select(c${n}, argument_gradient(c${n}, x${n}), differentiates)`)
     .join(', ')});
   for (var n = 0u; n < p.batch; n++) {
     let place = p.dx_base + n * length + at;

@@ -11,8 +11,9 @@
 
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { LOAD, range } from '../rasteriser.ts';
-import { ACTIVATION } from '../relu/relu.ts';
+import { ACTIVATION, auxText } from '../relu/relu.ts';
 import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { broadcastOverItems } from './shape.ts';
 
@@ -27,6 +28,10 @@ const params = {
 } as const;
 
 type P = Params<typeof params>;
+
+/** What is done to a sum with its bias: ../epilogue.ts. */
+const epilogue = (memory: Memory) => ACTIVATION + auxText(memory);
+
 const COLUMNS = 4;
 const tiles = (p: P, items: number, lanes: number) =>
   Math.ceil(p.batch / items) * Math.ceil(p.outputs / (lanes * COLUMNS));
@@ -38,8 +43,8 @@ const broadcast: Variant<typeof params> = {
     tiles(p, items, lanes) *
     (p.inputs / 4) *
     ((Math.ceil(items / lanes) + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
-  text: ({ lanes, items }, { load, store }) => ({
-    declarations: ACTIVATION,
+  text: ({ lanes, items }, memory) => ({
+    declarations: epilogue(memory),
     main: /* wgsl */ `
   let tiles = (p.outputs + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
   let n_0 = (workgroup / tiles) * ${items}u;
@@ -57,10 +62,10 @@ ${range(items)
   .join('\n')}
   for (var i = 0u; i < length; i++) {
 ${range(Math.ceil(items / lanes))
-  .map((i) => `    let v${i} = ${load('x', `a${i} + i`)};`)
+  .map((i) => `    let v${i} = ${memory.load('x', `a${i} + i`)};`)
   .join('\n')}
 ${range(COLUMNS)
-  .map((j) => `    let w${j} = ${load('w', `b${j} + i`)};`)
+  .map((j) => `    let w${j} = ${memory.load('w', `b${j} + i`)};`)
   .join('\n')}
 ${range(items)
   .map((n) => {
@@ -83,8 +88,8 @@ ${range(items)
     let o = first + j * ${lanes}u;
     if (o >= p.outputs) { break; }
     var offset = 0.0;
-    if (p.has_bias == 1u) { offset = ${load('bias', 'p.bias_base + o')}; }
-    for (var n = 0u; n < count; n++) { ${store('y', 'p.y_base + (n_0 + n) * p.y_row + o', 'activated(sums[n][j] + offset)')} }
+    if (p.has_bias == 1u) { offset = ${memory.load('bias', 'p.bias_base + o')}; }
+    for (var n = 0u; n < count; n++) { ${memory.store('y', 'p.y_base + (n_0 + n) * p.y_row + o', 'activated(combined(sums[n][j] + offset, (n_0 + n) * p.y_row + o, o))')} }
   }`,
   }),
 };
@@ -113,8 +118,8 @@ const rows: Variant<typeof params> = {
     const steps = p.inputs / 4 / LANES_ON_GPU;
     return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 16), capabilities);
   },
-  text: ({ items, rows }, { load, store }) => ({
-    declarations: /* wgsl */ `${ACTIVATION}
+  text: ({ items, rows }, memory) => ({
+    declarations: /* wgsl */ `${epilogue(memory)}
 var<workgroup> parts: array<vec4f, ${items * LINE}>;`,
     main: /* wgsl */ `
   let tiles = (p.outputs + ${rows - 1}u) / ${rows}u;
@@ -133,7 +138,7 @@ ${range(items)
   .join('\n')}
   for (var i = lane; i < length; i += ${LANES_ON_GPU}u) {
 ${range(rows)
-  .map((o) => `    let w${o} = ${load('w', `b${o} + i`)};`)
+  .map((o) => `    let w${o} = ${memory.load('w', `b${o} + i`)};`)
   .join('\n')}
 ${range(items)
   .map((n) => {
@@ -143,7 +148,7 @@ ${range(items)
           .map((o) => `dot(x${n}, w${4 * four + o})`)
           .join(', ')});`,
     );
-    return `    let x${n} = ${load('x', `a${n} + i`)}; ${sums.join(' ')}`;
+    return `    let x${n} = ${memory.load('x', `a${n} + i`)}; ${sums.join(' ')}`;
   })
   .join('\n')}
   }
@@ -160,8 +165,8 @@ ${range(items)
     let n = n_0 + at / 4u;
     let o = o_0 + ${4 * four}u + at % 4u;
     if (n < p.batch && o < p.outputs) {
-      let offset = select(0.0, ${load('bias', 'p.bias_base + o')}, p.has_bias == 1u);
-      ${store('y', 'p.y_base + n * p.y_row + o', 'activated(sum + offset)')}
+      let offset = select(0.0, ${memory.load('bias', 'p.bias_base + o')}, p.has_bias == 1u);
+      ${memory.store('y', 'p.y_base + n * p.y_row + o', 'activated(combined(sum + offset, n * p.y_row + o, o))')}
     }
   }`,
   )
@@ -176,6 +181,7 @@ export const linearForward = defineKernel({
     x: { access: 'read', type: 'vec4f', half: true },
     w: { access: 'read', type: 'vec4f', half: true },
     bias: { access: 'read', half: true },
+    aux: { access: 'read', half: true },
     y: { access: 'write', half: true },
   },
   cost: (p, of) => ({
@@ -193,8 +199,8 @@ export const linearForward = defineKernel({
   let length = p.inputs / 4u;
   var sum = 0.0;
   for (var i = 0u; i < length; i++) { sum += dot(${load('x', 'p.x_base + n * length + i')}, ${load('w', 'p.w_base + o * length + i')}); }
-  ${store('y', 'p.y_base + n * p.y_row + o', `activated(sum + select(0.0, ${load('bias', 'p.bias_base + o')}, p.has_bias == 1u))`)}`,
-        ACTIVATION,
+  ${store('y', 'p.y_base + n * p.y_row + o', `activated(combined(sum + select(0.0, ${load('bias', 'p.bias_base + o')}, p.has_bias == 1u), n * p.y_row + o, o))`)}`,
+        epilogue,
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)

@@ -4,7 +4,8 @@
  *   dx[n, i] (+)= sum over o of  dy[n, o] * w[o, i]
  *
  * inputs is a multiple of four. dy's rows lie `dy_row` elements apart; `accumulate` adds a further window of outputs.
- * `relu_before` 1: x is the output of a ReLU, and dx the gradient of its argument, 0 unless x > 0; else x is not looked at.
+ * `differentiates` 1: x is the output of a map, a ReLU unless a run says otherwise, and dx the gradient of its argument;
+ * else x is not looked at.
  *
  * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. One output at a
  * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
@@ -14,7 +15,7 @@ import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { LOAD, range } from '../rasteriser.ts';
 import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
-import { beforeRelu, broadcastOverItems } from './shape.ts';
+import { argumentGradientAt, broadcastOverItems } from './shape.ts';
 
 const params = {
   batch: 'u32',
@@ -22,7 +23,7 @@ const params = {
   outputs: 'u32',
   dy_row: 'u32',
   accumulate: 'u32',
-  relu_before: 'u32',
+  differentiates: 'u32',
 } as const;
 
 type P = Params<typeof params>;
@@ -38,7 +39,7 @@ const broadcast: Variant<typeof params> = {
     p.outputs *
     ((Math.ceil(items / lanes) / 4 + COLUMNS) * LOAD * lanes + items * COLUMNS * 4 * 4),
   text: ({ lanes, items }, memory) => ({
-    declarations: beforeRelu(memory),
+    declarations: argumentGradientAt(memory),
     main: /* wgsl */ `
   let length = p.inputs / 4u;
   let tiles = (length + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
@@ -77,7 +78,7 @@ ${range(items)
     if (at >= length) { break; }
     for (var n = 0u; n < count; n++) {
       let place = p.dx_base + (n_0 + n) * length + at;
-      var sum = before_relu(sums[n * ${COLUMNS}u + j], (n_0 + n) * length + at);
+      var sum = argument_gradient_at(sums[n * ${COLUMNS}u + j], (n_0 + n) * length + at);
       if (p.accumulate == 1u) { sum += ${memory.load('dx', 'place')}; }
       ${memory.store('dx', 'place', 'sum')}
     }
@@ -117,7 +118,7 @@ const columns: Variant<typeof params> = {
     const fours = Math.ceil(items / 4);
     const segments = LANES_ON_GPU / columns;
     return {
-      declarations: /* wgsl */ `${beforeRelu(memory)}
+      declarations: /* wgsl */ `${argumentGradientAt(memory)}
 // dy of some outputs: four items a vector.
 var<workgroup> slab: array<vec4f, ${OUTPUTS * fours}>;
 var<workgroup> parts: array<vec4f, ${LANES_ON_GPU}>;
@@ -181,7 +182,7 @@ ${range(items)
   if (lane >= ${columns}u || at >= length) { return; }
   for (var n = 0u; n < min(${items}u, p.batch - n_0); n++) {
     let place = (n_0 + n) * length + at;
-    var sum = before_relu(totals[n], place);
+    var sum = argument_gradient_at(totals[n], place);
     if (p.accumulate == 1u) { sum += ${memory.load('dx', 'p.dx_base + place')}; }
     ${memory.store('dx', 'p.dx_base + place', 'sum')}
   }`,
@@ -202,7 +203,7 @@ export const linearInputGradient = defineKernel({
     flops: 2 * p.batch * p.inputs * p.outputs,
     bytes:
       p.outputs * (of.dy * p.batch + of.w * p.inputs) +
-      p.batch * p.inputs * (of.dx * (1 + p.accumulate) + of.x * p.relu_before),
+      p.batch * p.inputs * (of.dx * (1 + p.accumulate) + of.x * p.differentiates),
   }),
   variants: [
     {
@@ -215,10 +216,10 @@ export const linearInputGradient = defineKernel({
   let i = index - n * length;
   var sum = vec4f();
   for (var o = 0u; o < p.outputs; o++) { sum += ${load('dy', 'p.dy_base + n * p.dy_row + o')} * ${load('w', 'p.w_base + o * length + i')}; }
-  sum = before_relu(sum, index);
+  sum = argument_gradient_at(sum, index);
   if (p.accumulate == 1u) { sum += ${load('dx', 'p.dx_base + index')}; }
   ${store('dx', 'p.dx_base + index', 'sum')}`,
-        beforeRelu,
+        argumentGradientAt,
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)

@@ -2,6 +2,7 @@
 import type { Capabilities } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { LANES } from '../rasteriser.ts';
+import { DERIVATIVE } from '../relu/relu.ts';
 
 /** Items of the batch whose sums a lane holds: common batches exactly, among them one image. */
 const ITEMS = [1, 4, 8, 10, 12, 16, 32];
@@ -15,10 +16,18 @@ export const broadcastOverItems = {
   supports: ({ subgroupWidth }: Capabilities, { lanes }: Readonly<Record<string, number>>) => lanes === subgroupWidth,
 };
 
-/** The gradient of a ReLU's argument, from that of its output x, where `relu_before` is 1: for the text before `main`. */
-export const beforeRelu = ({ load }: Memory) => /* wgsl */ `
-fn before_relu(gradient: vec4f, place: u32) -> vec4f {
-  if (p.relu_before == 0u) { return gradient; }
-  return select(vec4f(), gradient, ${load('x', 'p.x_base + place')} > vec4f());
+/** The gradient of the argument of the map before, from that of its output x. */
+export const ARGUMENT_GRADIENT = /* wgsl */ `${DERIVATIVE}
+fn argument_gradient(gradient: vec4f, x: vec4f) -> vec4f {
+  return vec4f(
+    derivative(gradient.x, x.x), derivative(gradient.y, x.y), derivative(gradient.z, x.z), derivative(gradient.w, x.w));
+}
+`;
+
+/** The same at a place of x, where `differentiates` is 1. */
+export const argumentGradientAt = ({ load }: Memory) => /* wgsl */ `${ARGUMENT_GRADIENT}
+fn argument_gradient_at(gradient: vec4f, place: u32) -> vec4f {
+  if (p.differentiates == 0u) { return gradient; }
+  return argument_gradient(gradient, ${load('x', 'p.x_base + place')});
 }
 `;

@@ -16,12 +16,13 @@
  * c lies in W(j) for j in { c - ahead .. c + behind }: for an even size the window is mirrored. Backward computes s
  * from x again, which costs less than to keep it.
  *
- * Where x is the output of a ReLU, backward can apply the ReLU's derivative to what it writes, dx[c] = 0 unless x[c] > 0:
- * it has x at hand, and a pass over the activations is saved.
+ * Where x is the output of a map, a ReLU most often, backward can apply its derivative to what it writes: it has x at
+ * hand, and a pass over the activations is saved.
  */
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
+import { DERIVATIVE } from '../relu/relu.ts';
 
 const params = {
   batch: 'u32',
@@ -34,8 +35,8 @@ const params = {
 } as const;
 type P = Params<typeof params>;
 
-/** `relu_before` 1: x is the output of a ReLU, and dx is the gradient of what goes into that */
-const backwardParams = { ...params, relu_before: 'u32' } as const;
+/** `differentiates` 1: x is the output of a map, and dx is the gradient of what goes into that */
+const backwardParams = { ...params, differentiates: 'u32' } as const;
 
 const elements = ({ batch, channels, plane }: P) => batch * channels * plane;
 const guard = 'p.batch * p.channels * p.plane';
@@ -160,14 +161,16 @@ ${shift(g)}
       ${t[size - 1]} = ${g[behind]} * ${x[size - 1 - ahead]} / s;
     }
     if (k < ${size - 1}u) { continue; }
-    let value = before_relu(${g[0]} - factor * ${x[0]} * (${t.join(' + ')}), ${x[0]});
+    let value = argument_gradient(${g[0]} - factor * ${x[0]} * (${t.join(' + ')}), ${x[0]});
     ${store('dx', `p.dx_base + origin + (k - ${size - 1}u) * p.plane`, 'value')}
   }`;
 }
 
-/** The gradient of a ReLU's argument from that of its output, where asked for. */
-const beforeRelu = /* wgsl */ `
-fn before_relu(gradient: f32, output: f32) -> f32 { return select(0.0, gradient, p.relu_before == 0u || output > 0.0); }`;
+/** The gradient of the map's argument from that of its output, where asked for. */
+const ARGUMENT_GRADIENT = /* wgsl */ `${DERIVATIVE}
+fn argument_gradient(gradient: f32, output: f32) -> f32 {
+  return select(gradient, derivative(gradient, output), p.differentiates == 1u);
+}`;
 
 const decode = /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
@@ -216,9 +219,9 @@ export const lrnBackward = defineKernel<typeof backwardParams, typeof gradients>
   let value = ${load('x', 'p.x_base + index')};
   let gradient = ${load('dy', 'p.dy_base + index')} * power(scale_at(origin, channel))
     - 2.0 * p.alpha * p.beta / f32(p.size) * value * sum;
-  ${store('dx', 'p.dx_base + index', 'before_relu(gradient, value)')}`,
-      (memory) => scaleAt(memory) + beforeRelu,
+  ${store('dx', 'p.dx_base + index', 'argument_gradient(gradient, value)')}`,
+      (memory) => scaleAt(memory) + ARGUMENT_GRADIENT,
     ),
-    sliding({ accesses: (p) => 3 * p.channels }, slidingBackward, beforeRelu),
+    sliding({ accesses: (p) => 3 * p.channels }, slidingBackward, ARGUMENT_GRADIENT),
   ],
 });

@@ -12,7 +12,8 @@
  *   dL/dx_i = sum over o with w(o) = i of  dL/dy_o
  *
  * Where x is the output of a ReLU, backward can give the gradient of its argument: a window whose winner is not above 0
- * passes nothing on, and forward notes that in place of the winner.
+ * passes nothing on, and forward notes that in place of the winner. The derivative of another map is applied to what backward
+ * writes, from the map's output x.
  *
  * Forward keeps w(o) in `choice`, the winner's offset within its plane. Backward turns the sum around: each input
  * visits the windows that can cover it, those with  o s - p <= i <= o s - p + (k - 1) d,  in rising order. No atomics,
@@ -23,10 +24,11 @@ import { defineKernel, elementwise, type Params, type Variant } from '../kernel.
 import type { Memory } from '../memory.ts';
 import { isNanFunction } from '../nan.ts';
 import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
+import { DERIVATIVE } from '../relu/relu.ts';
 
 const params = { ...poolSchema, dilation_height: 'u32', dilation_width: 'u32' } as const;
 
-/** What all three kernels are told; forward for training is told of a ReLU, too. */
+/** What all three kernels are told; those for training are told of the map before, too. */
 export function maxPoolParams(shape: PoolShape): Params<typeof params> {
   const [dilationHeight, dilationWidth] = shape.dilations ?? [1, 1];
   return { ...poolParams(shape), dilation_height: dilationHeight, dilation_width: dilationWidth };
@@ -257,6 +259,15 @@ export const maxPoolInference = defineKernel({
   variants: variantsOf('', 'value', isNanFunction),
 });
 
+/** `differentiates` 1: dx is the gradient of the argument of the map that made `aux`, that is x; else aux is not looked at */
+const backwardParams = { ...params, differentiates: 'u32' } as const;
+const gradients = {
+  dy: { access: 'read', half: true },
+  choice: { access: 'read', type: 'u32' },
+  aux: { access: 'read', half: true },
+  dx: { access: 'write', half: true },
+} as const;
+
 /** Accesses of an input that gathers, and of one whose plane is scattered to, as measured on a software rasteriser. */
 const GATHERED = 1;
 const SCATTERED = 0.1;
@@ -265,7 +276,7 @@ const SCATTERED = 0.1;
  * One thread a plane, which no other thread writes: it can be scattered to, window after window, in the same order of
  * additions. A tenth of the work, but no neighbours that share a line of memory and few threads: not for GPUs.
  */
-const planes: Variant<typeof params> = {
+const planes: Variant<typeof backwardParams> = {
   name: 'planes',
   halves: false,
   configurations: [{ threads: 8 }],
@@ -286,24 +297,25 @@ const planes: Variant<typeof params> = {
     let none = winner == ${NONE};
     let place = start + select(winner, 0u, none);
     dx[place] += select(dy[p.dy_base + o], 0.0, none);
+  }
+  let outputs = p.aux_base + index * p.height * p.width;
+  for (var i = 0u; i < p.differentiates * p.height * p.width; i++) {
+    dx[start + i] = derivative(dx[start + i], aux[outputs + i]);
   }`,
+    declarations: DERIVATIVE,
   }),
 };
 
-export const maxPoolBackward = defineKernel({
+export const maxPoolBackward = defineKernel<typeof backwardParams, typeof gradients>({
   name: 'maxpool/backward',
-  params,
-  bindings: {
-    dy: { access: 'read', half: true },
-    choice: { access: 'read', type: 'u32' },
-    dx: { access: 'write', half: true },
-  },
+  params: backwardParams,
+  bindings: gradients,
   cost: (p, of) => ({
     flops: poolOutputs(p),
-    bytes: (of.dy + of.choice) * poolOutputs(p) + of.dx * poolInputs(p),
+    bytes: (of.dy + of.choice) * poolOutputs(p) + (of.dx + of.aux * p.differentiates) * poolInputs(p),
   }),
   variants: [
-    ...elementwise<typeof params>(
+    ...elementwise<typeof backwardParams>(
       poolInputs,
       'p.batch * p.channels * p.height * p.width',
       ({ load, store }) => /* wgsl */ `
@@ -326,7 +338,9 @@ export const maxPoolBackward = defineKernel({
       if (choice[p.choice_base + o] == offset) { sum += ${load('dy', 'p.dy_base + o')}; }
     }
   }
+  if (p.differentiates == 1u) { sum = derivative(sum, ${load('aux', 'p.aux_base + index')}); }
   ${store('dx', 'p.dx_base + index', 'sum')}`,
+      DERIVATIVE,
     ),
     planes,
   ],

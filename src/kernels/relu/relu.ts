@@ -24,6 +24,11 @@ export const RELU = {
 /** A value of the parameter `relu` of kernels that can apply a ReLU: 0 none, 1 the one that follows, 2 the derivative of the one before. */
 export type Relu = (typeof RELU)[keyof typeof RELU];
 
+/** The derivative of the map before from its output `value`, where a kernel has that at hand: a ReLU's unless a run says otherwise. */
+export const DERIVATIVE = /* wgsl */ `
+fn derivative(gradient: f32, value: f32) -> f32 { return select(0.0, gradient, value > 0.0); }
+`;
+
 export const ACTIVATION = /* wgsl */ `
 fn activated(value: f32) -> f32 { return select(value, 0.0, p.relu == ${RELU.after}u && ${belowZero('value')}); }
 `;
@@ -69,6 +74,7 @@ export const reluBackward = defineKernel({
     ({ count }) => count,
     'p.count',
     ({ load, store }) => /* wgsl */ `
-  ${store('dx', 'p.dx_base + index', `select(0.0, ${load('dy', 'p.dy_base + index')}, ${load('y', 'p.y_base + index')} > 0.0)`)}`,
+  ${store('dx', 'p.dx_base + index', `derivative(${load('dy', 'p.dy_base + index')}, ${load('y', 'p.y_base + index')})`)}`,
+    DERIVATIVE,
   ),
 });

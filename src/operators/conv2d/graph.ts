@@ -1,9 +1,8 @@
 /** Convolution as an operation of tensors; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
 import { emitBias } from '../../graph/bias-gradient.ts';
-import { apply, expect4d, type ForwardEmitter } from '../../graph/operation.ts';
+import { apply, expect4d, type ForwardEmitter, hasDerivative } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
 import { asked } from '../operator.ts';
 import { bytesOf, type Convolution } from './algorithms/convolution.ts';
 import { selectConvolution } from './algorithms/index.ts';
@@ -38,8 +37,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       fuses: () => true,
       combines: () => true,
       // Only what is the quickest anyway: a slower algorithm costs more than the pass that it saves.
-      fusesBefore: (gpu, { code, derivative }) => {
-        if (code !== RELU.after && derivative === undefined) return false;
+      fusesBefore: (gpu, epilogue) => {
+        if (!hasDerivative(epilogue)) return false;
         const { algorithm } = selectConvolution(gpu, 'input gradient', problem);
         return algorithm.obstacle(gpu, { ...problem, differentiates: true }) === undefined;
       },

@@ -1,4 +1,4 @@
-import { type Broken, broken, parameter } from '../../check/broken.ts';
+import { type Broken, broken, derivativeBefore } from '../../check/broken.ts';
 import { dropoutFamily } from '../../check/cases/training.ts';
 import { image, normal } from '../../graph/operation-case.ts';
 import { copied } from '../bounds.ts';
@@ -25,11 +25,6 @@ export const checks: Checks<DropoutAttributes> = {
   torch: "lambda o, x: F.dropout(x, o['ratio'], training=False)",
   mutations: {
     'dropout/forward': dropoutText,
-    'dropout/backward': [
-      ...dropoutText,
-      parameter("the ReLU's derivative left out", 'relu_before', '0u'),
-      parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
-      broken('what the ReLU cut off passes', 'y[p.y_base + index] > 0.0', 'y[p.y_base + index] >= 0.0'),
-    ],
+    'dropout/backward': [...dropoutText, ...derivativeBefore],
   },
 };

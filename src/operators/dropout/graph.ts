@@ -1,5 +1,5 @@
 /** Dropout as an operation of tensors; the mathematics stands in ../../kernels/dropout/dropout.ts. */
-import { apply, type ForwardEmitter } from '../../graph/operation.ts';
+import { apply, derivativeBefore, type ForwardEmitter, hasDerivative } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { flatWindows, rows } from '../../graph/windows.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
@@ -26,7 +26,7 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
     {
       name: 'dropout',
       alias: 'inference',
-      fusesBefore: (_, { code }) => code === RELU.after,
+      fusesBefore: (_, epilogue) => hasDerivative(epilogue),
       forward(emit) {
         each(emit, (params, window) => {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };
@@ -36,12 +36,15 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
       backward(emit) {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
+        const { relu, epilogues, operand } = derivativeBefore(emit);
+        // A ReLU's derivative y tells as well, and x need not be kept.
+        const outputs = relu === RELU.none ? operand : emit.value(emit.output);
         each(emit, (params, window) => {
           const dy = rows(emit.outputGradient, 4, window);
-          // Without a ReLU y need not be kept.
-          const y = emit.before === undefined ? dy : rows(emit.value(emit.output), 4, window);
-          const views = { dy, y, step: emit.step.view(), dx: rows(dx, 4, window) };
-          emit.run(dropoutBackward, { ...params, relu_before: emit.before === undefined ? 0 : 1 }, views);
+          const aux = outputs === undefined ? dy : rows(outputs, 4, window);
+          const views = { dy, aux, step: emit.step.view(), dx: rows(dx, 4, window) };
+          const differentiates = outputs === undefined ? 0 : 1;
+          emit.run(dropoutBackward, { ...params, differentiates }, views, epilogues);
         });
       },
     },

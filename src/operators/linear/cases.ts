@@ -1,4 +1,4 @@
-import { type Broken, broken, parameter } from '../../check/broken.ts';
+import { type Broken, broken, derivativeBefore, parameter } from '../../check/broken.ts';
 import { linearFamily } from '../../check/cases/linear.ts';
 import { normal } from '../../graph/operation-case.ts';
 import { sums } from '../bounds.ts';
@@ -45,9 +45,7 @@ export const checks: Checks<None> = {
       broken('another item', /, 0u\)\[?/g, ', 1u)', 'broadcast'),
     ],
     'linear/input-gradient': [
-      broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
-      broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
-      broken('what the ReLU cut off passes', '+ place] > vec4f()', '+ place] >= vec4f()'),
+      ...derivativeBefore,
       broken('accumulation lost', 'p.accumulate == 1u', 'false'),
       broken('stale start', 'p.accumulate == 1u', 'true'),
       broken('last output left out', 'o < p.outputs', 'o + 1u < p.outputs'),
@@ -71,9 +69,7 @@ export const checks: Checks<None> = {
       broken('the old weight as halves', /(h\[[^;]*\] = )weight \+ velocity/g, '$1weight'),
     ],
     'linear/backward': [
-      broken("the ReLU's derivative left out", 'p.relu_before == 0u', 'true'),
-      broken("a ReLU's derivative unasked", 'p.relu_before == 0u', 'false'),
-      broken('what the ReLU cut off passes', /(place\]|x\d+) > vec4f\(\)/g, '$1 >= vec4f()'),
+      ...derivativeBefore,
       broken('accumulation lost', 'p.accumulate == 1u', 'false'),
       broken('stale start', 'p.accumulate == 1u', 'true'),
       broken('last output left out', /o < p\.outputs/g, 'o + 1u < p.outputs'),

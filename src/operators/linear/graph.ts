@@ -1,9 +1,8 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts, how it is computed in ./algorithms. */
 
 import { emitBias } from '../../graph/bias-gradient.ts';
-import { apply } from '../../graph/operation.ts';
+import { apply, hasDerivative } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
 import { type None, shapesOf } from '../operator.ts';
 import { selectLinear } from './algorithms/index.ts';
 import type { Layer } from './algorithms/layer.ts';
@@ -23,7 +22,9 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
     {
       name: 'linear',
       fuses: () => true,
-      fusesBefore: (_, { code }) => code === RELU.after,
+      // Of a scale for each channel its products would have to know which of their sides the channels are.
+      combines: ({ operand }) => operand === 'place',
+      fusesBefore: (_, epilogue) => hasDerivative(epilogue),
       forward(emit) {
         const layer: Layer = {
           ...sizes,

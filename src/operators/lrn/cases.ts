@@ -1,4 +1,4 @@
-import { broken, parameter } from '../../check/broken.ts';
+import { broken, derivativeBefore } from '../../check/broken.ts';
 import { lrnFamily } from '../../check/cases/lrn.ts';
 import { lrnUnits } from '../../check/reference/lrn.ts';
 import { image, normal } from '../../graph/operation-case.ts';
@@ -40,8 +40,7 @@ export const checks: Checks<LrnAttributes> = {
       broken('stale accumulator', /\n {4}t\d+ = 0\.0;/g, '', 'sliding'),
       broken('stale register', /\n {4}x\d+ = 0\.0;/g, '', 'sliding'),
       broken('factor 2 left out', '2.0 * p.alpha * p.beta', 'p.alpha * p.beta'),
-      parameter("the ReLU's derivative left out", 'relu_before', '0u'),
-      parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
+      ...derivativeBefore,
       broken('sign of what goes through the neighbours', /- (2\.0 \* p\.alpha|factor)/g, '+ $1'),
       broken('one power of s missing', /(power\(s\)|x\d+) \/ s;/g, '$1;'),
       broken('bias left out', 'p.bias + ', ''),

@@ -1,9 +1,8 @@
 /** Local response normalisation as an operation of tensors; the mathematics stands in ../../kernels/lrn/lrn.ts. */
-import { apply } from '../../graph/operation.ts';
+import { apply, derivativeBefore, hasDerivative } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { lrnBackward, lrnForward } from '../../kernels/lrn/lrn.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
 import { shapesOf } from '../operator.ts';
 import { type LrnAttributes, rule } from './rule.ts';
 
@@ -23,7 +22,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
   return apply(
     {
       name: 'lrn',
-      fusesBefore: (_, { code }) => code === RELU.after,
+      fusesBefore: (_, epilogue) => hasDerivative(epilogue),
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
@@ -36,15 +35,17 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
       backward(emit) {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
+        const { epilogues } = derivativeBefore(emit);
         for (const window of windows(emit.gpu, batch, [imageBytes], `${name}: one image`)) {
           emit.run(
             lrnBackward,
-            { ...params, batch: window.count, relu_before: emit.before === undefined ? 0 : 1 },
+            { ...params, batch: window.count, differentiates: emit.before === undefined ? 0 : 1 },
             {
               x: rows(emit.value(x), imageBytes, window),
               dy: rows(emit.outputGradient, imageBytes, window),
               dx: rows(dx, imageBytes, window),
             },
+            epilogues,
           );
         }
       },

@@ -1,4 +1,4 @@
-import { type Broken, broken, parameter, stale } from '../../check/broken.ts';
+import { type Broken, broken, derivativeBefore, parameter, stale } from '../../check/broken.ts';
 import { averagePoolFamily, maxPoolFamily } from '../../check/cases/pooling.ts';
 import { type Choose, pair } from '../../check/choose.ts';
 import { image, normal } from '../../graph/operation-case.ts';
@@ -67,6 +67,7 @@ export const maxChecks: Checks<MaxPoolAttributes> = {
     ],
     'maxpool/inference': maxPoolScan,
     'maxpool/backward': [
+      ...derivativeBefore,
       broken(
         'a window too few behind',
         '/ p.stride_height + 1u, p.out_height',

@@ -1,5 +1,5 @@
 /** Pooling as operations of tensors; the mathematics stands in ../../kernels/maxpool and ../../kernels/avgpool. */
-import { apply, refuse } from '../../graph/operation.ts';
+import { apply, derivativeBefore, hasDerivative, refuse } from '../../graph/operation.ts';
 import { empty, type Pieces } from '../../graph/pieces.ts';
 import { type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
@@ -52,7 +52,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
     {
       name: 'maxPool',
       pieces: { rows: shape.batch, record: (values) => winners(values, shape, output) },
-      fusesBefore: (_, { code }) => code === RELU.after,
+      fusesBefore: (_, epilogue) => hasDerivative(epilogue),
       forward(emit) {
         for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
           const params = maxPoolParams({ ...shape, batch: window.count });
@@ -64,7 +64,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
             const choice = rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window);
             emit.run(
               maxPoolForward,
-              { ...params, relu_before: emit.before === undefined ? 0 : 1 },
+              { ...params, relu_before: emit.before?.code === RELU.after ? 1 : 0 },
               { ...views, choice },
             );
           } else emit.run(maxPoolInference, params, views);
@@ -73,12 +73,19 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
       backward(emit) {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
+        // A ReLU's derivative stands in the winners.
+        const outputs = emit.before === undefined || emit.before.code === RELU.after ? undefined : emit.value(x);
+        const { epilogues } = derivativeBefore(emit);
         for (const window of windows(emit.gpu, shape.batch, [inputBytes, outputBytes], `${name}: one image`)) {
-          emit.run(maxPoolBackward, maxPoolParams({ ...shape, batch: window.count }), {
-            dy: rows(emit.outputGradient, outputBytes, window),
+          const params = maxPoolParams({ ...shape, batch: window.count });
+          const dy = rows(emit.outputGradient, outputBytes, window);
+          const views = {
+            dy,
             choice: rows(emit.saved('choice', outputBytes * shape.batch), outputBytes, window),
+            aux: outputs === undefined ? dy : rows(outputs, inputBytes, window),
             dx: rows(dx, inputBytes, window),
-          });
+          };
+          emit.run(maxPoolBackward, { ...params, differentiates: outputs === undefined ? 0 : 1 }, views, epilogues);
         }
       },
     },

@@ -25,7 +25,7 @@ export const checks: Checks<None> = {
     'relu/backward': [
       { name: 'gradient at 0', find: '> 0.0', replace: '>= 0.0' },
       { name: 'sign of the comparison', find: '> 0.0', replace: '< 0.0' },
-      { name: 'everything passes', find: 'y[p.y_base + index] > 0.0', replace: 'true' },
+      { name: 'everything passes', find: 'value > 0.0', replace: 'true' },
       { name: 'y for dy', find: 'dy[p.dy_base + index]', replace: 'y[p.y_base + index]' },
       { name: 'neighbour', find: 'p.y_base + index', replace: 'p.y_base + index + 1u' },
     ],

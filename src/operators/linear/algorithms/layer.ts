@@ -4,7 +4,7 @@
  */
 import type { Storage, View } from '../../../gpu/storage.ts';
 import type { Algorithm } from '../../../graph/algorithm.ts';
-import type { BackwardEmitter } from '../../../graph/operation.ts';
+import type { Applied, BackwardEmitter } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
@@ -16,7 +16,7 @@ export interface Layer {
   readonly inputs: number;
   readonly outputs: number;
   readonly hasBias: boolean;
-  /** the derivative of a ReLU before, whose output is x, is to be applied to the input gradient */
+  /** the derivative of the map before, whose output is x, is to be applied to the input gradient */
   readonly differentiates: boolean;
   /** what is packed of the weight is made once, not in each run */
   readonly weightLasts: boolean;
@@ -49,6 +49,10 @@ export type LayerAlgorithm<R extends keyof Operands = keyof Operands> = Algorith
 
 /** Bytes of a row of the weight. */
 export const rowBytesOf = ({ inputs }: Layer) => 4 * inputs;
+
+/** The operand of a combination with y, of which the forward pass writes some columns. */
+export const operandOf = ({ operand }: Applied, layer: Layer, at: Window): View | undefined =>
+  operand && columns(operand, layer, at);
 
 /** The rows of the weight, and so the outputs, in windows. */
 export const weightWindows = (adapter: Capabilities, layer: Layer): Window[] =>

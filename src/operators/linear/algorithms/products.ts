@@ -3,25 +3,32 @@
  * (../../../graph/ops/product.ts). A weight's gradient that is stored is followed by its update, a pass of its own.
  */
 import type { Algorithm, PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
-import { epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { byProducts, type ProductMethod } from '../../../graph/ops/product.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
-import { RELU } from '../../../kernels/relu/relu.ts';
 import { sgdm } from '../../../kernels/sgdm/sgdm.ts';
-import { columns, type Layer, type LayerAlgorithm, type Operands, rowBytesOf, weightWindows } from './layer.ts';
+import {
+  columns,
+  type Layer,
+  type LayerAlgorithm,
+  type Operands,
+  operandOf,
+  rowBytesOf,
+  weightWindows,
+} from './layer.ts';
 
 type Result = 'forward' | 'input gradient' | 'weight gradient';
 
 /** A window's share of a result. */
-function productOf(result: Result, { batch, inputs, outputs, hasBias, differentiates }: Layer, at: Window): GemmShape {
+function productOf(result: Result, { batch, inputs, outputs, hasBias }: Layer, at: Window): GemmShape {
   const x = { row: inputs, column: 1 };
   switch (result) {
     case 'forward':
       return { m: batch, n: at.count, k: inputs, a: x, b: { row: 1, column: inputs }, cRow: outputs, bias: hasBias };
     case 'input gradient': {
-      const sums = { accumulate: at.first > 0, relu: differentiates ? RELU.before : RELU.none };
-      return { m: batch, n: inputs, k: at.count, a: { row: outputs, column: 1 }, b: x, cRow: inputs, ...sums };
+      const a = { row: outputs, column: 1 };
+      return { m: batch, n: inputs, k: at.count, a, b: x, cRow: inputs, accumulate: at.first > 0 };
     }
     case 'weight gradient':
       return { m: at.count, n: inputs, k: batch, a: { row: 1, column: outputs }, b: x, cRow: inputs };
@@ -37,17 +44,25 @@ type Emit<R extends Result> = (
 
 const emits: { readonly [R in Result]: Emit<R> } = {
   forward(emit, layer, { x, weight, bias, y }, { method, at }) {
-    const { relu, epilogues } = epiloguesOf(emit);
+    const applied = epiloguesOf(emit);
+    const { relu, epilogues } = applied;
     const w = rows(emit.value(weight), rowBytesOf(layer), at);
     const b = bias && rows(emit.value(bias), 4, at);
-    const views = { a: x.view(), b: w, bias: b, c: columns(y, layer, at), epilogues };
+    const views = {
+      a: x.view(),
+      b: w,
+      bias: b,
+      aux: operandOf(applied, layer, at),
+      c: columns(y, layer, at),
+      epilogues,
+    };
     method.emit(emit, { ...productOf('forward', layer, at), relu }, views, weight);
   },
-  'input gradient'(emit, layer, { dy, x, weight, dx }, { method, at }) {
+  'input gradient'(emit, layer, { dy, weight, dx }, { method, at }) {
+    const { relu, epilogues, operand } = derivativeBefore(emit);
     const w = rows(emit.value(weight), rowBytesOf(layer), at);
-    const aux = layer.differentiates ? x.view() : w;
-    const views = { a: columns(dy, layer, at), b: w, aux, c: dx.view() };
-    method.emit(emit, productOf('input gradient', layer, at), views, weight);
+    const views = { a: columns(dy, layer, at), b: w, aux: operand?.view(), c: dx.view(), epilogues };
+    method.emit(emit, { ...productOf('input gradient', layer, at), relu }, views, weight);
   },
   'weight gradient'(emit, layer, { dy, x, dw }, { method, at }) {
     const views = { a: columns(dy, layer, at), b: x.view(), c: rows(dw, rowBytesOf(layer), at) };

@@ -5,7 +5,7 @@
  */
 import { profileOf } from '../../../gpu/machine.ts';
 import type { PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
-import { epiloguesOf } from '../../../graph/operation.ts';
+import { derivativeBefore, epiloguesOf } from '../../../graph/operation.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { linearBackward } from '../../../kernels/linear/backward.ts';
@@ -18,6 +18,7 @@ import {
   type LayerAlgorithm,
   noWholeVectors,
   type Operands,
+  operandOf,
   rowBytesOf,
   weightWindows,
 } from './layer.ts';
@@ -47,7 +48,7 @@ const sizesOf = ({ batch, inputs, outputs }: Layer, { count }: Window) => ({
 const backParams = (layer: Layer, at: Window) => ({
   ...sizesOf(layer, at),
   accumulate: at.first > 0 ? 1 : 0,
-  relu_before: layer.differentiates ? 1 : 0,
+  differentiates: layer.differentiates ? 1 : 0,
 });
 const ofAny = { mask: 1, decay_factor: 1 };
 
@@ -60,13 +61,15 @@ export const vectorsForward: LayerAlgorithm<'forward'> = {
   ),
   workspaceBytes: () => 0,
   emit(emit, layer, { x, weight, bias, y }) {
-    const { relu, epilogues } = epiloguesOf(emit);
+    const applied = epiloguesOf(emit);
+    const { relu, epilogues } = applied;
     const { batch, inputs, outputs, hasBias } = layer;
     for (const at of weightWindows(emit.gpu, layer)) {
       const params = { batch, inputs, outputs: at.count, y_row: outputs, has_bias: hasBias ? 1 : 0, relu };
       const w = rows(emit.value(weight), rowBytesOf(layer), at);
       const b = bias === undefined ? w : rows(emit.value(bias), 4, at);
-      emit.run(linearForward, params, { x: x.view(), w, bias: b, y: columns(y, layer, at) }, epilogues);
+      const aux = operandOf(applied, layer, at) ?? w;
+      emit.run(linearForward, params, { x: x.view(), w, bias: b, aux, y: columns(y, layer, at) }, epilogues);
     }
   },
 };
@@ -78,11 +81,12 @@ export const vectorsInputGradient: LayerAlgorithm<'input gradient'> = {
   work: workOf('vectors', (adapter, layer, at) => linearInputGradient.time(adapter, backParams(layer, at))),
   workspaceBytes: () => 0,
   emit(emit, layer, { dy, x, weight, dx }) {
+    const { epilogues } = derivativeBefore(emit);
     for (const at of weightWindows(emit.gpu, layer)) {
       const w = rows(emit.value(weight), rowBytesOf(layer), at);
       // Without a derivative before, x need not be kept.
       const views = { dy: columns(dy, layer, at), w, x: layer.differentiates ? x.view() : w, dx: dx.view() };
-      emit.run(linearInputGradient, backParams(layer, at), views);
+      emit.run(linearInputGradient, backParams(layer, at), views, epilogues);
     }
   },
 };
@@ -123,11 +127,13 @@ export const onePass: PartialAlgorithm<Layer, Operands['backward'], 'dx' | 'upda
   workspaceBytes: () => 0,
   emit(emit, layer, { dy, x, weight, dx, back }) {
     const { v, mask, decayFactor } = back.update(1)!;
+    const { epilogues } = derivativeBefore(emit);
     for (const at of weightWindows(emit.gpu, layer)) {
       const w = rows(emit.value(weight), rowBytesOf(layer), at);
       const step = { step: back.step.view(), w, v: rows(v, rowBytesOf(layer), at) };
       const params = { ...backParams(layer, at), mask, decay_factor: decayFactor };
-      emit.run(linearBackward, params, { dy: columns(dy, layer, at), x: x.view(), ...step, dx: dx.view() });
+      const views = { dy: columns(dy, layer, at), x: x.view(), ...step, dx: dx.view() };
+      emit.run(linearBackward, params, views, epilogues);
     }
   },
 };

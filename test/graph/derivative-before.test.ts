@@ -1,4 +1,4 @@
-/** The derivative of a ReLU, applied by the operation that reads it: no pass of its own, and the same bits. */
+/** The derivative of a map, applied by the operation that reads it: no pass of its own, and the same bits. */
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
@@ -7,11 +7,14 @@ import { affine } from '../../src/operators/affine/graph.ts';
 import { add } from '../../src/operators/arithmetic/graph.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { dropout } from '../../src/operators/dropout/graph.ts';
+import { elu } from '../../src/operators/elu/graph.ts';
+import { leakyRelu } from '../../src/operators/leaky-relu/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { lrn } from '../../src/operators/lrn/graph.ts';
 import { averagePool, maxPool } from '../../src/operators/pooling/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
 import { flatten, reshape } from '../../src/operators/reshape/graph.ts';
+import { sigmoid } from '../../src/operators/sigmoid/graph.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
@@ -101,18 +104,33 @@ const readers: readonly Reader[] = [
   },
 ];
 
-const isRelu = (label: string) => label.startsWith('relu/backward');
+interface Map {
+  readonly name: string;
+  of(x: Tensor): Tensor;
+}
+const RELU: Map = { name: 'relu', of: relu };
+const others: readonly Map[] = [
+  { name: 'leaky-relu', of: (x) => leakyRelu(x, 0.3) },
+  { name: 'elu', of: (x) => elu(x, 0.7) },
+  { name: 'sigmoid', of: (x) => sigmoid(x) },
+];
+/** The map's own pass backward. */
+const isPassOf =
+  ({ name }: Map) =>
+  (label: string) =>
+    label.startsWith(`${name}/backward`);
+const isRelu = isPassOf(RELU);
 
-/** The gradient of the ReLU's argument; where its own is asked for, the ReLU has a pass of its own. */
+/** The gradient of the map's argument; where its own is asked for, the map has a pass of its own. */
 async function gradientsOf(
   device: Gpu,
   { shape, read }: Reader,
-  { asked, update }: { asked: boolean; update: boolean },
+  { asked, update, map }: { asked: boolean; update: boolean; map: Map },
 ) {
   const x = input('x', shape);
   // No input of the graph: its gradient is no buffer of its own.
   const argument = affine(x, [3], [0.1]);
-  const active = relu(argument);
+  const active = map.of(argument);
   const y = read(active);
   const upstream = input('upstream', y.shape);
   const gradients = asked ? [x, active] : [x];
@@ -135,13 +153,15 @@ async function gradientsOf(
   }
 }
 
-async function same(device: Gpu, reader: Reader, update: boolean): Promise<readonly string[]> {
-  const together = await gradientsOf(device, reader, { asked: false, update });
-  const apart = await gradientsOf(device, reader, { asked: true, update });
-  expect(together.kernels.filter(isRelu)).toEqual([]);
-  expect(apart.kernels.filter(isRelu).length).toBeGreaterThan(0);
+async function same(device: Gpu, reader: Reader, update: boolean, map = RELU): Promise<readonly string[]> {
+  const together = await gradientsOf(device, reader, { asked: false, update, map });
+  const apart = await gradientsOf(device, reader, { asked: true, update, map });
+  expect(together.kernels.filter(isPassOf(map))).toEqual([]);
+  expect(apart.kernels.filter(isPassOf(map)).length).toBeGreaterThan(0);
   expect(together.dx.some((value) => value !== 0)).toBe(true);
-  expect(together.dx.filter((value) => value === 0).length).toBeGreaterThan(together.dx.length / 5);
+  const zeros = together.dx.filter((value) => value === 0).length;
+  if (map === RELU) expect(zeros).toBeGreaterThan(together.dx.length / 5);
+  else expect(together.kernels.filter((label) => label.includes(`+ derivative of ${map.name}`))).not.toEqual([]);
   expect(together.dx).toEqual(apart.dx);
   expect(together.weights).toEqual(apart.weights);
   return together.kernels;
@@ -165,6 +185,16 @@ describe.each(readers)('before $what', (reader) => {
     const device = await Gpu.open({ tuning: false, kind: 'hardware' });
     await same(device, reader, true);
     device.destroy();
+  });
+
+  it.each(others)('and the derivative of $name', async (map) => {
+    const [operator, algorithm] = reader.algorithm ?? [];
+    const forced = operator === undefined ? {} : { algorithms: { [operator]: algorithm! } };
+    for (const options of [{ kind: 'software', ...forced }, { kind: 'hardware' }] as const) {
+      const device = await Gpu.open({ tuning: false, ...options });
+      await same(device, reader, true, map);
+      device.destroy();
+    }
   });
 });
 
