@@ -116,6 +116,8 @@ export interface Profile {
   readonly moved: number;
   /** milliseconds that a dispatch costs */
   readonly dispatch: number;
+  /** that each run one workgroup after another; nothing where estimates of kernels count the waves of workgroups */
+  readonly cores?: number;
   /** it computes while it waits for memory; else one comes after the other */
   readonly overlaps: boolean;
   /** threads that run at once, by order of magnitude */
@@ -148,8 +150,9 @@ const RASTERISERS: { readonly [K in 'software' | 'embedded']: Profile } = {
     ...RASTERISER,
     instructions: 1.7e7,
     streamed: 7.1e6,
-    moved: 1.6e7,
-    dispatch: 0.02,
+    moved: 5e6,
+    dispatch: 0.04,
+    cores: 2,
     threadsAtOnce: 16,
     workgroups: { atOnce: 4, start: 256 },
   },

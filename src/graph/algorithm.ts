@@ -5,7 +5,7 @@
  */
 
 import { FrostlineError } from '../errors.ts';
-import { profileOf } from '../gpu/machine.ts';
+import { type Profile, profileOf } from '../gpu/machine.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
 import { textHash } from '../kernels/text-hash.ts';
 import type { ForwardEmitter } from './operation.ts';
@@ -19,6 +19,8 @@ export interface Work {
   /** written and read once between its kernels: packed, padded, transformed */
   readonly movedBytes: number;
   readonly dispatches: number;
+  /** that share the instructions: where they are few, or do not go into the cores, some of these stay idle */
+  readonly workgroups?: number;
 }
 
 export interface Algorithm<Problem, Operands> {
@@ -38,12 +40,17 @@ export interface Algorithm<Problem, Operands> {
 
 export function milliseconds(adapter: Capabilities, works: Work | readonly Work[]): number {
   const rate = profileOf(adapter);
-  return [works].flat().reduce((sum, { instructions, streamedBytes = 0, movedBytes, dispatches }) => {
-    const [arithmetic, memory] = [instructions / rate.instructions, streamedBytes / rate.streamed];
+  return [works].flat().reduce((sum, { instructions, streamedBytes = 0, movedBytes, dispatches, workgroups }) => {
+    const arithmetic = (instructions * idleness(rate, workgroups)) / rate.instructions;
+    const memory = streamedBytes / rate.streamed;
     const work = rate.overlaps ? Math.max(arithmetic, memory) : arithmetic + memory;
     return sum + work + movedBytes / rate.moved + dispatches * rate.dispatch;
   }, 0);
 }
+
+/** How many times as long as with all cores at work, where each works on whole workgroups. */
+const idleness = ({ cores }: Profile, workgroups?: number) =>
+  cores === undefined || workgroups === undefined ? 1 : (Math.ceil(workgroups / cores) * cores) / workgroups;
 
 /** What every problem says: which layer it is of. */
 export interface Named {

@@ -1,7 +1,7 @@
 /** A contraction as dispatches: one, or in parts and a second pass over them where that keeps more of a GPU busy. */
 import { profileOf } from '../../gpu/machine.ts';
 import { Storage, type View } from '../../gpu/storage.ts';
-import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
+import { boundsOf, type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit, splitCycles } from '../../kernels/contraction/split.ts';
 import type { Epilogues } from '../../kernels/epilogue.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
@@ -19,20 +19,38 @@ export interface ContractionViews {
 }
 
 /**
- * On a rasteriser an accumulator of the contraction is touched for every product: in instructions, what its estimate counts
- * as one. Raced against the direct convolution on VGG16's first layer it takes 1.8 to 2.2 times their time, that is 14 to 18. With 14 the
- * estimate is 0.9 to 1.3 times off lavapipe's processor time for products of 4,096 by 1,000 with 64 to 300 items.
+ * On a rasteriser, the instructions of what the estimates of the contraction's variants count as one, by the text of the
+ * bounds (none, a window's edge, spread): a sum is touched for every product, and bounds are asked lane by lane. By least
+ * squares of the times of 237 contractions on lavapipe, of layers drawn by `frostline bench selection --seed 3`.
  */
-const CONTRACTION_UNIT = 14;
+const UNITS: Readonly<Record<string, readonly [number, number, number]>> = {
+  broadcast: [8, 11, 12],
+  registers: [12.5, 27, 31],
+  plain: [60, 120, 120],
+};
+
+/** The same for each sum that is written, value by value out of an array, to a place that is looked for. */
+const WRITE = 55;
+
+function rasteriserWork(adapter: Capabilities, params: ContractionParams): Work {
+  const { variant, configuration } = contraction.estimated(adapter, params);
+  const { workgroups } = contraction.variants.find(({ name }) => name === variant)!;
+  const unit = (UNITS[variant] ?? UNITS['plain'])[boundsOf(params)];
+  const { groups, rows, columns } = params;
+  return {
+    instructions: unit * contraction.time(adapter, params) + WRITE * groups * rows * columns,
+    streamedBytes: contraction.cost(params).bytes,
+    movedBytes: 0,
+    dispatches: 1,
+    workgroups: workgroups(params, configuration),
+  };
+}
 
 /** @param depth of a part of the sum */
-export function contractionWork(adapter: Capabilities, params: ContractionParams, depth: number): Work {
-  const instructions =
-    profileOf(adapter).unit === 'cycles'
-      ? splitCycles(adapter, params, depth)
-      : CONTRACTION_UNIT * contraction.time(adapter, params);
-  return { instructions, movedBytes: 0, dispatches: 1 };
-}
+export const contractionWork = (adapter: Capabilities, params: ContractionParams, depth: number): Work =>
+  profileOf(adapter).unit === 'cycles'
+    ? { instructions: splitCycles(adapter, params, depth), movedBytes: 0, dispatches: 1 }
+    : rasteriserWork(adapter, params);
 
 /** @param depth of a part of the sum: whoever emits has counted the work of the same one */
 export function emitContraction(

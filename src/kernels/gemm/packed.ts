@@ -75,7 +75,8 @@ export function packedTile(lanes: number, rows: number, columns: number): Packed
   return packedTiles(lanes).reduce((best, tile) => (padded(tile) < padded(best) ? tile : best));
 }
 
-const tilesOf = (p: Shape) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
+/** Workgroups of one product. */
+export const packedTilesOf = (p: Shape) => Math.ceil(p.rows / p.tile_rows) * Math.ceil(p.columns / p.tile_columns);
 
 /** Values of k that are taken at a time: the first is the default. */
 const STEPS = [2, 1];
@@ -90,7 +91,7 @@ export function packedGemmTime(p: Shape, lanes: number, steps = STEPS[0]): numbe
   const sums = (p.tile_rows * p.tile_columns) / lanes;
   const perStep = loads * LOAD * lanes;
   return (
-    tilesOf(p) * (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * LOAD * lanes)
+    packedTilesOf(p) * (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * LOAD * lanes)
   );
 }
 
@@ -162,7 +163,7 @@ const broadcast: Variant<typeof params> = {
   configurations,
   workgroupSize: ({ lanes }) => lanes,
   supports: serves,
-  workgroups: tilesOf,
+  workgroups: packedTilesOf,
   estimate: (p, { lanes, steps }) => packedGemmTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }) => ({
     declarations: ACTIVATION + AUX,
@@ -244,7 +245,7 @@ const batchBroadcast: Variant<typeof batchParams> = {
   configurations,
   workgroupSize: ({ lanes }) => lanes,
   supports: serves,
-  workgroups: (p) => p.products * tilesOf(p),
+  workgroups: (p) => p.products * packedTilesOf(p),
   estimate: (p, { lanes, steps }) => p.products * packedGemmTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }) => ({
     main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, 'p.products')}

@@ -27,7 +27,7 @@ import {
  * A rasteriser's instructions for one that the kernels' estimates count, from the processor time that layers of 4,096 inputs
  * and 1,000 outputs take on lavapipe with 1 to 300 items. A GPU's are cycles.
  */
-const UNITS = { vectors: 1.1, update: 0.72, onePass: 0.9 } as const;
+const UNITS = { vectors: 1.4, update: 1.08, onePass: 0.7 } as const;
 
 /** A kernel's own estimate for each window of the weight. */
 const workOf =
