@@ -91,7 +91,8 @@ export function packedGemmTime(p: Shape, lanes: number, steps = STEPS[0]): numbe
   const sums = (p.tile_rows * p.tile_columns) / lanes;
   const perStep = loads * LOAD * lanes;
   return (
-    packedTilesOf(p) * (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * LOAD * lanes)
+    packedTilesOf(p) *
+    (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * LOAD * lanes)
   );
 }
 
