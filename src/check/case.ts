@@ -5,6 +5,7 @@
  *
  * A family draws the cases of kernels that belong together, forward and backward of one shape.
  */
+import type { Epilogues } from '../kernels/epilogue.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
 import type { Words } from '../kernels/run.ts';
 import type { Random } from '../random.ts';
@@ -29,6 +30,8 @@ export interface KernelCase {
   reference(): Record<string, Expected>;
   /** where the reference is a derivative: of what */
   readonly derivative?: DerivativeClaim;
+  /** what the kernel applies to what it writes */
+  readonly epilogues?: Epilogues;
   /** the choices that compute this case, where not all do */
   applies?(choice: Choice): boolean;
   /** the bindings that store halves; none unless given (halves.ts) */

@@ -13,7 +13,7 @@ import type { KernelCase } from './case.ts';
 import { halfBits } from './half.ts';
 
 export interface CaseRun {
-  readonly testCase: Pick<KernelCase, 'name' | 'kernel' | 'params' | 'inputs' | 'outputs'>;
+  readonly testCase: Pick<KernelCase, 'name' | 'kernel' | 'params' | 'epilogues' | 'inputs' | 'outputs'>;
   readonly choice: Choice;
   /** the bindings that store halves; none unless given */
   readonly halves?: ReadonlySet<string>;
@@ -104,7 +104,7 @@ export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<Case
     storages.get(precision)!.view(4 * start, 4 * length);
   try {
     const dispatches = runs.map(({ testCase, choice }, i) => {
-      const { kernel, params, name } = testCase;
+      const { kernel, params, name, epilogues } = testCase;
       const views = Object.fromEntries(
         Object.keys(kernel.bindings).map((binding) => {
           const [own, given] = [written[i][binding], read.get(testCase)![binding]];
@@ -112,7 +112,7 @@ export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<Case
           return [binding, own === undefined ? viewOf(sources, given) : viewOf(targets, own)];
         }),
       );
-      return kernel.dispatch(gpu, params, views, choice);
+      return kernel.dispatch(gpu, params, views, choice, epilogues);
     });
     const program = await Program.prepare(gpu, dispatches);
     program.submit();

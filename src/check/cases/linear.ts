@@ -1,4 +1,5 @@
 /** The fully connected layer's kernels; rows of y and dy are longer than the window of outputs that is worked on. */
+import type { Combination } from '../../kernels/epilogue.ts';
 import { linearBackward } from '../../kernels/linear/backward.ts';
 import { linearForward } from '../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../kernels/linear/input-gradient.ts';
@@ -26,6 +27,8 @@ interface Shape {
 }
 
 type Values = ArrayLike<number>;
+
+const RESIDUAL = { name: 'add', wgsl: 'value + operand', operand: 'place' } as const satisfies Combination;
 
 function sum(count: number, term: (i: number) => number): number {
   let total = 0;
@@ -76,15 +79,35 @@ export const linearFamily = defineFamily<Shape>({
     const description = `x=[${batch},${inputs}] w=[${outputs},${inputs}] rows of ${row}`;
 
     /** y in rows of `row`; what lies between the windows stays. */
-    const forward = (x: Values, w: Values, bias: Values, between: Values, rectified = false) => {
+    const forward = (x: Values, w: Values, bias: Values, between: Values, residual?: Values, rectified = false) => {
       const y = Float64Array.from(between);
       for (let n = 0; n < batch; n++)
         for (let o = 0; o < outputs; o++) {
-          const value = (hasBias ? bias[o] : 0) + sum(inputs, (i) => x[n * inputs + i] * w[o * inputs + i]);
-          y[n * row + o] = rectified ? Math.max(value, 0) : value;
+          const at = n * row + o;
+          const own = (hasBias ? bias[o] : 0) + (residual?.[at] ?? 0);
+          const value = own + sum(inputs, (i) => x[n * inputs + i] * w[o * inputs + i]);
+          y[at] = rectified ? Math.max(value, 0) : value;
         }
       return y;
     };
+    /** As y lies: rows of `row`. */
+    const residual = values(length);
+    const forwardCase = (adds: boolean): KernelCase => ({
+      name: 'linear/forward',
+      description: description + (hasBias ? '' : ' without bias') + (adds ? ' residual' : '') + (relu ? ' relu' : ''),
+      kernel: linearForward,
+      params: { batch, inputs, outputs, y_row: row, has_bias: hasBias ? 1 : 0, relu: relu ? 1 : 0 },
+      inputs: { x, w, bias, aux: residual },
+      outputs: { y: untouched },
+      ...(adds && { epilogues: { combination: RESIDUAL } }),
+      reference: () => ({
+        y: sumsOf(
+          (...v) => forward(v[0], v[1], v[2], v[3], adds ? v[4] : undefined, relu),
+          [x, w, bias, untouched, residual],
+          inputs + 2,
+        ),
+      }),
+    });
     const inputGradient = (dy: Values, w: Values) =>
       through(
         aux,
@@ -145,17 +168,8 @@ export const linearFamily = defineFamily<Shape>({
     const flags = { accumulate: accumulate ? 1 : 0, differentiates: relu ? 1 : 0 };
     const afterwards = (accumulate ? ' accumulated' : '') + (relu ? ' after relu' : '');
     return [
-      {
-        name: 'linear/forward',
-        description: description + (hasBias ? '' : ' without bias') + (relu ? ' relu' : ''),
-        kernel: linearForward,
-        params: { batch, inputs, outputs, y_row: row, has_bias: hasBias ? 1 : 0, relu: relu ? 1 : 0 },
-        inputs: { x, w, bias, aux: bias },
-        outputs: { y: untouched },
-        reference: () => ({
-          y: sumsOf((...v) => forward(v[0], v[1], v[2], v[3], relu), [x, w, bias, untouched], inputs + 1),
-        }),
-      },
+      forwardCase(false),
+      forwardCase(true),
       {
         name: 'linear/input-gradient',
         description: description + afterwards,
