@@ -32,14 +32,14 @@ import {
 } from './convolution.ts';
 
 /**
- * Instructions beside those that the kernels' estimates count, for each line that is padded, value that is packed and
- * output that is written; a gradient of filters takes so many times what its kernel's estimate counts. By least squares of
- * the times of 61 direct convolutions on lavapipe, of layers drawn by `frostline bench selection --seed 3`.
+ * Instructions for one that the kernels' estimates count, and beside these for each line that is padded, value that is
+ * packed and sum that is written. From the times of direct convolutions on lavapipe, of layers drawn by
+ * `frostline bench selection` with `--seed 3` and 4, beside those of the other algorithms.
  */
-const PAD = 800;
-const PACK = 200;
-const WRITE = { output: 30, filter: 300 } as const;
-const FILTER_UNIT = 1.1;
+const DIRECT_UNIT = 0.9;
+const PAD = 500;
+const PACK = 120;
+const WRITE = { output: 20, filter: 200 } as const;
 
 const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D]) => void } = {
   forward(emit, problem, { x, weight, bias, y }) {
@@ -107,11 +107,11 @@ function emitDirect(
 /** Of all of the batch. */
 function instructionsOf(adapter: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const lines = ({ params }: Padded) => params.items * params.out_height;
-  const counted = directInstructions(adapter, shape, direction);
+  const counted = DIRECT_UNIT * directInstructions(adapter, shape, direction);
   if (direction === 'filter gradient') {
     const { padX, padDy } = planFilterGradient(shape, false);
     const values = (shape.filters * bytesOf(shape).filter) / 4;
-    return FILTER_UNIT * counted + PAD * (lines(padX) + lines(padDy)) + WRITE.filter * values;
+    return counted + PAD * (lines(padX) + lines(padDy)) + WRITE.filter * values;
   }
   const { pad, pack, run } = planOf(adapter, shape, direction);
   const outputs = run.items * run.groups * run.rows * run.lines * run.width;
