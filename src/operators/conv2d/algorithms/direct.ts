@@ -32,11 +32,11 @@ import {
 } from './convolution.ts';
 
 /**
- * Instructions for one that the kernels' estimates count, and beside these for each line that is padded, value that is
- * packed and sum that is written. From the times of direct convolutions on lavapipe, of layers drawn by
- * `frostline bench selection` with `--seed 3` and 4, beside those of the other algorithms.
+ * Instructions for one that the kernels' estimates count, by the taps of a line (of one tap, loads are most), and beside
+ * these for each line that is padded, value that is packed and sum that is written. From the times of direct convolutions on lavapipe, of layers drawn by
+ * `frostline bench selection` with `--seed 3` to 5, beside those of the other algorithms.
  */
-const DIRECT_UNIT = 0.9;
+const DIRECT_UNIT = { oneTap: 1.3, several: 0.9 } as const;
 const PAD = 500;
 const PACK = 120;
 const WRITE = { output: 20, filter: 200 } as const;
@@ -107,7 +107,8 @@ function emitDirect(
 /** Of all of the batch. */
 function instructionsOf(adapter: Capabilities, shape: Conv2dShape, direction: Direction): number {
   const lines = ({ params }: Padded) => params.items * params.out_height;
-  const counted = DIRECT_UNIT * directInstructions(adapter, shape, direction);
+  const unit = shape.kernel[1] === 1 ? DIRECT_UNIT.oneTap : DIRECT_UNIT.several;
+  const counted = unit * directInstructions(adapter, shape, direction);
   if (direction === 'filter gradient') {
     const { padX, padDy } = planFilterGradient(shape, false);
     const values = (shape.filters * bytesOf(shape).filter) / 4;
