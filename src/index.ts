@@ -71,6 +71,7 @@ export {
   derivativeBefore,
   epiloguesOf,
   type ForwardEmitter,
+  hasDerivative,
   type Operation,
   type Run,
   type ScaledUpdate,

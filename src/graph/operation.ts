@@ -88,7 +88,7 @@ export function epiloguesOf({ after, combined }: Pick<ForwardEmitter, 'after' | 
   return { relu, epilogues: { combination: combined?.combination, map }, operand: combined?.operand };
 }
 
-/** Whether the derivative of a map can be applied to a gradient where that is written: for `fusesBefore`. */
+/** Whether the derivative of a map can be applied where a gradient is written, from the map's output: for `fusesBefore`. */
 export const hasDerivative = ({ code, derivative }: Epilogue) => code === RELU.after || derivative !== undefined;
 
 /** What is applied to the gradient by input 0: the derivative of the epilogue `before`, which reads that input. */
