@@ -8,8 +8,8 @@ export default defineConfig({
     pool: 'forks',
     // Two cores and one software adapter: more workers only contend.
     maxWorkers: 2,
-    // Results must not depend on what was tuned on this machine.
-    env: { FROSTLINE_TUNE: 'off' },
+    // Results must not depend on what was tuned or probed on this machine.
+    env: { FROSTLINE_TUNE: 'off', FROSTLINE_PROBE: 'off' },
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -3,9 +3,9 @@
  * kernel is one of ./host-sums.ts, against a double-precision sum on the host for some outputs. Values are such that every
  * term of a formula counts, and what passes is measured against the largest output.
  */
-import { bufferOf, type Gpu } from '../gpu/device.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { Program } from '../gpu/program.ts';
-import type { Storage, View } from '../gpu/storage.ts';
+import { bufferOf, type Storage, type View } from '../gpu/storage.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
 import { packStep } from '../kernels/step.ts';
 import { Random } from '../random.ts';

@@ -43,6 +43,7 @@ export async function openAdapter(
     adapter: wish,
     algorithms,
     precision,
+    ...(!context.deviceProbe && { probe: false }),
     warn: (text) => context.note(`warning: ${text}`),
   });
   context.defer(() => gpu.destroy());

@@ -103,7 +103,14 @@ export function chooseByName<T>(all: readonly T[], nameOf: (one: T) => string, f
 export function benchHead(gpu: Gpu) {
   const { name, kind, driver } = gpu;
   const tuning = gpu.tuning?.hash ?? null;
-  return { frostline: frostlineVersion, date: new Date().toISOString(), adapter: { name, kind, driver }, tuning };
+  const machine = gpu.machineReport && { ...gpu.machineReport, probed: gpu.reading?.date ?? null };
+  return {
+    frostline: frostlineVersion,
+    date: new Date().toISOString(),
+    adapter: { name, kind, driver },
+    tuning,
+    ...machine,
+  };
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Context {
   readonly stderr: NodeJS.WritableStream & { readonly columns?: number; readonly isTTY?: boolean };
   /** --json was given: print results with `printJson` and nothing else on standard output. */
   readonly json: boolean;
+  /** --no-device-probe was given: a GPU is not probed when it is opened. */
+  readonly deviceProbe: boolean;
   /** Aborted by Ctrl-C; the process then runs the deferred work and exits with 130. */
   readonly signal: AbortSignal;
   /**

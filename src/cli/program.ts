@@ -191,6 +191,11 @@ async function equip(
   if (command.json) sub.addOption(common('--json', 'print the results as JSON'));
   if (specs.length > 0)
     sub.addOption(common('--limit <NAME=NUMBER...>', 'raise a bound on what files may ask for, as its message says'));
+  if (specs.some(({ key }) => key === 'adapter')) {
+    sub.addOption(
+      common('--no-device-probe', 'open a GPU without probing what it can do at once (FROSTLINE_PROBE=off)'),
+    );
+  }
   sub.helpOption('-h, --help', 'print this help');
   if (command.examples?.length) {
     const lines = command.examples.map(({ line, what }) => `  ${what}:\n    frostline ${name} ${line}`);
@@ -201,7 +206,7 @@ async function equip(
     const values = await collect(name, command, { argumentSpecs, specs, positional: received, flags });
     const restore = raiseLimits(parseLimits((flags.limit ?? []) as string[]));
     try {
-      await command.run(values as never, contextOf(flags.json === true, surroundings, setExitCode));
+      await command.run(values as never, contextOf(flags, surroundings, setExitCode));
     } finally {
       restore();
     }
@@ -286,12 +291,17 @@ function flagOf(specs: readonly OptionSpec[], key: string): string {
 const withNames = (_: string, value: unknown) =>
   typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 
-function contextOf(json: boolean, surroundings: Full, setExitCode: (code: number) => void): Context {
+function contextOf(
+  { json, deviceProbe }: Readonly<Record<string, unknown>>,
+  surroundings: Full,
+  setExitCode: (code: number) => void,
+): Context {
   const { stdout, stderr, deferred, stop, signal = new AbortController().signal } = surroundings;
   return {
     stdout,
     stderr,
-    json,
+    json: json === true,
+    deviceProbe: deviceProbe !== false,
     signal,
     print: (text, { coloured = false } = {}) => void stdout.write(`${coloured ? text : visible(text)}\n`),
     printJson: (value) => void stdout.write(`${visibleJson(JSON.stringify(value, withNames, 2))}\n`),

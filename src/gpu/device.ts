@@ -3,13 +3,21 @@
  * this class, never GPUDevice.
  */
 import { FrostlineError } from '../errors.ts';
-import { type AdapterKind, adapterName, chooseAdapter, isSoftware, requestAdapter } from './adapter.ts';
+import {
+  type AdapterKind,
+  adapterName,
+  type ChosenAdapter,
+  chooseAdapter,
+  isSoftware,
+  requestAdapter,
+} from './adapter.ts';
 import { parseAlgorithms } from './algorithms.ts';
 import { DeviceLostError } from './lost.ts';
-import { type Machine, machineNamed } from './machine.ts';
+import { givenMachine, type Machine, type MachineReport } from './machine.ts';
 import { type Instance, matricesWanted } from './node.ts';
 import { PipelineCache } from './pipelines.ts';
-import { type Precision, Storage } from './storage.ts';
+import { type ProbeReading, probeWanted, ReadingFile, readMachine, takeReading } from './probe/reading.ts';
+import { bufferOf, type Precision, Storage } from './storage.ts';
 import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
 import { Waiter } from './wait.ts';
 
@@ -37,8 +45,14 @@ export interface OpenOptions {
   readonly limits?: Partial<Limits>;
   /** the kind to plan for in place of the adapter's own: the texts for discrete GPUs can be checked on a software driver */
   readonly kind?: AdapterKind;
-  /** what the GPU can do at once, in place of what is known by its name: rates for estimates, and nothing else */
+  /** what the GPU can do at once, in place of what is measured or known of it: rates for estimates, and nothing else */
   readonly machine?: Machine;
+  /**
+   * whether a GPU that is opened for the first time is probed, for half a second, for what it can do at once, and planned for
+   * by that; else FROSTLINE_PROBE (off), else true. An adapter in software that pretends to be one is probed only where this
+   * is true. `Gpu.from` measures nothing, and goes by an earlier reading
+   */
+  readonly probe?: boolean;
   /** whether earlier results of `frostline tune` choose the kernels' variants; else FROSTLINE_TUNE (off), else true */
   readonly tuning?: boolean;
   /**
@@ -97,8 +111,12 @@ export class Gpu {
   readonly driver: string;
   readonly kind: AdapterKind;
   readonly limits: Limits;
-  /** What this GPU can do at once, where it is known. */
+  /** What this GPU can do at once, where it is planned for as one. */
   readonly machine: Machine | undefined;
+  /** The same, with where each number is from. */
+  readonly machineReport: MachineReport | undefined;
+  /** The probe's reading that counts here. */
+  readonly reading: ProbeReading | undefined;
   /** Lanes of a subgroup where the width is one fixed number and the feature is there, else 0. */
   readonly subgroupWidth: number;
   readonly hasTimestamps: boolean;
@@ -134,6 +152,7 @@ export class Gpu {
     device: GPUDevice,
     found: AdapterKind,
     options: OpenOptions,
+    reading?: ProbeReading,
   ) {
     const { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning, algorithms } = options;
     const { precision = 'f32', subgroupMatrices = matricesWanted() } = options;
@@ -145,9 +164,13 @@ export class Gpu {
     this.kind = kind;
     this.name = adapterName(info);
     this.driver = info.description;
+    this.reading = reading;
     // A driver in software that pretends to be a GPU is any GPU, not the one by its name.
-    const known = found === 'hardware' ? machineNamed(this.name) : undefined;
-    this.machine = kind === 'hardware' ? (machine ?? known) : undefined;
+    const read = readMachine(found === 'hardware' ? this.name : '', reading);
+    if (read.refused !== undefined) warn(notProbed(this.name, read.refused));
+    const report = machine === undefined ? read : givenMachine(machine);
+    this.machineReport = kind === 'hardware' ? report : undefined;
+    this.machine = this.machineReport?.machine;
     const offered: Limits = {
       maxBinding: device.limits.maxStorageBufferBindingSize,
       maxBuffer: device.limits.maxBufferSize,
@@ -179,10 +202,25 @@ export class Gpu {
     });
   }
 
-  /** Opens the chosen adapter with its full limits. */
+  /** Opens the chosen adapter with its full limits; a GPU's first time it is probed. */
   static async open(options: OpenOptions = {}): Promise<Gpu> {
-    const { instance, adapter, kind } = await chooseAdapter(options.adapter);
-    return new Gpu(instance, adapter.info, await requestDevice(adapter), kind, options);
+    const chosen = await chooseAdapter(options.adapter);
+    const { instance, adapter, kind } = chosen;
+    const file = readingFile(adapter.info, kind, options);
+    const { warn = emitWarning } = options;
+    const reading = file && (file.find() ?? (await file.keep(await takeReading(() => Gpu.again(chosen)), { warn })));
+    return new Gpu(instance, adapter.info, await requestDevice(adapter), kind, options, reading);
+  }
+
+  /** One more device on an adapter that was chosen. */
+  private static async again(
+    { instance, kind }: Omit<ChosenAdapter, 'adapter'>,
+    options: OpenOptions = {},
+  ): Promise<Gpu> {
+    const adapter = await requestAdapter(instance);
+    if (adapter === null) throw new Error('the adapter is gone');
+    const { info } = adapter;
+    return new Gpu(instance, info, await requestDevice(adapter), kind, { ...options, tuning: false });
   }
 
   /**
@@ -196,7 +234,8 @@ export class Gpu {
    */
   static from(device: GPUDevice, options: FromOptions = {}): Gpu {
     const { adapterInfo } = device;
-    return new Gpu(undefined, adapterInfo, device, isSoftware(adapterInfo) ? 'software' : 'hardware', options);
+    const found = isSoftware(adapterInfo) ? 'software' : 'hardware';
+    return new Gpu(undefined, adapterInfo, device, found, options, readingFile(adapterInfo, found, options)?.find());
   }
 
   /** Another device on the same adapter, with a queue of its own; its kernels' variants are those of the estimates. */
@@ -207,12 +246,18 @@ export class Gpu {
         'A device given to Gpu.from has no sibling: request a second one and call Gpu.from again.',
       );
     }
-    const adapter = await requestAdapter(this.instance);
-    if (adapter === null) throw new Error(`${this.name} is gone`);
-    return new Gpu(this.instance, adapter.info, await requestDevice(adapter), this.kind, {
-      tuning: false,
-      precision: this.precision,
-      subgroupMatrices: this.subgroupMatrices,
+    const { machine, precision, subgroupMatrices } = this;
+    return Gpu.again({ instance: this.instance, kind: this.kind }, { machine, precision, subgroupMatrices });
+  }
+
+  /**
+   * Probes this adapter now, of whatever kind it is, on a device beside this one, and keeps the reading in place of an earlier
+   * one: it counts from the next opening on.
+   */
+  async probe(): Promise<ProbeReading> {
+    return new ReadingFile(tunedAdapter(this)).keep(await takeReading(() => this.sibling()), {
+      replace: true,
+      warn: this.warn,
     });
   }
 
@@ -401,6 +446,17 @@ export class Gpu {
   }
 }
 
+/** Where the readings of an adapter lie that is planned for by one. */
+function readingFile(info: GPUAdapterInfo, found: AdapterKind, options: OpenOptions): ReadingFile | undefined {
+  const { kind = found, machine, probe = found === 'hardware' && probeWanted() } = options;
+  if (kind !== 'hardware' || machine !== undefined || !probe) return undefined;
+  return new ReadingFile(tunedAdapter({ name: adapterName(info), driver: info.description, kind }));
+}
+
+const notProbed = (name: string, why: string) =>
+  `what was probed of ${name} does not count: ${why}. Estimates go by what is known of it or assumed; ` +
+  "'frostline doctor --probe' measures again, FROSTLINE_PROBE=off asks for no probe";
+
 /** Limits that an adapter with these can pretend to have. */
 function within(offered: Limits, wanted: Partial<Limits>, name: string): Partial<Limits> {
   for (const [key, value] of Object.entries(wanted)) {
@@ -449,10 +505,4 @@ function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
       maxStorageBuffersPerShaderStage: Math.min(10, adapter.limits.maxStorageBuffersPerShaderStage),
     },
   });
-}
-
-/** The buffer behind a storage; a storage without one was used outside its program. */
-export function bufferOf(storage: Storage): GPUBuffer {
-  if (storage.buffer === undefined) throw new Error(`${storage.label} has no buffer yet: its program is not compiled`);
-  return storage.buffer;
 }

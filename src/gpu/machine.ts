@@ -1,7 +1,7 @@
 /**
  * What a GPU can do at once, as far as the estimates of variants and algorithms need it. Rates are what kernels reach,
- * not what data sheets promise. Where nothing is known of an adapter, `ANY` stands for it: a discrete GPU of the middle
- * class.
+ * not what data sheets promise. Where nothing is known of an adapter, `ANY` stands for it, a discrete GPU of the middle
+ * class, or `ANY_INTEGRATED`; a probe (probe/) measures what of it can be measured.
  */
 export interface Machine {
   /** cores that each run workgroups of their own: streaming multiprocessors (NVIDIA), compute units (AMD), Xe cores */
@@ -23,6 +23,9 @@ export interface Machine {
 const discrete = { lanes: 128, threads: 256, resident: 1024, dispatch: 0.005 };
 
 const ANY: Machine = { ...discrete, multiprocessors: 64, cycles: 1.8e6, bytes: 4e8 };
+
+/** A GPU in the processor, which shares its memory. */
+const ANY_INTEGRATED: Machine = { ...discrete, multiprocessors: 8, cycles: 1.3e6, bytes: 5e7, dispatch: 0.01 };
 
 export interface KnownMachine {
   readonly name: string;
@@ -98,6 +101,45 @@ export const knownMachine = (name: string): KnownMachine | undefined =>
   machines.find(({ matches }) => matches.test(name));
 
 export const machineNamed = (name: string): Machine | undefined => knownMachine(name)?.machine;
+
+/**
+ * WebGPU does not say whether a GPU is integrated, its name does: Intel's that are no Arc cards, AMD's that are called by the
+ * processor, and all of those who make none else.
+ */
+const INTEGRATED = [
+  /apple|qualcomm|adreno|\barm\b|mali|img-tec|powervr|broadcom|samsung|xclipse|tegra|orin/i,
+  /^(?!.*(arc\b.*\b[ab]\d{2,3}\b|12hp|hpg)).*\bintel\b/i,
+  /radeon(\(tm\))? graphics|vega \d+ graphics|radeon(\(tm\))? \d{3}m\b/i,
+  /radv (raven|picasso|renoir|cezanne|lucienne|barcelo|vangogh|rembrandt|raphael|mendocino|phoenix|hawk|strix|gfx1150|gfx1151)/i,
+];
+
+/** Where a number is from: the caller, a probe of this very device, the table of machines, or nothing but its class. */
+export type MachineOrigin = 'given' | 'probed' | 'known' | 'assumed';
+
+/** What estimates go by, and where each number is from. */
+export interface MachineReport {
+  readonly machine: Machine;
+  readonly origins: Readonly<Record<keyof Machine, MachineOrigin>>;
+}
+
+/** The machine behind an adapter of this name, with what a probe measured in place of what is known or assumed. */
+export function machineReport(name: string, measured: Partial<Machine> = {}): MachineReport {
+  const known = machineNamed(name);
+  const integrated = INTEGRATED.some((pattern) => pattern.test(name));
+  const machine = { ...(known ?? (integrated ? ANY_INTEGRATED : ANY)), ...measured };
+  const origin = (key: string): MachineOrigin =>
+    Object.hasOwn(measured, key) ? 'probed' : known === undefined ? 'assumed' : 'known';
+  return { machine, origins: originsOf(machine, origin) };
+}
+
+/** A machine that the caller gives. */
+export const givenMachine = (machine: Machine): MachineReport => ({
+  machine,
+  origins: originsOf(machine, () => 'given'),
+});
+
+const originsOf = (machine: Machine, origin: (key: string) => MachineOrigin) =>
+  Object.fromEntries(Object.keys(machine).map((key) => [key, origin(key)])) as MachineReport['origins'];
 
 /** An adapter, as far as its profile goes. */
 interface Profiled {

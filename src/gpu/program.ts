@@ -3,9 +3,9 @@
  * every dispatch's parameters in a slot of its own.
  */
 import { FrostlineError } from '../errors.ts';
-import { bufferOf, type Gpu } from './device.ts';
+import type { Gpu } from './device.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
-import { splitOffset, type View } from './storage.ts';
+import { bufferOf, splitOffset, type View } from './storage.ts';
 import { type PassTimer, PassTimers } from './timer.ts';
 import { warmUp } from './warm-up.ts';
 

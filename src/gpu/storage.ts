@@ -56,3 +56,9 @@ export function splitOffset(offset: number, alignment: number): { aligned: numbe
   const aligned = Math.floor(offset / alignment) * alignment;
   return { aligned, rest: offset - aligned };
 }
+
+/** The buffer behind a storage; a storage without one was used outside its program. */
+export function bufferOf(storage: Storage): GPUBuffer {
+  if (storage.buffer === undefined) throw new Error(`${storage.label} has no buffer yet: its program is not compiled`);
+  return storage.buffer;
+}

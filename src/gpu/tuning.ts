@@ -102,6 +102,15 @@ export function tunedAdapter({
   return { name, driver, dawn: webgpuVersion(), processor };
 }
 
+/** Where in a folder lies what was measured on an adapter. */
+export function adapterFile(folder: string, adapter: TunedAdapter): string {
+  const slug = adapter.name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .slice(0, 40);
+  return join(folder, `${slug}-${textHash(JSON.stringify(adapter))}.json`);
+}
+
 /** Short hash of a text. */
 export const textHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
@@ -119,12 +128,8 @@ export class TuningTable {
    * @param warn is told of a file that cannot be used: damaged, or about another adapter
    */
   constructor(adapter: TunedAdapter, warn: (text: string) => void, folder = join(cacheFolder(), 'tuning')) {
-    const slug = adapter.name
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, '-')
-      .slice(0, 40);
     this.adapter = adapter;
-    this.file = join(folder, `${slug}-${textHash(JSON.stringify(adapter))}.json`);
+    this.file = adapterFile(folder, adapter);
     this.sections = this.read(warn);
   }
 

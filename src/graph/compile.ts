@@ -18,9 +18,9 @@
  * else has changed the values, and by the update that changes them. Losses are scaled: loss-scaling.ts.
  */
 import { FrostlineError } from '../errors.ts';
-import { bufferOf, type Gpu } from '../gpu/device.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
-import { type Precision, Storage } from '../gpu/storage.ts';
+import { bufferOf, type Precision, Storage } from '../gpu/storage.ts';
 import { castCopy } from '../kernels/cast/cast.ts';
 import { withoutHalves } from '../kernels/kernel.ts';
 import { STEP_WORDS } from '../kernels/step.ts';

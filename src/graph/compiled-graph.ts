@@ -1,8 +1,8 @@
 /** A compiled program with its memory: written, run, read, freed. */
 import { FrostlineError } from '../errors.ts';
-import { bufferOf, type Gpu } from '../gpu/device.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Dispatch, Program } from '../gpu/program.ts';
-import type { Storage } from '../gpu/storage.ts';
+import { bufferOf, type Storage } from '../gpu/storage.ts';
 import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
 import type { LossScaling } from './loss-scaling.ts';

@@ -31,6 +31,7 @@ import {
   runFiles,
   type Settings,
   stillOurs,
+  tellOtherMachine,
 } from './run-folder.ts';
 import { readRung } from './rung-file.ts';
 import { bestCell } from './select.ts';
@@ -199,6 +200,7 @@ export async function runGrid(
             ...runFiles(settings, experiment, gpu, written),
             'plan.json': planFile(headOf(experiment, plan, settings, cells), startedAt, cells, configuration),
           };
+          await tellOtherMachine(folder, gpu);
           await openRunFolder(folder, files, () => checkRunFolder(folder, settings, experiment, GROWS));
           opened = true;
         }
@@ -314,8 +316,9 @@ async function pause({ signal, stop }: GridHooks): Promise<void> {
 }
 
 /** What may round differently: a checkpoint is gone on with where it was made alone. */
-const bitsOf = ({ name, driver, kind, tuning, algorithms, precision, subgroupMatrices }: Gpu) => [
+const bitsOf = ({ name, driver, kind, machine, tuning, algorithms, precision, subgroupMatrices }: Gpu) => [
   ...[name, driver, kind, tuning?.hash ?? null],
+  ...(machine === undefined ? [] : [machine]),
   [...algorithms],
   ...(precision === 'f32' ? [] : [precision, subgroupMatrices]),
 ];

@@ -11,6 +11,7 @@ import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, createFile, LineFile, makeFolder, removeLeftovers, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { Machine } from '../gpu/machine.ts';
 import { readTextIfThere } from '../read-files.ts';
 import { frostlineVersion } from '../version.ts';
 import { Claim } from './claims.ts';
@@ -93,9 +94,29 @@ export function runFiles(
       adapterKind: gpu.kind,
       // The variants that tuning results choose may round differently.
       tuning: gpu.tuning?.hash ?? null,
+      // So do those that the estimates choose, which go by this.
+      ...(gpu.machineReport && { ...gpu.machineReport, probed: gpu.reading?.date ?? null }),
     }),
     ...(split && { 'split.json': formatSplit(split.split, split.dataset) }),
   };
+}
+
+/** Tells where a folder was last run by other numbers of the machine: estimates may choose other kernels, which round otherwise. */
+export async function tellOtherMachine(folder: string, gpu: Gpu): Promise<void> {
+  const file = join(folder, 'environment.json');
+  const text = await readTextIfThere(file);
+  if (text === undefined) return;
+  const before = parseRunFile<{ machine?: Machine; probed?: string | null }>(file, text);
+  const { machine, reading } = gpu;
+  if (before.machine === undefined || machine === undefined) return;
+  const differing = (Object.keys(machine) as (keyof Machine)[]).filter((key) => before.machine?.[key] !== machine[key]);
+  if (differing.length === 0) return;
+  const probeOf = (date: string | null | undefined) => (date ? `the probe of ${date}` : 'no probe');
+  gpu.notice(
+    `${folder} was run by other numbers of the machine (${probeOf(before.probed)}; now ${probeOf(reading?.date)}): ` +
+      `${differing.map((key) => `${key} ${before.machine?.[key]}, now ${machine[key]}`).join('; ')}. Estimates may choose other ` +
+      'kernels, which round otherwise; finished cells stay as they are',
+  );
 }
 
 /**

@@ -11,7 +11,8 @@
  * make of them. Caches are not modelled: a sector read twice counts twice.
  */
 import { FrostlineError } from '../../errors.ts';
-import { bufferOf, type Gpu } from '../../gpu/device.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { bufferOf } from '../../gpu/storage.ts';
 import type { KernelDispatch } from '../../kernels/kernel.ts';
 import { type Access, type Instrumented, instrument } from './instrument.ts';
 
