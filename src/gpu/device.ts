@@ -322,7 +322,9 @@ export class Gpu {
       throw new FrostlineError(`${storage.label} holds ${storage.bytes} bytes; a write ends at byte ${end}.`);
     }
     // WebGPU writes words; an odd number of halves ends within one, whose rest nobody reads.
-    const words = values.byteLength % 4 === 0 ? values : padded(values);
+    // Of shared memory Dawn takes no view: the process ends.
+    const isPlain = values.byteLength % 4 === 0 && values.buffer instanceof ArrayBuffer;
+    const words = isPlain ? values : padded(values);
     this.device.queue.writeBuffer(bufferOf(storage), offset, words);
   }
 

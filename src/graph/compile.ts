@@ -24,6 +24,7 @@ import { bufferOf, type Precision, Storage } from '../gpu/storage.ts';
 import { castCopy } from '../kernels/cast/cast.ts';
 import { withoutHalves } from '../kernels/kernel.ts';
 import { STEP_WORDS } from '../kernels/step.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import { emitBackward } from './backward.ts';
 import { type Built, CompiledGraph } from './compiled-graph.ts';
 import { fusions, passedEpilogues } from './fusion.ts';
@@ -31,7 +32,7 @@ import { LossScaling } from './loss-scaling.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
 import { type Combined, type ForwardEmitter, refuse } from './operation.ts';
 import { contributions, frostLine, isAlias, partsOf, stateOf, tapeOf } from './tape.ts';
-import { Parameter, type Tensor } from './tensor.ts';
+import { checkMask, describeValue, Parameter, Tensor } from './tensor.ts';
 import { type Optimizer, optimizerOf } from './update.ts';
 import { flatWindows, rows } from './windows.ts';
 
@@ -63,10 +64,20 @@ export interface CompileOptions {
   readonly keepPacked?: boolean;
 }
 
+const COMPILE_OPTIONS: OptionNames<CompileOptions> = {
+  outputs: true,
+  loss: true,
+  upstream: true,
+  update: true,
+  gradients: true,
+  training: true,
+  keepPacked: true,
+};
+
 /**
  * Compiles the program that computes `outputs` and, where given, the gradients of `loss` and the update.
- * @throws FrostlineError when an operation without a derivative stands between the loss and what is to be trained, or a
- *   row of a tensor does not fit a binding
+ * @throws FrostlineError when an operation without a derivative stands between the loss and what is to be trained, a row
+ *   of a tensor does not fit a binding, or an option is none
  */
 export async function compile(gpu: Gpu, options: CompileOptions): Promise<CompiledGraph> {
   const built = begin(gpu);
@@ -179,7 +190,25 @@ function checkLoss({ loss, upstream, update, gradients = [] }: CompileOptions): 
 const LASTING_SHARE = 1 / 8;
 const LASTING_LEAST = 2 ** 24;
 
+/** Refuses what is no tensor where one is expected, and a graph that computes nothing. */
+function checkTensors(options: CompileOptions): void {
+  const { loss, upstream, outputs = [], gradients = [] } = checkOptions('compile', options, COMPILE_OPTIONS);
+  for (const [name, list] of Object.entries({ outputs, gradients })) {
+    const stranger = Array.isArray(list) ? list.find((one) => !(one instanceof Tensor)) : list;
+    if (Array.isArray(list) && list.every((one) => one instanceof Tensor)) continue;
+    throw new FrostlineError(`compile: ${name} holds ${describeValue(stranger)}. Give a list of tensors.`);
+  }
+  for (const [name, one] of Object.entries({ loss, upstream })) {
+    if (one === undefined || one instanceof Tensor) continue;
+    throw new FrostlineError(`compile: ${name} is ${describeValue(one)}. Give a tensor.`);
+  }
+  if (loss === undefined && outputs.length === 0) {
+    throw new FrostlineError('compile: there is nothing to compute. Give `outputs`, or a `loss`.');
+  }
+}
+
 function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
+  checkTensors(options);
   const lossTape = checkLoss(options);
   const { loss, upstream, outputs = [], gradients: asked = [] } = options;
   const optimizer = optimizerOf(options.update ?? false);
@@ -382,17 +411,4 @@ function scalingOf(gpu: Gpu, { upstream, gradients = [], update }: CompileOption
   built.pinned.push(scaling.storage);
   built.values.set(scaling.tensor, scaling.storage);
   return scaling;
-}
-
-/** A mask is one number of 0 or more, or one for each element. */
-function checkMask({ name, mask, shape, size }: Parameter): void {
-  if (typeof mask !== 'number' && mask.length !== size) {
-    throw new FrostlineError(
-      `The mask of ${name} [${shape.join(', ')}] has ${mask.length} values. Give one number, or ${size}.`,
-    );
-  }
-  const bad = (typeof mask === 'number' ? [mask] : mask).find((value) => !(value >= 0 && Number.isFinite(value)));
-  if (bad !== undefined) {
-    throw new FrostlineError(`The mask of ${name} holds ${bad}. Use 0 (frozen), 1, or any other positive number.`);
-  }
 }

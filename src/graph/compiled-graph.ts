@@ -5,6 +5,7 @@ import type { Dispatch, Program } from '../gpu/program.ts';
 import { bufferOf, type Storage } from '../gpu/storage.ts';
 import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import type { LossScaling } from './loss-scaling.ts';
 import { checkValues, describeValue, type Mask, Parameter, type Tensor } from './tensor.ts';
 
@@ -63,6 +64,17 @@ export interface Preparation {
 /** A copy that a graph keeps, with the program that makes it. */
 export type PreparedCopy = Omit<Preparation, 'dispatches'> & { readonly program: Program };
 
+const STEP_VALUES: OptionNames<StepValues> = {
+  learningRate: true,
+  momentum: true,
+  weightDecay: true,
+  step: true,
+  seed: true,
+  secondMomentum: true,
+  epsilon: true,
+  updates: true,
+};
+
 /** GPUBufferUsage.COPY_SRC: WebGPU's names are no globals of Node. */
 const COPY_SRC = 0x4;
 
@@ -81,6 +93,8 @@ export class CompiledGraph {
   /** copies of parameters in other layouts, and of which version of the values they are */
   private readonly preparations: (PreparedCopy & { madeOf: number })[];
   private readonly trained: readonly Parameter[];
+  /** and where each has its values: a run must not write where they are no more */
+  private readonly parameters: ReadonlyMap<Parameter, Storage>;
   private readonly values: ReadonlyMap<Tensor, Storage>;
   /** storages that nothing else overwrites within a run */
   private readonly lasting: ReadonlySet<Storage>;
@@ -112,8 +126,8 @@ export class CompiledGraph {
     this.preparations = preparations.map((preparation) => ({ ...preparation, madeOf: -1 }));
     this.trained = [...[...built.masks.keys()].filter((parameter) => parameter.trainable), ...built.state];
     this.values = built.values;
-    const parameters = built.parameters.map((parameter) => built.values.get(parameter)!);
-    this.lasting = new Set([...built.pinned, ...parameters]);
+    this.parameters = new Map(built.parameters.map((parameter) => [parameter, built.values.get(parameter)!]));
+    this.lasting = new Set([...built.pinned, ...this.parameters.values()]);
     this.gradients = built.gradients;
     this.momentum = built.momentum;
     this.step = built.step;
@@ -147,7 +161,7 @@ export class CompiledGraph {
     this.checkUsable();
     const storage = this.values.get(tensor);
     if (storage === undefined || tensor.source !== undefined || tensor instanceof Parameter) {
-      throw new FrostlineError(`${tensor.name} is no input of this graph.`);
+      throw new FrostlineError(`${nameOf(tensor)} is no input of this graph.`);
     }
     if (!ArrayBuffer.isView(values)) {
       this.copyFrom(values, tensor, storage);
@@ -175,13 +189,17 @@ export class CompiledGraph {
 
   /**
    * Sets the rates, the step's number and the seed for the runs that follow.
-   * @throws FrostlineError for a rate that is missing or not finite, a step or seed that is no whole number of 32 bits
+   * @throws FrostlineError for a rate that is missing, negative or not finite, a step or seed that is no whole number of 32
+   *   bits
    */
   setStep(values: StepValues): void {
     this.checkUsable();
+    checkOptions('setStep', values, STEP_VALUES);
     for (const name of ['learningRate', 'momentum', 'weightDecay'] as const) {
-      if (!Number.isFinite(values[name]))
-        throw new FrostlineError(`setStep: ${name} is ${values[name]}; give a number.`);
+      const value = values?.[name];
+      if (!(Number.isFinite(value) && value >= 0)) {
+        throw new FrostlineError(`setStep: ${name} is ${value}; give a number of 0 or more.`);
+      }
     }
     for (const name of ['secondMomentum', 'epsilon'] as const) {
       const value = values[name] ?? 0.5;
@@ -211,6 +229,12 @@ export class CompiledGraph {
    */
   async run(wanted: readonly Tensor[] = []): Promise<ArrayBuffer[]> {
     this.checkUsable();
+    for (const [parameter, storage] of this.parameters) {
+      if (parameter.storage === storage) continue;
+      throw new FrostlineError(
+        `Parameter ${parameter.name} was released after the graph was compiled. Compile it again.`,
+      );
+    }
     for (const [parameter, mask] of this.masks) {
       if (parameter.mask !== mask) {
         throw new FrostlineError(
@@ -224,6 +248,7 @@ export class CompiledGraph {
           'Call setStep({ learningRate, momentum, weightDecay, step, seed }) before run().',
       );
     }
+    if (!Array.isArray(wanted)) throw new FrostlineError(`run: ${describeValue(wanted)} is no list. Give [tensor].`);
     const storages = wanted.map((tensor) => this.output(tensor));
     const bytes = storages.reduce((sum, storage) => sum + storage.bytes, 0);
     const encoder = this.gpu.device.createCommandEncoder();
@@ -296,12 +321,13 @@ export class CompiledGraph {
   async readGradient(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     this.checkUsable();
     const storage = this.gradients.get(tensor);
-    if (storage === undefined) throw new FrostlineError(`The gradient of ${tensor.name} was not asked for.`);
+    if (storage === undefined) throw new FrostlineError(`The gradient of ${nameOf(tensor)} was not asked for.`);
     return this.gpu.readFloats(storage);
   }
 
   /** Sets all momentum to zero: the start of a training run. */
   resetMomentum(): void {
+    this.checkUsable();
     this.gpu.clear(this.momentum.map(bufferOf));
   }
 
@@ -310,6 +336,7 @@ export class CompiledGraph {
    * the graph alone decides. Written back into a graph of the same network, masks and adapter, training goes on in the same bits.
    */
   async readState(): Promise<ArrayBuffer[]> {
+    this.checkUsable();
     const parts = await this.readValues();
     for (const storage of this.ownState) parts.push(await this.gpu.read(storage));
     return parts;
@@ -317,6 +344,7 @@ export class CompiledGraph {
 
   /** The first parts of `readState`: trained parameters and moving state, without momentum. */
   async readValues(): Promise<ArrayBuffer[]> {
+    this.checkUsable();
     const parts: ArrayBuffer[] = [];
     for (const parameter of this.trained) parts.push((await parameter.read(this.gpu)).buffer);
     return parts;
@@ -331,8 +359,18 @@ export class CompiledGraph {
     return this.scaling === undefined ? this.momentum : [...this.momentum, this.scaling];
   }
 
-  /** @param parts of the sizes `stateSizes` */
+  /**
+   * @param parts of the sizes `stateSizes`
+   * @throws FrostlineError where there are more or fewer, or of other sizes
+   */
   writeState(parts: readonly ArrayBuffer[]): void {
+    const { stateSizes } = this;
+    const sizes = parts.map((part) => (part instanceof ArrayBuffer ? part.byteLength : describeValue(part)));
+    if (sizes.join() !== stateSizes.join()) {
+      throw new FrostlineError(
+        `writeState: the parts are of ${sizes} bytes; this graph's of ${stateSizes}. Give what its readState gave.`,
+      );
+    }
     this.writeValues(parts);
     this.ownState.forEach((storage, i) => {
       this.gpu.write(storage, new Uint8Array(parts[this.trained.length + i]));
@@ -341,6 +379,7 @@ export class CompiledGraph {
 
   /** @param parts that begin as those of `readValues` */
   writeValues(parts: readonly ArrayBuffer[]): void {
+    this.checkUsable();
     this.trained.forEach((parameter, i) => {
       parameter.reset(this.gpu, new Float32Array(parts[i]));
     });
@@ -364,8 +403,11 @@ export class CompiledGraph {
   private output(tensor: Tensor): Storage {
     const storage = this.values.get(tensor);
     if (storage === undefined || !this.lasting.has(storage)) {
-      throw new FrostlineError(`${tensor.name} is no output of this graph. Name it in \`outputs\` when compiling.`);
+      throw new FrostlineError(`${nameOf(tensor)} is no output of this graph. Name it in \`outputs\` when compiling.`);
     }
     return storage;
   }
 }
+
+/** Of what should be a tensor, for messages. */
+const nameOf = (tensor: Tensor | undefined): string => tensor?.name ?? describeValue(tensor);

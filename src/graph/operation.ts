@@ -10,7 +10,7 @@ import type { Combination, Epilogue, Epilogues } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { RELU, type Relu } from '../kernels/relu/relu.ts';
 import type { PieceWise } from './pieces.ts';
-import { type ElementType, type Shape, Tensor } from './tensor.ts';
+import { describeValue, type ElementType, type Shape, Tensor } from './tensor.ts';
 
 /** What `forward` of an operation gets: tensors and their memory, memory of its own, and `run` to dispatch kernels. */
 export interface ForwardEmitter {
@@ -215,6 +215,7 @@ export function apply(
   type: ElementType = 'f32',
 ): Tensor {
   inputs.forEach((input, i) => {
+    if (!(input instanceof Tensor)) refuse(name, `input ${i} is ${describeValue(input)}`, 'Give a tensor.');
     const expected = operation.integers?.includes(i) ? 'u32' : 'f32';
     if (input.type !== expected) refuse(name, `input ${input.name} holds ${input.type}`, `Give ${expected}.`);
   });

@@ -6,6 +6,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import type { Operation } from './operation.ts';
 
 /** Lengths of a tensor's dimensions, outermost first. */
@@ -31,8 +32,8 @@ export class Tensor {
     if (type !== 'f32' && type !== 'u32') {
       throw new FrostlineError(`${name}: the element type is ${String(type)}; there are f32 and u32.`);
     }
-    if (!shape.every((extent) => Number.isInteger(extent) && extent >= 1)) {
-      throw new FrostlineError(`${name}: shape [${shape.join(', ')}] must consist of whole numbers of 1 or more.`);
+    if (!Array.isArray(shape) || !shape.every((extent) => Number.isInteger(extent) && extent >= 1)) {
+      throw new FrostlineError(`${name}: shape [${shape}] must be a list of whole numbers of 1 or more.`);
     }
     this.name = name;
     this.shape = shape;
@@ -86,6 +87,23 @@ export interface ParameterOptions {
   readonly decayFactor?: number;
 }
 
+const PARAMETER_OPTIONS: OptionNames<ParameterOptions> = { mask: true, decayFactor: true };
+
+/** A mask is one number of 0 or more, or one for each element. */
+export function checkMask({ name, mask, shape, size }: Pick<Parameter, 'name' | 'mask' | 'shape' | 'size'>): void {
+  const values = typeof mask === 'number' ? [mask] : mask;
+  if (typeof mask !== 'number' && !(mask instanceof Float32Array && mask.length === size)) {
+    throw new FrostlineError(
+      `The mask of ${name} [${shape.join(', ')}] is ${describeValue(mask)}. Give one number, or a Float32Array of ` +
+        `length ${size}.`,
+    );
+  }
+  const bad = values.find((value) => !(value >= 0 && Number.isFinite(value)));
+  if (bad !== undefined) {
+    throw new FrostlineError(`The mask of ${name} holds ${bad}. Use 0 (frozen), 1, or any other positive number.`);
+  }
+}
+
 /** A tensor with values of its own that outlive a run, and that training changes. */
 export class Parameter extends Tensor {
   mask: Mask;
@@ -98,17 +116,25 @@ export class Parameter extends Tensor {
   /** grows whenever the values change: copies in other layouts are compared by it */
   version = 0;
 
-  /** @param values row-major; a function is called when the parameter is placed, so that big files are read late */
+  /**
+   * @param values row-major; a function is called when the parameter is placed, so that big files are read late
+   * @throws FrostlineError for a shape, a mask or a decay factor that is none
+   */
   constructor(
     name: string,
     shape: Shape,
     values: Float32Array<ArrayBuffer> | (() => Float32Array<ArrayBuffer>),
-    { mask = 1, decayFactor = 1 }: ParameterOptions = {},
+    options: ParameterOptions = {},
   ) {
     super(name, shape);
+    const { mask = 1, decayFactor = 1 } = checkOptions(`Parameter ${name}`, options, PARAMETER_OPTIONS);
     this.initial = typeof values === 'function' ? values : () => values;
     this.mask = mask;
     this.decayFactor = decayFactor;
+    checkMask(this);
+    if (!(decayFactor >= 0 && Number.isFinite(decayFactor))) {
+      throw new FrostlineError(`The decay factor of ${name} is ${decayFactor}. Give a number of 0 or more.`);
+    }
   }
 
   /** Whether training may change any of it. */
@@ -147,6 +173,9 @@ export class Parameter extends Tensor {
 
   /** Frees the device's copy. */
   release(gpu: Gpu): void {
+    if (this.storage !== undefined && this.gpu !== gpu) {
+      throw new FrostlineError(`Parameter ${this.name} lives on another device. Release it there.`);
+    }
     if (this.storage?.buffer !== undefined) gpu.release(this.storage.buffer);
     this.storage = undefined;
   }

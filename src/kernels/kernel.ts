@@ -286,6 +286,9 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     const values = [...Object.keys(spec.params).map((name) => params[name]), ...bases];
     layout.forEach(([name, type], i) => {
       const value = values[i];
+      // A number that is left out would become NaN.
+      if (typeof value !== 'number')
+        throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a number.`);
       if (type === 'f32') view.setFloat32(4 * i, value, true);
       else if (!Number.isInteger(value) || value < -(2 ** 31) || value >= 2 ** 32) {
         throw new Error(`${spec.name}: parameter ${name} is ${value}, not a 32-bit integer`);

@@ -4,8 +4,10 @@ import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
+import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { dropout } from '../../src/operators/dropout/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
+import { pad } from '../../src/operators/pad/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
 import { useGpu } from '../support/gpu.ts';
 
@@ -52,6 +54,18 @@ describe('values of another type or number', () => {
     expect(() => parameter.reset(gpu(), new Float64Array(2) as never)).toThrow(/got Float64Array of length 2/);
   });
 
+  it('of shared memory are copied, which Dawn does not take', async () => {
+    const x = input('x', [2]);
+    const y = relu(x);
+    const graph = await compile(gpu(), { outputs: [y] });
+    const values = new Float32Array(new SharedArrayBuffer(8));
+    values.set([-1, 2]);
+    graph.write(x, values as never);
+    await graph.run();
+    expect([...(await graph.read(y))]).toEqual([0, 2]);
+    graph.destroy();
+  });
+
   it('an element type that is none', () => {
     expect(() => input('x', [1], 'float32' as never)).toThrow(/element type is float32; there are f32 and u32/);
   });
@@ -87,6 +101,8 @@ describe('rates', () => {
     ['updates', 0.5, /updates is 0.5/],
     ['secondMomentum', 1, /secondMomentum is 1; give a number between 0 and 1/],
     ['epsilon', 0, /epsilon is 0; give a number between 0 and 1/],
+    ['learningRate', -0.1, /learningRate is -0.1; give a number of 0 or more/],
+    ['learning_rate', 0.1, /setStep has no option 'learning_rate'. It has learningRate, momentum/],
   ])('%s of %s is refused', async (name, value, message) => {
     const { step } = await trained();
     expect(() => step.setStep({ ...rates, [name]: value })).toThrow(message);
@@ -104,6 +120,75 @@ it('an optimizer that is none, and a smoothing that leaves no label', async () =
   }
 });
 
+describe('a parameter', () => {
+  const made = (options: object) => () => new Parameter('w', [2], new Float32Array(2), options);
+
+  it.each([
+    ['a mask below 0', { mask: -1 }, /mask of w holds -1. Use 0 \(frozen\)/],
+    ['a mask that is no number', { mask: Number.NaN }, /mask of w holds NaN/],
+    ['a list for a mask', { mask: [1, 0] }, /mask of w \[2\] is Array of length 2. Give one number, or a Float32Array/],
+    ['a mask of another length', { mask: new Float32Array(3) }, /is Float32Array of length 3.* of length 2/],
+    ['a decay factor below 0', { decayFactor: -1 }, /decay factor of w is -1. Give a number of 0 or more/],
+    ['an option that there is not', { maks: 0 }, /w has no option 'maks'. It has mask, decayFactor/],
+  ])('with %s', (_, options, message) => {
+    expect(made(options)).toThrow(message);
+  });
+
+  it('that was released under a graph, or lives elsewhere', async () => {
+    const { step, weight } = await trained();
+    step.setStep(rates);
+    weight.release(gpu());
+    await expect(step.run()).rejects.toThrow(/weight was released after the graph was compiled. Compile it again/);
+    weight.place(gpu());
+    await expect(step.run()).rejects.toThrow(/weight was released/);
+    const other = await Gpu.open();
+    expect(() => weight.release(other)).toThrow(/weight lives on another device/);
+    other.destroy();
+    step.destroy();
+    weight.release(gpu());
+  });
+});
+
+describe('options and tensors that are none', () => {
+  const image = input('image', [1, 3, 8, 8]);
+  const filters = input('filters', [4, 3, 3, 3]);
+
+  it('of compile', async () => {
+    const y = relu(input('x', [2]));
+    const compiled = (options: object) => compile(gpu(), options);
+    await expect(compiled({ output: [y] })).rejects.toThrow(/compile has no option 'output'. It has outputs, loss/);
+    await expect(compiled({ outputs: y })).rejects.toThrow(/outputs holds Tensor. Give a list of tensors/);
+    await expect(compiled({ outputs: [y, undefined] })).rejects.toThrow(/outputs holds undefined. Give a list/);
+    await expect(compiled({ loss: 3, update: true })).rejects.toThrow(/loss is 3. Give a tensor/);
+    await expect(compiled({})).rejects.toThrow(/nothing to compute. Give `outputs`, or a `loss`/);
+  });
+
+  it('of operations', () => {
+    expect(() => relu(3 as never)).toThrow(/relu: input 0 is 3. Give a tensor/);
+    expect(() => conv2d(image, filters, undefined, { stride: [2, 2] } as never)).toThrow(
+      /has an attribute 'stride'. Known are: strides/,
+    );
+    expect(() => conv2d(image, filters, undefined, { strides: 2 } as never)).toThrow(/strides 2. 2 numbers/);
+    expect(() => conv2d(image, filters, { strides: [2, 2] } as never)).toThrow(/bias is Object.*before the options/);
+    const around = { before: [0, 0, 1, 1], after: [0, 0, 1, 1], fill: 1 };
+    expect(() => pad(image, around as never)).toThrow(/has an attribute 'fill'/);
+  });
+
+  it('of runs, and the state of another graph', async () => {
+    const { step, loss } = await trained();
+    step.setStep(rates);
+    await expect(step.run(loss as never)).rejects.toThrow(/run: Tensor is no list/);
+    await expect(step.run([undefined as never])).rejects.toThrow(/undefined is no output of this graph/);
+    expect(() => step.write('x' as never, new Float32Array(6))).toThrow(/x is no input of this graph/);
+    const state = await step.readState();
+    expect(() => step.writeState(state.slice(1))).toThrow(/parts are of 24 bytes; this graph's of 24,24/);
+    expect(() => step.writeState(state.map((part) => new Float32Array(part)) as never)).toThrow(
+      /Float32Array of length/,
+    );
+    step.destroy();
+  });
+});
+
 describe('after destroy', () => {
   it('a graph does nothing, and its memory is freed once', async () => {
     const { step, x, weight, loss } = await trained();
@@ -117,6 +202,11 @@ describe('after destroy', () => {
     expect(() => step.setStep(rates)).toThrow(/destroyed/);
     await expect(step.read(loss)).rejects.toThrow(/destroyed/);
     await expect(step.readGradient(weight)).rejects.toThrow(/destroyed/);
+    await expect(step.readState()).rejects.toThrow(/destroyed/);
+    expect(() => step.writeValues([])).toThrow(/destroyed/);
+    // Dawn would name a buffer, and the device would compute no more.
+    expect(() => step.resetMomentum()).toThrow(/destroyed/);
+    await gpu().idle();
   });
 
   it('a device says so', async () => {

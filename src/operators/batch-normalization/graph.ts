@@ -48,8 +48,8 @@ export function batchNormalization(
   variance: Tensor,
   options: BatchNormalizationOptions = {},
 ): Tensor {
-  const { epsilon = 1e-5, momentum = 0.9, statistics = 'running', name = 'batchNormalization' } = options;
-  shapesOf(name, rule, { epsilon, momentum }, [x], { scale, shift, mean, variance });
+  const { epsilon = 1e-5, momentum = 0.9, statistics = 'running', name = 'batchNormalization', ...rest } = options;
+  shapesOf(name, rule, { epsilon, momentum, ...rest }, [x], { scale, shift, mean, variance });
   const channels = channelsOf(x);
   const common = { channels, epsilon, name };
   if (statistics === 'batch') expectSeveral(channels, name);
@@ -112,9 +112,9 @@ export function normalizeBatch(
   x: Tensor,
   scale: Tensor,
   shift: Tensor,
-  { epsilon = 1e-5, name = 'normalizeBatch' }: NormalizeBatchOptions = {},
+  { epsilon = 1e-5, name = 'normalizeBatch', ...rest }: NormalizeBatchOptions = {},
 ): Tensor {
-  shapesOf(name, rule, { epsilon, momentum: 0 }, [x], { scale, shift });
+  shapesOf(name, rule, { epsilon, momentum: 0, ...rest }, [x], { scale, shift });
   const channels = channelsOf(x);
   expectSeveral(channels, name);
   const byBatch = operation('normalizeBatch', {

@@ -1,7 +1,7 @@
 /** Joining activations channel by channel, as DenseNet, SqueezeNet and GoogLeNet do. */
 
-import { apply, type ForwardEmitter } from '../../graph/operation.ts';
-import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { apply, type ForwardEmitter, refuse } from '../../graph/operation.ts';
+import { describeValue, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
 import { shapesOf } from '../operator.ts';
@@ -12,6 +12,7 @@ import { rule } from './rule.ts';
  * [N, C1 + C2 + ..., ...]. All other extents are the same. ONNX Concat.
  */
 export function concat(parts: readonly Tensor[], name = 'concat', axis = 1): Tensor {
+  if (!Array.isArray(parts)) refuse(name, `${describeValue(parts)} is no list`, 'Give a list of tensors.');
   const [shape] = shapesOf(name, rule, { axis: axis - 1 }, parts);
   const [{ shape: first }] = parts;
   const items = first[0];

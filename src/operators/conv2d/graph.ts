@@ -1,12 +1,12 @@
 /** Convolution as an operation of tensors; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
 import { emitBias } from '../../graph/bias-gradient.ts';
-import { apply, expect4d, type ForwardEmitter, hasDerivative } from '../../graph/operation.ts';
-import type { Tensor } from '../../graph/tensor.ts';
+import { apply, expect4d, type ForwardEmitter, hasDerivative, refuse } from '../../graph/operation.ts';
+import { describeValue, Tensor } from '../../graph/tensor.ts';
 import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
-import { asked } from '../operator.ts';
+import { asked, checkAttributes } from '../operator.ts';
 import { bytesOf, type Convolution } from './algorithms/convolution.ts';
 import { selectConvolution } from './algorithms/index.ts';
-import { type Conv2dAttributes, geometry } from './shape.ts';
+import { attributes, type Conv2dAttributes, geometry } from './shape.ts';
 
 /** Strides, pads (top, left, bottom, right), dilations and groups of a convolution. */
 export interface Conv2dOptions extends Partial<Conv2dAttributes> {
@@ -18,15 +18,17 @@ export interface Conv2dOptions extends Partial<Conv2dAttributes> {
  * @throws FrostlineError when shapes do not fit or nothing is left of the image
  */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: Conv2dOptions = {}): Tensor {
-  const { strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1, name = 'conv2d' } = options;
+  const { name = 'conv2d', strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1, ...rest } = options;
+  if (bias !== undefined && !(bias instanceof Tensor)) {
+    refuse(name, `the bias is ${describeValue(bias)}`, 'Give a tensor, or undefined before the options.');
+  }
   const [batch, ...item] = expect4d(name, x);
-  const found = asked(`${name}:`, () =>
-    geometry({
-      attributes: { strides, pads, dilations, groups },
-      inputs: [{ name: x.name, shape: item }],
-      parameters: { weight, bias },
-    }),
-  );
+  const given = { strides, pads, dilations, groups };
+  const found = asked(`${name}:`, () => {
+    // What is left are names that there are not.
+    checkAttributes(attributes, { ...given, ...rest });
+    return geometry({ attributes: given, inputs: [{ name: x.name, shape: item }], parameters: { weight, bias } });
+  });
   const shape = { ...found, batch };
   const { plane } = bytesOf(shape);
   const problem: Convolution = { name, shape, hasBias: bias !== undefined, differentiates: false, weightLasts: false };

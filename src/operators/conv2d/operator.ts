@@ -8,21 +8,15 @@ import { winogradFilterGradient } from '../../kernels/conv2d/winograd/filter-gra
 import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
 import { winogradImage } from '../../kernels/conv2d/winograd/image.ts';
 import { winogradOutput } from '../../kernels/conv2d/winograd/output.ts';
-import type { Pads, Pair } from '../onnx/reading.ts';
-import { count, defineOperator, number, numbers, sameNumber } from '../operator.ts';
+import { count, defineOperator, sameNumber } from '../operator.ts';
 import { conv2d as build } from './graph.ts';
 import { onnx } from './onnx.ts';
-import { type Conv2dAttributes, type Conv2dRole, geometry, shape } from './shape.ts';
+import { attributes, type Conv2dAttributes, type Conv2dRole, geometry, shape } from './shape.ts';
 
 export const conv2d = defineOperator<Conv2dAttributes>()<'conv2d', Conv2dRole>({
   kind: 'conv2d',
   formula: 'y[f, oy, ox] = bias[f] + sum over c, ky, kx of w[f, c, ky, kx] x[c, oy s - p + ky d, ox s - p + kx d]',
-  attributes: {
-    strides: numbers<Pair>('rows, columns', 2),
-    pads: numbers<Pads>('top, left, bottom, right', 4),
-    dilations: numbers<Pair>('rows, columns', 2),
-    groups: number('channels and filters are divided into so many', (n) => n >= 1, ' of 1 or more'),
-  },
+  attributes,
   parameters: {
     weight: { kind: 'trained', decays: true },
     bias: { kind: 'trained', decays: false, optional: true },

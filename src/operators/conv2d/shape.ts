@@ -1,7 +1,7 @@
 /** The shape rule of convolution, and all that is refused: for networks, files and tensors alike. */
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import type { Pads, Pair } from '../onnx/reading.ts';
-import { type Given, refuse, type Shape, show } from '../operator.ts';
+import { type Given, number, numbers, refuse, type Schema, type Shape, show } from '../operator.ts';
 
 /** Attributes of a convolution, as in ONNX's Conv. */
 export interface Conv2dAttributes {
@@ -11,6 +11,13 @@ export interface Conv2dAttributes {
   readonly groups: number;
 }
 export type Conv2dRole = 'weight' | 'bias';
+
+export const attributes: Schema<Conv2dAttributes> = {
+  strides: numbers<Pair>('rows, columns', 2),
+  pads: numbers<Pads>('top, left, bottom, right', 4),
+  dilations: numbers<Pair>('rows, columns', 2),
+  groups: number('channels and filters are divided into so many', (n) => n >= 1, ' of 1 or more'),
+};
 
 /** x [channels, height, width], weight [filters, channels / groups, kh, kw], bias [filters] */
 export function geometry({ attributes, inputs: [x], parameters }: Given<Conv2dAttributes, Conv2dRole>): Conv2dShape {

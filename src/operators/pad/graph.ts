@@ -20,10 +20,11 @@ export interface PadOptions {
 }
 
 /** ONNX Pad: a constant, the edge's value, or the image reflected in its edge. One operation for each padded axis. */
-export function pad(x: Tensor, { before, after, mode = 'constant', value = 0, name = 'pad' }: PadOptions): Tensor {
+export function pad(x: Tensor, options: PadOptions): Tensor {
+  const { before = [], after = [], mode = 'constant', value = 0, name = 'pad', ...rest } = options;
   const rank = x.shape.length;
   if (before[0] !== 0 || after[0] !== 0) refuse(name, 'the batch is padded', 'Only items can be: begin with 0.');
-  shapesOf(name, rule, { before: before.slice(1), after: after.slice(1), mode, value }, [x]);
+  shapesOf(name, rule, { before: before.slice(1), after: after.slice(1), mode, value, ...rest }, [x]);
   let padded = x;
   for (let axis = 1; axis < rank; axis++) {
     if (before[axis] !== 0 || after[axis] !== 0) {
