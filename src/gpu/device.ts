@@ -3,6 +3,7 @@
  * this class, never GPUDevice.
  */
 import { FrostlineError } from '../errors.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import {
   type AdapterKind,
   adapterName,
@@ -73,6 +74,21 @@ export interface OpenOptions {
   /** is told what is out of order but hinders nothing; `process.emitWarning` where it is left out */
   readonly warn?: (text: string) => void;
 }
+
+const OPEN_OPTIONS: OptionNames<OpenOptions> = {
+  adapter: true,
+  limits: true,
+  kind: true,
+  machine: true,
+  probe: true,
+  tuning: true,
+  algorithms: true,
+  precision: true,
+  subgroupMatrices: true,
+  warn: true,
+};
+
+const KINDS: { readonly [K in AdapterKind]: true } = { hardware: true, software: true, embedded: true };
 
 /** What `Gpu.from` takes: an opened device brings its adapter, so there is none to choose. */
 export type FromOptions = Omit<OpenOptions, 'adapter'>;
@@ -159,6 +175,9 @@ export class Gpu {
     if (precision !== 'f32' && precision !== 'f16') {
       throw new FrostlineError(`There is no precision '${String(precision)}'. Give 'f32' or 'f16'.`);
     }
+    if (!Object.hasOwn(KINDS, kind)) {
+      throw new FrostlineError(`There is no kind of adapter '${String(kind)}'. Give ${Object.keys(KINDS).join(', ')}.`);
+    }
     this.instance = instance;
     this.device = device;
     this.kind = kind;
@@ -204,6 +223,7 @@ export class Gpu {
 
   /** Opens the chosen adapter with its full limits; a GPU's first time it is probed. */
   static async open(options: OpenOptions = {}): Promise<Gpu> {
+    checkOptions('Gpu.open', options, OPEN_OPTIONS);
     const chosen = await chooseAdapter(options.adapter);
     const { instance, adapter, kind } = chosen;
     const file = readingFile(adapter.info, kind, options);
@@ -233,7 +253,13 @@ export class Gpu {
    * graph.write(x, buffer); // a GPUBuffer of that device
    */
   static from(device: GPUDevice, options: FromOptions = {}): Gpu {
-    const { adapterInfo } = device;
+    checkOptions<FromOptions>('Gpu.from', options, OPEN_OPTIONS);
+    const { adapterInfo } = (device ?? {}) as Partial<GPUDevice>;
+    if (adapterInfo === undefined) {
+      throw new FrostlineError(
+        'Gpu.from: there is no GPUDevice. Give what `await adapter.requestDevice()` resolves to.',
+      );
+    }
     const found = isSoftware(adapterInfo) ? 'software' : 'hardware';
     return new Gpu(undefined, adapterInfo, device, found, options, readingFile(adapterInfo, found, options)?.find());
   }

@@ -49,6 +49,22 @@ describe('frostline doctor', () => {
     expect([json.code, JSON.parse(json.stdout).passed]).toEqual([1, false]);
   });
 
+  it('measures anew what the adapter can do at once, or says why its times tell nothing', async () => {
+    const check = { variant: 'plain', configuration: {}, tolerance: 0.01, milliseconds: 2, gflops: 1 };
+    vi.mocked(product.checkMatrixProduct).mockResolvedValue({
+      size: 64,
+      checks: [{ ...check, error: 1e-5, passed: true }],
+    });
+    const { code, stdout } = await run(registry, 'doctor', '--probe', '--json');
+    expect(code).toBe(0);
+    const { machine, origins, probed, refused } = JSON.parse(stdout);
+    expect(Date.now() - Date.parse(probed)).toBeLessThan(60_000);
+    if (refused === undefined) {
+      expect(origins).toMatchObject({ multiprocessors: 'probed', bytes: 'probed', dispatch: 'probed' });
+      for (const value of Object.values(machine)) expect(value).toBeGreaterThan(0);
+    } else expect(refused).toMatch(/./);
+  });
+
   it('exits with 1 where there is no such adapter, and says what there is', async () => {
     const { code, stdout, stderr } = await run(registry, 'doctor', '--adapter', 'Voodoo2');
     expect(code).toBe(1);

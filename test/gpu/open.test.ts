@@ -120,3 +120,9 @@ describe('a device of the caller', () => {
     device.destroy();
   });
 });
+
+it('refuses options and kinds that there are not, and what is no device', async () => {
+  await expect(Gpu.open({ adaptor: 'software' } as never)).rejects.toThrow(/no option 'adaptor'. It has adapter/);
+  await expect(Gpu.open({ kind: 'gpu' as never })).rejects.toThrow(/no kind of adapter 'gpu'. Give hardware/);
+  expect(() => Gpu.from({} as never)).toThrow(/no GPUDevice. Give what/);
+});
