@@ -78,6 +78,34 @@ const STEP_VALUES: OptionNames<StepValues> = {
 /** GPUBufferUsage.COPY_SRC: WebGPU's names are no globals of Node. */
 const COPY_SRC = 0x4;
 
+interface Bound {
+  readonly below: number;
+  /** the name of what reads the tensor */
+  readonly of: string;
+}
+
+/** Of inputs of integers, the least of the bounds that their readers have. */
+function boundsOf(tensors: Iterable<Tensor>): Map<Tensor, Bound> {
+  const bounds = new Map<Tensor, Bound>();
+  for (const { name, source } of tensors) {
+    for (const [i, below] of Object.entries(source?.operation.below ?? {})) {
+      const tensor = source!.inputs[Number(i)];
+      if (below < (bounds.get(tensor)?.below ?? Number.POSITIVE_INFINITY)) bounds.set(tensor, { below, of: name });
+    }
+  }
+  return bounds;
+}
+
+function checkBound(name: string, values: ArrayLike<number>, bound: Bound | undefined): void {
+  if (bound === undefined) return;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < bound.below) continue;
+    throw new FrostlineError(
+      `${name}: value ${i} is ${values[i]}, but ${bound.of} takes whole numbers from 0 to ${bound.below - 1}. Write such ones.`,
+    );
+  }
+}
+
 /** A compiled program with its memory: written, run, read, destroyed. */
 export class CompiledGraph {
   readonly gpu: Gpu;
@@ -96,6 +124,8 @@ export class CompiledGraph {
   /** and where each has its values: a run must not write where they are no more */
   private readonly parameters: ReadonlyMap<Parameter, Storage>;
   private readonly values: ReadonlyMap<Tensor, Storage>;
+  /** what the values of inputs of integers must be less than, and of which operation */
+  private readonly below: ReadonlyMap<Tensor, Bound>;
   /** storages that nothing else overwrites within a run */
   private readonly lasting: ReadonlySet<Storage>;
   private readonly gradients: ReadonlyMap<Tensor, Storage>;
@@ -126,6 +156,7 @@ export class CompiledGraph {
     this.preparations = preparations.map((preparation) => ({ ...preparation, madeOf: -1 }));
     this.trained = [...[...built.masks.keys()].filter((parameter) => parameter.trainable), ...built.state];
     this.values = built.values;
+    this.below = boundsOf(built.values.keys());
     this.parameters = new Map(built.parameters.map((parameter) => [parameter, built.values.get(parameter)!]));
     this.lasting = new Set([...built.pinned, ...this.parameters.values()]);
     this.gradients = built.gradients;
@@ -155,7 +186,8 @@ export class CompiledGraph {
   /**
    * Sets an input's values for the runs that follow.
    * @param values row-major, as many as the tensor has elements: Float32Array for f32, Uint32Array for u32; or a
-   *   GPUBuffer of this device with at least the tensor's bytes and usage COPY_SRC, copied on the device
+   *   GPUBuffer of this device with at least the tensor's bytes and usage COPY_SRC, copied on the device. Of labels each must
+   *   be less than the number of classes; those in a GPUBuffer are not looked at
    */
   write(tensor: Tensor, values: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | GPUBuffer): void {
     this.checkUsable();
@@ -168,6 +200,7 @@ export class CompiledGraph {
       return;
     }
     checkValues(tensor.name, tensor, values);
+    checkBound(tensor.name, values, this.below.get(tensor));
     this.gpu.write(storage, values);
   }
 

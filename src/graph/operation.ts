@@ -164,6 +164,11 @@ export interface Operation {
   readonly alias?: 'always' | 'inference';
   /** which inputs hold integers (u32); all others are f32 */
   readonly integers?: readonly number[];
+  /**
+   * Of inputs that hold integers, by their place: what each value must be less than, as labels the number of classes. Others
+   * would be taken for places in memory; `CompiledGraph.write` refuses them.
+   */
+  readonly below?: Readonly<Record<number, number>>;
   /** It maps single values, and whoever writes its argument may do it. */
   readonly epilogue?: Epilogue;
   /**

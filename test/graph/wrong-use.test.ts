@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
+import { affineSample } from '../../src/graph/ops/affine-sample.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
@@ -64,6 +65,36 @@ describe('values of another type or number', () => {
     await graph.run();
     expect([...(await graph.read(y))]).toEqual([0, 2]);
     graph.destroy();
+  });
+
+  it('a label of no class, and an image that there is not', async () => {
+    const graph = await trained();
+    const last = graph.labels.size - 1;
+    const labels = new Uint32Array(graph.labels.size);
+    labels[last] = 2 ** 31;
+    expect(() => graph.step.write(graph.labels, labels)).toThrow(
+      /labels: value 1 is 2147483648, but .* from 0 to \d+\. /,
+    );
+    graph.step.destroy();
+    const [images, source, transforms] = [
+      input('images', [3, 2, 2], 'u32'),
+      input('source', [2], 'u32'),
+      input('t', [2, 6]),
+    ];
+    const sampled = affineSample(images, source, transforms, {
+      size: [2, 2],
+      channels: 1,
+      fill: 0,
+      channelOrder: 'rgb',
+      scale: 1,
+      mean: [0],
+      std: [1],
+    });
+    const sampling = await compile(gpu(), { outputs: [sampled] });
+    const none = (below: number) => new RegExp(`value 1 is 3, .* from 0 to ${below - 1}\\. Write`);
+    sampling.write(source, Uint32Array.of(0, 2));
+    expect(() => sampling.write(source, Uint32Array.of(0, 3))).toThrow(none(3));
+    sampling.destroy();
   });
 
   it('an element type that is none', () => {

@@ -45,6 +45,7 @@ export function affineSample(images: Tensor, source: Tensor, transforms: Tensor,
     {
       name: 'affineSample',
       integers: [0, 1],
+      below: { 1: images.shape[0] },
       forward(emit) {
         for (const window of windows(emit.gpu, batch, [outputBytes], `${name}: one image`)) {
           emit.run(

@@ -53,6 +53,7 @@ export function softmaxCrossEntropy(
     {
       name: 'softmaxCrossEntropy',
       integers: [1],
+      below: { 1: columns },
       forward(emit) {
         const all = rowWindows(emit);
         const parts = all.map(({ count }) => lossParts(count));
