@@ -3,10 +3,11 @@
  * made once (`parametersOf`) and shared by every batch size and purpose that the network is built for.
  */
 
-import { input, Parameter, type Tensor } from '../graph/tensor.ts';
+import { input, Parameter, type Shape, type Tensor } from '../graph/tensor.ts';
 import type { Role } from '../operators/operator.ts';
 import type { OurOp } from '../operators/registry.ts';
-import { type Network, operatorOf, operatorsOf, rolesOf } from './network.ts';
+import { type Network, type Node, operatorOf, operatorsOf, rolesOf } from './network.ts';
+import { inferShapes } from './shapes.ts';
 
 /** A network's parameters by name, in its order. What decays and what forward itself writes, the operators' roles say. */
 export function parametersOf(network: Network): Map<string, Parameter> {
@@ -26,6 +27,18 @@ export function parametersOf(network: Network): Map<string, Parameter> {
       }),
     ]),
   );
+}
+
+/** @throws Error where an operator makes other tensors than its shape rule says */
+function checkMade({ name, op, outputs }: Node, made: readonly Tensor[], shapes: ReadonlyMap<string, Shape>): void {
+  outputs.forEach((output, i) => {
+    if (output === '') return;
+    const [expected, found] = [shapes.get(output)!, made[i]?.shape].map((shape) => shape && `[${shape.join(', ')}]`);
+    if (found === expected) return;
+    throw new Error(
+      `layer '${name}' (${op.kind}): build makes ${found ?? 'nothing'} of output ${i + 1}, the shape rule ${expected}. Mend the operator.`,
+    );
+  });
 }
 
 function asOwnBuffer(data: Float32Array): Float32Array<ArrayBuffer> {
@@ -72,6 +85,7 @@ export function buildNetwork(network: Network, options: BuildOptions): BuiltNetw
       values.set(name, tensor);
     }
   });
+  const shapes = inferShapes(network, batch);
   for (const node of network.nodes) {
     const reads = node.inputs.map((name) => values.get(name)!);
     const made =
@@ -86,6 +100,7 @@ export function buildNetwork(network: Network, options: BuildOptions): BuiltNetw
               Object.entries(rolesOf(node)).map(([role, name]) => [role, parameters.get(name)]),
             ),
           });
+    checkMade(node, made, shapes);
     for (const [i, output] of node.outputs.entries()) if (output !== '') values.set(output, made[i]);
   }
   const outputs = network.outputs.map((name) => values.get(name)!);

@@ -4,15 +4,21 @@ import type { KernelFamily } from '../check/case.ts';
 import { graphFamilies } from '../check/families.ts';
 import { graphCases } from '../graph/cases.ts';
 import { define, type OperationCases } from '../graph/operation-case.ts';
-import { Parameter } from '../graph/tensor.ts';
+import { Parameter, type Tensor } from '../graph/tensor.ts';
 import type { Checks } from './checks.ts';
+import { concat } from './concat/graph.ts';
 import type { Role } from './operator.ts';
 import { ours } from './registry.ts';
+import { reshape } from './reshape/graph.ts';
 
 /** Each operator with what checks it. */
 export const checkedOperators = await Promise.all(
   ours.all.map(async (operator) => ({ operator, checks: (await operator.checks()).checks as Checks<object> })),
 );
+
+/** Several outputs as one, a row an item: values and gradients of all are looked at. */
+const sideBySide = (outputs: readonly Tensor[]) =>
+  concat(outputs.map((output) => reshape(output, [output.shape[0], output.size / output.shape[0]])));
 
 /** Every operation that has a derivative. */
 export const operationCases: readonly OperationCases[] = [
@@ -37,12 +43,13 @@ export const operationCases: readonly OperationCases[] = [
               return [role, parameter] as const;
             });
             const trained = ofKind('trained').map(([role]) => [role, tensors[role]] as const);
-            return operator.build({
+            const outputs = operator.build({
               name: operator.kind,
               attributes,
               inputs: Object.keys(inputs).map((name) => tensors[name]),
               parameters: Object.fromEntries([...trained, ...still]),
-            })[0];
+            });
+            return outputs.length === 1 ? outputs[0] : sideBySide(outputs);
           },
         };
       }),

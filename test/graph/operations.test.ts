@@ -83,6 +83,8 @@ for c in json.load(sys.stdin):
     tensors = {n: torch.tensor(t['values'], dtype=torch.int64 if t['integer'] else torch.float64).reshape(t['shape']) for n, t in c['inputs'].items()}
     floats = [t.requires_grad_() for t in tensors.values() if t.dtype == torch.float64]
     y = OPS[c['operation']](c['options'], **tensors)
+    # Several outputs lie side by side, a row an item.
+    if not torch.is_tensor(y): y = torch.cat([one.reshape(len(one), -1) for one in y], 1)
     y.backward(torch.tensor(c['v'], dtype=torch.float64).reshape(y.shape))
     results.append({'y': y.flatten().tolist(), 'gradients': {n: t.grad.flatten().tolist() for n, t in tensors.items() if t.grad is not None}})
 print(json.dumps(results))

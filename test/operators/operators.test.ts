@@ -21,6 +21,7 @@ import type { Drawn } from '../../src/operators/checks.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { ours } from '../../src/operators/registry.ts';
+import { decisionTrials } from '../../src/operators/trials.ts';
 import { Random } from '../../src/random.ts';
 import { interpret } from '../models/interpret.ts';
 import { choices, choicesOf } from '../support/choices.ts';
@@ -30,19 +31,20 @@ import { testSeed, useGpu } from '../support/gpu.ts';
 const gpu = useGpu();
 
 /** One node behind an identity, so that nothing of it is the network's input. */
-function networkOf(kind: string, { attributes, inputs, parameters = {} }: Drawn<object>): Network {
+function networkOf(kind: string, { attributes, inputs, parameters = {} }: Drawn<object>, count = 1): Network {
   const values = Object.entries(inputs);
+  const outputs = ['y', ...Array.from({ length: count - 1 }, (_, i) => `y${i + 1}`)] as const;
   return {
     name: kind,
     inputs: values.map(([name, { shape }]) => ({ name, shape: shape.slice(1) })),
-    outputs: ['y'],
+    outputs,
     nodes: [
       {
         op: { kind, ...attributes } as never,
         name: 'layer',
         number: 2,
         inputs: values.map(([name]) => name),
-        outputs: ['y'],
+        outputs,
         parameters: Object.fromEntries(Object.keys(parameters).map((role) => [role, `layer.${role}`])),
       },
     ],
@@ -60,7 +62,7 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
     fc.assert(
       fc.asyncProperty(choices, fc.nat(), async (list, seed) => {
         const one = checks.draw(choicesOf(list) as Choose, new Random(seed));
-        await visit(networkOf(operator.kind, one), one);
+        await visit(networkOf(operator.kind, one, operator.outputs), one);
       }),
       { seed: testSeed, numRuns: 12 },
     );
@@ -76,7 +78,10 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
         expect(rounded(attributes)).toEqual(rounded(one.attributes));
       }
       expect(rounded(importOnnx(exportOnnx(again)).nodes)).toEqual(rounded(again.nodes));
-      const [made, expected] = [again, network].map((net) => inferShapes(net, 2).get('y'));
+      const [made, expected] = [again, network].map((net) => {
+        const shapes = inferShapes(net, 2);
+        return network.outputs.map((name) => shapes.get(name));
+      });
       expect(made).toEqual(expected);
     }));
 
@@ -84,7 +89,7 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
     drawn(async (network, { inputs }) => {
       const batch = Object.values(inputs)[0].shape[0];
       const values = Object.fromEntries(Object.entries(inputs).map(([name, one]) => [name, one.values]));
-      const [expected] = interpret(network, values as Record<string, Float32Array>, batch);
+      const expected = interpret(network, values as Record<string, Float32Array>, batch);
       for (const net of [network, importOnnx(exportOnnx(network))]) {
         const given = new Map(
           Object.entries(inputs).map(([name, { shape, values: data }]) => [
@@ -92,9 +97,12 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
             OnnxTensor.of(name, shape, 'float32', data as Float32Array),
           ]),
         );
-        const [found] = await infer(gpu(), { network: net, batch, inputs: given });
-        expect(found.shape).toEqual(inferShapes(network, batch).get('y'));
-        expectClose(found.data, expected, { absolute: 5e-5, relative: 1e-4 });
+        const found = await infer(gpu(), { network: net, batch, inputs: given });
+        expect(found.length).toBe(operator.outputs);
+        found.forEach(({ shape, data }, i) => {
+          expect(shape).toEqual(inferShapes(network, batch).get(network.outputs[i]));
+          expectClose(data, expected[i], { absolute: 5e-5, relative: 1e-4 });
+        });
       }
     }));
 
@@ -176,6 +184,40 @@ it('every folder with an operator stands in the registry, and every kernel that 
       expect(allKernels.get(kernel.name)).toBe(kernel);
     graph.destroy();
   }
+});
+
+it('every kernel that an algorithm runs stands in the list, with cases', () => {
+  const cases = new Set(
+    kernelFamilies.flatMap((family) => family.examples(new Random(1)).map(({ kernel }) => kernel.name)),
+  );
+  for (const { decision } of decisionTrials) {
+    for (const { name, kernels } of [...decision.algorithms, ...(decision.measured ?? [])]) {
+      for (const kernel of kernels) {
+        const what = `${kernel.name} of ${decision.purpose} ${name}`;
+        expect(allKernels.get(kernel.name), `${what} stands in no operator's list of kernels`).toBe(kernel);
+        expect(cases.has(kernel.name), `${what} has no cases`).toBe(true);
+      }
+    }
+  }
+});
+
+/** What operator.ts alone takes of its graph.ts. */
+const HELPERS = new Set(['checkAlpha', 'checkSlope', 'matMulWeight']);
+
+it('every operation of tensors is exported', async () => {
+  const folder = new URL('../../src/operators/', import.meta.url);
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /^[^/]+\/graph\.ts$/.test(file),
+  );
+  const exported = new Set(Object.keys(await import('../../src/index.ts')));
+  const missing: string[] = [];
+  for (const file of files) {
+    const own = await import(new URL(file, folder).href);
+    for (const [name, one] of Object.entries(own)) {
+      if (typeof one === 'function' && !exported.has(name) && !HELPERS.has(name)) missing.push(`${name} of ${file}`);
+    }
+  }
+  expect(missing).toEqual([]);
 });
 
 it('an operator of ONNX is read by one kind', () => {
