@@ -6,17 +6,15 @@
 import type { Choose } from '../check/choose.ts';
 import { define, normal, type OperationCases } from '../graph/operation-case.ts';
 import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
-import type { Shape, Tensor } from '../graph/tensor.ts';
+import { input, type Shape, type Tensor } from '../graph/tensor.ts';
+import { Random } from '../random.ts';
 import { affine } from './affine/graph.ts';
+import { checkedOperators } from './all.ts';
 import { add, divide, multiply, subtract } from './arithmetic/graph.ts';
 import { normalizeBatch } from './batch-normalization/graph.ts';
-import { clip } from './clip/graph.ts';
 import { concat } from './concat/graph.ts';
 import { conv2d } from './conv2d/graph.ts';
 import { dropout } from './dropout/graph.ts';
-import { elu } from './elu/graph.ts';
-import { hardSwish } from './hard-swish/graph.ts';
-import { leakyRelu } from './leaky-relu/graph.ts';
 import { linear } from './linear/graph.ts';
 import { lrn } from './lrn/graph.ts';
 import { matMul } from './mat-mul/graph.ts';
@@ -24,7 +22,6 @@ import { pad } from './pad/graph.ts';
 import { averagePool, maxPool } from './pooling/graph.ts';
 import { relu } from './relu/graph.ts';
 import { sigmoid } from './sigmoid/graph.ts';
-import { silu } from './silu/graph.ts';
 import { logSoftmax, softmax } from './softmax/graph.ts';
 import { transpose } from './transpose/graph.ts';
 
@@ -32,13 +29,6 @@ type OfImages = (x: Tensor, u: Tensor) => Tensor;
 
 /** Of images x and, for what takes two, u of the same shape: by name, what the case prints. */
 const OF_VALUES: readonly (readonly [string, OfImages])[] = [
-  ['relu', (x) => relu(x)],
-  ['leakyRelu', (x) => leakyRelu(x, 0.1)],
-  ['elu', (x) => elu(x, 0.5)],
-  ['clip', (x) => clip(x, -0.5, 1)],
-  ['sigmoid', (x) => sigmoid(x)],
-  ['silu', (x) => silu(x)],
-  ['hardSwish', (x) => hardSwish(x)],
   ['dropout', (x) => dropout(x, 0.25)],
   ['add', (x, u) => add(x, u)],
   ['subtract', (x, u) => subtract(x, u)],
@@ -51,12 +41,31 @@ const OF_VALUES: readonly (readonly [string, OfImages])[] = [
   ['read twice', (x, u) => add(multiply(x, u), x)],
 ];
 
+/** Operators that map single values, by what their outputs say of themselves. */
+const maps = checkedOperators.filter(({ operator, checks }) => {
+  if (operator.inputs !== 1 || Object.keys(operator.parameters).length > 0) return false;
+  const { attributes, inputs } = checks.draw((low) => low, new Random(1));
+  const [x] = Object.entries(inputs).map(([name, { shape }]) => input(name, shape));
+  const [y] = operator.build({ name: operator.kind, attributes, inputs: [x], parameters: {} });
+  return y.source?.operation.epilogue !== undefined;
+});
+
 /** More than 4,096 values of an image batch: a thread takes several. */
 const wide = (choose: Choose): Shape => [choose(2, 4), choose(8, 11), choose(16, 24), choose(16, 24)];
 
 const valuesCases = define('many values', (choose, random) => {
-  const [what, build] = OF_VALUES[choose(0, OF_VALUES.length - 1)];
+  const number = choose(0, OF_VALUES.length + maps.length - 1);
   const shape = wide(choose);
+  if (number >= OF_VALUES.length) {
+    const { operator, checks } = maps[number - OF_VALUES.length];
+    const { attributes } = checks.draw(choose, random);
+    return {
+      options: { what: operator.kind, ...attributes },
+      inputs: { x: normal(random, shape) },
+      build: ({ x }) => operator.build({ name: operator.kind, attributes, inputs: [x], parameters: {} })[0],
+    };
+  }
+  const [what, build] = OF_VALUES[number];
   const both = build.length === 2;
   return {
     options: { what },
