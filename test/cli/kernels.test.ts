@@ -63,7 +63,7 @@ describe('frostline kernels show', () => {
     const { stdout } = await kernels('show', 'conv2d/forward');
     expect(stdout).toMatch(/^\/\/ conv2d\/forward is the kernel 'contraction'/);
     // 128 filters a group; 10 x 27 x 27 outputs; 5 x 5 taps over 48 channels.
-    expect(stdout).toMatch(/groups 2, rows 128, columns 7290, plane 729, width 27, u 5, v 5, r 48/);
+    expect(stdout).toMatch(/groups 2, rows 128, columns 7290, plane 729, width 27, u 5, v 5, inner 48/);
     expect(stdout).toContain('variant broadcast: lanes 4, rows 32, columns 8, bounds 1');
     expect((await kernels('show', 'gemm/input-gradient')).stdout).toMatch(/rows 10, columns 4096/);
   });

@@ -95,7 +95,8 @@ const plan: GridPlan = {
 };
 
 async function evaluated(model: Model, data: TrainingData) {
-  const evaluator = await Evaluator.compile(gpu(), model, data, 5);
+  // As many images at a time as the grid: which algorithms are the quickest, and so how sums are rounded, depends on it.
+  const evaluator = await Evaluator.compile(gpu(), model, data, plan.fit.batchSize);
   try {
     return await evaluator.run();
   } finally {
