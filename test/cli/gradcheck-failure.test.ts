@@ -14,7 +14,7 @@ vi.mock('../../src/operators/all.ts', async () => {
     draw: (...drawing) =>
       maxPoolFamily.draw(...drawing).map((one) => ({ ...one, kernel: mutateKernel(one.kernel, mutation) })),
   };
-  return { kernelFamilies: [broken], operationCases: [] };
+  return { kernelFamilies: [broken], operationCases: [], checkedOperators: [] };
 });
 
 it('exits with 1 and prints what repeats the failure', async () => {
