@@ -3,19 +3,13 @@ import { expect, it } from 'vitest';
 import { augmentPresets } from '../../src/data/augment.ts';
 import { FIRST_SCALE } from '../../src/kernels/loss-scale/state.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
-import type { TrainingData } from '../../src/train/data.ts';
 import { type FitSettings, type Progress, TrainingStep } from '../../src/train/fit.ts';
 import { createModel, type Model, releaseModel, setMasks } from '../../src/train/model.ts';
 import { useGpu } from '../support/gpu.ts';
+import { stripedTensors as data } from '../support/striped-tensors.ts';
 
 const gpu = useGpu({ precision: 'f16' });
 
-const data: TrainingData = {
-  kind: 'tensors',
-  values: Float32Array.from({ length: 8 * 3 * 64 * 64 }, (_, i) => ((i * 31) % 17) / 17 - 0.4),
-  shape: [3, 64, 64],
-  labels: Uint32Array.from({ length: 8 }, (_, i) => i % 2),
-};
 const settings: FitSettings = {
   batchSize: 8,
   dropout: false,

@@ -11,16 +11,11 @@ import { type PhaseMasks, PhaseSteps, type RunHooks, type RunProgress, trainPhas
 import { phasesOf, type Training } from '../../src/train/strategy.ts';
 import { useGpu } from '../support/gpu.ts';
 import { narrowResnet } from '../support/resnet.ts';
+import { stripedTensors as data } from '../support/striped-tensors.ts';
 
 const gpu = useGpu();
 const network = alexnetSmall({ classes: 2, seed: 3, filters: [4, 4, 4, 4, 4], hidden: 8 });
 const masks: PhaseMasks = { newParameters: ['fc8.weight', 'fc8.bias'], newLayerFactor: 10 };
-const data: TrainingData = {
-  kind: 'tensors',
-  values: Float32Array.from({ length: 8 * 3 * 64 * 64 }, (_, i) => ((i * 31) % 17) / 17 - 0.4),
-  shape: [3, 64, 64],
-  labels: Uint32Array.from({ length: 8 }, (_, i) => i % 2),
-};
 const settings: FitSettings = {
   optimizer: 'adam',
   batchSize: 2,
