@@ -11,9 +11,13 @@ export interface Split {
 
 /**
  * The last value that depends on no node for which `changes` holds, and through which alone all later nodes see the
- * input; nothing where the first node changes already.
+ * input; nothing where the first node changes already. @param fits which values will do
  */
-export function lastFixedValue(network: Network, changes: (node: Node) => boolean): string | undefined {
+export function lastFixedValue(
+  network: Network,
+  changes: (node: Node) => boolean,
+  fits: (value: string) => boolean = () => true,
+): string | undefined {
   let last: string | undefined;
   for (const [i, node] of network.nodes.entries()) {
     if (changes(node)) break;
@@ -23,7 +27,8 @@ export function lastFixedValue(network: Network, changes: (node: Node) => boolea
     ]);
     const later = network.nodes.slice(i + 1);
     const bypassed = later.some(({ inputs }) => inputs.some((name) => before.has(name)));
-    if (later.length > 0 && !bypassed && !network.outputs.some((name) => before.has(name))) last = node.outputs[0];
+    const alone = later.length > 0 && !bypassed && !network.outputs.some((name) => before.has(name));
+    if (alone && fits(node.outputs[0])) last = node.outputs[0];
   }
   return last;
 }

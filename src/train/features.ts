@@ -1,7 +1,8 @@
 /**
- * What frozen layers make of a training set, computed once. Below the frost line nothing changes from step to step but
- * the images; where augmentation and dropout leave those alone, every epoch would compute the same values again. Where
- * they do not, every run of one seed would: what an image becomes in an epoch hangs on seed, epoch and image alone.
+ * What frozen layers make of a training set. Below the frost line nothing changes from step to step but the images; where
+ * augmentation and dropout leave those alone, every epoch would compute the same values again. Where they do not, every
+ * cell of a seed would, whatever its rate: what an image becomes in an epoch hangs on seed, epoch and image alone. A
+ * deeper point's frozen layers begin with a shallower one's, so each goes on from where the one before it ended.
  */
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { FrostlineError } from '../errors.ts';
@@ -9,9 +10,10 @@ import type { Gpu } from '../gpu/device.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
-import { type Network, trainedOf } from '../models/network.ts';
+import { trainedOf } from '../models/network.ts';
+import { count, inferShapes } from '../models/shapes.ts';
 import { lastFixedValue, splitNetwork } from '../models/split.ts';
-import type { ImageData, TensorData, TrainingData } from './data.ts';
+import type { TensorData, TrainingData } from './data.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
 import { whereNotFinite } from './not-finite.ts';
@@ -20,58 +22,180 @@ import { whereNotFinite } from './not-finite.ts';
 const MOST_BYTES = 2 ** 30;
 
 /** Every image of every epoch is the same. */
-const isIdentity = ({ reflectX, translate, scale, rotation }: AugmentPreset) =>
-  reflectX === 0 && [...translate, ...rotation].every((value) => value === 0) && scale.every((value) => value === 1);
+export const standsStill = (data: TrainingData, { reflectX, translate, scale, rotation }: AugmentPreset): boolean =>
+  data.kind === 'tensors' ||
+  (reflectX === 0 && [...translate, ...rotation].every((value) => value === 0) && scale.every((value) => value === 1));
+
+/** Which values of which images: what drew them (augmentation and seed), where the network is cut, and the epoch. */
+interface Place {
+  readonly draw: string;
+  readonly cut: string;
+  readonly epoch: number;
+}
 
 /**
- * The model behind its last value that no step changes, and that value for every sample; nothing where augmentation,
- * dropout or a trained parameter changes it at once, or the values would fill more than a gibibyte. In batches of the
- * step's own size, so that every value has the bits that the step would have computed.
+ * Features from cell to cell of a split, whose cells all begin with the same weights. At most a gibibyte: the oldest go
+ * first, and are computed anew where they are asked for again.
  */
-export async function reuseFeatures(
-  gpu: Gpu,
-  model: Model,
-  data: TrainingData,
-  { batchSize, dropout, augment }: { batchSize: number; dropout: boolean; augment: AugmentPreset },
-): Promise<{ model: Model; data: TensorData } | undefined> {
-  if (data.kind === 'images' && !isIdentity(augment)) return undefined;
-  const cut = cutOf(model, dropout);
-  if (cut === undefined) return undefined;
-  const { head, tail, shape, item } = cut;
-  const { labels } = data;
-  if (4 * item * labels.length > MOST_BYTES) return undefined;
-  const values = new Float32Array(item * labels.length);
-  const whole = { network: head, parameters: model.parameters };
-  const compiled = await Head.compile(gpu, whole, data, { batchSize, fill: augment.fill });
-  try {
-    await compiled.run(values);
-  } finally {
-    compiled.destroy();
+export class FeatureStore {
+  private readonly kept = new Map<string, Float32Array<ArrayBuffer>>();
+  private bytes = 0;
+
+  get(place: Place): Float32Array<ArrayBuffer> | undefined {
+    return this.kept.get(keyOf(place));
   }
-  return { model: { network: tail, parameters: model.parameters }, data: { kind: 'tensors', values, shape, labels } };
+
+  put(place: Place, values: Float32Array<ArrayBuffer>): void {
+    this.bytes += values.byteLength;
+    for (const [key, { byteLength }] of this.kept) {
+      if (this.bytes <= MOST_BYTES) break;
+      this.kept.delete(key);
+      this.bytes -= byteLength;
+    }
+    this.kept.set(keyOf(place), values);
+  }
+
+  drop(place: Place): void {
+    this.bytes -= this.get(place)?.byteLength ?? 0;
+    this.kept.delete(keyOf(place));
+  }
 }
 
-interface Cut {
-  readonly head: Network;
-  readonly tail: Network;
-  /** of the value between them, of a sample */
+const keyOf = ({ draw, cut, epoch }: Place) => JSON.stringify([draw, cut, epoch]);
+
+/** Tensors that are another epoch's from one epoch to the next. */
+class EpochTensors implements TensorData {
+  readonly kind = 'tensors';
+  values = new Float32Array();
   readonly shape: readonly number[];
-  readonly item: number;
+  readonly labels: Uint32Array<ArrayBuffer>;
+
+  constructor(shape: readonly number[], labels: Uint32Array<ArrayBuffer>) {
+    this.shape = shape;
+    this.labels = labels;
+  }
 }
 
-function cutOf({ network, parameters }: Model, dropout: boolean): Cut | undefined {
-  const trained = (name: string | undefined) => name !== undefined && parameters.get(name)!.trainable;
-  const cut = lastFixedValue(
-    network,
-    (node) => trainedOf(network, node).some(trained) || (node.op.kind === 'dropout' && dropout),
-  );
-  if (cut === undefined) return undefined;
-  const { head, tail } = splitNetwork(network, cut);
-  const { shape } = tail.inputs[0];
-  return { head, tail, shape, item: shape.reduce((product, extent) => product * extent, 1) };
+/** The frozen layers of a training step, run apart from it: in its own batches, so that every value has the step's bits. */
+export class FrozenPrefix {
+  /** the network behind its last value that no step changes, and that value for every sample of the epoch shown last */
+  readonly model: Model;
+  readonly data: EpochTensors;
+  private readonly gpu: Gpu;
+  private readonly head: Model;
+  private readonly images: TrainingData;
+  private readonly batchSize: number;
+  private readonly cut: string;
+  private readonly store: FeatureStore;
+  /** compiled, by the value that it begins with; of the images by none */
+  private readonly heads = new Map<string | undefined, { readonly head: Head; readonly from?: EpochTensors }>();
+
+  private constructor(
+    gpu: Gpu,
+    whole: Model,
+    images: TrainingData,
+    batchSize: number,
+    cut: string,
+    store: FeatureStore,
+  ) {
+    const { head, tail } = splitNetwork(whole.network, cut);
+    this.gpu = gpu;
+    this.model = { network: tail, parameters: whole.parameters };
+    this.head = { network: head, parameters: whole.parameters };
+    this.images = images;
+    this.batchSize = batchSize;
+    this.cut = cut;
+    this.store = store;
+    this.data = new EpochTensors(tail.inputs[0].shape, images.labels);
+  }
+
+  /**
+   * Up to the last value that stands still and of which all epochs fit into a gibibyte.
+   * @param epochs that are to be kept at once; @param store of the cells before, whose frozen layers have the same weights
+   * @returns nothing where a trained parameter, dropout or augmentation changes the first value already, or none fits
+   */
+  static of(
+    gpu: Gpu,
+    whole: Model,
+    images: TrainingData,
+    { batchSize, dropout, epochs, store }: { batchSize: number; dropout: boolean; epochs: number; store: FeatureStore },
+  ): FrozenPrefix | undefined {
+    const { network, parameters } = whole;
+    const trained = (name: string | undefined) => name !== undefined && parameters.get(name)!.trainable;
+    const shapes = inferShapes(network, 1);
+    const fits = (value: string) => 4 * count(shapes.get(value)!) * images.labels.length * epochs <= MOST_BYTES;
+    const cut = lastFixedValue(
+      network,
+      (node) => trainedOf(network, node).some(trained) || (node.op.kind === 'dropout' && dropout),
+      fits,
+    );
+    return cut === undefined ? undefined : new FrozenPrefix(gpu, whole, images, batchSize, cut, store);
+  }
+
+  /**
+   * Makes `data` what the frozen layers make of an epoch's images.
+   * @param epoch of the whole run
+   */
+  async show(
+    augment: AugmentPreset,
+    { seed, epoch }: { seed: number; epoch: number },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const still = standsStill(this.images, augment);
+    const place = { draw: still ? 'none' : JSON.stringify([augment, seed]), epoch: still ? 0 : epoch };
+    const own = { ...place, cut: this.cut };
+    let values = this.store.get(own);
+    if (values === undefined) {
+      values = await this.make(place, still ? undefined : { augment, seed }, signal);
+      this.store.put(own, values);
+    }
+    this.data.values = values;
+  }
+
+  destroy(): void {
+    for (const { head } of this.heads.values()) head.destroy();
+    this.heads.clear();
+  }
+
+  /** From the deepest value on the way that is kept, which nobody needs afterwards: deeper points go on from this one's. */
+  private async make(
+    place: Omit<Place, 'cut'>,
+    drawn: { readonly augment: AugmentPreset; readonly seed: number } | undefined,
+    signal?: AbortSignal,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { images, store } = this;
+    const begin = this.head.network.nodes.findLast(({ outputs: [cut] }) => store.get({ ...place, cut }) !== undefined);
+    const cut = begin?.outputs[0];
+    const { head, from } = await this.headFrom(cut, drawn?.augment.fill);
+    const values = new Float32Array(count(this.data.shape) * images.labels.length);
+    if (cut !== undefined) {
+      from!.values = store.get({ ...place, cut })!;
+      await head.run(values, undefined, signal);
+      store.drop({ ...place, cut });
+    } else if (drawn !== undefined && images.kind === 'images') {
+      const { height, width } = images;
+      const { augment, seed } = drawn;
+      const { epoch } = place;
+      await head.run(values, (samples) => drawTransforms(augment, { seed, epoch, samples, height, width }), signal);
+    } else await head.run(values, undefined, signal);
+    return values;
+  }
+
+  private async headFrom(cut: string | undefined, fill = 0) {
+    const known = this.heads.get(cut);
+    if (known !== undefined) return known;
+    const { gpu, batchSize } = this;
+    const { network, parameters } = this.head;
+    const between = cut === undefined ? network : splitNetwork(network, cut).tail;
+    const from = cut === undefined ? undefined : new EpochTensors(between.inputs[0].shape, this.images.labels);
+    const head = await Head.compile(gpu, { network: between, parameters }, from ?? this.images, { batchSize, fill });
+    const made = { head, from };
+    this.heads.set(cut, made);
+    return made;
+  }
 }
 
-/** The layers below the cut, compiled. */
+/** Frozen layers, compiled: from the images, or from a value that they have made before. */
 class Head {
   private readonly gpu: Gpu;
   private readonly model: Model;
@@ -135,77 +259,5 @@ class Head {
 
   destroy(): void {
     this.graph.destroy();
-  }
-}
-
-/**
- * The features of every image in every epoch of one seed's runs, for the cells of a grid that differ in their rates alone:
- * the first of them computes them, the others find them. In the step's own batches, so with the bits of the step.
- */
-export class SharedFeatures {
-  /** the network behind the frost line, and a data set of a row for each epoch and sample */
-  readonly model: Model;
-  readonly data: TensorData;
-  private readonly gpu: Gpu;
-  private readonly head: Model;
-  private readonly images: ImageData;
-  private readonly batchSize: number;
-  private readonly item: number;
-  private compiled: Head | undefined;
-  /** augmentation, seed and first epoch of the runs whose features these are, and which epochs there are */
-  private madeFor: string | undefined;
-  private readonly made = new Set<number>();
-
-  private constructor(gpu: Gpu, { parameters }: Model, images: ImageData, batchSize: number, cut: Cut, epochs: number) {
-    this.gpu = gpu;
-    this.model = { network: cut.tail, parameters };
-    this.head = { network: cut.head, parameters };
-    this.images = images;
-    this.batchSize = batchSize;
-    this.item = cut.item;
-    const values = new Float32Array(cut.item * images.labels.length * epochs);
-    this.data = { kind: 'tensors', values, shape: cut.shape, labels: images.labels };
-  }
-
-  /** @returns nothing where nothing stands still, or all epochs' values would fill more than a gibibyte */
-  static of(
-    gpu: Gpu,
-    model: Model,
-    data: TrainingData,
-    { batchSize, dropout, epochs }: { batchSize: number; dropout: boolean; epochs: number },
-  ): SharedFeatures | undefined {
-    const cut = data.kind === 'images' ? cutOf(model, dropout) : undefined;
-    if (cut === undefined || data.kind !== 'images') return undefined;
-    if (4 * cut.item * data.labels.length * epochs > MOST_BYTES) return undefined;
-    return new SharedFeatures(gpu, model, data, batchSize, cut, epochs);
-  }
-
-  /**
-   * Where the samples of an epoch stand in `data`; computed where no run of this seed has come to that epoch before.
-   * @param epoch of the whole run; @param start its first epoch that these features are of
-   */
-  async rows(
-    augment: AugmentPreset,
-    { seed, start, epoch, samples }: { seed: number; start: number; epoch: number; samples: Uint32Array },
-    signal?: AbortSignal,
-  ): Promise<Uint32Array> {
-    const key = JSON.stringify([augment, seed, start]);
-    if (this.madeFor !== key) this.made.clear();
-    this.madeFor = key;
-    const { height, width, labels } = this.images;
-    const at = epoch - start;
-    if (!this.made.has(at)) {
-      const { batchSize } = this;
-      this.compiled ??= await Head.compile(this.gpu, this.head, this.images, { batchSize, fill: augment.fill });
-      const row = this.item * labels.length;
-      const drawn = (own: readonly number[]) => drawTransforms(augment, { seed, epoch, samples: own, height, width });
-      await this.compiled.run(this.data.values.subarray(at * row, (at + 1) * row), drawn, signal);
-      this.made.add(at);
-    }
-    return samples.map((sample) => at * labels.length + sample);
-  }
-
-  destroy(): void {
-    this.compiled?.destroy();
   }
 }

@@ -21,7 +21,7 @@ import {
   type ValidationScores,
   type Watched,
 } from './early-stopping.ts';
-import { reuseFeatures, SharedFeatures } from './features.ts';
+import { FeatureStore, FrozenPrefix, standsStill } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
 import { whereNotFinite } from './not-finite.ts';
@@ -117,7 +117,7 @@ export class TrainingStep {
   private readonly loss: Tensor;
   private readonly correct: Tensor;
   private readonly batchSize: number;
-  private readonly prefix: SharedFeatures | undefined;
+  private readonly prefix: FrozenPrefix | undefined;
 
   private constructor(
     gpu: Gpu,
@@ -126,7 +126,7 @@ export class TrainingStep {
     graph: CompiledGraph,
     feed: Feed,
     tensors: { labels: Tensor; loss: Tensor; correct: Tensor },
-    prefix: SharedFeatures | undefined,
+    prefix: FrozenPrefix | undefined,
   ) {
     this.gpu = gpu;
     this.model = model;
@@ -143,7 +143,7 @@ export class TrainingStep {
   /**
    * Where every epoch shows the frozen layers the same images, they are run once, here, and the step begins behind them:
    * the same bits, sooner. `reuse` false leaves them in the step. Where epochs differ, and several runs of a seed are to
-   * come, `shared` (the epochs of a run) keeps what the frozen layers make of all of them from one run to the next.
+   * come, `kept` (the epochs of a run, and what the frozen layers made in those before) lets each begin behind them, too.
    */
   static async compile(
     gpu: Gpu,
@@ -160,7 +160,7 @@ export class TrainingStep {
       | 'labelSmoothing'
       | 'precision'
     >,
-    { reuse = true, shared }: { reuse?: boolean; shared?: number } = {},
+    { reuse = true, kept }: { reuse?: boolean; kept?: { readonly store: FeatureStore; readonly epochs: number } } = {},
   ): Promise<TrainingStep> {
     const { batchSize, dropout, batchStatistics, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
     checkPrecision(gpu, settings);
@@ -170,12 +170,16 @@ export class TrainingStep {
           'Use a smaller --batch-size.',
       );
     }
-    const reused = reuse ? await reuseFeatures(gpu, whole, images, settings) : undefined;
+    const still = standsStill(images, augment);
+    const epochs = still ? 1 : kept?.epochs;
+    const store = kept?.store ?? new FeatureStore();
     const prefix =
-      reused === undefined && shared !== undefined
-        ? SharedFeatures.of(gpu, whole, images, { batchSize, dropout, epochs: shared })
+      reuse && epochs !== undefined
+        ? FrozenPrefix.of(gpu, whole, images, { batchSize, dropout, epochs, store })
         : undefined;
-    const { model, data } = reused ?? prefix ?? { model: whole, data: images };
+    // What is wrong with images or frozen weights shows before anything is written.
+    if (still) await prefix?.show(augment, { seed: 0, epoch: 0 });
+    const { model, data } = prefix ?? { model: whole, data: images };
     const feed = createFeed(gpu, model.network, data, batchSize, augment.fill);
     const { logits } = buildNetwork(model.network, {
       batch: batchSize,
@@ -246,6 +250,7 @@ export class TrainingStep {
       for (let done = updates / this.stepsAnEpoch(); done < epochs; done++) {
         const epoch = start.epoch + done;
         const order = epochOrder(labels.length, { shuffle, seed, epoch });
+        await this.prefix?.show(augment, { seed, epoch }, hooks.signal);
         for (const batch of batchesOf(order, { batchSize: this.batchSize })) {
           hooks.signal?.throwIfAborted();
           const step = start.step + updates;
@@ -256,9 +261,7 @@ export class TrainingStep {
             this.labels,
             Uint32Array.from(batch, (i) => labels[i]),
           );
-          const at = { seed, start: start.epoch, epoch, samples: batch };
-          const rows = (await this.prefix?.rows(augment, at, hooks.signal)) ?? batch;
-          this.feed.write(this.graph, rows, this.transforms(augment, { seed, epoch, samples: batch }));
+          this.feed.write(this.graph, batch, this.transforms(augment, { seed, epoch, samples: batch }));
           const reading = this.graph.run(this.wanted);
           reading.catch(() => {}); // told when it lands
           flight.push({ step, epoch, learningRate, reading });

@@ -139,8 +139,8 @@ export async function runGrid(
   let at: (OpenedDivision & { readonly steps: PhaseSteps }) | undefined;
   let opened = false;
   const masks = { newParameters: experiment.newParameters, newLayerFactor: plan.newLayerFactor };
-  // Under a budget a point's cells come and go between the rungs: what they share would be made anew each time.
-  const shared = plan.budget === undefined && plan.learningRates.length * (plan.momenta?.length ?? 1) > 1;
+  // Cells of one split and seed see the same images, and begin with the same weights.
+  const shared = cells.length > experiment.divisions * plan.seeds.length;
   /** Makes the network ready for a cell's split and first phase. */
   const prepare = async (cell: PlannedCell) => {
     if (at?.division !== cell.division) {

@@ -9,6 +9,7 @@ import { freezePoints } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import type { TrainingData } from './data.ts';
 import type { EpochRecord } from './early-stopping.ts';
+import { FeatureStore } from './features.ts';
 import { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './fit.ts';
 import { type MaskRule, type Model, masksOf, setMasks } from './model.ts';
 import type { Phase } from './strategy.ts';
@@ -60,7 +61,7 @@ export class PhaseSteps {
   private readonly data: TrainingData;
   private readonly masks: PhaseMasks;
   private readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
-  private readonly shared: boolean;
+  private readonly store: FeatureStore | undefined;
   private step: TrainingStep | undefined;
   private madeFor: string | undefined;
 
@@ -73,7 +74,7 @@ export class PhaseSteps {
     fit: Omit<FitSettings, 'learningRate' | 'seed'>,
     { shared = false } = {},
   ) {
-    this.shared = shared;
+    if (shared) this.store = new FeatureStore();
     this.gpu = gpu;
     this.model = model;
     this.data = data;
@@ -87,7 +88,7 @@ export class PhaseSteps {
     if (this.step !== undefined && this.madeFor === key) return this.step;
     // What stands still from here on may have been trained by the runs before.
     for (const parameter of this.model.parameters.values()) parameter.reset(this.gpu);
-    const step = await this.compile(masks, this.shared ? epochs : undefined);
+    const step = await this.compile(masks, this.store && { store: this.store, epochs });
     this.madeFor = key;
     return step;
   }
@@ -103,10 +104,13 @@ export class PhaseSteps {
     this.madeFor = undefined;
   }
 
-  private async compile(masks: Phase['masks'], shared?: number): Promise<TrainingStep> {
+  private async compile(
+    masks: Phase['masks'],
+    kept?: { readonly store: FeatureStore; readonly epochs: number },
+  ): Promise<TrainingStep> {
     this.destroy();
     setMasks(this.model, { ...masks, ...this.masks });
-    this.step = await TrainingStep.compile(this.gpu, this.model, this.data, this.fit, { shared });
+    this.step = await TrainingStep.compile(this.gpu, this.model, this.data, this.fit, { kept });
     return this.step;
   }
 }

@@ -7,7 +7,7 @@ import { Random } from '../../src/random.ts';
 import type { TrainingData } from '../../src/train/data.ts';
 import { depthFeatures, pool } from '../../src/train/depth-features.ts';
 import type { Experiment } from '../../src/train/experiment.ts';
-import { reuseFeatures } from '../../src/train/features.ts';
+import { FeatureStore, FrozenPrefix } from '../../src/train/features.ts';
 import { createModel, releaseModel, setMasks } from '../../src/train/model.ts';
 import { probeDepths } from '../../src/train/probe.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
@@ -38,13 +38,15 @@ describe('features at each depth', () => {
     for (const { freeze, shape, values } of depths.slice(1)) {
       const model = createModel(network);
       setMasks(model, { freeze: freeze.number!, newParameters, newLayerFactor: 10 });
-      const settings = { batchSize: 3, dropout: false, augment: augmentPresets.none };
-      const reused = await reuseFeatures(gpu(), model, data, settings);
+      const settings = { batchSize: 3, dropout: false, epochs: 1, store: new FeatureStore() };
+      const prefix = FrozenPrefix.of(gpu(), model, data, settings)!;
+      await prefix.show(augmentPresets.none, { seed: 0, epoch: 0 });
+      prefix.destroy();
       releaseModel(gpu(), model);
-      expect(reused!.data.shape).toEqual(shape);
-      const item = reused!.data.values.length / 7;
+      expect(prefix.data.shape).toEqual(shape);
+      const item = prefix.data.values.length / 7;
       const expected = Array.from({ length: 7 }, (_, i) => [
-        ...pool(reused!.data.values.subarray(i * item, (i + 1) * item), shape),
+        ...pool(prefix.data.values.subarray(i * item, (i + 1) * item), shape),
       ]);
       expect([...values], freeze.name).toEqual(expected.flat());
     }
