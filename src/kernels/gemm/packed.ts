@@ -25,7 +25,7 @@ import {
   perElement,
   type Variant,
 } from '../kernel.ts';
-import { LANES, LOAD, range } from '../rasteriser.ts';
+import { LANES, loadOf, range } from '../rasteriser.ts';
 import { ACTIVATION, AUX, RELU } from '../relu/relu.ts';
 
 const shape = {
@@ -89,10 +89,10 @@ const configurations = LANES.flatMap((lanes) =>
 export function packedGemmTime(p: Shape, lanes: number, steps = STEPS[0]): number {
   const loads = p.tile_rows / 4 / lanes + p.tile_columns / 4 / lanes;
   const sums = (p.tile_rows * p.tile_columns) / lanes;
-  const perStep = loads * LOAD * lanes;
+  const perStep = loads * loadOf(lanes) * lanes;
   return (
     packedTilesOf(p) *
-    (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * LOAD * lanes)
+    (Math.ceil(p.depth / steps) * (steps * perStep + sums * (2 * steps + 3)) + (sums / 4) * loadOf(lanes) * lanes)
   );
 }
 

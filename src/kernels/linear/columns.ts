@@ -7,7 +7,7 @@
  * or outputs at a time save few loads, and make the text too long for the cache of decoded instructions.
  */
 import type { Capabilities, VariantText } from '../kernel.ts';
-import { LOAD, range } from '../rasteriser.ts';
+import { loadOf, range } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { ARGUMENT_GRADIENT, broadcastOverItems } from './shape.ts';
 
@@ -42,7 +42,7 @@ export const loopOverOutputs = (inputGradient: boolean) => ({
     slowness(items, inputGradient) *
     subgroups(p, lanes) *
     p.outputs *
-    ((loads(items, lanes).length / 4 + 4) * LOAD * lanes + items * 4 * (inputGradient ? 6 : 2)),
+    ((loads(items, lanes).length / 4 + 4) * loadOf(lanes) * lanes + items * 4 * (inputGradient ? 6 : 2)),
   text: ({ lanes, items }: Configuration): VariantText => ({
     declarations: sgdmRule('vec4f') + (inputGradient ? ARGUMENT_GRADIENT : ''),
     main: /* wgsl */ `

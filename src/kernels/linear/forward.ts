@@ -12,7 +12,7 @@
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
-import { LOAD, range } from '../rasteriser.ts';
+import { loadOf, range } from '../rasteriser.ts';
 import { ACTIVATION, auxText } from '../relu/relu.ts';
 import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { broadcastOverItems } from './shape.ts';
@@ -42,7 +42,7 @@ const broadcast: Variant<typeof params> = {
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) *
     (p.inputs / 4) *
-    ((Math.ceil(items / lanes) + COLUMNS) * LOAD * lanes + items * COLUMNS * 11),
+    ((Math.ceil(items / lanes) + COLUMNS) * loadOf(lanes) * lanes + items * COLUMNS * 11),
   text: ({ lanes, items }, memory) => ({
     declarations: epilogue(memory),
     main: /* wgsl */ `

@@ -13,7 +13,7 @@
 
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
-import { LOAD, range } from '../rasteriser.ts';
+import { loadOf, range } from '../rasteriser.ts';
 import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { argumentGradientAt, broadcastOverItems } from './shape.ts';
 
@@ -37,7 +37,7 @@ const broadcast: Variant<typeof params> = {
   estimate: (p, { lanes, items }) =>
     tiles(p, items, lanes) *
     p.outputs *
-    ((Math.ceil(items / lanes) / 4 + COLUMNS) * LOAD * lanes + items * COLUMNS * 4 * 4),
+    ((Math.ceil(items / lanes) / 4 + COLUMNS) * loadOf(lanes) * lanes + items * COLUMNS * 4 * 4),
   text: ({ lanes, items }, memory) => ({
     declarations: argumentGradientAt(memory),
     main: /* wgsl */ `

@@ -18,7 +18,7 @@
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { scalingBinding, scalingFunctions, VELOCITY_SCALE } from '../loss-scale/state.ts';
 import type { Memory } from '../memory.ts';
-import { LANES, LOAD, range } from '../rasteriser.ts';
+import { LANES, LOAD, loadOf, range } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
 import { loopOverOutputs } from './columns.ts';
@@ -76,9 +76,9 @@ const broadcast = (rule: Rule): Variant<typeof params> => ({
   workgroups: (p, { lanes }) => tiles(p, lanes),
   estimate: (p, { lanes }) =>
     tiles(p, lanes) *
-    (p.batch * ((ROWS / lanes / 2 + COLUMNS) * LOAD * lanes + ROWS * COLUMNS * 4 * 5) +
+    (p.batch * ((ROWS / lanes / 2 + COLUMNS) * loadOf(lanes) * lanes + ROWS * COLUMNS * 4 * 5) +
       // Through an array, in a loop: half as much again.
-      ROWS * COLUMNS * 6 * LOAD * lanes),
+      ROWS * COLUMNS * 6 * loadOf(lanes) * lanes),
   text: ({ lanes }, memory) => ({
     declarations: rule.declarations,
     main: /* wgsl */ `

@@ -8,7 +8,7 @@
  * kept, the rest loaded. Each dy is loaded by one lane and handed round. An accumulator is touched once for a whole strip.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { BROADCAST, LANES, LOAD, MOVE, range, textTime } from '../../rasteriser.ts';
+import { BROADCAST, LANES, loadOf, MOVE, range, textTime } from '../../rasteriser.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
@@ -105,7 +105,7 @@ const registerTile: Variant<typeof params> = {
   workgroups: (p, { lanes, tile, columns }) => tilesOf(p, lanes, tile, columns),
   estimate: (p, { lanes, window, stride, tile, columns }) => {
     const { vectors, kept } = imageOf(window, stride);
-    const load = LOAD * lanes;
+    const load = loadOf(lanes) * lanes;
     const strip = textTime(
       ((tile / lanes) * (STRIP / 4) + columns * (vectors - kept)) * load +
         columns * kept * MOVE +

@@ -14,7 +14,7 @@
  * reach over the line's end.
  */
 import { type Configuration, defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { BROADCAST, LANES, LOAD, MOVE, range, textTime } from '../../rasteriser.ts';
+import { BROADCAST, LANES, loadOf, MOVE, range, textTime } from '../../rasteriser.ts';
 import { ACTIVATION, AUX, RELU } from '../../relu/relu.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
@@ -100,7 +100,7 @@ export function directTime(p: DirectParams, lanes: number): number {
   const { tile, strip } = p;
   const { chunks, taps } = chunksOf(p.kernel_width);
   const vectors = vectorsOf(strip, p.stride_x, taps);
-  const load = LOAD * lanes;
+  const load = loadOf(lanes) * lanes;
   const sums = tile * taps * BROADCAST + tile * strip * (2 * taps + 3) + weightsOf(lanes, tile, taps) * load;
   const line =
     chunks === 1

@@ -23,7 +23,7 @@ import { type ContractionParams, inOnePart, noWindow } from '../../contraction/c
 import { splitCycles, splitDepth } from '../../contraction/split.ts';
 import { type PackedGemmBatchParams, packedGemmTime, packedTile } from '../../gemm/packed.ts';
 import type { Capabilities } from '../../kernel.ts';
-import { LANES, LOAD } from '../../rasteriser.ts';
+import { LANES, loadOf } from '../../rasteriser.ts';
 import { RELU, type Relu } from '../../relu/relu.ts';
 import { phased, phasesSize, planPhases } from '../phases/phases.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
@@ -430,5 +430,6 @@ function tilesTime(capabilities: Capabilities, shape: Conv2dShape, direction: Di
   const bytes = moved.reduce((sum, one) => sum + one, 0);
   if (plan.product.by !== 'packed') throw new Error('no panels');
   const { params } = plan.product;
-  return params.products * packedGemmTime(params, capabilities.subgroupWidth) + (bytes / 4) * LOAD;
+  const { subgroupWidth: lanes } = capabilities;
+  return params.products * packedGemmTime(params, lanes) + (bytes / 4) * loadOf(lanes);
 }
