@@ -58,6 +58,7 @@ th.text, td.text { text-align: left; }
 .ruled tbody:last-of-type tr:last-child > * { border-bottom: 2px solid var(--rule); }
 .ruled tbody + tbody tr:first-child > * { border-top: 1px solid var(--hair); }
 .ruled tbody th { font-weight: inherit; text-align: left; }
+.ruled small { display: block; color: var(--soft); font-size: .82em; font-weight: 400; white-space: normal; }
 .ruled .group th { color: var(--soft); font-style: italic; padding-top: .6rem; }
 .lines tbody tr + tr > * { border-top: 1px solid var(--hair); }
 tr.best, tr.best > *, td.best { font-weight: 700; }

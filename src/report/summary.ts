@@ -106,6 +106,10 @@ function isEqual({ mean }: Entry, best: Entry): boolean {
   return mean !== undefined && near(mean.f1, best.mean!.f1) && near(mean.accuracy, best.mean!.accuracy);
 }
 
+/** The other freeze points of a series that have the scores of its best one. */
+export const asGoodAs = ({ entries }: GridSummary, best: Entry): Entry[] =>
+  entries.filter((entry) => entry !== best && entry.series === best.series && isEqual(entry, best));
+
 /** Cells of an entry that predict one class for every test image. */
 export const constantCells = ({ cells }: Entry): readonly CellResult[] =>
   cells.filter((cell) => predictsOneClass(cell));

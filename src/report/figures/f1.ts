@@ -66,7 +66,7 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
     data: { values: means },
     layer: [
       {
-        data: { values: [{ f1: baseline.f1, text: `always “${baseline.label}”: ${baseline.f1.toFixed(3)}` }] },
+        data: { values: [{ f1: baseline.f1, text: `dashed: always “${baseline.label}”, ${baseline.f1.toFixed(3)}` }] },
         layer: [
           {
             mark: { type: 'rule', strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
@@ -75,14 +75,14 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
           {
             mark: {
               type: 'text',
-              align: 'left',
+              align: 'right',
               baseline: 'bottom',
-              dy: -3,
               color: 'currentColor',
               fontSize: 11,
               limit: width - 10,
             },
-            encoding: { x: { value: 5 }, y: { ...y, field: 'f1' }, text: { field: 'text' } },
+            // Above the plot: on the line it would stand on points.
+            encoding: { x: { value: width }, y: { value: -4 }, text: { field: 'text' } },
           },
         ],
       },

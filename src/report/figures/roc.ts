@@ -27,9 +27,16 @@ export async function rocFigure(
     scale: { domain: [0, 1], nice: false },
     axis: { tickCount: 3, format: '.1f', titleFontSize: 10, titlePadding: 4 },
   });
+  // Name and area beside each other do not fit over a small panel.
+  const twoLines = narrow ? { labelExpr: "split(datum.label, ': ')" } : {};
   return render(narrow ? 'roc-narrow' : 'roc', {
     data: { values },
-    facet: { field: 'panel', type: 'ordinal', sort: [...panels], header: { labelAnchor: 'start', labelLimit: panel } },
+    facet: {
+      field: 'panel',
+      type: 'ordinal',
+      sort: [...panels],
+      header: { labelAnchor: 'start', labelLimit: panel, ...twoLines },
+    },
     columns,
     spacing: { row: 18, column: 24 },
     spec: {

@@ -40,7 +40,9 @@ export async function verdictFigure(
         ? [
             {
               data: {
-                values: [{ score: baseline.score, text: `always “${baseline.label}”: ${baseline.score.toFixed(3)}` }],
+                values: [
+                  { score: baseline.score, text: `dashed: always “${baseline.label}”, ${baseline.score.toFixed(3)}` },
+                ],
               },
               layer: [
                 {
@@ -50,14 +52,14 @@ export async function verdictFigure(
                 {
                   mark: {
                     type: 'text' as const,
-                    align: 'left' as const,
+                    align: 'right' as const,
                     baseline: 'bottom' as const,
-                    dy: -3,
                     color: 'currentColor',
                     fontSize: 11,
                     limit: width - 10,
                   },
-                  encoding: { x: { value: 5 }, y, text: { field: 'text' } },
+                  // Above the plot: on the line it would stand on points.
+                  encoding: { x: { value: width }, y: { value: -4 }, text: { field: 'text' } },
                 },
               ],
             },

@@ -24,11 +24,11 @@ export function confusionSection({ grid, summary, supplement }: Part): Html | un
       ),
     ),
   );
+  const least = `${leastWidth(shown)}rem`;
   const open = summary.entries.length <= 60 && classes.length <= 12;
   const groups = summary.freezePoints.map((freeze) => {
     const entries = summary.entries.filter((entry) => isSamePoint(entry.freeze, freeze));
     if (entries.length === 0) return html``;
-    const least = `${Math.max(10, classes.length * 2.4 + 5)}rem`;
     return html`<details${open && new Html(' open')}><summary>${freezeLabel(freeze)} <span>${freeze.number === null ? 'frozen' : 'last frozen layer'}</span></summary><div class="cards" style="--least:min(100%,${least})">${entries.map((entry) => card(entry, shown, entry === summary.best))}</div></details>`;
   });
   return section('Confusion matrices', [
@@ -38,6 +38,12 @@ export function confusionSection({ grid, summary, supplement }: Part): Html | un
 `,
     ...groups,
   ]);
+}
+
+/** Of a matrix whose columns hold the longest word of the names whole, in rem; words of more letters are parted. */
+function leastWidth(names: readonly string[]): number {
+  const longest = Math.max(...names.flatMap((name) => name.split(/[\s-]+/)).map(({ length }) => length));
+  return Math.max(10, (names.length + 1) * (0.45 * Math.min(longest, 12) + 0.6) + 1.7, names.length * 2.4 + 5);
 }
 
 function card(entry: Entry, names: readonly string[], best: boolean): Html {

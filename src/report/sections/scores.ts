@@ -5,7 +5,7 @@ import { verdictFigure } from '../figures/verdict.ts';
 import { percent as formatPercent, freezeLabel, plural, rate, score } from '../format.ts';
 import { type Html, html } from '../markup.ts';
 import { lostWord, type Part, repeatsOf, scroll, section } from '../part.ts';
-import { type Entry, entryAt, type GridSummary, paperTable } from '../summary.ts';
+import { asGoodAs, type Entry, entryAt, type GridSummary, paperTable } from '../summary.ts';
 
 /** A percentage that no line break parts from its sign. */
 const percent = (fraction: number) => formatPercent(fraction).replace(' ', '\u00a0');
@@ -126,8 +126,10 @@ export function extremesSection({ grid, summary, supplement }: Part): Html | und
     const shown = key === 'accuracy' ? percent : score;
     return shown(entry.mean![key]) + (entry.deviation ? ` ± ${shown(entry.deviation[key])}` : '');
   };
-  const row = (entry: Entry): Html => {
-    const start = html`<th scope="row">${freezeLabel(entry.freeze)}</th><td>${
+  const row = (entry: Entry, ties: readonly Entry[] = []): Html => {
+    const equal =
+      ties.length > 0 && html`<small>equal: ${ties.map(({ freeze }) => freezeLabel(freeze)).join(', ')}</small>`;
+    const start = html`<th scope="row">${freezeLabel(entry.freeze)}${equal}</th><td>${
       summary.extraSeries.includes(entry.series) && entry.freeze.all ? '–' : rate(entry.series.learningRate)
     }</td>${showNewRate && html`<td>${rate(entry.series.newLayerRate)}</td>`}${
       showMomentum && html`<td>${entry.series.momentum}</td>`
@@ -161,12 +163,12 @@ export function extremesSection({ grid, summary, supplement }: Part): Html | und
   );
   const bodies = shown.map(
     ([name, entries]) =>
-      html`<tbody><tr class="group"><th class="text" scope="rowgroup" colspan="${columns}">${name}</th></tr>${entries.map(row)}</tbody>`,
+      html`<tbody><tr class="group"><th class="text" scope="rowgroup" colspan="${columns}">${name}</th></tr>${entries.map((entry) => row(entry, entries === best && entry.mean ? asGoodAs(summary, entry) : []))}</tbody>`,
   );
   return section(
     'Best and extreme cells',
     [
-      html`<p class="caption"><b>Table ${number}.</b> The best freeze layer at each learning rate, and the two extremes, on ${plural(grid.dataset.test, 'test image')}. F1 is the harmonic mean of macro precision and macro recall; the last column, for comparison with other tools, is the mean of each class’s F1.${
+      html`<p class="caption"><b>Table ${number}.</b> The best freeze layer at each learning rate, with those whose scores are equal, and the two extremes, on ${plural(grid.dataset.test, 'test image')}. F1 is the harmonic mean of macro precision and macro recall; the last column, for comparison with other tools, is the mean of each class’s F1.${
         summary.repeated && ` Means over ${repeatsOf(grid)} ± standard deviation.`
       } The best cell of all is bold.${
         summary.best?.mean && summary.best.mean.f1 <= summary.baseline.f1 + 1e-12
