@@ -7,7 +7,8 @@ import type { GridResult } from '../train/results.ts';
 import { parseRunFile } from '../train/run-folder.ts';
 import { type Pictures, readPictures } from './pictures.ts';
 import { type Predictions, readPredictions } from './predictions.ts';
-import type { PrintedComparison } from './printed.ts';
+import { comparePrinted, type PrintedComparison } from './printed.ts';
+import { readPrinted } from './printed-file.ts';
 import { readGrid } from './read.ts';
 
 export interface ReportInput {
@@ -34,13 +35,15 @@ export async function readReport(folder: string): Promise<ReportInput> {
 
 /** What lies beside a grid's results. */
 export async function withFiles(folder: string, grid: GridResult): Promise<ReportInput> {
-  const [predictions, pictures, probe, environment] = await Promise.all([
+  const [predictions, pictures, probe, environment, printed] = await Promise.all([
     readPredictions(folder, grid),
     readPictures(folder),
     readProbe(folder),
     readEnvironment(folder),
+    readPrinted(folder),
   ]);
-  return { grid, predictions, pictures, probe, environment };
+  const compared = printed && comparePrinted(printed.rows, grid, printed.counts);
+  return { grid, predictions, pictures, probe, environment, printed: compared };
 }
 
 /** Where and with what a grid was run; nothing where the file is not there. */

@@ -20,7 +20,8 @@ export function rehearsalText({ cells, steps, work, seconds }: Rehearsal): strin
       steps.reduce((a, b) => a + b, 0),
       'step',
     )}, ${amount(work)} multiply-adds, about ${duration(Math.ceil(sum))} on this adapter`,
-    'reckoned from timed steps of the cheapest and the costliest cell; without decoding and compiling',
+    'reckoned from timed steps of the cheapest and the costliest cell; without decoding and compiling, and as if every',
+    'cell ran its frozen layers itself: cells of a split and seed share them, so it takes less',
   ].join('\n');
 }
 

@@ -199,6 +199,10 @@ describe('a printed table beside a grid', () => {
       expect(code).toBe(0);
       expect(stderr).toMatch(/rows\.csv: line 7 .* fits no confusion matrix of 40 \+ 10 images/);
       expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('The paper beside us');
+      // Kept with the grid: a later report has them without being told.
+      const again = await run(registry, 'report', folder);
+      expect(again.stderr).toMatch(/the paper's rows: line 7 .* fits no confusion matrix/);
+      expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('The paper beside us');
       expect(await readFile('examples/printed-rows.csv', 'utf8')).toBe(`${header}\n`);
     });
   });

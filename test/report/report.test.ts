@@ -215,7 +215,7 @@ describe('reportHtml', () => {
     // Of 8 points at two rates one failed in both seeds: 15 means, 30 runs, and the ring.
     expect(points).toHaveLength(15 + 30 + 1);
     expect(svg.match(/>×</g)).toHaveLength(2);
-    expect(svg).toContain('always “shirt”: 0.643');
+    expect(svg).toContain('always “shirt”, 0.643');
   });
 
   it('says that nothing beats the classifier that always says one class, and marks what does not', async () => {

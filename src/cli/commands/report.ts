@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { defineCommand } from '../command.ts';
+import { printedOptions, typedRows } from '../printed-options.ts';
 
 export const command = defineCommand({
   description:
@@ -14,18 +15,7 @@ export const command = defineCommand({
       .optional()
       .meta({ valueName: 'DIR' })
       .describe("folder to write to, if another than the grid's; of several grids runs/comparison"),
-    printed: z
-      .string()
-      .optional()
-      .meta({ valueName: 'TABLE.csv' })
-      .describe(
-        "the paper's printed rows in per cent, typed by you under examples/printed-rows.csv's header: shown beside ours",
-      ),
-    printedCounts: z
-      .array(z.int().positive())
-      .min(2)
-      .default([40, 10])
-      .describe("images of each class in the paper's test part, which each row is checked against"),
+    ...printedOptions,
   }),
   json: true,
   examples: [
@@ -55,16 +45,23 @@ export const command = defineCommand({
       for (const { grid } of inputs.values()) context.print(`${grid.title}: ${grid.verdict?.sentence ?? 'no verdict'}`);
       return context.print(`wrote ${html}`);
     }
-    const [{ writeReport }, { summarise }] = await Promise.all([
+    const [{ writeReport }, { summarise }, { keepPrinted }, { misfits }] = await Promise.all([
       import('../../report/write.ts'),
       import('../../report/summary.ts'),
+      import('../../report/printed-file.ts'),
+      import('../../report/printed.ts'),
     ]);
     const [folder] = grids;
-    const read = await readReport(folder);
-    const { grid } = read;
-    const compared = printed === undefined ? undefined : await comparison(printed, grid, printedCounts);
-    const input = { ...read, printed: compared?.comparison };
-    for (const text of compared?.misfits ?? []) context.note(`${printed}: ${text}`);
+    const typed = await typedRows(printed, printedCounts);
+    if (typed !== undefined) {
+      await readReport(folder);
+      await keepPrinted(folder, typed);
+    }
+    const input = await readReport(folder);
+    const { grid } = input;
+    if (input.printed !== undefined) {
+      for (const text of misfits(input.printed)) context.note(`${printed ?? "the paper's rows"}: ${text}`);
+    }
     const paths = await writeReport(out ?? folder, input);
     const pending = grid.pending?.length ?? 0;
     if (context.json) {
@@ -74,7 +71,7 @@ export const command = defineCommand({
         done: done.length,
         failed: failed.length,
         pending,
-        printed: compared?.comparison,
+        printed: input.printed,
         best: best && { freeze: best.freeze, ...best.series, scores: best.mean },
       });
     }
@@ -84,12 +81,3 @@ export const command = defineCommand({
     context.print(`wrote ${Object.values(paths).join(', ')}`);
   },
 });
-
-/** The printed rows of a file beside a grid's cells, and those that cannot be as they are printed. */
-async function comparison(file: string, grid: import('../../train/results.ts').GridResult, counts: readonly number[]) {
-  const { comparePrinted, misfits, parsePrinted } = await import('../../report/printed.ts');
-  const { readText } = await import('../../read-files.ts');
-  const text = await readText(file, "give the paper's rows, typed under the header of examples/printed-rows.csv");
-  const compared = comparePrinted(parsePrinted(text, file), grid, counts);
-  return { comparison: compared, misfits: misfits(compared) };
-}

@@ -17,6 +17,7 @@ import {
   strategyOption,
 } from '../experiment-options.ts';
 import { noteLeftOut, noteNumbers } from '../model-options.ts';
+import { printedOptions, typedRows } from '../printed-options.ts';
 import { CellFollower, openTrackers, trackingOptions } from '../tracking.ts';
 
 export const sweepOptions = {
@@ -99,6 +100,7 @@ export const sweepOptions = {
     .boolean()
     .default(false)
     .describe('run no cell: list them with their arithmetic and a time, from a few steps that are timed and dropped'),
+  ...printedOptions,
   ...trackingOptions,
   adapter: adapterOption,
 };
@@ -180,6 +182,7 @@ export const command = defineCommand({
     const select = values.select ?? (values.validationFraction > 0 ? 'validation' : 'test');
 
     const only = cellsToRun(values);
+    const typed = await typedRows(values.printed, values.printedCounts);
     if (values.budget !== undefined && values.shard !== undefined) {
       throw new FrostlineError(
         '--budget and --shard: what is dropped hangs on all cells. Start the same sweep several times without --shard: ' +
@@ -357,8 +360,12 @@ export const command = defineCommand({
     if (result instanceof StoppedError) {
       return context.stopped(`stopped ${result.message}; the same command goes on there`);
     }
+    if (typed !== undefined) {
+      const { keepPrinted } = await import('../../report/printed-file.ts');
+      await keepPrinted(out, typed);
+    }
     if (typeof result === 'number') {
-      const missing = `${result} cells of ${out} have no result yet`;
+      const missing = `${result === 1 ? '1 cell' : `${result} cells`} of ${out} ${result === 1 ? 'has' : 'have'} no result yet`;
       if (values.merge) throw new FrostlineError(`${missing}. Wait for the shards, or send the missing ones again.`);
       context.note(`${missing}: other shards run them, and the last one to end writes the report`);
       return context.json ? context.printJson({ missing: result }) : undefined;
@@ -400,9 +407,15 @@ async function savePictures(
 
 /** The options that tell how cells are run: all but where, on what, and by how many processes. */
 function recorded<
-  Values extends Partial<Record<'out' | 'adapter' | 'shard' | 'merge' | 'dryRun' | 'tensorboard' | 'mlflow', unknown>>,
+  Values extends Partial<
+    Record<
+      'out' | 'adapter' | 'shard' | 'merge' | 'dryRun' | 'tensorboard' | 'mlflow' | 'printed' | 'printedCounts',
+      unknown
+    >
+  >,
 >(values: Values) {
-  const { out: _, adapter: __, shard: ___, merge: ____, dryRun: _____, tensorboard: a, mlflow: b, ...rest } = values;
+  const { out: _, adapter: __, shard: ___, merge: ____, dryRun: _____, ...told } = values;
+  const { tensorboard: a, mlflow: b, printed: c, printedCounts: d, ...rest } = told;
   return rest;
 }
 

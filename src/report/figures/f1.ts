@@ -55,7 +55,8 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
       orient: 'top' as const,
       direction: 'horizontal' as const,
       columns: legendColumns(labels, width),
-      offset: 10,
+      // Room for the line of the dashed classifier.
+      offset: 20,
     },
   };
   const detail = { field: 'curve', type: 'nominal' as const };
