@@ -249,6 +249,7 @@ export {
   type ModelSource,
   openExperiment,
 } from './train/experiment.ts';
+export { type FeaturePlace, FeatureStore } from './train/features.ts';
 export { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './train/fit.ts';
 export type { FrozenRecord } from './train/frozen.ts';
 export { type GridHooks, runGrid } from './train/grid.ts';

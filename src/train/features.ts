@@ -27,7 +27,7 @@ export const standsStill = (data: TrainingData, { reflectX, translate, scale, ro
   (reflectX === 0 && [...translate, ...rotation].every((value) => value === 0) && scale.every((value) => value === 1));
 
 /** Which values of which images: what drew them (augmentation and seed), where the network is cut, and the epoch. */
-interface Place {
+export interface FeaturePlace {
   readonly draw: string;
   readonly cut: string;
   readonly epoch: number;
@@ -41,11 +41,11 @@ export class FeatureStore {
   private readonly kept = new Map<string, Float32Array<ArrayBuffer>>();
   private bytes = 0;
 
-  get(place: Place): Float32Array<ArrayBuffer> | undefined {
+  get(place: FeaturePlace): Float32Array<ArrayBuffer> | undefined {
     return this.kept.get(keyOf(place));
   }
 
-  put(place: Place, values: Float32Array<ArrayBuffer>): void {
+  put(place: FeaturePlace, values: Float32Array<ArrayBuffer>): void {
     this.bytes += values.byteLength;
     for (const [key, { byteLength }] of this.kept) {
       if (this.bytes <= MOST_BYTES) break;
@@ -55,13 +55,13 @@ export class FeatureStore {
     this.kept.set(keyOf(place), values);
   }
 
-  drop(place: Place): void {
+  drop(place: FeaturePlace): void {
     this.bytes -= this.get(place)?.byteLength ?? 0;
     this.kept.delete(keyOf(place));
   }
 }
 
-const keyOf = ({ draw, cut, epoch }: Place) => JSON.stringify([draw, cut, epoch]);
+const keyOf = ({ draw, cut, epoch }: FeaturePlace) => JSON.stringify([draw, cut, epoch]);
 
 /** Tensors that are another epoch's from one epoch to the next. */
 class EpochTensors implements TensorData {
@@ -159,7 +159,7 @@ export class FrozenPrefix {
 
   /** From the deepest value on the way that is kept, which nobody needs afterwards: deeper points go on from this one's. */
   private async make(
-    place: Omit<Place, 'cut'>,
+    place: Omit<FeaturePlace, 'cut'>,
     drawn: { readonly augment: AugmentPreset; readonly seed: number } | undefined,
     signal?: AbortSignal,
   ): Promise<Float32Array<ArrayBuffer>> {
