@@ -236,6 +236,23 @@ describe('reportHtml', () => {
     expect(page.match(/\d ▽/g)).toHaveLength(2);
   });
 
+  it('names every freeze point that is as good as the best at a rate', async () => {
+    const confusion = [
+      [40, 0],
+      [10, 0],
+    ];
+    const [none, conv1, conv2] = alexnetPoints;
+    const better = [
+      [40, 0],
+      [5, 5],
+    ];
+    const cells = [cell(none, 1e-4, confusion), cell(conv1, 1e-4, confusion), cell(conv2, 1e-4, confusion)];
+    const equal = { ...sampleGrid({ points: [none, conv1, conv2], rates: [1e-4] }), cells };
+    expect(await reportHtml({ grid: equal })).toContain('6 conv2<small>equal: none, 2 conv1</small>');
+    const told = { ...equal, cells: [cell(none, 1e-4, better), ...cells.slice(1)] };
+    expect(await reportHtml({ grid: told })).not.toContain('<small>equal:');
+  });
+
   it('marks a run that ended a hundred times above its start as diverged, also one of an earlier version', async () => {
     const exploded = cell(none, 1e-4, half(9), { lossHistory: [0.7, 5, 900, 80_000, 80_000, 80_000, 80_000, 80_000] });
     const grid = smallGrid([exploded, cell(all, 1e-4, half(7), { lossHistory: [0.7, 0.4] })]);
