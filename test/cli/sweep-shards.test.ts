@@ -116,6 +116,18 @@ describe('frostline slurm', () => {
     expect(text('shards.sbatch')).toMatch(/^#SBATCH --gres=gpu:1$/m);
     expect(text('merge.sbatch')).toContain("it'\\''s'");
     expect(JSON.parse(text('sweep.json'))).toMatchObject({ learningRates: [0.01, 0.02], epochs: 2 });
+    const refused = await run(
+      registry,
+      'slurm',
+      ...grid,
+      '--shards',
+      '3',
+      '--jobs',
+      at('no-jobs'),
+      '--printed',
+      at('nix'),
+    );
+    expect([refused.code, existsSync(at('no-jobs'))]).toEqual([2, false]);
     const swept = await run(registry, 'sweep', '--config', at('jobs/sweep.json'), '--shard', '1/3', '--dry-run');
     expect([swept.code, swept.code === 0 ? '' : swept.stderr]).toEqual([0, '']);
   });

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { defineCommand } from '../command.ts';
+import { typedRows } from '../printed-options.ts';
 import { sweepOptions } from './sweep.ts';
 
 // What a budget drops hangs on all cells, and a task of an array may never wait for one that has not begun.
@@ -43,6 +44,8 @@ export const command = defineCommand({
       import('../../files.ts'),
       import('../slurm-files.ts'),
     ]);
+    // What every task would refuse is refused before any is sent.
+    await typedRows(sweep.printed, sweep.printedCounts);
     const folder = resolve(jobs);
     const out = resolve(sweep.out ?? `runs/${preset ?? 'sweep'}`);
     const files = slurmFiles({
