@@ -70,10 +70,13 @@ export {
   apply,
   type BackwardEmitter,
   type Combined,
+  type Destination,
   derivativeBefore,
   epiloguesOf,
   type ForwardEmitter,
+  type GradientRows,
   hasDerivative,
+  inMemory,
   type Operation,
   type Run,
   type ScaledUpdate,
@@ -93,8 +96,9 @@ export {
   Tensor,
 } from './graph/tensor.ts';
 export type { Optimizer } from './graph/update.ts';
+export type { Window } from './graph/windows.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
-export type { Combination, Epilogue, Epilogues } from './kernels/epilogue.ts';
+export type { Combination, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
 export {
   type BindingSchema,
   type BindingSpec,
@@ -122,6 +126,7 @@ export type { PadMode } from './kernels/pad/pad.ts';
 export type { Relu } from './kernels/relu/relu.ts';
 export type { Words } from './kernels/run.ts';
 export type { StepValues } from './kernels/step.ts';
+export type { KernelUpdate, UpdateRule } from './kernels/update.ts';
 export { type LimitName, raiseLimits } from './limits.ts';
 export { type BuildOptions, type BuiltNetwork, buildNetwork, parametersOf } from './models/build.ts';
 export { replaceClassifier } from './models/classifier.ts';

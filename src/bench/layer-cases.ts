@@ -5,7 +5,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { Storage, type View } from '../gpu/storage.ts';
 import { tapeOf } from '../graph/compile.ts';
-import type { BackwardEmitter } from '../graph/operation.ts';
+import { type BackwardEmitter, inMemory } from '../graph/operation.ts';
 import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { input, Parameter, type Tensor } from '../graph/tensor.ts';
 import { flatWindows, rows } from '../graph/windows.ts';
@@ -98,6 +98,14 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
       const source = tensor.source!.inputs[i];
       const differentiable = source.source !== undefined || source instanceof Parameter;
       return differentiable ? new Storage(`gradient of ${ROLES[i]}`, source.bytes) : undefined;
+    },
+    destination(i) {
+      const storage = this.gradient(i);
+      return storage && inMemory(storage);
+    },
+    sumTo(i, whole, write) {
+      const to = this.destination(i)?.(whole);
+      if (to !== undefined) write(to);
     },
     updates: (i) => tensor.source!.inputs[i] instanceof Parameter,
     update(i) {

@@ -5,10 +5,10 @@ import { addAccumulate } from '../kernels/add/add.ts';
 import { fillConstant } from '../kernels/fill/fill.ts';
 import type { Built } from './compiled-graph.ts';
 import type { LossScaling } from './loss-scaling.ts';
-import { type BackwardEmitter, type ForwardEmitter, refuse, type Update } from './operation.ts';
+import { type BackwardEmitter, type ForwardEmitter, inMemory, refuse, type Update } from './operation.ts';
 import { isAlias, type Parts } from './tape.ts';
 import { Parameter, type Tensor } from './tensor.ts';
-import { emitUpdate, type Optimizer, stateOfUpdate } from './update.ts';
+import { emitUpdate, type Optimizer, stateOfUpdate, updatedRows } from './update.ts';
 import { flatWindows, rows } from './windows.ts';
 
 export interface BackwardContext {
@@ -68,16 +68,20 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
     const additions: [Tensor, Storage][] = [];
     /** inputs of which backward has given a gradient, or an update */
     const told = new Set<Tensor>();
-    /** A parameter that only this operation reads, whose update it may write. */
+    /** A parameter that only this operation reads, whose gradient nobody else wants. */
     const isOwn = (source: Tensor): source is Parameter => {
-      if (optimizer !== 'sgdm') return false;
-      const own = source instanceof Parameter && source.trainable && typeof source.mask === 'number';
+      const own = optimizer !== undefined && source instanceof Parameter && source.trainable;
       return own && !asked.includes(source) && !gradients.has(source) && pending.get(source) === 1;
     };
-    const isScaled = (source: Tensor) => scaling !== undefined && emit.value(source).precision === 'f16';
+    /** One whose update the operation's kernels have in their own text. */
+    const isPlain = (source: Tensor): source is Parameter =>
+      optimizer === 'sgdm' && isOwn(source) && typeof source.mask === 'number';
+    /** An update may wait for the checks, if what it reads is still there then: all but the scale, which they change. */
+    const waits = scaling !== undefined && dy !== scaling.storage;
+    const isScaled = (source: Tensor) => waits && emit.value(source).precision === 'f16';
     /** The update of such a one, if the operation is to write it. */
     const ownUpdate = (source: Tensor): Update | undefined => {
-      if (!isOwn(source)) return undefined;
+      if (!isPlain(source)) return undefined;
       updated.add(source);
       told.add(source);
       const v = stateOfUpdate(gpu, 'momentum', source, built);
@@ -116,7 +120,31 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
           additions.push([source, addition]);
           return addition;
         },
-        updates: (i) => isOwn(inputs[i]) && (scaling === undefined || isScaled(inputs[i])),
+        destination(i) {
+          const source = inputs[i];
+          told.add(source);
+          if (!needed.has(source)) return undefined;
+          return (whole) => {
+            if (whole && scaling === undefined && isOwn(source)) {
+              updated.add(source);
+              return updatedRows(gpu, source, optimizer!, context);
+            }
+            return inMemory(backward.gradient(i)!)(whole);
+          };
+        },
+        sumTo(i, whole, write) {
+          const source = inputs[i];
+          if (waits && scaling!.holds(dy) && whole && isPlain(source) && !isScaled(source)) {
+            told.add(source);
+            updated.add(source);
+            const to = updatedRows(gpu, source, 'sgdm', context);
+            scaling!.wait(dy, tensor.size, () => write(to));
+          } else {
+            const to = backward.destination(i)?.(whole);
+            if (to !== undefined) write(to);
+          }
+        },
+        updates: (i) => isPlain(inputs[i]) && (scaling === undefined || isScaled(inputs[i])),
         update(i) {
           return scaling === undefined ? ownUpdate(inputs[i]) : undefined;
         },

@@ -1,7 +1,7 @@
 /** The gradient of what is added to every place of a channel: of convolutions and of fully connected layers. */
 import { profileOf } from '../gpu/machine.ts';
 import { Storage, type View } from '../gpu/storage.ts';
-import { biasGradient, biasUpdate } from '../kernels/bias/bias.ts';
+import { biasGradient } from '../kernels/bias/bias.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
 import type { BackwardEmitter, ForwardEmitter } from './operation.ts';
 import { rows, type Window, windows } from './windows.ts';
@@ -33,17 +33,12 @@ export function emitBiasGradient(emit: ForwardEmitter, db: Storage, sums: Channe
  */
 export function emitBias(emit: BackwardEmitter, bias: number, sums: ChannelSums): void {
   const parts = windowsOf(emit, sums);
-  const update = parts.length === 1 ? emit.update(bias) : undefined;
-  if (update === undefined) {
-    const db = emit.gradient(bias);
-    if (db !== undefined) emitBiasGradient(emit, db, sums);
-    return;
-  }
-  const { w, v, mask, decayFactor } = update;
-  const views = { step: emit.step.view(), w: w.view(), v: v.view() };
-  emitSums(emit, sums, parts, (shape, _, dy) =>
-    emit.run(biasUpdate, { ...shape, mask, decay_factor: decayFactor }, { dy, ...views }),
-  );
+  emit.sumTo(bias, parts.length === 1, (to) => {
+    const { view: db, update } = to(4, { first: 0, count: sums.channels });
+    emitSums(emit, sums, parts, (shape, accumulate, dy) =>
+      emit.run(biasGradient, { ...shape, accumulate }, { dy, db }, { update }),
+    );
+  });
 }
 
 const itemBytesOf = ({ channels, plane }: ChannelSums) => 4 * channels * plane;

@@ -1,6 +1,6 @@
 /** Which maps of single values are done where their argument is written, and their derivatives where their gradient is. */
 import type { Gpu } from '../gpu/device.ts';
-import type { Epilogue } from '../kernels/epilogue.ts';
+import type { MapBefore } from '../kernels/epilogue.ts';
 import { isAlias, sourceOf } from './tape.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -66,7 +66,7 @@ export function fusions(
 
 /**
  * The epilogues whose derivative the operation that reads them applies, as the one that alone contributes to their gradient,
- * which nobody wants to read: what it writes is the gradient of their argument.
+ * which nobody wants to read: what it writes is the gradient of their argument. And those with what stands `behind` them.
  */
 export function passedEpilogues(
   gpu: Gpu,
@@ -83,9 +83,9 @@ export function passedEpilogues(
     readonly asked: readonly Tensor[];
     readonly training: boolean;
   },
-): { passed: ReadonlySet<Tensor>; readers: ReadonlyMap<Tensor, Epilogue> } {
+): { passed: ReadonlySet<Tensor>; readers: ReadonlyMap<Tensor, MapBefore> } {
   const passed = new Set<Tensor>();
-  const readers = new Map<Tensor, Epilogue>();
+  const readers = new Map<Tensor, MapBefore>();
   /** from the reader's input to the epilogue, through reshapes */
   const alone = (tensor: Tensor): boolean =>
     pending.get(tensor) === 1 &&
@@ -94,12 +94,18 @@ export function passedEpilogues(
   for (const tensor of operations) {
     const { operation, inputs } = tensor.source!;
     if (!needed.has(tensor) || isAlias(tensor, training)) continue;
-    const map = sourceOf(inputs[0], training);
+    const last = sourceOf(inputs[0], training);
+    if (!alone(inputs[0])) continue;
+    // The map itself, or what stands behind it.
+    const behind = last.source?.operation.behind;
+    const map = behind === undefined ? last : sourceOf(last.source!.inputs[0], training);
     const epilogue = map.source?.operation.epilogue;
-    if (epilogue?.derivativeOf !== 'output' || !needed.has(map) || !alone(inputs[0])) continue;
-    if (!operation.fusesBefore?.(gpu, epilogue)) continue;
-    passed.add(map);
-    readers.set(tensor, epilogue);
+    if (epilogue?.derivativeOf !== 'output' || !needed.has(map)) continue;
+    if (behind !== undefined && !alone(last.source!.inputs[0])) continue;
+    const before = behind === undefined ? epilogue : behind(epilogue);
+    if (before === undefined || !operation.fusesBefore?.(gpu, before)) continue;
+    for (const one of [last, map]) passed.add(one);
+    readers.set(tensor, before);
   }
   return { passed, readers };
 }

@@ -8,7 +8,14 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import { Storage } from '../gpu/storage.ts';
-import { checksOf, LARGEST, lossScaleCheck, lossScaleNext } from '../kernels/loss-scale/loss-scale.ts';
+import {
+  checkOf,
+  checksOf,
+  GRADIENTS,
+  LARGEST,
+  lossScaleCheck,
+  lossScaleNext,
+} from '../kernels/loss-scale/loss-scale.ts';
 import { FIRST_SCALE, GROWTH_INTERVAL, LARGEST_SCALE, SCALING_WORDS } from '../kernels/loss-scale/state.ts';
 import type { ForwardEmitter } from './operation.ts';
 import { Tensor } from './tensor.ts';
@@ -49,13 +56,19 @@ export class LossScaling {
     const total = parts.reduce((sum, { checks }) => sum + checks, 0);
     const bad = new Storage('gradients that are not finite', 4 * total);
     let first = 0;
-    for (const { gradient, window, checks } of parts) {
-      run(
-        lossScaleCheck,
-        { count: window.count, checks, largest: LARGEST[gradient.precision] },
-        { g: rows(gradient, 4, window), bad: rows(bad, 4, { first, count: checks }) },
+    for (let at = 0; at < parts.length; at += GRADIENTS) {
+      const together = parts.slice(at, at + GRADIENTS);
+      const count = together.reduce((sum, { checks }) => sum + checks, 0);
+      const { params, views } = checkOf(
+        together.map(({ gradient, window, checks }) => ({
+          g: rows(gradient, 4, window),
+          count: window.count,
+          checks,
+          largest: LARGEST[gradient.precision],
+        })),
       );
-      first += checks;
+      run(lossScaleCheck, params, { ...views, bad: rows(bad, 4, { first, count }) });
+      first += count;
     }
     run(
       lossScaleNext,

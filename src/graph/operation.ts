@@ -6,11 +6,13 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
-import type { Combination, Epilogue, Epilogues } from '../kernels/epilogue.ts';
+import type { Combination, Epilogue, Epilogues, MapBefore } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { RELU, type Relu } from '../kernels/relu/relu.ts';
+import type { KernelUpdate } from '../kernels/update.ts';
 import type { PieceWise } from './pieces.ts';
 import { describeValue, type ElementType, type Shape, Tensor } from './tensor.ts';
+import { rows, type Window } from './windows.ts';
 
 /** What `forward` of an operation gets: tensors and their memory, memory of its own, and `run` to dispatch kernels. */
 export interface ForwardEmitter {
@@ -35,7 +37,7 @@ export interface ForwardEmitter {
    * input 0 is the output of this epilogue, and backward's gradient(0) is to be that of the epilogue's argument: only
    * where the operation `fusesBefore` it
    */
-  readonly before: Epilogue | undefined;
+  readonly before: MapBefore | undefined;
   /** where output k of `applyAll` goes, k of 1 or more; nothing where nobody reads it */
   part(k: number): Storage | undefined;
   /** memory of this operation's own; `backward` finds it again under the same name */
@@ -89,7 +91,7 @@ export function epiloguesOf({ after, combined }: Pick<ForwardEmitter, 'after' | 
 }
 
 /** Whether the derivative of a map can be applied where a gradient is written, from the map's output: for `fusesBefore`. */
-export const hasDerivative = ({ code, derivative }: Epilogue) => code === RELU.after || derivative !== undefined;
+export const hasDerivative = ({ code, derivative }: MapBefore) => code === RELU.after || derivative !== undefined;
 
 /** What is applied to the gradient by input 0: the derivative of the epilogue `before`, which reads that input. */
 export function derivativeBefore({
@@ -123,6 +125,17 @@ export interface BackwardEmitter extends ForwardEmitter {
    * contribute may be added to it.
    */
   passOn(i: number, storage: Storage): void;
+  /**
+   * Where kernels that can update (kernels/update.ts) write dL/d input i, in place of `gradient(i)`: to memory, or, of a
+   * trained parameter that only this operation uses and whose gradient nobody asked for, into its update, after the last use
+   * of its old values. Nothing where nobody needs it.
+   */
+  destination(i: number): Destination | undefined;
+  /**
+   * The same of a sum over dL/dy, output 0's, which may be taken late: where losses are scaled and another update waits for
+   * dL/dy anyway, `write` runs after all gradients of the step are checked, and updates; else at once.
+   */
+  sumTo(i: number, whole: boolean, write: (to: GradientRows) => void): void;
   /** Whether `update` or `scaledUpdate` of input i would give something; asks, and takes nothing. */
   updates(i: number): boolean;
   /**
@@ -137,6 +150,21 @@ export interface BackwardEmitter extends ForwardEmitter {
    */
   scaledUpdate(i: number): ScaledUpdate | undefined;
 }
+
+/** What a kernel writes rows of a gradient to, and what it does in place of that: for its epilogues. */
+export type GradientRows = (
+  rowBytes: number,
+  part: Window,
+) => { readonly view: View; readonly update: KernelUpdate | undefined };
+
+/** Where a gradient goes; to be called once. @param whole each value is written by one kernel, in one piece: no sums of windows */
+export type Destination = (whole: boolean) => GradientRows;
+
+/** A gradient that is written to memory, whoever writes it. */
+export const inMemory =
+  (storage: Storage): Destination =>
+  () =>
+  (rowBytes, part) => ({ view: rows(storage, rowBytes, part), update: undefined });
 
 /** v <- momentum v - rate mask (g + decay decayFactor w); w <- w + v */
 export interface Update {
@@ -189,7 +217,12 @@ export interface Operation {
   /** its kernels can combine what they write with an operand, before the epilogue */
   combines?(combination: Combination): boolean;
   /** its derivative can apply that of the epilogue that made input 0, at no more passes over memory */
-  fusesBefore?(gpu: Gpu, epilogue: Epilogue): boolean;
+  fusesBefore?(gpu: Gpu, epilogue: MapBefore): boolean;
+  /**
+   * Where input 0 is the output of this map: the two in turn, if their derivative is made of this operation's output.
+   * Whoever reads that may apply it, as an epilogue's; then neither has a backward pass.
+   */
+  behind?(map: Epilogue): MapBefore | undefined;
   /** It is output k of the operation that made its only input: `applyAll`. */
   readonly part?: number;
   /**

@@ -1,14 +1,24 @@
 /** The last dispatches of a parameter: its update, by one of the optimizers, with the state that it keeps from step to step. */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { Storage } from '../gpu/storage.ts';
-import { adam, adamMasked } from '../kernels/adam/adam.ts';
-import { castCopy } from '../kernels/cast/cast.ts';
-import { sgdm, sgdmMasked, sgdmScaled } from '../kernels/sgdm/sgdm.ts';
+import type { Storage, View } from '../gpu/storage.ts';
+import { adam, adamMasked, adamUpdate, adamUpdateMasked } from '../kernels/adam/adam.ts';
+import type { Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
+import {
+  sgdm,
+  sgdmMasked,
+  sgdmScaled,
+  sgdmScaledCopied,
+  sgdmUpdate,
+  sgdmUpdateMasked,
+  sgdmUpdateScaled,
+  sgdmUpdateScaledCopied,
+} from '../kernels/sgdm/sgdm.ts';
+import type { UpdateRule } from '../kernels/update.ts';
 import type { Built } from './compiled-graph.ts';
-import type { ForwardEmitter } from './operation.ts';
+import type { ForwardEmitter, GradientRows } from './operation.ts';
 import type { Parameter } from './tensor.ts';
-import { flatWindows, rows } from './windows.ts';
+import { flatWindows, rows, type Window } from './windows.ts';
 
 /** SGD with momentum as MATLAB's sgdm; Adam with the decay in the gradient; AdamW with it taken off the weight. */
 export type Optimizer = 'sgdm' | 'adam' | 'adamw';
@@ -28,46 +38,95 @@ export function stateOfUpdate(gpu: Gpu, what: string, parameter: Parameter, { mo
   return storage;
 }
 
-/** Of a parameter whose gradient is complete. */
+/** The update of a parameter, of all of it. */
+interface ParameterUpdate {
+  /** by a gradient that is in memory */
+  readonly pass: Kernel;
+  readonly rule: UpdateRule;
+  readonly params: Params<ParamSchema>;
+  /** what the rule binds: as many values as the parameter has, or the same for all of them */
+  readonly own: Readonly<Record<string, Storage>>;
+  readonly common: Readonly<Record<string, View>>;
+}
+
+interface UpdateContext {
+  readonly built: Built;
+  pin(label: string, contents: Float32Array<ArrayBuffer>): Storage;
+}
+
+const both = (pass: Kernel, rule: UpdateRule) => ({ pass, rule });
+
+/** @param half where the values are kept a second time, as halves, if they are */
+function updateOf(
+  gpu: Gpu,
+  parameter: Parameter,
+  optimizer: Optimizer,
+  { built, pin }: UpdateContext,
+  half?: Storage,
+): ParameterUpdate {
+  const { mask, decayFactor } = parameter;
+  const whole: Params<ParamSchema> = typeof mask === 'number' ? { mask } : {};
+  const masks: Record<string, Storage> =
+    typeof mask === 'number' ? {} : { mask: pin(`mask of ${parameter.name}`, mask) };
+  const byElement = typeof mask !== 'number';
+  const common: Record<string, View> = { step: built.step.view() };
+  if (optimizer === 'sgdm') {
+    const params = { decay_factor: decayFactor, ...whole };
+    const own = { ...masks, v: stateOfUpdate(gpu, 'momentum', parameter, built) };
+    if (built.scaling === undefined) {
+      const kernels = byElement ? both(sgdmMasked, sgdmUpdateMasked) : both(sgdm, sgdmUpdate);
+      return { ...kernels, params, own, common };
+    }
+    const scaled = { params, common: { ...common, scaling: built.scaling.storage.view() } };
+    return half === undefined
+      ? { ...both(sgdmScaled, sgdmUpdateScaled), ...scaled, own }
+      : { ...both(sgdmScaledCopied, sgdmUpdateScaledCopied), ...scaled, own: { ...own, h: half } };
+  }
+  const decay =
+    optimizer === 'adam' ? { decay_factor: decayFactor, shrink: 0 } : { decay_factor: 0, shrink: decayFactor };
+  const own = {
+    ...masks,
+    m: stateOfUpdate(gpu, 'mean gradient', parameter, built),
+    v: stateOfUpdate(gpu, 'mean square of the gradient', parameter, built),
+  };
+  const kernels = byElement ? both(adamMasked, adamUpdateMasked) : both(adam, adamUpdate);
+  return { ...kernels, params: { ...decay, ...whole }, own, common };
+}
+
+/** The views of a rule's bindings, of a part of the parameter. */
+const viewsOf = ({ own, common }: ParameterUpdate, rowBytes: number, part: Window): Record<string, View> => ({
+  ...common,
+  ...Object.fromEntries(Object.entries(own).map(([name, storage]) => [name, rows(storage, rowBytes, part)])),
+});
+
+/** Of a parameter whose gradient is complete, and in memory. */
 export function emitUpdate(
   gpu: Gpu,
   parameter: Parameter,
   emit: ForwardEmitter,
   optimizer: Optimizer,
-  { built, pin }: { built: Built; pin: (label: string, contents: Float32Array<ArrayBuffer>) => Storage },
+  context: UpdateContext,
 ): void {
-  const { mask, decayFactor } = parameter;
-  const perElement = typeof mask === 'number' ? undefined : pin(`mask of ${parameter.name}`, mask);
-  const whole = typeof mask === 'number' ? mask : 1;
-  const common = (window: { first: number; count: number }) => ({
-    g: rows(built.gradients.get(parameter)!, 4, window),
-    step: built.step.view(),
-    w: rows(parameter.reserve(gpu), 4, window),
-  });
-  const masks = (window: { first: number; count: number }) => ({ mask: rows(perElement!, 4, window) });
-  if (optimizer === 'sgdm') {
-    const momentum = stateOfUpdate(gpu, 'momentum', parameter, built);
-    for (const window of flatWindows(gpu, parameter.size)) {
-      const views = { ...common(window), v: rows(momentum, 4, window) };
-      const params = { count: window.count, decay_factor: decayFactor };
-      if (built.scaling !== undefined) {
-        emit.run(sgdmScaled, { ...params, mask: whole }, { ...views, scaling: built.scaling.storage.view() });
-        const half = emit.value(parameter);
-        const copy = { x: views.w, y: rows(half, 4, window) };
-        if (half.precision === 'f16') emit.run(castCopy, { count: window.count }, copy);
-      } else if (perElement === undefined) emit.run(sgdm, { ...params, mask: whole }, views);
-      else emit.run(sgdmMasked, params, { ...views, ...masks(window) });
-    }
-    return;
-  }
-  const mean = stateOfUpdate(gpu, 'mean gradient', parameter, built);
-  const square = stateOfUpdate(gpu, 'mean square of the gradient', parameter, built);
-  const decay =
-    optimizer === 'adam' ? { decay_factor: decayFactor, shrink: 0 } : { decay_factor: 0, shrink: decayFactor };
+  const value = emit.value(parameter);
+  const update = updateOf(gpu, parameter, optimizer, context, value.precision === 'f16' ? value : undefined);
   for (const window of flatWindows(gpu, parameter.size)) {
-    const views = { ...common(window), m: rows(mean, 4, window), v: rows(square, 4, window) };
-    const params = { count: window.count, ...decay };
-    if (perElement === undefined) emit.run(adam, { ...params, mask: whole }, views);
-    else emit.run(adamMasked, params, { ...views, ...masks(window) });
+    const g = rows(context.built.gradients.get(parameter)!, 4, window);
+    const views = { g, w: rows(parameter.reserve(gpu), 4, window), ...viewsOf(update, 4, window) };
+    emit.run(update.pass, { count: window.count, ...update.params }, views);
   }
+}
+
+/** A parameter that kernels update where they finish its gradient: what they write in its place, and do to it. */
+export function updatedRows(
+  gpu: Gpu,
+  parameter: Parameter,
+  optimizer: Optimizer,
+  context: UpdateContext,
+): GradientRows {
+  const update = updateOf(gpu, parameter, optimizer, context);
+  const { rule, params } = update;
+  return (rowBytes, part) => ({
+    view: rows(parameter.reserve(gpu), rowBytes, part),
+    update: { rule, params, views: viewsOf(update, rowBytes, part) },
+  });
 }

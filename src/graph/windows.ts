@@ -11,6 +11,7 @@ interface Limited {
   readonly limits: { readonly maxBinding: number; readonly offsetAlignment: number };
 }
 
+/** So many rows, from one on. */
 export interface Window {
   readonly first: number;
   readonly count: number;

@@ -10,6 +10,7 @@
  * functions return it. Kernels that write a gradient and have the output of the map before at hand apply its derivative by
  * `fn derivative(gradient, value)`, which is a ReLU's as it stands there (relu/relu.ts).
  */
+import type { KernelUpdate } from './update.ts';
 
 /** A map of single values: ReLU, a sigmoid. */
 export interface Epilogue {
@@ -31,6 +32,9 @@ export interface Epilogue {
   readonly code?: number;
 }
 
+/** A map, or maps in turn, as the one that reads the output needs them, who applies their derivative. */
+export type MapBefore = Pick<Epilogue, 'name' | 'code' | 'derivative'>;
+
 /** A value and an operand made one: a residual added, a channel scaled and shifted, the derivative of the map before. */
 export interface Combination {
   readonly name: string;
@@ -48,6 +52,8 @@ export interface Combination {
 export interface Epilogues {
   readonly combination?: Combination;
   readonly map?: Epilogue;
+  /** what it writes is the gradient of a parameter, which is updated in its place (update.ts) */
+  readonly update?: KernelUpdate;
 }
 
 /** Where a text maps, as it stands there without a map. */
@@ -73,8 +79,8 @@ const combinedText = ({ operand, wgsl }: Combination) => {
 const DERIVE = /fn derivative\(gradient: f32, value: f32\) -> f32 \{[^}]*\}/;
 
 /** The names of what is applied, for labels. */
-export const namesOf = ({ combination, map }: Epilogues): string[] =>
-  [combination, map].flatMap((one) => (one === undefined ? [] : [one.name]));
+export const namesOf = ({ combination, map, update }: Epilogues): string[] =>
+  [combination, map, update?.rule].flatMap((one) => (one === undefined ? [] : [one.name]));
 
 /**
  * The text with what is to be applied.

@@ -5,7 +5,7 @@
 import { adam, adamMasked } from './adam/adam.ts';
 import { addAccumulate } from './add/add.ts';
 import { affineSampleKernel } from './augment/augment.ts';
-import { biasGradient, biasUpdate } from './bias/bias.ts';
+import { biasGradient } from './bias/bias.ts';
 import { castCopy } from './cast/cast.ts';
 import { contraction } from './contraction/contraction.ts';
 import { contractionSum } from './contraction/split.ts';
@@ -17,7 +17,7 @@ import type { Kernel } from './kernel.ts';
 import { lossScaleCheck, lossScaleNext } from './loss-scale/loss-scale.ts';
 import { rooflineCopy } from './roofline/copy.ts';
 import { rooflineMultiplyAdd } from './roofline/multiply-add.ts';
-import { sgdm, sgdmMasked, sgdmScaled } from './sgdm/sgdm.ts';
+import { sgdm, sgdmMasked, sgdmScaled, sgdmScaledCopied } from './sgdm/sgdm.ts';
 import { softmaxLoss, softmaxLossGradient, softmaxLossWeights } from './softmax-loss/softmax-loss.ts';
 
 export const sharedKernels: readonly Kernel[] = [
@@ -26,7 +26,6 @@ export const sharedKernels: readonly Kernel[] = [
   addAccumulate,
   affineSampleKernel,
   biasGradient,
-  biasUpdate,
   castCopy,
   contraction,
   contractionSum,
@@ -43,6 +42,7 @@ export const sharedKernels: readonly Kernel[] = [
   sgdm,
   sgdmMasked,
   sgdmScaled,
+  sgdmScaledCopied,
   softmaxLoss,
   softmaxLossGradient,
   softmaxLossWeights,

@@ -20,6 +20,7 @@ import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
 import { applied, type Epilogues, namesOf } from './epilogue.ts';
 import { type Memory, memoryOf, NO_HALVES } from './memory.ts';
 import { textHash } from './text-hash.ts';
+import { gradientOf, type UpdateRule, updateText } from './update.ts';
 
 /** Types of a kernel's parameters. */
 export type FieldType = 'u32' | 'i32' | 'f32';
@@ -35,6 +36,8 @@ export interface BindingSpec {
   readonly type?: 'f32' | 'u32' | 'vec4f';
   /** The texts reach it by `Memory`, so that it may be bound to a storage of halves. */
   readonly half?: true;
+  /** The texts write each value once, by `Memory`, so that a run may update a parameter by it (update.ts). */
+  readonly gradient?: true;
 }
 /** Bindings of a kernel by name, in the order of the WGSL. */
 export type BindingSchema = Readonly<Record<string, BindingSpec>>;
@@ -200,10 +203,6 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   spec: KernelSpec<P, B>,
 ): Kernel<P, B> {
   const bindingNames = Object.keys(spec.bindings);
-  const layout: [string, FieldType][] = [
-    ...Object.entries(spec.params),
-    ...bindingNames.map((name): [string, FieldType] => [`${name}_base`, 'u32']),
-  ];
   const texts = new Map<string, string>();
 
   function variantNamed(name: string): Variant<P> {
@@ -215,11 +214,12 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   }
 
   function source({ variant: name, configuration }: Choice, epilogues: Epilogues = {}, halves = NO_HALVES): string {
-    const { combination, map } = epilogues;
-    const key = JSON.stringify([name, configuration, ...halves, map?.wgsl, combination?.wgsl, combination?.operand]);
+    const { combination, map, update } = epilogues;
+    const made = [map?.wgsl, combination?.wgsl, combination?.operand, update?.rule.name];
+    const key = JSON.stringify([name, configuration, ...halves, ...made]);
     let text = texts.get(key);
     if (text === undefined) {
-      const plain = assemble(spec, layout, variantNamed(name), configuration, halves);
+      const plain = assemble(spec, variantNamed(name), { configuration, halves, rule: update?.rule });
       text = applied(plain, epilogues, `${spec.name} ${name}`);
       texts.set(key, text);
     }
@@ -247,7 +247,9 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
       spec.variants
         // Results are of f32 alone.
         .filter(({ halves }) => !Array.isArray(halves))
-        .flatMap((variant) => variant.configurations.map((one) => assemble(spec, layout, variant, one, NO_HALVES)))
+        .flatMap((variant) =>
+          variant.configurations.map((configuration) => assemble(spec, variant, { configuration, halves: NO_HALVES })),
+        )
         .join('\n'),
     );
     return hash;
@@ -280,12 +282,11 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     quickest(capabilities, params, halves).choice;
   const time = (capabilities: Capabilities, params: Params<P>) => quickest(capabilities, params).time;
 
-  function pack(params: Params<P>, bases: readonly number[]): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(Math.ceil((layout.length * 4) / 16) * 16);
+  function pack(fields: Layout, values: Readonly<Record<string, number>>): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(Math.ceil((fields.length * 4) / 16) * 16);
     const view = new DataView(bytes.buffer);
-    const values = [...Object.keys(spec.params).map((name) => params[name]), ...bases];
-    layout.forEach(([name, type], i) => {
-      const value = values[i];
+    fields.forEach(([name, type], i) => {
+      const value = values[name];
       // A number that is left out would become NaN.
       if (typeof value !== 'number')
         throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a number.`);
@@ -298,15 +299,26 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   }
 
   /** The bindings whose views store halves, in the order of the schema. */
-  function halvesAmong(views: { readonly [K in keyof B]: View }): ReadonlySet<string> {
-    const halves = bindingNames.filter((name) => views[name].storage.precision === 'f16');
-    const unable = withoutHalves(kernel, views);
+  function halvesAmong(bindings: BindingSchema, views: Readonly<Record<string, View>>): ReadonlySet<string> {
+    const halves = Object.keys(bindings).filter((name) => views[name].storage.precision === 'f16');
+    const unable = withoutHalves({ bindings }, views);
     if (unable !== undefined) throw new FrostlineError(withoutText(spec.name, unable));
     return halves.length === 0 ? NO_HALVES : new Set(halves);
   }
   const bytesOf = (halves: ReadonlySet<string>) =>
     Object.fromEntries(bindingNames.map((name) => [name, halves.has(name) ? 2 : 4])) as BytesOf<B>;
   const bytesOfSingles = bytesOf(NO_HALVES);
+
+  /** Of a run: an update's bytes are those of the binding that it takes the place of. */
+  function costOf(params: Params<P>, halves: ReadonlySet<string>, { update }: Epilogues, written?: View): Cost {
+    const of = bytesOf(halves);
+    if (update === undefined) return spec.cost(params, of);
+    const { bindings, cost } = update.rule;
+    const beside = Object.keys(bindings).map((name) => [name, halves.has(name) ? 2 : 4]);
+    const own = cost(Object.fromEntries(beside));
+    const { flops, bytes } = spec.cost(params, { ...of, [gradientOf(spec.bindings)!]: own.bytes });
+    return { flops: flops + (own.flops * written!.bytes) / 4, bytes };
+  }
 
   const kernel: Kernel<P, B> = {
     ...spec,
@@ -319,23 +331,31 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     shape,
     textHash: hashOfTexts,
     dispatch(capabilities, params, views, chosen, epilogues = {}) {
-      const halves = halvesAmong(views);
-      const choice = chosen ?? best(capabilities, params, halves);
+      const { update } = epilogues;
+      const whole = withRule(spec, update?.rule);
+      const bound: Readonly<Record<string, View>> = { ...views, ...update?.views };
+      const names = Object.keys(whole.bindings);
+      const halves = halvesAmong(whole.bindings, bound);
+      const choice = chosen ?? best(capabilities, params, new Set(bindingNames.filter((name) => halves.has(name))));
       const variant = variantNamed(choice.variant);
-      const bases = bindingNames.map((name) => {
-        const { rest } = splitOffset(views[name].offset, capabilities.limits.offsetAlignment);
-        return rest / ((spec.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
+      // What windows before have left would be the parameter.
+      if (update !== undefined && params['accumulate'] === 1) throw new Error(`${spec.name} adds to what it updates`);
+      const bases = names.map((name) => {
+        const { rest } = splitOffset(bound[name].offset, capabilities.limits.offsetAlignment);
+        const base = rest / ((whole.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
+        return [`${name}_base`, base] as const;
       });
+      const written = bound[gradientOf(spec.bindings) ?? names[0]];
       return {
         label: [`${spec.name} ${choice.variant}`, ...namesOf(epilogues)].join(' + '),
         source: source(choice, epilogues, halves),
-        uniforms: pack(params, bases),
-        bindings: bindingNames.map((name) => ({ access: spec.bindings[name].access, view: views[name] })),
+        uniforms: pack(layoutOf(whole), { ...params, ...update?.params, ...Object.fromEntries(bases) }),
+        bindings: names.map((name) => ({ access: whole.bindings[name].access, view: bound[name] })),
         workgroups: variant.workgroups(params, choice.configuration),
         kernel: kernel as unknown as Kernel,
         params,
         choice,
-        cost: withOperand(spec.cost(params, bytesOf(halves)), epilogues, views, params),
+        cost: withOperand(costOf(params, halves, epilogues, written), epilogues, views, params),
       };
     },
   };
@@ -380,14 +400,46 @@ export function sameChoice(one: Choice, other: Choice): boolean {
 const withoutText = (kernel: string, binding: string) =>
   `${kernel} has no text for half precision: its ${binding} would be halves. Use --precision f32.`;
 
+/** Names and types of the uniform struct, in order. */
+type Layout = readonly (readonly [string, FieldType])[];
+
+const layoutOf = ({ params, bindings }: { readonly params: ParamSchema; readonly bindings: BindingSchema }): Layout => [
+  ...Object.entries(params),
+  ...Object.keys(bindings).map((name) => [`${name}_base`, 'u32'] as const),
+];
+
+/**
+ * What a kernel binds and is told with the rule of an update, which takes the place of a gradient.
+ * @throws Error where the kernel has no such binding, or a name of its own for one of the rule's
+ */
+function withRule(
+  { name, params, bindings }: { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema },
+  rule: UpdateRule | undefined,
+) {
+  if (rule === undefined) return { params, bindings };
+  if (gradientOf(bindings) === undefined) throw new Error(`${name} cannot update by what it writes`);
+  const twice =
+    Object.keys(rule.params).find((one) => one in params) ?? Object.keys(rule.bindings).find((one) => one in bindings);
+  if (twice !== undefined) throw new Error(`${name} and the update by ${rule.name} both have a ${twice}`);
+  return { params: { ...params, ...rule.params }, bindings: { ...bindings, ...rule.bindings } };
+}
+
 function assemble<P extends ParamSchema, B extends BindingSchema>(
   spec: KernelSpec<P, B>,
-  layout: readonly [string, FieldType][],
   variant: Variant<P>,
-  configuration: Configuration,
-  halves: ReadonlySet<string>,
+  {
+    configuration,
+    halves,
+    rule,
+  }: {
+    readonly configuration: Configuration;
+    readonly halves: ReadonlySet<string>;
+    readonly rule?: UpdateRule;
+  },
 ): string {
-  const memory = memoryOf(spec.bindings, halves);
+  const whole = withRule(spec, rule);
+  const updated = rule === undefined ? undefined : gradientOf(spec.bindings)!;
+  const memory = memoryOf(whole.bindings, halves, updated);
   const enabled = new Set([
     ...(variant.subgroups ? ['subgroups'] : []),
     ...(halves.size > 0 ? ['f16'] : []),
@@ -397,8 +449,8 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
   const { main, declarations } = variant.text(configuration, memory);
   const constants = Object.entries(configuration).map(([name, value]) => `${name} ${value}`);
   const size = variant.workgroupSize(configuration);
-  const fields = layout.map(([name, type]) => `  ${name}: ${type},`);
-  const bindings = Object.entries(spec.bindings).map(
+  const fields = layoutOf(whole).map(([name, type]) => `  ${name}: ${type},`);
+  const bindings = Object.entries(whole.bindings).map(
     ([name, { access }], i) =>
       `@group(0) @binding(${i + 1}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${memory.elementOf(name)}>;`,
   );
@@ -411,6 +463,7 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
     '}',
     '@group(0) @binding(0) var<uniform> p: Params;',
     ...bindings,
+    ...(rule === undefined ? [] : [updateText(rule, updated!, memory).trim()]),
     ...(declarations === undefined ? [] : [declarations.trim()]),
     `@compute @workgroup_size(${size})`,
     'fn main(',

@@ -571,8 +571,7 @@ describe('what the benchmarks ask a compiled graph', () => {
       training.dispatches.slice(0, training.forwardDispatches).every(({ label }) => !/back|sgdm/.test(label)),
     ).toBe(true);
     expect(training.dispatches.slice(training.forwardDispatches).map(({ label }) => label)).toEqual([
-      expect.stringContaining('contraction'),
-      expect.stringContaining('sgdm/update'),
+      expect.stringMatching(/^contraction .* \+ sgdm$/),
     ]);
     forward.destroy();
     training.destroy();

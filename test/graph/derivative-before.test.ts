@@ -106,6 +106,8 @@ const readers: readonly Reader[] = [
 
 interface Map {
   readonly name: string;
+  /** what its derivative is called, where not so */
+  readonly derivative?: string;
   of(x: Tensor): Tensor;
 }
 const RELU: Map = { name: 'relu', of: relu };
@@ -114,6 +116,8 @@ const others: readonly Map[] = [
   { name: 'elu', of: (x) => elu(x, 0.7) },
   { name: 'sigmoid', of: (x) => sigmoid(x) },
 ];
+/** No random numbers are drawn for it, and neither has a pass. */
+const DROPPED: Map = { name: 'dropout', derivative: 'relu and dropout', of: (x) => dropout(relu(x), 0.4) };
 /** The map's own pass backward. */
 const isPassOf =
   ({ name }: Map) =>
@@ -161,7 +165,10 @@ async function same(device: Gpu, reader: Reader, update: boolean, map = RELU): P
   expect(together.dx.some((value) => value !== 0)).toBe(true);
   const zeros = together.dx.filter((value) => value === 0).length;
   if (map === RELU) expect(zeros).toBeGreaterThan(together.dx.length / 5);
-  else expect(together.kernels.filter((label) => label.includes(`+ derivative of ${map.name}`))).not.toEqual([]);
+  else {
+    const derivative = `+ derivative of ${map.derivative ?? map.name}`;
+    expect(together.kernels.filter((label) => label.includes(derivative))).not.toEqual([]);
+  }
   expect(together.dx).toEqual(apart.dx);
   expect(together.weights).toEqual(apart.weights);
   return together.kernels;
@@ -195,6 +202,46 @@ describe.each(readers)('before $what', (reader) => {
       await same(device, reader, true, map);
       device.destroy();
     }
+  });
+});
+
+it.each(readers.filter(({ by }) => !by.startsWith('dropout')))(
+  'before $what, the derivative of a ReLU and the dropout behind it',
+  async (reader) => {
+    const [operator, algorithm] = reader.algorithm ?? [];
+    const forced = operator === undefined ? {} : { algorithms: { [operator]: algorithm! } };
+    for (const options of [{ kind: 'software', ...forced }, { kind: 'hardware' }] as const) {
+      const device = await Gpu.open({ tuning: false, ...options });
+      const kernels = await same(device, reader, true, DROPPED);
+      expect(kernels.filter(isRelu)).toEqual([]);
+      device.destroy();
+    }
+  },
+);
+
+describe('dropout has a pass of its own', () => {
+  const passes = async (graphOf: (active: Tensor) => Tensor, map: (x: Tensor) => Tensor) => {
+    const x = input('x', image);
+    const y = graphOf(map(affine(x, [3], [0])));
+    const graph = await compile(gpu(), { loss: y, upstream: input('v', y.shape), gradients: [x], training: true });
+    const count = graph.dispatches.filter(({ label }) => label.startsWith('dropout/backward')).length;
+    graph.destroy();
+    return count;
+  };
+  const pooled = (x: Tensor) => maxPool(x, { kernel: [1, 1] });
+
+  it('where two operations read it, or its argument, and where that is not a ReLU', async () => {
+    const dropped = (x: Tensor) => dropout(x, 0.4);
+    expect(await passes((x) => pooled(dropped(x)), relu)).toBe(0);
+    expect(await passes((x) => add(pooled(dropped(x)), lrn(x, { size: 3 })), relu)).toBe(1);
+    expect(await passes((x) => ((y) => add(pooled(y), lrn(y, { size: 3 })))(dropped(x)), relu)).toBe(1);
+    expect(await passes((x) => pooled(dropped(x)), sigmoid)).toBe(1);
+    expect(
+      await passes(
+        (x) => pooled(dropped(x)),
+        (x) => x,
+      ),
+    ).toBe(1);
   });
 });
 

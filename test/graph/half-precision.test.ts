@@ -151,6 +151,29 @@ it(`trains as float64 does that rounds to halves where the device stores them (s
   made.graph.destroy();
 });
 
+it('has as few passes as may wait for the checks: a bias is updated where it is summed, as its weight is', async () => {
+  const made = await perceptron(gpu(), drawValues(new Random(testSeed)));
+  const labels = made.graph.dispatches.slice(made.graph.forwardDispatches).map(({ label }) => label.split(' ')[0]);
+  const after = labels.slice(labels.indexOf('loss-scale/next') + 1);
+  expect(after.sort()).toEqual(['bias/gradient', 'bias/gradient', 'linear/update-scaled', 'linear/update-scaled']);
+  expect(labels.filter((label) => /^(sgdm|cast|loss-scale)\//.test(label))).toEqual([
+    'loss-scale/check',
+    'loss-scale/next',
+  ]);
+  made.graph.destroy();
+  for (const parameter of Object.values(made.parameters)) parameter.release(gpu());
+});
+
+it('an update by the scale itself, which the checks change, does not wait for them', async () => {
+  const [w, b] = [new Parameter('w', [1, 8], new Float32Array(8)), new Parameter('b', [1], new Float32Array(1))];
+  const graph = await compile(gpu(), { loss: linear(input('x', [1, 8]), w, b), update: true });
+  const labels = graph.dispatches.map(({ label }) => label.split(' ')[0]);
+  const after = labels.slice(labels.indexOf('loss-scale/next') + 1);
+  expect(after.sort()).toEqual(['sgdm/scaled', 'sgdm/scaled-copied']);
+  graph.destroy();
+  for (const parameter of [w, b]) parameter.release(gpu());
+});
+
 it('skips a step whose gradients overflow, halves the scale, and goes on', async () => {
   const random = new Random(testSeed);
   const values = drawValues(random);

@@ -74,6 +74,14 @@ const scalingText: Mutation[] = [
   broken('updated in spite of an overflow', '> 0.0; }\nfn unscale', '> 1.0; }\nfn unscale'),
 ];
 
+const scaledText: Mutation[] = [
+  ...updateText.filter(({ name }) => name !== 'velocity not kept'),
+  broken('velocity not kept', '4096.0 * velocity', '4096.0 * weight'),
+  broken('velocity kept as it is', '4096.0 * velocity', 'velocity'),
+  broken('mask left out', 'learning_rate() * p.mask', 'learning_rate()'),
+  ...scalingText,
+];
+
 const channelSumText: Mutation[] = [
   stale('sum += image', 'sum = image', 'plain'),
   broken('last element left out', 'i < p.plane;', 'i + 1u < p.plane;'),
@@ -88,8 +96,8 @@ const adamText: Mutation[] = [
   broken('sign of the step', 'weight - learning_rate()', 'weight + learning_rate()'),
   broken('mean of what was left out', 'momentum() * m[', '0.0 * m['),
   broken('square of what was left out', 'beta_2() * v[', '0.0 * v['),
-  broken('the gradient in full', 'rest_1() * gradient;', 'gradient;'),
-  broken('the gradient, not its square', 'rest_2() * gradient * gradient', 'rest_2() * gradient'),
+  broken('the gradient in full', 'rest_1() * decayed;', 'decayed;'),
+  broken('the gradient, not its square', 'rest_2() * decayed * decayed', 'rest_2() * decayed'),
   broken('betas exchanged', 'beta_2() * v[', 'momentum() * v['),
   broken('decay left out of the gradient', '+ weight_decay() * p.decay_factor * weight', ''),
   broken('decay of what has none', ' * p.decay_factor', ''),
@@ -105,8 +113,8 @@ const adamText: Mutation[] = [
   ),
   broken('mask left out', ' * rate_mask * (ratio', ' * (ratio'),
   broken('what is frozen is updated', 'if (rate_mask == 0.0) { return; }', ''),
-  broken('mean not kept', '] = mean;', '] = gradient;'),
-  broken('square not kept', '] = square;', '] = gradient * gradient;'),
+  broken('mean not kept', '] = mean;', '] = decayed;'),
+  broken('square not kept', '] = square;', '] = decayed * decayed;'),
 ];
 
 export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
@@ -249,7 +257,6 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('accumulation lost', 'p.accumulate == 1u', 'false'),
     broken('stale start', 'p.accumulate == 1u', 'true'),
   ],
-  'bias/update': [...channelSumText, ...updateText, parameter('mask left out', 'mask', '1.0')],
   'conv2d/pad': [
     broken('padding above left out', ' - u32(p.top)', ''),
     broken('one column too far left', '- u32(p.left)', '- u32(p.left) + 1u'),
@@ -314,20 +321,21 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   'adam/masked': adamText,
   'sgdm/update': sgdmText,
   'sgdm/masked': sgdmText,
-  'sgdm/scaled': [
-    ...updateText.filter(({ name }) => name !== 'velocity not kept'),
-    broken('velocity not kept', '4096.0 * velocity', '4096.0 * weight'),
-    broken('velocity kept as it is', '4096.0 * velocity', 'velocity'),
-    broken('mask left out', 'learning_rate() * p.mask', 'learning_rate()'),
-    ...scalingText,
+  'sgdm/scaled': scaledText,
+  'sgdm/scaled-copied': [
+    ...scaledText,
+    broken('the old weight for halves', 'h[p.h_base + index] = updated', 'h[p.h_base + index] = weight'),
+    broken('the velocity for halves', 'h[p.h_base + index] = updated', 'h[p.h_base + index] = velocity'),
   ],
   'loss-scale/check': [
-    broken('NaN alone', '>= bitcast<u32>(p.largest)', '> 0x7f800000u'),
-    broken('infinity alone', '>= bitcast<u32>(p.largest)', '== 0x7f800000u'),
-    broken('the largest passes', '>= bitcast<u32>(p.largest)', '> bitcast<u32>(p.largest)'),
+    broken('NaN alone', '>= bitcast<u32>(largest)', '> 0x7f800000u'),
+    broken('infinity alone', '>= bitcast<u32>(largest)', '== 0x7f800000u'),
+    broken('the largest passes', '>= bitcast<u32>(largest)', '> bitcast<u32>(largest)'),
     broken('negative ones pass', '& 0x7fffffffu', '& 0xffffffffu'),
-    broken('last value left out', /i < (end|p\.count)/g, 'i + 1u < $1'),
+    broken('last value left out', /i < (end|p\.count\d);/g, 'i + 1u < $1;'),
     stale(/found \+= bad/g, 'found = bad'),
+    broken('the first gradient twice', 'number -= p.checks0;', ''),
+    broken('another gradient for the last', 'if (number < p.checks6)', 'if (false && number < p.checks6)'),
   ],
   'loss-scale/next': [
     broken('last number left out', 'i < p.checks', 'i + 1u < p.checks'),

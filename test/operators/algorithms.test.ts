@@ -11,7 +11,7 @@ import { parseAlgorithms } from '../../src/gpu/algorithms.ts';
 import type { Storage } from '../../src/gpu/storage.ts';
 import { type Algorithm, milliseconds, select, ways } from '../../src/graph/algorithm.ts';
 import { compile } from '../../src/graph/compile.ts';
-import { apply, type ForwardEmitter } from '../../src/graph/operation.ts';
+import { apply, type ForwardEmitter, inMemory } from '../../src/graph/operation.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../src/kernels/conv2d/shape.ts';
 import type { Capabilities, KernelDispatch } from '../../src/kernels/kernel.ts';
@@ -65,7 +65,7 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
           const operands: Readonly<Record<Direction, object>> = {
             forward: { x: emit.value(x), weight: w, y },
             'input gradient': { dy: emit.value(dy), weight: w, dx: y },
-            'filter gradient': { x: emit.value(x), dy: emit.value(dy), dw: y },
+            'filter gradient': { x: emit.value(x), dy: emit.value(dy), dw: inMemory(y) },
           };
           (algorithm.emit as (emit: ForwardEmitter, problem: object, operands: object) => Storage)(
             emit,

@@ -111,12 +111,7 @@ async function check(gpu: Gpu, result: keyof Operands, name: string, drawn: Draw
 }
 
 /** By hand: of two parts, those that stand for all. */
-const BACKWARD = [
-  'gemm + update-after-gemm',
-  'gemm-packed + update-after-gemm-packed',
-  'vectors + update-fused',
-  'one-pass',
-];
+const BACKWARD = ['gemm + update-by-gemm', 'gemm-packed + update-by-gemm-packed', 'vectors + update-fused', 'one-pass'];
 const results = Object.keys(linearDecisions) as (keyof Operands)[];
 const cases = results.flatMap((result) => {
   const { algorithms } = linearDecisions[result];
@@ -186,7 +181,7 @@ it('names are told apart, and an unknown one is refused', () => {
     expect(new Set(names).size).toBe(names.length);
   }
   expect(namesOf(linearDecisions.backward as never)).toEqual(
-    expect.arrayContaining(['vectors', 'update-fused', 'one-pass', 'gemm-packed + update-after-gemm']),
+    expect.arrayContaining(['vectors', 'update-fused', 'one-pass', 'gemm-packed + update-by-gemm']),
   );
   const gpu = devices.whole();
   gpu.algorithms.set('linear', 'fft');

@@ -1,17 +1,14 @@
 /** Cases of the kernels whose formula is one line: add, fill, bias, affine, relu, clip, concat. */
 import { addAccumulate } from '../../kernels/add/add.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
-import { biasGradient, biasUpdate } from '../../kernels/bias/bias.ts';
+import { biasGradient } from '../../kernels/bias/bias.ts';
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
 import { fillConstant } from '../../kernels/fill/fill.ts';
 import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
-import type { Words } from '../../kernels/run.ts';
-import { packStep } from '../../kernels/step.ts';
-import type { Random } from '../../random.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch } from '../choose.ts';
-import { type Expected, exactly, sumsOf } from '../expected.ts';
+import { exactly, sumsOf } from '../expected.ts';
 import { isDenormal, SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
 type Values = ArrayLike<number>;
@@ -74,7 +71,7 @@ const channelOf = (s: Planes, at: number) => Math.floor(at / s.plane) % s.channe
 const describePlanes = (s: Planes) => `[${s.batch},${s.channels},${s.plane}]`;
 
 export const biasFamily = defineFamily<Planes>({
-  names: ['bias/gradient', 'bias/update'],
+  names: ['bias/gradient'],
   examples: PLANES,
   shape: choosePlanes,
   cases(shape, kind, random): KernelCase[] {
@@ -106,61 +103,9 @@ export const biasFamily = defineFamily<Planes>({
               : undefined,
         }),
       ),
-      updateOfSums(
-        shape,
-        sumsOf((...v) => sums(v[0], undefined), [dy], shape.batch * shape.plane),
-        {
-          w: valuesOf(random, kind, shape.channels, { instead: 'tiny' }),
-          v: start,
-          dy,
-          random,
-        },
-      ),
     ];
   },
 });
-
-/** The update by a gradient that is itself a sum, with the room that its rounding leaves. */
-function updateOfSums(
-  shape: Planes,
-  gradient: Expected,
-  { w, v, dy, random }: { w: Words; v: Words; dy: Words; random: Random },
-): KernelCase {
-  // As single precision holds them.
-  const [learningRate, momentum, weightDecay] = Float32Array.of(
-    random.between(1e-5, 0.1),
-    random.between(0, 0.99),
-    random.between(0, 0.1),
-  );
-  const [mask, decay_factor] = [random.integer(12) / 2 + 0.5, random.integer(2)];
-  const rate = learningRate * mask;
-  return {
-    name: 'bias/update',
-    description: `${describePlanes(shape)} mask ${mask} decay ${decay_factor}`,
-    kernel: biasUpdate,
-    params: { ...shape, mask, decay_factor },
-    inputs: { dy, step: packStep({ learningRate, momentum, weightDecay, step: 3, seed: 1 }) },
-    outputs: { w, v },
-    reference() {
-      const decayed = Array.from(w, (value) => weightDecay * decay_factor * value);
-      const velocities = decayed.map((decay, c) => momentum * v[c] - rate * (gradient.values[c] + decay));
-      const sizes = decayed.map(
-        (decay, c) => momentum * Math.abs(v[c]) + rate * (gradient.magnitudes![c] + Math.abs(decay)),
-      );
-      const flushed = Array.from(gradient.flushed!, (value) => rate * value + 16 * SMALLEST_NORMAL);
-      const units = gradient.units + 9;
-      return {
-        v: { values: velocities, magnitudes: sizes, flushed, units },
-        w: {
-          values: velocities.map((velocity, c) => w[c] + velocity),
-          magnitudes: sizes.map((size, c) => size + Math.abs(w[c])),
-          flushed,
-          units,
-        },
-      };
-    },
-  };
-}
 
 interface AffineShape extends Planes {
   readonly scale_step: number;

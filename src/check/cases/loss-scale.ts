@@ -1,6 +1,6 @@
 /** Cases of loss scaling, and of the copy between precisions. */
 import { castCopy } from '../../kernels/cast/cast.ts';
-import { LARGEST, lossScaleCheck, lossScaleNext } from '../../kernels/loss-scale/loss-scale.ts';
+import { checkOf, GRADIENTS, LARGEST, lossScaleCheck, lossScaleNext } from '../../kernels/loss-scale/loss-scale.ts';
 import { SCALING, SCALING_WORDS } from '../../kernels/loss-scale/state.ts';
 import type { Random } from '../../random.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
@@ -58,6 +58,14 @@ export const lossScaleFamily = defineFamily<Shape>({
     // The first, the last and others: whoever leaves one out is found.
     for (let i = 0; i < bad; i++) g[[count - 1, 0][i] ?? random.integer(count)] = BAD[random.integer(BAD.length)];
     const isBad = (value: number) => !(Math.abs(value) < LARGEST.f32);
+    /** Gradients that are looked at together: this one, and others of which some are bad, too. */
+    const others = Array.from({ length: random.integer(GRADIENTS) }, () => {
+      const values = valuesOf(random, kind, 1 + random.integer(600), { instead: 'tiny' });
+      if (random.integer(2) === 0) values[random.integer(values.length)] = BAD[random.integer(BAD.length)];
+      return { g: values, count: values.length, checks: 1 + random.integer(3), largest: LARGEST.f32 };
+    });
+    const looked = [...others, { g, count, checks, largest: LARGEST.f32 }];
+    const check = checkOf(looked);
     // Of a gradient in parts, each summed on its own.
     const found = new Float32Array(3 * checks);
     found[random.integer(found.length)] = bad;
@@ -76,15 +84,18 @@ export const lossScaleFamily = defineFamily<Shape>({
     return [
       {
         name: 'loss-scale/check',
-        description,
+        description: `${description}, behind ${others.length} others`,
         kernel: lossScaleCheck,
-        params: { count, checks, largest: LARGEST.f32 },
-        inputs: { g },
-        outputs: { bad: checks },
+        params: check.params,
+        inputs: check.views,
+        outputs: { bad: looked.reduce((sum, one) => sum + one.checks, 0) },
         reference() {
-          const sums = new Array<number>(checks).fill(0);
-          // Runs of 256 values, in turn.
-          for (const [i, value] of g.entries()) if (isBad(value)) sums[Math.floor(i / 256) % checks]++;
+          const sums = looked.flatMap((one) => {
+            const own = new Array<number>(one.checks).fill(0);
+            // Runs of 256 values, in turn.
+            for (const [i, value] of one.g.entries()) if (isBad(value)) own[Math.floor(i / 256) % one.checks]++;
+            return own;
+          });
           return { bad: exactly(sums) };
         },
       },

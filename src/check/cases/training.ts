@@ -2,12 +2,12 @@
 import { adam, adamMasked } from '../../kernels/adam/adam.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
 import { VELOCITY_SCALE } from '../../kernels/loss-scale/state.ts';
-import { sgdm, sgdmMasked, sgdmScaled } from '../../kernels/sgdm/sgdm.ts';
+import { sgdm, sgdmMasked, sgdmScaled, sgdmScaledCopied } from '../../kernels/sgdm/sgdm.ts';
 import { packStep } from '../../kernels/step.ts';
 import { randomBits } from '../../random.ts';
 import { type Activation, activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
-import { type Expected, sumsOf } from '../expected.ts';
+import { type Expected, exactly, sumsOf } from '../expected.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 import { drawScaling } from './loss-scale.ts';
 
@@ -90,7 +90,7 @@ interface UpdateShape {
 }
 
 export const sgdmFamily = defineFamily<UpdateShape>({
-  names: ['sgdm/update', 'sgdm/masked', 'sgdm/scaled'],
+  names: ['sgdm/update', 'sgdm/masked', 'sgdm/scaled', 'sgdm/scaled-copied'],
   examples: [1, 64, 1009].flatMap((count) =>
     [0, 1, 10].map((mask) => ({ count, mask, decay: mask === 1 ? 0 : 1 }) as const),
   ),
@@ -106,6 +106,8 @@ export const sgdmFamily = defineFamily<UpdateShape>({
     const [w, v, g] = [0, 1, 2].map(() => valuesOf(random, kind, count, { instead: 'tiny' }));
     const masks = Float32Array.from({ length: count }, () => [0, 0, 1, mask][random.integer(4)]);
     const { scaling, skipped, unscale } = drawScaling(random);
+    /** What stays where nothing is updated. */
+    const h = valuesOf(random, kind, count, { instead: 'tiny' });
     /** @param kept the velocity is kept so many times as large */
     const expected = (maskOf: (i: number) => number, factor = 1, kept = 1): Record<string, Expected> => {
       const rows = Array.from({ length: count }, (_, i) => {
@@ -157,6 +159,19 @@ export const sgdmFamily = defineFamily<UpdateShape>({
         inputs: { g, step, scaling },
         outputs: { w, v },
         reference: () => expected(() => (skipped ? 0 : mask), unscale, VELOCITY_SCALE),
+      },
+      {
+        name: 'sgdm/scaled-copied',
+        description: `n=${count} mask ${mask} decay ${decay}${skipped ? ' skipped' : ''}`,
+        kernel: sgdmScaledCopied,
+        params: { ...parameters, mask },
+        inputs: { g, step, scaling },
+        outputs: { w, v, h },
+        reference() {
+          const stays = skipped || mask === 0;
+          const updated = expected(() => (stays ? 0 : mask), unscale, VELOCITY_SCALE);
+          return { ...updated, h: stays ? exactly(h) : updated['w'] };
+        },
       },
     ];
   },

@@ -14,49 +14,46 @@
  *
  * The mask multiplies the learning rate. A mask of 0 leaves the bytes of w, m and v as they are: no decay, no momentum.
  */
-import { defineKernel, elementwise } from '../kernel.ts';
 import { adamFunctions, stepBinding, stepFunctions } from '../step.ts';
+import type { UpdateRule } from '../update.ts';
+import { updatePass } from '../update-pass.ts';
 
-const update = /* wgsl */ `
-  let weight = w[p.w_base + index];
-  let gradient = g[p.g_base + index] + weight_decay() * p.decay_factor * weight;
-  let mean = momentum() * m[p.m_base + index] + rest_1() * gradient;
-  let square = beta_2() * v[p.v_base + index] + rest_2() * gradient * gradient;
+/** The statements, by a mask that they find as `rate_mask`. */
+const update = (w: string, mask: string) => /* wgsl */ `
+  let rate_mask = ${mask};
+  if (rate_mask == 0.0) { return; }
+  let weight = ${w}[p.${w}_base + index];
+  let decayed = gradient + weight_decay() * p.decay_factor * weight;
+  let mean = momentum() * m[p.m_base + index] + rest_1() * decayed;
+  let square = beta_2() * v[p.v_base + index] + rest_2() * decayed * decayed;
   m[p.m_base + index] = mean;
   v[p.v_base + index] = square;
   let ratio = correction_1() * mean / (correction_2() * sqrt(square) + epsilon());
-  w[p.w_base + index] = weight - learning_rate() * rate_mask * (ratio + weight_decay() * p.shrink * weight);`;
+  ${w}[p.${w}_base + index] = weight - learning_rate() * rate_mask * (ratio + weight_decay() * p.shrink * weight);`;
 
-const moments = { w: { access: 'write' }, m: { access: 'write' }, v: { access: 'write' } } as const;
+const parameters = { decay_factor: 'f32', shrink: 'f32' } as const;
+const moments = { step: stepBinding, m: { access: 'write' }, v: { access: 'write' } } as const;
+const declarations = stepFunctions + adamFunctions;
 
-/** One mask for the whole parameter. */
-export const adam = defineKernel({
-  name: 'adam/update',
-  params: { count: 'u32', mask: 'f32', decay_factor: 'f32', shrink: 'f32' },
-  bindings: { g: { access: 'read' }, step: stepBinding, ...moments },
-  cost: ({ count }) => ({ flops: 18 * count, bytes: 28 * count }),
-  variants: elementwise(
-    ({ count }) => count,
-    'p.count',
-    /* wgsl */ `
-  let rate_mask = p.mask;
-  if (rate_mask == 0.0) { return; }${update}`,
-    stepFunctions + adamFunctions,
-  ),
-});
+/** By one mask for the whole parameter. */
+export const adamUpdate = {
+  name: 'adam',
+  params: { mask: 'f32', ...parameters },
+  bindings: moments,
+  declarations,
+  statements: (w) => update(w, 'p.mask'),
+  cost: () => ({ flops: 18, bytes: 24 }),
+} as const satisfies UpdateRule;
 
-/** A mask for each element, to freeze single filters. */
-export const adamMasked = defineKernel({
-  name: 'adam/masked',
-  params: { count: 'u32', decay_factor: 'f32', shrink: 'f32' },
-  bindings: { g: { access: 'read' }, mask: { access: 'read' }, step: stepBinding, ...moments },
-  cost: ({ count }) => ({ flops: 18 * count, bytes: 32 * count }),
-  variants: elementwise(
-    ({ count }) => count,
-    'p.count',
-    /* wgsl */ `
-  let rate_mask = mask[p.mask_base + index];
-  if (rate_mask == 0.0) { return; }${update}`,
-    stepFunctions + adamFunctions,
-  ),
-});
+/** By a mask for each element, to freeze single filters. */
+export const adamUpdateMasked = {
+  name: 'adam by masks',
+  params: parameters,
+  bindings: { mask: { access: 'read' }, ...moments },
+  declarations,
+  statements: (w) => update(w, 'mask[p.mask_base + index]'),
+  cost: () => ({ flops: 18, bytes: 28 }),
+} as const satisfies UpdateRule;
+
+export const adam = updatePass('adam/update', adamUpdate);
+export const adamMasked = updatePass('adam/masked', adamUpdateMasked);

@@ -11,27 +11,17 @@
  */
 import { serialAccesses } from '../estimate.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
-import { sgdmRule } from '../sgdm/sgdm.ts';
-import { stepBinding } from '../step.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
 
-const shape = { batch: 'u32', channels: 'u32', plane: 'u32' } as const;
-const gradientParams = { ...shape, accumulate: 'u32' } as const;
-const updateParams = { ...shape, mask: 'f32', decay_factor: 'f32' } as const;
-const elements = ({ batch, channels, plane }: Params<typeof shape>) => batch * channels * plane;
+const params = { batch: 'u32', channels: 'u32', plane: 'u32', accumulate: 'u32' } as const;
+const elements = ({ batch, channels, plane }: Params<typeof params>) => batch * channels * plane;
 
-/**
- * The variants of a kernel that sums a channel and then does something with `sum`.
- * @param store statements that find the channel as `channel`
- */
-function channelSums<P extends typeof shape>(declarations: string, store: string): readonly [Variant<P>, Variant<P>] {
-  return [
-    {
-      // One thread a channel. Sums of sums, an image at a time: the rounding error grows with the longer of the two.
-      ...perElement<P>(
-        ({ channels }) => channels,
-        'p.channels',
-        ({ load }) => /* wgsl */ `
+/** One thread a channel. Sums of sums, an image at a time: the rounding error grows with the longer of the two. */
+const plain: Variant<typeof params> = {
+  ...perElement<typeof params>(
+    ({ channels }) => channels,
+    'p.channels',
+    ({ load, gradient }) => /* wgsl */ `
   let channel = index;
   var sum = 0.0;
   for (var n = 0u; n < p.batch; n++) {
@@ -39,26 +29,23 @@ function channelSums<P extends typeof shape>(declarations: string, store: string
     var image = 0.0;
     for (var i = 0u; i < p.plane; i++) { image += ${load('dy', 'start + i')}; }
     sum += image;
-  }${store}`,
-        declarations,
-      ),
-      estimate: (p, _, capabilities) => serialAccesses(p.channels, p.batch * p.plane, capabilities),
-    },
-    {
-      // One workgroup a channel: neighbouring threads read neighbouring values, and long planes keep every lane busy.
-      name: 'workgroup',
-      configurations: [{ threads: 64 }, { threads: 256 }],
-      workgroupSize: ({ threads }) => threads,
-      estimate: (p, { threads }, capabilities) =>
-        serialAccesses(
-          p.channels * threads,
-          p.batch * Math.ceil(p.plane / threads) + 2 * Math.log2(threads),
-          capabilities,
-        ),
-      workgroups: ({ channels }) => channels,
-      text: ({ threads }, { load }) => ({
-        declarations: declarations + workgroupSum(threads),
-        main: /* wgsl */ `
+  }
+  ${gradient('db', 'p.db_base + channel', 'sum')}`,
+  ),
+  estimate: (p, _, capabilities) => serialAccesses(p.channels, p.batch * p.plane, capabilities),
+};
+
+/** One workgroup a channel: neighbouring threads read neighbouring values, and long planes keep every lane busy. */
+const workgroup: Variant<typeof params> = {
+  name: 'workgroup',
+  configurations: [{ threads: 64 }, { threads: 256 }],
+  workgroupSize: ({ threads }) => threads,
+  estimate: (p, { threads }, capabilities) =>
+    serialAccesses(p.channels * threads, p.batch * Math.ceil(p.plane / threads) + 2 * Math.log2(threads), capabilities),
+  workgroups: ({ channels }) => channels,
+  text: ({ threads }, { load, gradient }) => ({
+    declarations: workgroupSum(threads),
+    main: /* wgsl */ `
   // A folded dispatch may hold more workgroups than channels. They must reach the barriers: they sum nothing.
   let channel = workgroup;
   var own = 0.0;
@@ -68,41 +55,15 @@ function channelSums<P extends typeof shape>(declarations: string, store: string
       for (var i = lane; i < p.plane; i += ${threads}u) { own += ${load('dy', 'start + i')}; }
     }
   }
-  var sum = workgroup_sum(lane, own);
-  if (lane == 0u && channel < p.channels) {${store}
-  }`,
-      }),
-    },
-  ];
-}
+  let sum = workgroup_sum(lane, own);
+  if (lane == 0u && channel < p.channels) ${gradient('db', 'p.db_base + channel', 'sum')}`,
+  }),
+};
 
 export const biasGradient = defineKernel({
   name: 'bias/gradient',
-  params: gradientParams,
-  bindings: { dy: { access: 'read', half: true }, db: { access: 'write' } },
-  cost: (p, of) => ({ flops: elements(p), bytes: of.dy * elements(p) + 4 * p.channels }),
-  variants: channelSums<typeof gradientParams>(
-    '',
-    /* wgsl */ `
-  if (p.accumulate == 1u) { sum += db[p.db_base + channel]; }
-  db[p.db_base + channel] = sum;`,
-  ),
-});
-
-/** The gradient's sum and the update that uses it (../sgdm/sgdm.ts), of a mask above 0: the sum is never written. */
-export const biasUpdate = defineKernel({
-  name: 'bias/update',
-  params: updateParams,
-  bindings: { dy: { access: 'read' }, step: stepBinding, w: { access: 'write' }, v: { access: 'write' } },
-  cost: (p) => ({ flops: elements(p) + 6 * p.channels, bytes: 4 * elements(p) + 16 * p.channels }),
-  variants: channelSums<typeof updateParams>(
-    sgdmRule('f32'),
-    /* wgsl */ `
-  let weight = w[p.w_base + channel];
-  let rate = learning_rate() * p.mask;
-  let decay = weight_decay() * p.decay_factor;
-  let velocity = next_velocity(v[p.v_base + channel], weight, sum, rate, decay, momentum());
-  v[p.v_base + channel] = velocity;
-  w[p.w_base + channel] = weight + velocity;`,
-  ),
+  params,
+  bindings: { dy: { access: 'read', half: true }, db: { access: 'write', gradient: true } },
+  cost: (p, of) => ({ flops: elements(p), bytes: of.dy * elements(p) + of.db * p.channels }),
+  variants: [plain, workgroup],
 });

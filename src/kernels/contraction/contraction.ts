@@ -49,6 +49,7 @@ import {
   depthOf,
   GROUP,
   storeSum,
+  storeValue,
   tilesOf,
 } from './problem.ts';
 import { tiled } from './tiled.ts';
@@ -137,7 +138,7 @@ function loadColumns(count: number, bounds: number, { load }: Memory): string {
 }
 
 /** Stores the tile in loops whose bounds are known at run time only: unrolled stores cost seconds of compilation. */
-function storeTile(rows: number, columns: number, first: string, step: number, { store, add }: Memory): string {
+function storeTile(rows: number, columns: number, first: string, step: number, memory: Memory): string {
   return /* wgsl */ `
   var tile = array<vec4f, ${(rows * columns) / 4}>(${range(rows)
     .flatMap((i) => range(columns / 4).map((j) => `c${i}_${j}`))
@@ -156,8 +157,7 @@ function storeTile(rows: number, columns: number, first: string, step: number, {
       let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
       let own = rest + i * p.c_row;
       let channel = g * p.rows + m_0 + i;
-      if (p.accumulate == 1u) { ${add('c', 'place + i * p.c_row', 'combined(sum, own, channel)')} }
-      else { ${store('c', 'place + i * p.c_row', 'activated(combined(sum + bias_of(g, m_0 + i, at.item), own, channel))')} }
+      ${storeValue(memory, 'place + i * p.c_row', { sum: 'sum', bias: 'bias_of(g, m_0 + i, at.item)', at: 'own, channel' })}
     }
   }`;
 }
@@ -328,7 +328,7 @@ export const contraction = defineKernel({
     b: { access: 'read', half: true },
     bias: { access: 'read', half: true },
     aux: { access: 'read', half: true },
-    c: { access: 'write', half: true },
+    c: { access: 'write', half: true, gradient: true },
   },
   cost: (p, of) => {
     const items = p.columns / p.plane;

@@ -80,12 +80,27 @@ fn bias_of(g: u32, m: u32, item: u32) -> f32 {
 ${ACTIVATION}${auxText(memory)}`;
 
 /** Writes the variable `sum` of g, m and an item at `place`. */
-export const storeSum = ({ store, add }: Memory, place: string, item: string) => /* wgsl */ `
+export const storeSum = (memory: Memory, place: string, item: string) => /* wgsl */ `
   let rest = ${place};
   for (var i = 0u; i < differentiated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
   let channel = g * p.rows + m;
-  if (p.accumulate == 1u) { ${add('c', 'p.c_base + rest', 'combined(sum, rest, channel)')} }
-  else { ${store('c', 'p.c_base + rest', `activated(combined(sum + bias_of(g, m, ${item}), rest, channel))`)} }`;
+  ${storeValue(memory, 'p.c_base + rest', { sum: 'sum', bias: `bias_of(g, m, ${item})`, at: 'rest, channel' })}`;
+
+/**
+ * Writes an expression with what the run applies to it.
+ * @param at the place in C without its base, and the channel
+ */
+export const storeValue = (
+  { store, add, updates }: Memory,
+  place: string,
+  { sum, bias, at }: { readonly sum: string; readonly bias: string; readonly at: string },
+): string => {
+  const written = store('c', place, `activated(combined(${sum} + ${bias}, ${at}))`);
+  return updates('c')
+    ? written
+    : /* wgsl */ `if (p.accumulate == 1u) { ${add('c', place, `combined(${sum}, ${at})`)} }
+  else { ${written} }`;
+};
 
 /** Divides j into item and place. */
 export const COLUMN_OF = /* wgsl */ `

@@ -41,7 +41,7 @@ export const contractionSum = defineKernel({
     sums: { access: 'read' },
     bias: { access: 'read', half: true },
     aux: { access: 'read', half: true },
-    c: { access: 'write', half: true },
+    c: { access: 'write', half: true, gradient: true },
   },
   cost: (p, of) => ({
     flops: p.parts * outputs(p),

@@ -25,6 +25,7 @@ import {
   perElement,
   type Variant,
 } from '../kernel.ts';
+import type { Memory } from '../memory.ts';
 import { LANES, loadOf, range } from '../rasteriser.ts';
 import { ACTIVATION, AUX, RELU } from '../relu/relu.ts';
 
@@ -166,7 +167,7 @@ const broadcast: Variant<typeof params> = {
   supports: serves,
   workgroups: packedTilesOf,
   estimate: (p, { lanes, steps }) => packedGemmTime(p, lanes, steps),
-  text: ({ lanes, rows, vectors, steps }) => ({
+  text: ({ lanes, rows, vectors, steps }, memory) => ({
     declarations: ACTIVATION + AUX,
     main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, '1u')}
   for (var j = 0u; j < ${4 * vectors}u; j++) {
@@ -181,10 +182,16 @@ const broadcast: Variant<typeof params> = {
       let place = p.c_base + (m_0 + m) * p.c_row + n;
       let value = sums[m * ${vectors}u + (j >> 2u)][j & 3u] + offset;
       let sum = combined(value, (m_0 + m) * p.c_row + n, m_0 + m);
-      if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }
+      ${storeSum(memory)}
     }
   }`,
   }),
+};
+
+/** Writes the variable `sum` at `place`. */
+const storeSum = ({ store, add, updates }: Memory): string => {
+  const written = store('c', 'place', 'activated(sum)');
+  return updates('c') ? written : `if (p.accumulate == 1u) { ${add('c', 'place', 'sum')} } else { ${written} }`;
 };
 
 /** One value of a panel: row or column i of `tile`, inner index k. */
@@ -209,18 +216,19 @@ const operands = { a: { access: 'read', type: 'vec4f' }, b: { access: 'read', ty
 export const packedGemm = defineKernel({
   name: 'gemm/packed',
   params,
-  bindings: { ...operands, bias: { access: 'read' }, aux: { access: 'read' }, c: { access: 'write' } },
-  cost: (p) => ({
+  bindings: { ...operands, bias: { access: 'read' }, aux: { access: 'read' }, c: { access: 'write', gradient: true } },
+  cost: (p, of) => ({
     flops: 2 * p.rows * p.columns * p.depth,
     bytes:
-      4 * (p.depth * (p.rows + p.columns) + p.rows * p.columns * (1 + p.accumulate + (p.relu === RELU.before ? 1 : 0))),
+      4 * p.depth * (p.rows + p.columns) +
+      p.rows * p.columns * (of.c * (1 + p.accumulate) + of.aux * (p.relu === RELU.before ? 1 : 0)),
   }),
   variants: [
     {
       ...perElement<typeof params>(
         (p) => p.rows * p.columns,
         'p.rows * p.columns',
-        /* wgsl */ `
+        (memory) => /* wgsl */ `
   let n = index % p.columns;
   let m = index / p.columns;
   var sum = sum_of(0u, m, n);
@@ -229,7 +237,7 @@ export const packedGemm = defineKernel({
   let place = p.c_base + rest;
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
   sum = combined(sum, rest, m);
-  if (p.accumulate == 1u) { c[place] += sum; } else { c[place] = activated(sum); }`,
+  ${storeSum(memory)}`,
         ELEMENT + ACTIVATION + AUX,
       ),
       estimate: (p) => p.rows * p.columns * p.depth * 60,

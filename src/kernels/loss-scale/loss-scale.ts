@@ -9,10 +9,11 @@
  * S is a power of two: it changes no bit of a gradient that neither overflows nor leaves the normal halves. An overflow may
  * be rounded to infinity or, by WGSL, to the largest half, so that one counts as an overflow, too.
  *
- * `check` counts the bad values of one gradient in `checks` numbers, of runs of 256 values in turn; `next` adds the numbers of
- * all gradients.
+ * `check` counts the bad values of a gradient in `checks` numbers, of runs of 256 values in turn, of some gradients in one
+ * dispatch; `next` adds the numbers of all.
  */
-import { defineKernel, perElement } from '../kernel.ts';
+import { defineKernel, type Params, perElement } from '../kernel.ts';
+import { range } from '../rasteriser.ts';
 import { workgroupSum } from '../workgroup-sum.ts';
 import { SCALING, SCALING_WORDS } from './state.ts';
 
@@ -27,57 +28,120 @@ const MOST_GROUPS = 64;
 /** Numbers that `check` writes for a gradient of so many values. */
 export const checksOf = (count: number) => Math.min(MOST_GROUPS, Math.ceil(count / SHARE));
 
-const checkParams = { count: 'u32', checks: 'u32', largest: 'f32' } as const;
+/** By the bits: a compiler may take it that there is no NaN. */
+const BAD_OF = /* wgsl */ `
+fn bad_of(value: f32, largest: f32) -> f32 {
+  let bits = bitcast<u32>(value) & 0x7fffffffu;
+  return select(0.0, 1.0, bits >= bitcast<u32>(largest));
+}`;
 
+/** Gradients that one dispatch looks at: with the numbers that it writes, as many bindings as every adapter has. */
+export const GRADIENTS = 7;
+const each = range(GRADIENTS);
+
+/** Of gradient i its values, the numbers that are written of it, none where there is no such gradient, and the largest value. */
+const checkParams = Object.fromEntries(
+  each.flatMap((i) => [
+    [`count${i}`, 'u32'],
+    [`checks${i}`, 'u32'],
+    [`largest${i}`, 'f32'],
+  ]),
+) as Readonly<Record<Slot<'count' | 'checks'>, 'u32'> & Record<Slot<'largest'>, 'f32'>>;
+
+type Slot<Name extends string> = `${Name}${0 | 1 | 2 | 3 | 4 | 5 | 6}`;
+type Check = Params<typeof checkParams>;
+const total = (p: Check, name: 'count' | 'checks') =>
+  each.reduce((sum, i) => sum + p[`${name}${i}` as Slot<typeof name>], 0);
+
+const checkBindings = Object.fromEntries(
+  each.map((i) => [`g${i}`, { access: 'read', half: true }]),
+) as unknown as Readonly<Record<Slot<'g'>, { readonly access: 'read'; readonly half: true }>>;
+
+/**
+ * Adds to `found` what is bad in the gradient that number `number` is of, by the text for gradient i. Numbers of gradients
+ * before it have been taken off; those of ones behind it wrap round to huge ones.
+ */
+const inGradient = (number: string, look: (i: number) => string) => /* wgsl */ `
+  var number = ${number};
+  var found = 0.0;
+${each
+  .map(
+    (i) => `  if (number < p.checks${i}) {
+    ${look(i)}
+  }
+  number -= p.checks${i};`,
+  )
+  .join('\n')}`;
+
+const CHECKS = each.map((i) => `p.checks${i}`).join(' + ');
+
+/** Of some gradients at once. */
 export const lossScaleCheck = defineKernel({
   name: 'loss-scale/check',
   params: checkParams,
-  bindings: { g: { access: 'read', half: true }, bad: { access: 'write' } },
-  cost: ({ count, checks }, of) => ({ flops: count, bytes: of.g * count + of.bad * checks }),
+  bindings: { ...checkBindings, bad: { access: 'write' } },
+  cost: (p, of) => ({
+    flops: total(p, 'count'),
+    bytes:
+      each.reduce((sum, i) => sum + of[`g${i}` as Slot<'g'>] * p[`count${i}` as Slot<'count'>], 0) +
+      of.bad * total(p, 'checks'),
+  }),
   variants: [
     {
       ...perElement<typeof checkParams>(
-        ({ checks }) => checks,
-        'p.checks',
-        ({ load }) => /* wgsl */ `
-  var found = 0.0;
-  for (var first = index * ${THREADS}u; first < p.count; first += p.checks * ${THREADS}u) {
-    let end = min(first + ${THREADS}u, p.count);
-    for (var i = first; i < end; i++) { found += bad_of(${load('g', 'p.g_base + i')}); }
-  }
+        (p) => total(p, 'checks'),
+        CHECKS,
+        ({ load }) => /* wgsl */ `${inGradient(
+          'index',
+          (i) => `for (var first = number * ${THREADS}u; first < p.count${i}; first += p.checks${i} * ${THREADS}u) {
+      let end = min(first + ${THREADS}u, p.count${i});
+      for (var i = first; i < end; i++) { found += bad_of(${load(`g${i}`, `p.g${i}_base + i`)}, p.largest${i}); }
+    }`,
+        )}
   bad[p.bad_base + index] = found;`,
-        badOf(),
+        BAD_OF,
       ),
-      estimate: ({ count, checks }) => (2 * count) / checks,
+      estimate: (p) => (2 * total(p, 'count')) / total(p, 'checks'),
     },
     {
       name: 'workgroup',
       configurations: [{ threads: THREADS }],
       workgroupSize: ({ threads }) => threads,
-      workgroups: ({ checks }) => checks,
-      estimate: ({ count, checks }, { threads }) => count / checks / threads + 20,
+      workgroups: (p) => total(p, 'checks'),
+      estimate: (p, { threads }) => total(p, 'count') / total(p, 'checks') / threads + 20,
       text: ({ threads }, { load }) => ({
-        declarations: badOf() + workgroupSum(threads),
+        declarations: BAD_OF + workgroupSum(threads),
         main: /* wgsl */ `
   // A folded dispatch may hold more workgroups than are asked for. They must reach the barriers: they look at nothing.
-  var found = 0.0;
-  if (workgroup < p.checks) {
-    for (var i = index; i < p.count; i += p.checks * ${threads}u) { found += bad_of(${load('g', 'p.g_base + i')}); }
-  }
+${inGradient(
+  'workgroup',
+  (i) => `for (var i = number * ${threads}u + lane; i < p.count${i}; i += p.checks${i} * ${threads}u) {
+      found += bad_of(${load(`g${i}`, `p.g${i}_base + i`)}, p.largest${i});
+    }`,
+)}
   let sum = workgroup_sum(lane, found);
-  if (lane == 0u && workgroup < p.checks) { bad[p.bad_base + workgroup] = sum; }`,
+  if (lane == 0u && workgroup < ${CHECKS}) { bad[p.bad_base + workgroup] = sum; }`,
       }),
     },
   ],
 });
 
-/** By the bits: a compiler may take it that there is no NaN. */
-function badOf(): string {
-  return /* wgsl */ `
-fn bad_of(value: f32) -> f32 {
-  let bits = bitcast<u32>(value) & 0x7fffffffu;
-  return select(0.0, 1.0, bits >= bitcast<u32>(p.largest));
-}`;
+/** What is looked at together, `GRADIENTS` at most: what slots are left look at nothing. */
+export function checkOf<V>(
+  parts: readonly { readonly g: V; readonly count: number; readonly checks: number; readonly largest: number }[],
+) {
+  const none = { ...parts[0], count: 0, checks: 0 };
+  const slots = each.map((i) => parts[i] ?? none);
+  return {
+    params: Object.fromEntries(
+      slots.flatMap(({ count, checks, largest }, i) => [
+        [`count${i}`, count],
+        [`checks${i}`, checks],
+        [`largest${i}`, largest],
+      ]),
+    ) as Check,
+    views: Object.fromEntries(slots.map(({ g }, i) => [`g${i}`, g])) as Readonly<Record<Slot<'g'>, V>>,
+  };
 }
 
 const nextParams = { checks: 'u32', interval: 'u32', largest: 'f32' } as const;

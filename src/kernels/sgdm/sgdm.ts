@@ -9,9 +9,11 @@
  * as they are: no decay, no momentum. decay_factor is 1 for weights and 0 for biases. The update is the end of the
  * chain: it has no derivative.
  */
-import { defineKernel, elementwise } from '../kernel.ts';
 import { scalingBinding, scalingFunctions, VELOCITY_SCALE } from '../loss-scale/state.ts';
+import type { Memory } from '../memory.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
+import type { UpdateRule } from '../update.ts';
+import { updatePass } from '../update-pass.ts';
 
 /**
  * The rule, for every kernel that updates weights: `rate` is the learning rate times the mask, `decay` the weight decay times
@@ -22,79 +24,79 @@ fn next_velocity(velocity: ${type}, weight: ${type}, gradient: ${type}, rate: f3
   return inertia * velocity - rate * (gradient + decay * weight);
 }`;
 
-const update = /* wgsl */ `
-  let weight = w[p.w_base + index];
+const parameters = { mask: 'f32', decay_factor: 'f32' } as const;
+const velocity = { access: 'write' } as const;
+
+/** The statements, by a mask that they find as `rate_mask`. */
+const update = (w: string, mask: string) => /* wgsl */ `
+  let rate_mask = ${mask};
+  if (rate_mask == 0.0) { return; }
+  let weight = ${w}[p.${w}_base + index];
   let rate = learning_rate() * rate_mask;
   let decay = weight_decay() * p.decay_factor;
-  let velocity = next_velocity(v[p.v_base + index], weight, g[p.g_base + index], rate, decay, momentum());
+  let velocity = next_velocity(v[p.v_base + index], weight, gradient, rate, decay, momentum());
   v[p.v_base + index] = velocity;
-  w[p.w_base + index] = weight + velocity;`;
+  ${w}[p.${w}_base + index] = weight + velocity;`;
 
-/** One mask for the whole parameter. */
-export const sgdm = defineKernel({
-  name: 'sgdm/update',
-  params: { count: 'u32', mask: 'f32', decay_factor: 'f32' },
-  bindings: { g: { access: 'read' }, step: stepBinding, w: { access: 'write' }, v: { access: 'write' } },
-  cost: ({ count }) => ({ flops: 7 * count, bytes: 20 * count }),
-  variants: elementwise(
-    ({ count }) => count,
-    'p.count',
-    /* wgsl */ `
-  let rate_mask = p.mask;
-  if (rate_mask == 0.0) { return; }${update}`,
-    sgdmRule('f32'),
-  ),
-});
+/** By one mask for the whole parameter. */
+export const sgdmUpdate = {
+  name: 'sgdm',
+  params: parameters,
+  bindings: { step: stepBinding, v: velocity },
+  declarations: sgdmRule('f32'),
+  statements: (w) => update(w, 'p.mask'),
+  cost: () => ({ flops: 7, bytes: 16 }),
+} as const satisfies UpdateRule;
 
-/** A mask for each element, to freeze single filters. */
-export const sgdmMasked = defineKernel({
-  name: 'sgdm/masked',
-  params: { count: 'u32', decay_factor: 'f32' },
-  bindings: {
-    g: { access: 'read' },
-    mask: { access: 'read' },
-    step: stepBinding,
-    w: { access: 'write' },
-    v: { access: 'write' },
-  },
-  cost: ({ count }) => ({ flops: 7 * count, bytes: 24 * count }),
-  variants: elementwise(
-    ({ count }) => count,
-    'p.count',
-    /* wgsl */ `
-  let rate_mask = mask[p.mask_base + index];
-  if (rate_mask == 0.0) { return; }${update}`,
-    sgdmRule('f32'),
-  ),
-});
+/** By a mask for each element, to freeze single filters. */
+export const sgdmUpdateMasked = {
+  name: 'sgdm by masks',
+  params: { decay_factor: 'f32' },
+  bindings: { mask: { access: 'read' }, step: stepBinding, v: velocity },
+  declarations: sgdmRule('f32'),
+  statements: (w) => update(w, 'mask[p.mask_base + index]'),
+  cost: () => ({ flops: 7, bytes: 20 }),
+} as const satisfies UpdateRule;
+
+const scaledBindings = { step: stepBinding, scaling: scalingBinding, v: { access: 'write', half: true } } as const;
+
+const scaled = (w: string, { load, store }: Memory) => /* wgsl */ `
+  if (p.mask == 0.0 || skipped()) { return; }
+  let weight = ${w}[p.${w}_base + index];
+  let rate = learning_rate() * p.mask;
+  let decay = weight_decay() * p.decay_factor;
+  let before = ${load('v', 'p.v_base + index')} / ${VELOCITY_SCALE}.0;
+  let velocity = next_velocity(before, weight, gradient * unscale(), rate, decay, momentum());
+  ${store('v', 'p.v_base + index', `${VELOCITY_SCALE}.0 * velocity`)}
+  let updated = weight + velocity;
+  ${w}[p.${w}_base + index] = updated;`;
 
 /**
  * Of a gradient that is the loss scale times too large (../loss-scale), with the velocity kept `VELOCITY_SCALE` times as large;
  * nothing is changed where the step is skipped.
  */
-export const sgdmScaled = defineKernel({
-  name: 'sgdm/scaled',
-  params: { count: 'u32', mask: 'f32', decay_factor: 'f32' },
-  bindings: {
-    g: { access: 'read', half: true },
-    step: stepBinding,
-    scaling: scalingBinding,
-    w: { access: 'write' },
-    v: { access: 'write', half: true },
-  },
-  cost: ({ count }, of) => ({ flops: 10 * count, bytes: (8 + of.g + 2 * of.v) * count }),
-  variants: elementwise(
-    ({ count }) => count,
-    'p.count',
-    ({ load, store }) => /* wgsl */ `
-  if (p.mask == 0.0 || skipped()) { return; }
-  let weight = w[p.w_base + index];
-  let rate = learning_rate() * p.mask;
-  let decay = weight_decay() * p.decay_factor;
-  let before = ${load('v', 'p.v_base + index')} / ${VELOCITY_SCALE}.0;
-  let velocity = next_velocity(before, weight, ${load('g', 'p.g_base + index')} * unscale(), rate, decay, momentum());
-  ${store('v', 'p.v_base + index', `${VELOCITY_SCALE}.0 * velocity`)}
-  w[p.w_base + index] = weight + velocity;`,
-    sgdmRule('f32') + scalingFunctions,
-  ),
-});
+export const sgdmUpdateScaled = {
+  name: 'scaled sgdm',
+  params: parameters,
+  bindings: scaledBindings,
+  declarations: sgdmRule('f32') + scalingFunctions,
+  statements: scaled,
+  cost: (of) => ({ flops: 10, bytes: 8 + 2 * of.v }),
+} as const satisfies UpdateRule<typeof parameters, typeof scaledBindings>;
+
+/** The same, which writes the new value a second time, as halves that others read. */
+const copiedBindings = { ...scaledBindings, h: { access: 'write', half: true } } as const;
+export const sgdmUpdateScaledCopied = {
+  name: 'scaled sgdm with halves',
+  params: parameters,
+  bindings: copiedBindings,
+  declarations: sgdmRule('f32') + scalingFunctions,
+  statements: (w, memory) => `${scaled(w, memory)}
+  ${memory.store('h', 'p.h_base + index', 'updated')}`,
+  cost: (of) => ({ flops: 10, bytes: 8 + 2 * of.v + of.h }),
+} as const satisfies UpdateRule<typeof parameters, typeof copiedBindings>;
+
+export const sgdm = updatePass('sgdm/update', sgdmUpdate);
+export const sgdmMasked = updatePass('sgdm/masked', sgdmUpdateMasked);
+export const sgdmScaled = updatePass('sgdm/scaled', sgdmUpdateScaled);
+export const sgdmScaledCopied = updatePass('sgdm/scaled-copied', sgdmUpdateScaledCopied);

@@ -50,7 +50,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
       },
       backward(emit) {
         const dy = emit.outputGradient;
-        const [dx, dw] = [emit.gradient(0), emit.gradient(1)];
+        const [dx, dw] = [emit.gradient(0), emit.destination(1)];
         if (dx !== undefined) {
           const back = { ...lasting(emit), differentiates: emit.before !== undefined };
           selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, { dy, weight, dx });

@@ -27,6 +27,14 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
       name: 'dropout',
       alias: 'inference',
       fusesBefore: (_, epilogue) => hasDerivative(epilogue),
+      // y > 0 exactly where the element was kept and the ReLU's argument is above 0.
+      behind: ({ code, name: map }) =>
+        code === RELU.after
+          ? {
+              name: `${map} and dropout`,
+              derivative: `select(0.0, gradient * ${Math.fround(drawn.scale)}f, value > 0.0)`,
+            }
+          : undefined,
       forward(emit) {
         each(emit, (params, window) => {
           const views = { x: rows(emit.value(x), 4, window), y: rows(emit.value(emit.output), 4, window) };

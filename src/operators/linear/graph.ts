@@ -53,7 +53,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'
           if (dx !== undefined) {
             selectLinear(emit.gpu, 'input gradient', layer).algorithm.emit(emit, layer, { ...read, dx });
           }
-          const dw = emit.gradient(1);
+          const dw = emit.destination(1);
           if (dw !== undefined) {
             const alone = { ...layer, differentiates: false, weightLasts: false };
             selectLinear(emit.gpu, 'weight gradient', alone).algorithm.emit(emit, alone, { ...read, dw });

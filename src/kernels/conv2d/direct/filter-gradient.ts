@@ -38,7 +38,7 @@ const outputs = (p: DirectFilterParams) => p.groups * p.rows * p.channels * p.ke
 const plain = perElement<typeof params>(
   outputs,
   'p.groups * p.rows * p.channels * p.kernel_height * p.kernel_width',
-  /* wgsl */ `
+  (memory) => /* wgsl */ `
   let kx = index % p.kernel_width;
   var rest = index / p.kernel_width;
   let ky = rest % p.kernel_height;
@@ -60,8 +60,7 @@ const plain = perElement<typeof params>(
       sum += part;
     }
   }
-  if (p.accumulate == 1u) { sum += dw[p.dw_base + index]; }
-  dw[p.dw_base + index] = sum;`,
+  ${memory.gradient('dw', 'p.dw_base + index', 'sum')}`,
 );
 
 /**
@@ -117,7 +116,7 @@ const registerTile: Variant<typeof params> = {
     // Few tiles leave a core idle at the end.
     return Math.ceil(tiles / 4) * 4 * p.items * p.lines * perLine;
   },
-  text: ({ lanes, window, stride, tile, columns }) => {
+  text: ({ lanes, window, stride, tile, columns }, memory) => {
     const quads = STRIP / 4;
     const { vectors, kept } = imageOf(window, stride);
     const places = range(columns).flatMap((k) => range(vectors).map((i) => ({ k, i, name: `e${k}_${i}` })));
@@ -190,9 +189,8 @@ ${range(tile)
       if (j >= pairs) { break; }
       let start = p.dw_base + ((g * p.rows + m_0 + m) * pairs + j) * ${window}u;
       for (var kx = 0u; kx < ${window}u; kx++) {
-        var sum = sums[(m * ${columns}u + k) * ${window}u + kx];
-        if (p.accumulate == 1u) { sum += dw[start + kx]; }
-        dw[start + kx] = sum;
+        let sum = sums[(m * ${columns}u + k) * ${window}u + kx];
+        ${memory.gradient('dw', 'start + kx', 'sum')}
       }
     }
   }`,
@@ -206,12 +204,12 @@ export const conv2dDirectFilterGradient = defineKernel({
   bindings: {
     dy: { access: 'read', type: 'vec4f' },
     x: { access: 'read', type: 'vec4f' },
-    dw: { access: 'write' },
+    dw: { access: 'write', gradient: true },
   },
-  cost: (p) => ({
+  cost: (p, of) => ({
     flops: 2 * outputs(p) * p.items * p.lines * p.width,
     bytes:
-      4 * outputs(p) * (1 + p.accumulate) +
+      of.dw * outputs(p) * (1 + p.accumulate) +
       16 * p.items * p.groups * (p.channels * p.x_plane + p.rows * p.lines * p.d_line),
   }),
   variants: [{ ...plain, estimate: (p) => outputs(p) * p.items * p.lines * p.d_line * 240 }, registerTile],

@@ -154,7 +154,7 @@ export const conv2dPhases = defineKernel({
 export const conv2dPhasesBackward = defineKernel({
   name: 'conv2d/phases-backward',
   params,
-  bindings: { phases: { access: 'read', half: true }, dx: { access: 'write', half: true } },
+  bindings: { phases: { access: 'read', half: true }, dx: { access: 'write', half: true, gradient: true } },
   cost: (p, of) => ({ flops: 0, bytes: of.dx * values(p) + of.phases * phasesSize(p) }),
   // One thread a line of dx.
   variants: [

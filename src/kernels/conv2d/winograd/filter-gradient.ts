@@ -38,7 +38,7 @@ const outputs = (p: P) => placeSize(p) * p.kernel_height * p.kernel_width;
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   ...forEachKernel,
-  text: ({ height, width }) => {
+  text: ({ height, width }, memory) => {
     const matrices = [filterMatrix(height), filterMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
@@ -55,11 +55,7 @@ ${text}
   let place = p.dw_base + index * ${height * width}u;
   var values = array<f32, ${height * width}>(${names.flat().join(', ')});
   let taps = p.kernel_height * p.kernel_width;
-  for (var t = 0u; t < taps; t++) {
-    var value = values[t];
-    if (p.accumulate == 1u) { value += dw[place + t]; }
-    dw[place + t] = value;
-  }`,
+  for (var t = 0u; t < taps; t++) ${memory.gradient('dw', 'place + t', 'values[t]')}`,
     };
   },
 };
@@ -67,14 +63,17 @@ ${text}
 export const winogradFilterGradient = defineKernel({
   name: 'conv2d/winograd-filter-gradient',
   params,
-  bindings: { sums: { access: 'read' }, dw: { access: 'write' } },
-  cost: (p) => ({ flops: 0, bytes: 4 * (placesAt(p) * placeSize(p) + outputs(p) * (1 + p.accumulate)) }),
+  bindings: { sums: { access: 'read' }, dw: { access: 'write', gradient: true } },
+  cost: (p, of) => ({
+    flops: 0,
+    bytes: of.sums * placesAt(p) * placeSize(p) + of.dw * outputs(p) * (1 + p.accumulate),
+  }),
   variants: [
     {
       ...perElement<typeof params>(
         outputs,
         'p.filters * p.channels * p.kernel_height * p.kernel_width',
-        /* wgsl */ `
+        (memory) => /* wgsl */ `
   let kx = index % p.kernel_width;
   let rest = index / p.kernel_width;
   let ky = rest % p.kernel_height;
@@ -90,8 +89,7 @@ export const winogradFilterGradient = defineKernel({
     }
     sum += g_(p.kernel_height, e_y, ky) * part;
   }
-  if (p.accumulate == 1u) { sum += dw[p.dw_base + index]; }
-  dw[p.dw_base + index] = sum;`,
+  ${memory.gradient('dw', 'p.dw_base + index', 'sum')}`,
         MATRICES,
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,

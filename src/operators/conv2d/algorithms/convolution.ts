@@ -1,7 +1,7 @@
 /** What the algorithms of a convolution have in common: the three problems, what they read and write, and windows. */
 import type { Storage } from '../../../gpu/storage.ts';
 import type { Algorithm } from '../../../graph/algorithm.ts';
-import { type Applied, type ForwardEmitter, refuse } from '../../../graph/operation.ts';
+import { type Applied, type Destination, type ForwardEmitter, refuse } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../../kernels/conv2d/shape.ts';
@@ -28,7 +28,7 @@ export function caseOf({ shape, hasBias, weightLasts }: Convolution): string {
 export interface Operands {
   forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
   'input gradient': { readonly dy: Storage; readonly weight: Tensor; readonly dx: Storage };
-  'filter gradient': { readonly x: Storage; readonly dy: Storage; readonly dw: Storage };
+  'filter gradient': { readonly x: Storage; readonly dy: Storage; readonly dw: Destination };
 }
 
 export type ConvolutionAlgorithm<D extends Direction = Direction> = Algorithm<Convolution, Operands[D]>;

@@ -72,13 +72,16 @@ const emits: { [D in Direction]: (emit: ForwardEmitter, problem: Convolution, op
   'filter gradient'(emit, problem, { x, dy, dw }) {
     const { shape } = problem;
     const all = { first: 0, count: shape.filters };
-    for (const images of imageWindows(emit, problem, paddedImageBytes(shape))) {
+    const windows = imageWindows(emit, problem, paddedImageBytes(shape));
+    const { view, update } = dw(windows.length === 1)(bytesOf(shape).filter, all);
+    for (const images of windows) {
       const plan = planFilterGradient({ ...shape, batch: images.count }, images.first > 0);
-      emit.run(conv2dDirectFilterGradient, plan.run, {
+      const views = {
         dy: emitPad(emit, plan.padDy, outputs(dy, shape, images, all)),
         x: emitPad(emit, plan.padX, rows(x, bytesOf(shape).image, images)),
-        dw: dw.view(),
-      });
+        dw: view,
+      };
+      emit.run(conv2dDirectFilterGradient, plan.run, views, { update });
     }
   },
 };

@@ -79,12 +79,15 @@ const emits: {
   'filter gradient'(emit, problem, { x, dy, dw }, depth) {
     const { shape } = problem;
     const bytes = bytesOf(shape);
-    for (const images of imageWindows(emit, problem)) {
+    const windows = imageWindows(emit, problem);
+    const to = dw(windows.length === 1);
+    for (const images of windows) {
       for (const at of filterWindows(emit, problem)) {
         const part = { ...shape, batch: images.count, filters: at.count };
         const params = { ...conv2dFilterGradient(part, images.first > 0), a_inner: shape.filters * bytes.plane };
-        const views = { a: outputs(dy, shape, images, at), b: rows(x, bytes.image, images) };
-        emitContraction(emit, params, { ...views, c: rows(dw, bytes.filter, at) }, depth(emit.gpu, params));
+        const { view: c, update } = to(bytes.filter, at);
+        const views = { a: outputs(dy, shape, images, at), b: rows(x, bytes.image, images), c };
+        emitContraction(emit, params, { ...views, epilogues: { update } }, depth(emit.gpu, params));
       }
     }
   },

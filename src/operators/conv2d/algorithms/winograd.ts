@@ -4,7 +4,7 @@
  * first, and gradients come back from them.
  */
 import { type Precision, Storage, type View } from '../../../gpu/storage.ts';
-import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import { type Destination, derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
@@ -172,13 +172,18 @@ function emitTiles(
 function emitTilesFilterGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
-  { x, dy, dw }: { readonly x: Images; readonly dy: Images; readonly dw: View },
+  { x, dy, dw }: { readonly x: Images; readonly dy: Images; readonly dw: Destination },
   asked: Asked,
 ): void {
   const tiled = unstrided(shape);
   const { filter } = planPhases(shape);
   const phases = hasStrides(shape) ? between(emit, 'phases of dw', 4 * phasesSize(filter)) : undefined;
-  for (const images of imageWindows(emit, tiled, 'filter gradient', asked)) {
+  const windows = [...imageWindows(emit, tiled, 'filter gradient', asked)];
+  // Back from phases it is whole again.
+  const to = dw(windows.length === 1 || phases !== undefined);
+  const { view, update } = to(bytesOf(shape).filter, { first: 0, count: shape.filters });
+  const last = phases === undefined ? { dw: view, epilogues: { update } } : { dw: phases, epilogues: {} };
+  for (const images of windows) {
     const batch = images.count;
     const plan = planTilesFilterGradient(emit.gpu, { ...tiled, batch }, images.first > 0);
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
@@ -188,9 +193,9 @@ function emitTilesFilterGradient(
     emit.run(winogradGradient, plan.gradient, { dy: rows(dy.storage, dy.bytes, images), panels: gradients });
     const sums = between(emit, 'sums', plan.bytes.sums);
     emitProducts(emit, plan.product, gradients, panels, sums);
-    emit.run(winogradFilterGradient, plan.output, { sums, dw: phases ?? dw });
+    emit.run(winogradFilterGradient, plan.output, { sums, dw: last.dw }, last.epilogues);
   }
-  if (phases !== undefined) emit.run(conv2dPhasesBackward, filter, { phases, dx: dw });
+  if (phases !== undefined) emit.run(conv2dPhasesBackward, filter, { phases, dx: view }, { update });
 }
 
 const emits: {
@@ -215,7 +220,7 @@ const emits: {
   },
   'filter gradient'(emit, { shape }, { x, dy, dw }, asked) {
     const { image, output } = bytesOf(shape);
-    const views = { x: { storage: x, bytes: image }, dy: { storage: dy, bytes: output }, dw: dw.view() };
+    const views = { x: { storage: x, bytes: image }, dy: { storage: dy, bytes: output }, dw };
     emitTilesFilterGradient(emit, shape, views, asked);
   },
 };

@@ -14,7 +14,7 @@ import {
 import { eachProductMethod, measuredProductMethods } from '../../../graph/ops/product.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { caseOf, type Layer, type LayerAlgorithm, type Operands } from './layer.ts';
-import { byProduct, updateAfter } from './products.ts';
+import { byProduct, updateBy } from './products.ts';
 import { fusedUpdate, onePass, vectorsForward, vectorsInputGradient } from './vectors.ts';
 
 type List<O> = readonly [Algorithm<Layer, O>, ...Algorithm<Layer, O>[]];
@@ -23,7 +23,7 @@ const inputGradients: List<Operands['input gradient']> = [
   ...eachProductMethod((method) => byProduct('input gradient', method)),
   vectorsInputGradient,
 ];
-const [plainUpdate, ...otherUpdates] = [...eachProductMethod(updateAfter), fusedUpdate];
+const [plainUpdate, ...otherUpdates] = [...eachProductMethod(updateBy), fusedUpdate];
 
 type Part = PartialAlgorithm<Layer, Operands['backward'], 'dx' | 'update'>;
 const [plainBackward, ...otherBackwards] = ways<Layer, Operands['backward'], 'dx' | 'update'>(

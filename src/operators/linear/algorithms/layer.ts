@@ -4,7 +4,7 @@
  */
 import type { Storage, View } from '../../../gpu/storage.ts';
 import type { Algorithm } from '../../../graph/algorithm.ts';
-import type { Applied, BackwardEmitter } from '../../../graph/operation.ts';
+import type { Applied, BackwardEmitter, Destination } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
@@ -34,13 +34,13 @@ export const caseOf = ({ batch, inputs, outputs, hasBias, weightLasts }: Layer):
 export interface Operands {
   forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
   'input gradient': { readonly dy: Storage; readonly x: Storage; readonly weight: Tensor; readonly dx: Storage };
-  'weight gradient': { readonly dy: Storage; readonly x: Storage; readonly dw: Storage };
+  'weight gradient': { readonly dy: Storage; readonly x: Storage; readonly dw: Destination };
   /** the weight's gradient and its update; `back` says where they go */
   update: {
     readonly dy: Storage;
     readonly x: Storage;
     readonly weight: Tensor;
-    readonly back: Pick<BackwardEmitter, 'update' | 'scaledUpdate' | 'gradient' | 'step'>;
+    readonly back: Pick<BackwardEmitter, 'update' | 'scaledUpdate' | 'destination' | 'step'>;
   };
   backward: Operands['input gradient'] & Operands['update'];
 }

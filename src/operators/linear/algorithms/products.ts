@@ -1,12 +1,14 @@
 /**
  * The fully connected layer's results as matrix products (../../../kernels/gemm/gemm.ts), by each way to work on one
- * (../../../graph/ops/product.ts). A weight's gradient that is stored is followed by its update, a pass of its own.
+ * (../../../graph/ops/product.ts). Where a weight's gradient is finished it may be used for the update.
  */
+import { profileOf } from '../../../gpu/machine.ts';
 import type { Algorithm, PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { byProducts, type ProductMethod } from '../../../graph/ops/product.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
+import type { Capabilities } from '../../../kernels/kernel.ts';
 import { sgdm } from '../../../kernels/sgdm/sgdm.ts';
 import {
   columns,
@@ -39,34 +41,36 @@ type Emit<R extends Result> = (
   emit: ForwardEmitter,
   layer: Layer,
   operands: Operands[R],
-  by: { readonly method: ProductMethod; readonly at: Window },
-) => void;
+) => (method: ProductMethod, at: Window) => void;
 
 const emits: { readonly [R in Result]: Emit<R> } = {
-  forward(emit, layer, { x, weight, bias, y }, { method, at }) {
+  forward(emit, layer, { x, weight, bias, y }) {
     const applied = epiloguesOf(emit);
     const { relu, epilogues } = applied;
-    const w = rows(emit.value(weight), rowBytesOf(layer), at);
-    const b = bias && rows(emit.value(bias), 4, at);
-    const views = {
-      a: x.view(),
-      b: w,
-      bias: b,
-      aux: operandOf(applied, layer, at),
-      c: columns(y, layer, at),
-      epilogues,
+    return (method, at) => {
+      const w = rows(emit.value(weight), rowBytesOf(layer), at);
+      const b = bias && rows(emit.value(bias), 4, at);
+      const aux = operandOf(applied, layer, at);
+      const views = { a: x.view(), b: w, bias: b, aux, c: columns(y, layer, at), epilogues };
+      method.emit(emit, { ...productOf('forward', layer, at), relu }, views, weight);
     };
-    method.emit(emit, { ...productOf('forward', layer, at), relu }, views, weight);
   },
-  'input gradient'(emit, layer, { dy, weight, dx }, { method, at }) {
+  'input gradient'(emit, layer, { dy, weight, dx }) {
     const { relu, epilogues, operand } = derivativeBefore(emit);
-    const w = rows(emit.value(weight), rowBytesOf(layer), at);
-    const views = { a: columns(dy, layer, at), b: w, aux: operand?.view(), c: dx.view(), epilogues };
-    method.emit(emit, { ...productOf('input gradient', layer, at), relu }, views, weight);
+    return (method, at) => {
+      const w = rows(emit.value(weight), rowBytesOf(layer), at);
+      const views = { a: columns(dy, layer, at), b: w, aux: operand?.view(), c: dx.view(), epilogues };
+      method.emit(emit, { ...productOf('input gradient', layer, at), relu }, views, weight);
+    };
   },
-  'weight gradient'(emit, layer, { dy, x, dw }, { method, at }) {
-    const views = { a: columns(dy, layer, at), b: x.view(), c: rows(dw, rowBytesOf(layer), at) };
-    method.emit(emit, productOf('weight gradient', layer, at), views);
+  'weight gradient'(emit, layer, { dy, x, dw }) {
+    // A window has rows of its own, and all of their sums.
+    const to = dw(true);
+    return (method, at) => {
+      const { view: c, update } = to(rowBytesOf(layer), at);
+      const views = { a: columns(dy, layer, at), b: x.view(), c, epilogues: { update } };
+      method.emit(emit, productOf('weight gradient', layer, at), views);
+    };
   },
 };
 
@@ -78,33 +82,40 @@ export const byProduct = <R extends Result>(result: R, method: ProductMethod): L
     (layer) => lasts(result, layer),
   ),
   emit(emit, layer, operands) {
-    for (const at of weightWindows(emit.gpu, layer)) emits[result](emit, layer, operands, { method, at });
+    const write = emits[result](emit, layer, operands);
+    for (const at of weightWindows(emit.gpu, layer)) write(method, at);
   },
 });
 
 /** Of a weight gradient no operand is the weight. */
 const lasts = (result: Result, { weightLasts }: Layer) => result !== 'weight gradient' && weightLasts;
 
-/** The update's own pass: reads the gradient, and reads and writes weight and velocity. */
-const updatePass = ({ inputs, outputs }: Layer): Work => ({
-  instructions: 0,
-  streamedBytes: sgdm.cost({ count: inputs * outputs, mask: 1, decay_factor: 1 }).bytes,
-  movedBytes: 0,
-  dispatches: 1,
-});
+/**
+ * Weight and velocity, read and written; of halves in a pass of its own, which also reads the gradient. A rasteriser in
+ * software, which updates value by value as it writes, is taken to be as long about it as by that pass.
+ */
+function updateWork(adapter: Capabilities, { inputs, outputs }: Layer): Work {
+  const count = inputs * outputs;
+  const apart = adapter.precision === 'f16' || profileOf(adapter).unit !== 'cycles';
+  const pass = sgdm.cost({ count, mask: 1, decay_factor: 1 }).bytes;
+  // In one with the product, no gradient is written, nor read.
+  const streamedBytes = apart ? pass : pass - 8 * count;
+  return { instructions: 0, streamedBytes, movedBytes: 0, dispatches: apart ? 1 : 0 };
+}
 
-/** The weight's gradient, written to memory; whoever compiles the graph adds the update that reads it. */
-export function updateAfter(method: ProductMethod): PartialAlgorithm<Layer, Operands['update'], 'update'> {
+/** The weight's gradient, and its update where its sums are finished. */
+export function updateBy(method: ProductMethod): PartialAlgorithm<Layer, Operands['update'], 'update'> {
   const gradient: Algorithm<Layer, Operands['weight gradient']> = byProduct('weight gradient', method);
   return {
-    name: `update-after-${method.name}`,
+    name: `update-by-${method.name}`,
     makes: ['update'],
     kernels: [...gradient.kernels, sgdm],
     obstacle: gradient.obstacle,
-    work: (adapter, layer) => [gradient.work(adapter, layer), updatePass(layer)].flat(),
-    workspaceBytes: (adapter, layer) => gradient.workspaceBytes(adapter, layer) + layer.outputs * rowBytesOf(layer),
+    work: (adapter, layer) => [gradient.work(adapter, layer), updateWork(adapter, layer)].flat(),
+    workspaceBytes: (adapter, layer) =>
+      gradient.workspaceBytes(adapter, layer) + (adapter.precision === 'f16' ? layer.outputs * rowBytesOf(layer) : 0),
     emit(emit, layer, { dy, x, back }) {
-      gradient.emit(emit, layer, { dy, x, dw: back.gradient(1)! });
+      gradient.emit(emit, layer, { dy, x, dw: back.destination(1)! });
     },
   };
 }
