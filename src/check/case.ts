@@ -26,8 +26,11 @@ export interface KernelCase {
   readonly inputs: Readonly<Record<string, Words>>;
   /** bindings that are written: a length, or contents where the kernel updates in place */
   readonly outputs: Readonly<Record<string, number | Words>>;
-  /** the expected contents of every output */
-  reference(): Record<string, Expected>;
+  /**
+   * the expected contents of every output
+   * @param halves the bindings that store halves, for kernels that scale what they store so
+   */
+  reference(halves?: ReadonlySet<string>): Record<string, Expected>;
   /** where the reference is a derivative: of what */
   readonly derivative?: DerivativeClaim;
   /** what the kernel applies to what it writes */

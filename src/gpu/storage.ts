@@ -41,7 +41,7 @@ export interface StorageOptions {
 export type Precision = 'f32' | 'f16';
 
 /** Bytes of a value, over those of an f32. */
-const shareOf = (precision: Precision) => (precision === 'f16' ? 1 / 2 : 1);
+export const shareOf = (precision: Precision) => (precision === 'f16' ? 1 / 2 : 1);
 
 /** A range of a storage: what one binding reads or writes. */
 export interface View {

@@ -20,7 +20,7 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
-import { bufferOf, type Precision, Storage } from '../gpu/storage.ts';
+import { bufferOf, type Precision, Storage, shareOf } from '../gpu/storage.ts';
 import { castCopy } from '../kernels/cast/cast.ts';
 import { withoutHalves } from '../kernels/kernel.ts';
 import { STEP_WORDS } from '../kernels/step.ts';
@@ -326,17 +326,18 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       return storage;
     },
     lasts,
-    prepared(source, name, bytes, make) {
+    prepared(source, name, bytes, make, precision = 'f32') {
       const key = `${tensor.order} ${name}`;
       const known = prepared.get(key);
       if (known !== undefined) return known.view();
-      const lasting = lasts(source) && lastingBytes + bytes <= mostLasting;
+      const kept = bytes * shareOf(precision);
+      const lasting = lasts(source) && lastingBytes + kept <= mostLasting;
       const label = `${source.name}, ${name}`;
-      const storage = lasting ? gpu.storage(label, bytes) : new Storage(label, bytes);
+      const storage = lasting ? gpu.storage(label, bytes, precision) : new Storage(label, bytes, { precision });
       prepared.set(key, storage);
       if (lasting) {
         packed.push(storage);
-        lastingBytes += bytes;
+        lastingBytes += kept;
         const dispatches: Dispatch[] = [];
         make((kernel, params, views) => dispatches.push(kernel.dispatch(gpu, params, views)), storage.view());
         built.preparations.push({ parameter: source, dispatches });

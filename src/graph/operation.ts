@@ -5,7 +5,7 @@
  */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { Storage, View } from '../gpu/storage.ts';
+import type { Precision, Storage, View } from '../gpu/storage.ts';
 import type { Combination, Epilogue, Epilogues, MapBefore } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { RELU, type Relu } from '../kernels/relu/relu.ts';
@@ -56,7 +56,14 @@ export interface ForwardEmitter {
    * once, and anew only after the parameter's values have changed, as long as such copies stay few beside the parameters;
    * else in each run. What is made of another layout must not be smaller than that, or it might last longer.
    */
-  prepared(tensor: Tensor, name: string, bytes: number, make: (run: Run, to: View) => void): View;
+  prepared(
+    tensor: Tensor,
+    name: string,
+    bytes: number,
+    make: (run: Run, to: View) => void,
+    /** what the copy stores; f32 where left out */
+    precision?: Precision,
+  ): View;
   readonly run: Run;
 }
 

@@ -23,6 +23,21 @@ fn poison(value: f32) -> f32 {
 }`;
 
 /**
+ * An expression of `value`, as a half is to hold it: NaN where it is too large. WGSL leaves it open whether a conversion makes
+ * infinity of such a value or the largest half, and the latter would pass for a result.
+ */
+export const HELD = 'select(value, bitcast<f32>(bitcast<u32>(value) | 0x7fc00000u), abs(value) > 65504.0)';
+
+/** The same as a function, of one value or of four. */
+export function heldFunction(type: 'f32' | 'vec4f'): string {
+  const bits = type === 'f32' ? 'u32' : 'vec4u';
+  return /* wgsl */ `
+fn held(value: ${type}) -> ${type} {
+  return select(value, bitcast<${type}>(bitcast<${bits}>(value) | ${bits}(0x7fc00000u)), abs(value) > ${type}(65504.0));
+}`;
+}
+
+/**
  * An expression: value < 0, of the bits. Compilers make max(value, 0) of `select(value, 0.0, value < 0.0)`, and on some
  * GPUs (NVIDIA's) max takes 0 where value is NaN: a network of NaN would go on with zeros and a finite loss.
  */

@@ -24,7 +24,7 @@ import { narrowResnet } from '../support/resnet.ts';
 const OF_CHANNELS = 'one value a channel, and each of them is used for a whole plane';
 const SUMMED = 'terms of a sum over what was repeated, which is rounded once, behind it';
 const UNSCALED = 'the gradient before the loss is scaled, too small for halves; of the classes alone';
-const TILES = 'tiles are up to a hundred times larger than the values they are made of, and round as such';
+const TILES = 'tiles of 8 values, of filters of 5 taps, lose too much as halves; those of 6 are halves';
 const PARTS = 'parts of a sum, which is rounded once, behind it';
 
 /** By kernel and binding: what is written between kernels in single precision, and why. Values of tensors and their gradients never are. */
@@ -37,13 +37,12 @@ const SINGLE: Readonly<Record<string, string>> = {
   'binary/multiply y': SUMMED,
   'binary/divide y': SUMMED,
   'contraction c': PARTS,
-  'contraction/sum c': 'products of tiles',
-  'conv2d/phases phases': 'the phases of filters, which their tiles are made of',
+  'contraction/sum c': TILES,
   'conv2d/winograd-filter panels': TILES,
   'conv2d/winograd-filter-gradient dw': 'the phases of the gradient of a weight',
   'conv2d/winograd-gradient panels': TILES,
   'conv2d/winograd-image panels': TILES,
-  'gemm/packed-batch c': 'products of tiles',
+  'gemm/packed-batch c': TILES,
   'loss-scale/check bad': 'no activation: whether a part of a gradient is finite',
   'softmax-loss/gradient dlogits': UNSCALED,
 };

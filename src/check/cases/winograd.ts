@@ -77,6 +77,38 @@ const absolute = (matrix: Matrix): Matrix => matrix.map((row) => row.map(Math.ab
 
 export const winogradMatrices = { A, B, G };
 
+/**
+ * What is stored as halves is stored times a power of two, the same along both sides: images over 8 or 16, filters times 4 or
+ * 8, and so the sums of their products over 2. Gradients by the absolute sums of their matrix's rows, which are powers of
+ * 0, a point, minus that, the next, .., infinity.
+ */
+const ofImage = (taps: number) =>
+  points(taps)
+    .concat(0)
+    .map(() => (side(taps) === 6 ? 1 / 8 : 1 / 16));
+const ofFilter = (taps: number) =>
+  points(taps)
+    .concat(0)
+    .map(() => (side(taps) === 6 ? 4 : 8));
+const ofSums = (taps: number) =>
+  points(taps)
+    .concat(0)
+    .map(() => 1 / 2);
+const GRADIENT: Readonly<Record<number, readonly number[]>> = {
+  2: [1, 1 / 4, 1 / 4, 1 / 16, 1 / 16, 1],
+  3: [1, 1 / 4, 1 / 4, 1 / 16, 1 / 16, 1],
+  4: [1, 1 / 2, 1 / 2, 1 / 8, 1 / 8, 1 / 32, 1 / 32, 1],
+  5: [1, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 16, 1 / 16, 1],
+};
+const ofGradient = (taps: number) => GRADIENT[taps];
+const ofFilterSums = (taps: number) => ofGradient(taps).map((scale, e) => scale * ofImage(taps)[e]);
+const SCALES = { image: ofImage, filter: ofFilter, sums: ofSums, gradient: ofGradient, filterSums: ofFilterSums };
+
+/** Of the places of a tile; 1 where the binding stores f32. */
+function scalesIf(half: boolean | undefined, what: keyof typeof SCALES, [kh, kw]: readonly [number, number]): number[] {
+  return SCALES[what](kh).flatMap((y) => SCALES[what](kw).map((x) => (half ? y * x : 1)));
+}
+
 /** sum over i, j of M_y[e_y][i] M_x[e_x][j] in(i, j), for all e */
 function expanded(my: Matrix, mx: Matrix, value: (i: number, j: number) => number): number[] {
   return my.flatMap((row) =>
@@ -115,11 +147,12 @@ function mapped(map: (of: (matrix: Matrix) => Matrix, values: Values[]) => Value
 }
 
 /**
- * Panels [places, groups, ceil(rows / tile), inner, tile] of transformed values: `transformed(g, row, k)` gives those of
- * one tile.
+ * Panels [places, groups, ceil(rows / tile), inner, tile] of transformed values, each place times its scale:
+ * `transformed(g, row, k)` gives those of one tile.
  */
 function panelsOf(
   { places, groups, rows, inner, tile }: Readonly<Record<'places' | 'groups' | 'rows' | 'inner' | 'tile', number>>,
+  scales: readonly number[],
   transformed: (g: number, row: number, k: number) => readonly number[],
 ): Float64Array {
   const blocks = Math.ceil(rows / tile);
@@ -130,7 +163,7 @@ function panelsOf(
       for (let k = 0; k < inner; k++) {
         const place = ((g * blocks + Math.floor(row / tile)) * inner + k) * tile + (row % tile);
         transformed(g, row, k).forEach((value, e) => {
-          panels[e * size + place] = value;
+          panels[e * size + place] = scales[e] * value;
         });
       }
   return panels;
@@ -213,20 +246,24 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         params: { ...p },
         inputs: { x: source },
         outputs: { panels: winogradImageSize(p) },
-        reference: () => ({
+        reference: (halves) => ({
           panels: mapped(
             (change, [v]) =>
-              panelsOf({ places, groups, rows, inner, tile }, (g, row, k) => {
-                const [t, c] = p.across === 1 ? [k, row] : [row, k];
-                const item = Math.floor(t / (p.tiles_y * p.tiles_x));
-                const y = (Math.floor(t / p.tiles_x) % p.tiles_y) * outputs(kh) - p.top;
-                const x = (t % p.tiles_x) * outputs(kw) - p.left;
-                const plane = ((item * groups + g) * p.channels + c) * p.height;
-                return expanded(change(B(kh)), change(B(kw)), (i, j) => {
-                  const inside = y + i >= 0 && y + i < p.height && x + j >= 0 && x + j < p.width;
-                  return inside ? v[(plane + y + i) * p.width + x + j] : 0;
-                });
-              }),
+              panelsOf(
+                { places, groups, rows, inner, tile },
+                scalesIf(halves?.has('panels'), 'image', kernel),
+                (g, row, k) => {
+                  const [t, c] = p.across === 1 ? [k, row] : [row, k];
+                  const item = Math.floor(t / (p.tiles_y * p.tiles_x));
+                  const y = (Math.floor(t / p.tiles_x) % p.tiles_y) * outputs(kh) - p.top;
+                  const x = (t % p.tiles_x) * outputs(kw) - p.left;
+                  const plane = ((item * groups + g) * p.channels + c) * p.height;
+                  return expanded(change(B(kh)), change(B(kw)), (i, j) => {
+                    const inside = y + i >= 0 && y + i < p.height && x + j >= 0 && x + j < p.width;
+                    return inside ? v[(plane + y + i) * p.width + x + j] : 0;
+                  });
+                },
+              ),
             [source],
           ),
         }),
@@ -242,14 +279,17 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         params: { ...p },
         inputs: { w },
         outputs: { panels: winogradFilterSize(p) },
-        reference: () => ({
+        reference: (halves) => ({
           panels: mapped(
             (change, [v]) =>
-              panelsOf({ places, groups, rows: p.rows, inner: p.inner, tile }, (g, row, k) =>
-                expanded(change(G(kh)), change(G(kw)), (i, j) => {
-                  const [ky, kx] = p.flip === 1 ? [kh - 1 - i, kw - 1 - j] : [i, j];
-                  return v[g * p.group + row * p.row + k * p.column + ky * kw + kx];
-                }),
+              panelsOf(
+                { places, groups, rows: p.rows, inner: p.inner, tile },
+                scalesIf(halves?.has('panels'), 'filter', kernel),
+                (g, row, k) =>
+                  expanded(change(G(kh)), change(G(kw)), (i, j) => {
+                    const [ky, kx] = p.flip === 1 ? [kh - 1 - i, kw - 1 - j] : [i, j];
+                    return v[g * p.group + row * p.row + k * p.column + ky * kw + kx];
+                  }),
               ),
             [w],
           ),
@@ -310,7 +350,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         params: { ...p },
         inputs: { sums, bias, aux: aux?.output ?? bias },
         outputs: { y: p.items * groups * p.filters * p.lines * p.width },
-        reference: () => {
+        reference: (halves) => {
+          const scales = scalesIf(halves?.has('sums'), 'sums', kernel);
           const y = mapped(
             (change, [v, b]) => {
               const y = new Float64Array(p.items * groups * p.filters * p.lines * p.width);
@@ -323,12 +364,14 @@ export const winogradFamily = defineFamily<Conv2dShape>({
                     const [line, column] = across === 1 ? [f, t] : [t, f];
                     const start = (g * lines + line) * p.row + column;
                     const [ay, ax] = [change(transposed(A(kh))), change(transposed(A(kw)))];
-                    expanded(ay, ax, (i, j) => v[(side(kw) * i + j) * size + start]).forEach((value, place) => {
-                      const [i, j] = [oy + Math.floor(place / mx), ox + (place % mx)];
-                      if (i >= p.lines || j >= p.width) return;
-                      const offset = p.has_bias === 1 ? b[g * p.filters + f] : 0;
-                      y[(plane * p.lines + i) * p.width + j] = value + offset;
-                    });
+                    expanded(ay, ax, (i, j) => v[(side(kw) * i + j) * size + start] / scales[side(kw) * i + j]).forEach(
+                      (value, place) => {
+                        const [i, j] = [oy + Math.floor(place / mx), ox + (place % mx)];
+                        if (i >= p.lines || j >= p.width) return;
+                        const offset = p.has_bias === 1 ? b[g * p.filters + f] : 0;
+                        y[(plane * p.lines + i) * p.width + j] = value + offset;
+                      },
+                    );
                   }
               return y;
             },
@@ -362,12 +405,13 @@ export const winogradFamily = defineFamily<Conv2dShape>({
         params: { ...gradient },
         inputs: { dy },
         outputs: { panels: winogradGradientSize(gradient) },
-        reference: () => ({
+        reference: (halves) => ({
           panels: mapped(
             (change, [v]) => {
+              const scales = scalesIf(halves?.has('panels'), 'gradient', kernel);
               const { tiles_y, tiles_x, items } = gradient;
               const inner = items * tiles_y * tiles_x;
-              return panelsOf({ places, groups, rows: gradient.filters, inner, tile }, (g, f, t) => {
+              return panelsOf({ places, groups, rows: gradient.filters, inner, tile }, scales, (g, f, t) => {
                 const item = Math.floor(t / (tiles_y * tiles_x));
                 const [y, x] = [(Math.floor(t / tiles_x) % tiles_y) * outputs(kh), (t % tiles_x) * outputs(kw)];
                 const plane = (item * groups + g) * gradient.filters + f;
@@ -390,17 +434,16 @@ export const winogradFamily = defineFamily<Conv2dShape>({
           params: p,
           inputs: { sums },
           outputs: { dw: accumulate === 1 ? start : w.length },
-          reference: () => ({
+          reference: (halves) => ({
             dw: mapped(
               (change, [v, old]) =>
                 Float64Array.from(
                   Array.from({ length: p.filters * p.channels }, (_, pair) =>
-                    expanded(
-                      change(transposed(G(kh))),
-                      change(transposed(G(kw))),
-                      (i, j) =>
-                        v[(side(kw) * i + j) * size + Math.floor(pair / p.channels) * p.row + (pair % p.channels)],
-                    ),
+                    expanded(change(transposed(G(kh))), change(transposed(G(kw))), (i, j) => {
+                      const e = side(kw) * i + j;
+                      const place = Math.floor(pair / p.channels) * p.row + (pair % p.channels);
+                      return v[e * size + place] / scalesIf(halves?.has('sums'), 'filterSums', kernel)[e];
+                    }),
                   ).flat(),
                   (value, i) => value + accumulate * old[i],
                 ),

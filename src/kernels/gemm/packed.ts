@@ -26,6 +26,7 @@ import {
   type Variant,
 } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
+import { heldFunction } from '../nan.ts';
 import { LANES, loadOf, range } from '../rasteriser.ts';
 import { ACTIVATION, AUX, RELU } from '../relu/relu.ts';
 
@@ -97,6 +98,9 @@ export function packedGemmTime(p: Shape, lanes: number, steps = STEPS[0]): numbe
   );
 }
 
+/** How the texts of single precision alone read. */
+const SINGLE: Pick<Memory, 'load'> = { load: (binding, index) => `${binding}[${index}]` };
+
 const serves = ({ subgroupWidth }: Capabilities, { lanes, rows, vectors }: Configuration, p: Shape) =>
   lanes === subgroupWidth && p.tile_rows === rows && p.tile_columns === 4 * vectors * lanes;
 
@@ -104,7 +108,11 @@ const serves = ({ subgroupWidth }: Capabilities, { lanes, rows, vectors }: Confi
  * The sums of the tile m_block, n_block of product e, in c0_0, c0_1 ..: row, vector of columns. Each takes its products
  * in the order of k, whatever the number of steps.
  */
-function sumTile({ lanes, rows, vectors, steps }: Configuration, products: '1u' | 'p.products'): string {
+function sumTile(
+  { lanes, rows, vectors, steps }: Configuration,
+  products: '1u' | 'p.products',
+  { load }: Pick<Memory, 'load'> = SINGLE,
+): string {
   const own = rows / 4 / lanes;
   const width = vectors * lanes;
   // Beyond the depth lies the next panel: a step there adds zeros.
@@ -132,8 +140,12 @@ ${range(rows)
     let b_k = b_0 + k * ${width}u;
 ${range(steps)
   .flatMap((step) => [
-    ...range(vectors).map((j) => `    let b${step}_${j} = ${guarded(`b[b_k + ${step * width + j * lanes}u]`, step)};`),
-    ...range(own).map((i) => `    let a${step}_${i} = ${guarded(`a[a_k + ${(step * rows) / 4 + i * lanes}u]`, step)};`),
+    ...range(vectors).map(
+      (j) => `    let b${step}_${j} = ${guarded(load('b', `b_k + ${step * width + j * lanes}u`), step)};`,
+    ),
+    ...range(own).map(
+      (i) => `    let a${step}_${i} = ${guarded(load('a', `a_k + ${(step * rows) / 4 + i * lanes}u`), step)};`,
+    ),
   ])
   .join('\n')}
 ${range(rows)
@@ -195,7 +207,7 @@ const storeSum = ({ store, add, updates }: Memory): string => {
 };
 
 /** One value of a panel: row or column i of `tile`, inner index k. */
-const ELEMENT = /* wgsl */ `
+const elementText = ({ load }: Pick<Memory, 'load'>) => /* wgsl */ `
 fn panel_at(i: u32, tile: u32, e: u32, blocks: u32, k: u32) -> u32 {
   return ((e * blocks + i / tile) * p.depth + k) * tile + i % tile;
 }
@@ -206,17 +218,23 @@ fn sum_of(e: u32, m: u32, n: u32) -> f32 {
   for (var k = 0u; k < p.depth; k++) {
     let a_at = panel_at(m, p.tile_rows, e, m_blocks, k);
     let b_at = panel_at(n, p.tile_columns, e, n_blocks, k);
-    sum += a[p.a_base + a_at / 4u][a_at % 4u] * b[p.b_base + b_at / 4u][b_at % 4u];
+    sum += ${load('a', 'p.a_base + a_at / 4u')}[a_at % 4u] * ${load('b', 'p.b_base + b_at / 4u')}[b_at % 4u];
   }
   return sum;
 }`;
 
-const operands = { a: { access: 'read', type: 'vec4f' }, b: { access: 'read', type: 'vec4f' } } as const;
+const vectors = { access: 'read', type: 'vec4f' } as const;
 
 export const packedGemm = defineKernel({
   name: 'gemm/packed',
   params,
-  bindings: { ...operands, bias: { access: 'read' }, aux: { access: 'read' }, c: { access: 'write', gradient: true } },
+  bindings: {
+    a: vectors,
+    b: vectors,
+    bias: { access: 'read' },
+    aux: { access: 'read' },
+    c: { access: 'write', gradient: true },
+  },
   cost: (p, of) => ({
     flops: 2 * p.rows * p.columns * p.depth,
     bytes:
@@ -238,13 +256,20 @@ export const packedGemm = defineKernel({
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
   sum = combined(sum, rest, m);
   ${storeSum(memory)}`,
-        ELEMENT + ACTIVATION + AUX,
+        elementText(SINGLE) + ACTIVATION + AUX,
       ),
       estimate: (p) => p.rows * p.columns * p.depth * 60,
     },
     broadcast,
   ],
 });
+
+const halfVectors = { ...vectors, half: true } as const;
+
+/** Sums that halves do not hold become NaN (../nan.ts). */
+const storeFour = ({ halves, store }: Memory, index: string, four: string) =>
+  store('c', index, halves.has('c') ? `held(${four})` : four);
+const heldText = ({ halves }: Memory) => (halves.has('c') ? heldFunction('vec4f') : undefined);
 
 const vectorsOf = (p: PackedGemmBatchParams) => p.products * p.rows * p.c_row;
 
@@ -256,13 +281,14 @@ const batchBroadcast: Variant<typeof batchParams> = {
   supports: serves,
   workgroups: (p) => p.products * packedTilesOf(p),
   estimate: (p, { lanes, steps }) => p.products * packedGemmTime(p, lanes, steps),
-  text: ({ lanes, rows, vectors, steps }) => ({
-    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, 'p.products')}
+  text: ({ lanes, rows, vectors, steps }, memory) => ({
+    declarations: heldText(memory),
+    main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, 'p.products', memory)}
   for (var j = 0u; j < ${vectors}u; j++) {
     let n = (n_block * ${vectors}u + j) * ${lanes}u + lane;
     if (n >= p.c_row) { break; }
     let place = p.c_base + (e * p.rows + m_0) * p.c_row + n;
-    for (var m = 0u; m < count; m++) { c[place + m * p.c_row] = sums[m * ${vectors}u + j]; }
+    for (var m = 0u; m < count; m++) { ${storeFour(memory, 'place + m * p.c_row', `sums[m * ${vectors}u + j]`)} }
   }`,
   }),
 };
@@ -270,24 +296,24 @@ const batchBroadcast: Variant<typeof batchParams> = {
 export const packedGemmBatch = defineKernel({
   name: 'gemm/packed-batch',
   params: batchParams,
-  bindings: { ...operands, c: { access: 'write', type: 'vec4f' } },
-  cost: (p) => ({
+  bindings: { a: halfVectors, b: halfVectors, c: { ...halfVectors, access: 'write' } },
+  cost: (p, of) => ({
     flops: 2 * p.products * p.rows * p.columns * p.depth,
-    bytes: 4 * p.products * (p.depth * (p.rows + p.columns) + p.rows * p.columns),
+    bytes: p.products * (p.depth * (of.a * p.rows + of.b * p.columns) + of.c * p.rows * p.columns),
   }),
   variants: [
     {
       ...perElement<typeof batchParams>(
         vectorsOf,
         'p.products * p.rows * p.c_row',
-        /* wgsl */ `
+        (memory) => /* wgsl */ `
   let n = (index % p.c_row) * 4u;
   let row = index / p.c_row;
   let e = row / p.rows;
   var four = vec4f();
   for (var i = 0u; i < 4u; i++) { four[i] = sum_of(e, row - e * p.rows, n + i); }
-  c[p.c_base + index] = four;`,
-        ELEMENT,
+  ${storeFour(memory, 'p.c_base + index', 'four')}`,
+        (memory) => elementText(memory) + (heldText(memory) ?? ''),
       ),
       estimate: (p) => vectorsOf(p) * p.depth * 240,
     },

@@ -6,15 +6,18 @@
  * tiles: one thread a filter of one channel, its sums in registers.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { LOAD, range } from '../../rasteriser.ts';
+import { LOAD } from '../../rasteriser.ts';
 import {
   contract,
   filterMatrix,
   forEachKernel,
+  loadSum,
+  loadSums,
   MATRICES,
   oneTileAThread,
   placesAt,
-  placesOf,
+  type Scaling,
+  scaleFunction,
   sideOf,
   transformTile,
 } from './tile.ts';
@@ -35,6 +38,8 @@ type P = WinogradFilterGradientParams;
 const placeSize = (p: P) => p.filters * p.channels;
 const outputs = (p: P) => placeSize(p) * p.kernel_height * p.kernel_width;
 
+const scaling: Scaling = { what: 'filterSums' };
+
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   ...forEachKernel,
@@ -48,9 +53,7 @@ const fast: Variant<typeof params> = {
   let filter_index = index / p.channels;
   let start = p.sums_base + filter_index * p.row + index - filter_index * p.channels;
   let size_of_place = p.filters * p.row;
-${range(placesOf([height, width]))
-  .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
-  .join('\n')}
+${loadSums(memory, [height, width], scaling)}
 ${text}
   let place = p.dw_base + index * ${height * width}u;
   var values = array<f32, ${height * width}>(${names.flat().join(', ')});
@@ -63,7 +66,7 @@ ${text}
 export const winogradFilterGradient = defineKernel({
   name: 'conv2d/winograd-filter-gradient',
   params,
-  bindings: { sums: { access: 'read' }, dw: { access: 'write', gradient: true } },
+  bindings: { sums: { access: 'read', half: true }, dw: { access: 'write', gradient: true } },
   cost: (p, of) => ({
     flops: 0,
     bytes: of.sums * placesAt(p) * placeSize(p) + of.dw * outputs(p) * (1 + p.accumulate),
@@ -85,12 +88,12 @@ export const winogradFilterGradient = defineKernel({
   for (var e_y = 0u; e_y < side_of(p.kernel_height); e_y++) {
     var part = 0.0;
     for (var e_x = 0u; e_x < s_x; e_x++) {
-      part += g_(p.kernel_width, e_x, kx) * sums[start + (e_y * s_x + e_x) * size];
+      part += g_(p.kernel_width, e_x, kx) * ${loadSum(memory, 'start + (e_y * s_x + e_x) * size', 'e_y * s_x + e_x')};
     }
     sum += g_(p.kernel_height, e_y, ky) * part;
   }
   ${memory.gradient('dw', 'p.dw_base + index', 'sum')}`,
-        MATRICES,
+        (memory) => MATRICES + scaleFunction(memory, 'sums', scaling),
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },

@@ -14,9 +14,13 @@ import {
   expand,
   filterMatrix,
   forEachKernel,
+  holdFunction,
   MATRICES,
   oneTileAThread,
   placesAt,
+  type Scaling,
+  scaleFunction,
+  storePlace,
   storePlaces,
   transformTile,
 } from './tile.ts';
@@ -55,15 +59,17 @@ fn filter_at(place: u32) -> Filter {
   return Filter(inside, p.w_base + select(0u, g * p.group + row * p.row + k * p.column, inside));
 }`;
 
+const scaling: Scaling = { what: 'filter' };
+
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   ...forEachKernel,
-  text: ({ height, width }, { load }) => {
+  text: ({ height, width }, memory) => {
     const matrices = [filterMatrix(height), filterMatrix(width)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `w${y}_${x}`);
     const last = height * width - 1;
     return {
-      declarations: locate,
+      declarations: locate + holdFunction(memory, scaling),
       main: /* wgsl */ `
   let size = place_size();
   if (index >= size) { return; }
@@ -72,13 +78,13 @@ ${range(height)
   .flatMap((y) =>
     range(width).map((x) => {
       const tap = y * width + x;
-      const value = load('w', `at.start + select(${tap}u, ${last - tap}u, p.flip == 1u)`);
+      const value = memory.load('w', `at.start + select(${tap}u, ${last - tap}u, p.flip == 1u)`);
       return `  let w${y}_${x} = select(0.0, ${value}, at.inside);`;
     }),
   )
   .join('\n')}
 ${text}
-${storePlaces(names)}`,
+${storePlaces(memory, names, [height, width], scaling)}`,
     };
   },
 };
@@ -86,7 +92,7 @@ ${storePlaces(names)}`,
 export const winogradFilter = defineKernel({
   name: 'conv2d/winograd-filter',
   params,
-  bindings: { w: { access: 'read', half: true }, panels: { access: 'write' } },
+  bindings: { w: { access: 'read', half: true }, panels: { access: 'write', half: true } },
   cost: (p, of) => ({
     flops: 0,
     bytes: of.w * p.groups * p.rows * p.inner * p.kernel_height * p.kernel_width + of.panels * winogradFilterSize(p),
@@ -96,7 +102,7 @@ export const winogradFilter = defineKernel({
       ...perElement<typeof params>(
         winogradFilterSize,
         'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
-        ({ load }) => /* wgsl */ `
+        (memory) => /* wgsl */ `
   let size = place_size();
   let e = index / size;
   let at = filter_at(index - e * size);
@@ -108,13 +114,13 @@ export const winogradFilter = defineKernel({
       var line = 0.0;
       for (var j = 0u; j < p.kernel_width; j++) {
         let tap = i * p.kernel_width + j;
-        line += g_(p.kernel_width, e % s_x, j) * ${load('w', 'at.start + select(tap, taps - 1u - tap, p.flip == 1u)')};
+        line += g_(p.kernel_width, e % s_x, j) * ${memory.load('w', 'at.start + select(tap, taps - 1u - tap, p.flip == 1u)')};
       }
       sum += g_(p.kernel_height, e / s_x, i) * line;
     }
   }
-  panels[p.panels_base + index] = sum;`,
-        MATRICES + locate,
+  ${storePlace(memory, scaling)}`,
+        (memory) => MATRICES + locate + scaleFunction(memory, 'panels', scaling) + holdFunction(memory, scaling),
       ),
       estimate: (p) => placeSize(p) * placesAt(p) * p.kernel_height * p.kernel_width * LOAD,
     },

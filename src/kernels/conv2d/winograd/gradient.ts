@@ -13,13 +13,17 @@ import { LOAD } from '../../rasteriser.ts';
 import {
   expand,
   forEachKernel,
+  holdFunction,
   loadValues,
   MATRICES,
   oneTileAThread,
   outputMatrix,
   outputsOf,
   placesAt,
+  type Scaling,
   SIZES,
+  scaleFunction,
+  storePlace,
   storePlaces,
   transformTile,
 } from './tile.ts';
@@ -65,6 +69,8 @@ fn tile_at(place: u32) -> Tile {
   return Tile(inside, p.dy_base + plane, (line - item * p.tiles_y) * outputs_of(p.kernel_height), (t - line * p.tiles_x) * outputs_of(p.kernel_width));
 }`;
 
+const scaling: Scaling = { what: 'gradient', of: 'dy' };
+
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   ...forEachKernel,
@@ -73,14 +79,14 @@ const fast: Variant<typeof params> = {
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
     return {
-      declarations: SIZES + locate,
+      declarations: SIZES + locate + holdFunction(memory, scaling),
       main: /* wgsl */ `
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
 ${loadValues(memory, 'dy', rows, columns, 'lines')}
 ${text}
-${storePlaces(names)}`,
+${storePlaces(memory, names, [height, width], scaling)}`,
     };
   },
 };
@@ -88,7 +94,7 @@ ${storePlaces(names)}`,
 export const winogradGradient = defineKernel({
   name: 'conv2d/winograd-gradient',
   params,
-  bindings: { dy: { access: 'read', half: true }, panels: { access: 'write' } },
+  bindings: { dy: { access: 'read', half: true }, panels: { access: 'write', half: true } },
   cost: (p, of) => ({
     flops: 0,
     bytes: of.dy * p.items * p.groups * p.filters * p.lines * p.width + of.panels * winogradGradientSize(p),
@@ -98,7 +104,7 @@ export const winogradGradient = defineKernel({
       ...perElement<typeof params>(
         winogradGradientSize,
         'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
-        ({ load }) => /* wgsl */ `
+        (memory) => /* wgsl */ `
   let m_y = outputs_of(p.kernel_height);
   let m_x = outputs_of(p.kernel_width);
   let s_x = side_of(p.kernel_width);
@@ -110,12 +116,12 @@ export const winogradGradient = defineKernel({
     if (!at.inside || at.y + i >= p.lines) { continue; }
     var line = 0.0;
     for (var j = 0u; j < m_x; j++) {
-      if (at.x + j < p.width) { line += a_(p.kernel_width, e % s_x, j) * ${load('dy', 'at.plane + (at.y + i) * p.width + at.x + j')}; }
+      if (at.x + j < p.width) { line += a_(p.kernel_width, e % s_x, j) * ${memory.load('dy', 'at.plane + (at.y + i) * p.width + at.x + j')}; }
     }
     sum += a_(p.kernel_height, e / s_x, i) * line;
   }
-  panels[p.panels_base + index] = sum;`,
-        MATRICES + locate,
+  ${storePlace(memory, scaling)}`,
+        (memory) => MATRICES + locate + scaleFunction(memory, 'panels', scaling) + holdFunction(memory, scaling),
       ),
       estimate: (p) => placeSize(p) * placesAt(p) * 16 * LOAD,
     },

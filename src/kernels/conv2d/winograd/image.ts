@@ -13,16 +13,21 @@ import { defineKernel, type Params, perElement, type Variant } from '../../kerne
 import { LOAD } from '../../rasteriser.ts';
 import {
   expand,
+  holdFunction,
   imageMatrix,
   loadValues,
   MATRICES,
   oneTileAThread,
   placesAt,
+  type Scaling,
   SIDES,
   SIZES,
   type Side,
+  scaleFunction,
   sideOf,
+  storePlace,
   storePlaces,
+  tapsOf,
   transformTile,
 } from './tile.ts';
 
@@ -79,6 +84,8 @@ fn tile_at(place: u32) -> Tile {
   return Tile(inside, p.x_base + plane, (line - item * p.tiles_y) * outputs_of(p.kernel_height) - u32(p.top), (t - line * p.tiles_x) * outputs_of(p.kernel_width) - u32(p.left));
 }`;
 
+const scaling: Scaling = { what: 'image', of: 'x' };
+
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
   // A text for each size of a tile.
@@ -88,14 +95,14 @@ const fast: Variant<typeof params> = {
     const matrices = [imageMatrix(height as Side), imageMatrix(width as Side)] as const;
     const { text, names } = transformTile(expand, matrices, (y, x) => `d${y}_${x}`);
     return {
-      declarations: SIZES + locate,
+      declarations: SIZES + locate + holdFunction(memory, scaling),
       main: /* wgsl */ `
   let size = place_size();
   if (index >= size) { return; }
   let at = tile_at(index);
 ${loadValues(memory, 'x', height, width, 'height')}
 ${text}
-${storePlaces(names)}`,
+${storePlaces(memory, names, [tapsOf(height), tapsOf(width)], scaling)}`,
     };
   },
 };
@@ -103,7 +110,7 @@ ${storePlaces(names)}`,
 export const winogradImage = defineKernel({
   name: 'conv2d/winograd-image',
   params,
-  bindings: { x: { access: 'read', half: true }, panels: { access: 'write' } },
+  bindings: { x: { access: 'read', half: true }, panels: { access: 'write', half: true } },
   cost: (p, of) => ({
     flops: 0,
     bytes: of.x * p.items * p.groups * p.channels * p.height * p.width + of.panels * winogradImageSize(p),
@@ -113,7 +120,7 @@ export const winogradImage = defineKernel({
       ...perElement<typeof params>(
         winogradImageSize,
         'side_of(p.kernel_height) * side_of(p.kernel_width) * place_size()',
-        ({ load }) => /* wgsl */ `
+        (memory) => /* wgsl */ `
   let s_y = side_of(p.kernel_height);
   let s_x = side_of(p.kernel_width);
   let size = place_size();
@@ -126,12 +133,12 @@ export const winogradImage = defineKernel({
     var line = 0.0;
     for (var j = 0u; j < s_x; j++) {
       let x_at = at.x + j;
-      if (x_at < p.width) { line += b_(s_x, e % s_x, j) * ${load('x', 'at.plane + y * p.width + x_at')}; }
+      if (x_at < p.width) { line += b_(s_x, e % s_x, j) * ${memory.load('x', 'at.plane + y * p.width + x_at')}; }
     }
     sum += b_(s_y, e / s_x, i) * line;
   }
-  panels[p.panels_base + index] = sum;`,
-        MATRICES + locate,
+  ${storePlace(memory, scaling)}`,
+        (memory) => MATRICES + locate + scaleFunction(memory, 'panels', scaling) + holdFunction(memory, scaling),
       ),
       estimate: (p) => placeSize(p) * placesAt(p) ** 2 * LOAD,
     },

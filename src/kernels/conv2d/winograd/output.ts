@@ -9,17 +9,20 @@
  * rasterisers in software take both sides of a branch, and would load `aux` for nothing.
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
-import { LOAD, range } from '../../rasteriser.ts';
+import { LOAD } from '../../rasteriser.ts';
 import { ACTIVATION, auxText, RELU } from '../../relu/relu.ts';
 import {
   contract,
   forEachKernel,
+  loadSum,
+  loadSums,
   MATRICES,
   oneTileAThread,
   outputMatrix,
   outputsOf,
   placesAt,
-  placesOf,
+  type Scaling,
+  scaleFunction,
   sideOf,
   transformTile,
 } from './tile.ts';
@@ -50,6 +53,8 @@ type P = WinogradOutputParams;
 
 const placeSize = (p: P) => p.items * p.groups * p.filters * p.tiles_y * p.tiles_x;
 const outputs = (p: P) => p.items * p.groups * p.filters * p.lines * p.width;
+
+const scaling: Scaling = { what: 'sums' };
 
 const fast: Variant<typeof params> = {
   ...oneTileAThread(placeSize),
@@ -82,13 +87,11 @@ const fast: Variant<typeof params> = {
   let ox = (t - line * p.tiles_x) * ${columns}u;
   let start = p.sums_base + row * p.row + column;
   let size_of_place = p.groups * rows * p.row;
-${range(placesOf([height, width]))
-  .map((e) => `  let s${e} = sums[start + ${e}u * size_of_place];`)
-  .join('\n')}
+${loadSums(memory, [height, width], scaling)}
 ${text}
   let filter_index = g * p.filters + f;
   var offset = 0.0;
-  if (p.has_bias == 1u) { offset = bias[p.bias_base + filter_index]; }
+  if (p.has_bias == 1u) { offset = ${memory.load('bias', 'p.bias_base + filter_index')}; }
   let place = (item * p.groups * p.filters + filter_index) * p.lines * p.width + oy * p.width + ox;
   var values = array<f32, ${rows * columns}>(${names.flat().join(', ')});
   let inside_y = min(${rows}u, p.lines - oy);
@@ -112,8 +115,8 @@ export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
   params,
   bindings: {
-    sums: { access: 'read' },
-    bias: { access: 'read' },
+    sums: { access: 'read', half: true },
+    bias: { access: 'read', half: true },
     aux: { access: 'read', half: true },
     y: { access: 'write', half: true },
   },
@@ -126,7 +129,7 @@ export const winogradOutput = defineKernel({
       ...perElement<typeof params>(
         outputs,
         'p.items * p.groups * p.filters * p.lines * p.width',
-        ({ store }) => /* wgsl */ `
+        (memory) => /* wgsl */ `
   let m_y = outputs_of(p.kernel_height);
   let m_x = outputs_of(p.kernel_width);
   let ox = index % p.width;
@@ -147,13 +150,13 @@ export const winogradOutput = defineKernel({
   for (var e_y = 0u; e_y < side_of(p.kernel_height); e_y++) {
     var part = 0.0;
     for (var e_x = 0u; e_x < s_x; e_x++) {
-      part += a_(p.kernel_width, e_x, ox % m_x) * sums[start + (e_y * s_x + e_x) * size];
+      part += a_(p.kernel_width, e_x, ox % m_x) * ${loadSum(memory, 'start + (e_y * s_x + e_x) * size', 'e_y * s_x + e_x')};
     }
     sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
   for (var i = 0u; i < differentiated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
-  ${store('y', 'p.y_base + index', 'activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index))')}`,
-        (memory) => MATRICES + ACTIVATION + auxText(memory),
+  ${memory.store('y', 'p.y_base + index', `activated(combined(sum + select(0.0, ${memory.load('bias', 'p.bias_base + filter_index')}, p.has_bias == 1u), index, filter_index))`)}`,
+        (memory) => MATRICES + ACTIVATION + auxText(memory) + scaleFunction(memory, 'sums', scaling),
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },

@@ -19,6 +19,7 @@
  */
 
 import { profileOf } from '../../../gpu/machine.ts';
+import { type Precision, shareOf } from '../../../gpu/storage.ts';
 import { type ContractionParams, inOnePart, noWindow } from '../../contraction/contraction.ts';
 import { splitCycles, splitDepth } from '../../contraction/split.ts';
 import { type PackedGemmBatchParams, packedGemmTime, packedTile } from '../../gemm/packed.ts';
@@ -32,7 +33,7 @@ import type { WinogradFilterGradientParams } from './filter-gradient.ts';
 import { type WinogradGradientParams, winogradGradientSize } from './gradient.ts';
 import { type WinogradImageParams, winogradImageSize } from './image.ts';
 import type { WinogradOutputParams } from './output.ts';
-import { outputsOf, placesOf, TAPS } from './tile.ts';
+import { outputsOf, placesOf, sideOf, TAPS } from './tile.ts';
 
 /** The products of matrices, one a place and group: of panels, or by the contraction. */
 export type Products =
@@ -44,7 +45,9 @@ export interface TilePlan {
   readonly filter: WinogradFilterParams;
   readonly product: Products;
   readonly output: WinogradOutputParams;
-  /** of the panels of images and of filters, and of the sums */
+  /** what all of them store */
+  readonly precision: Precision;
+  /** of the panels of images and of filters, and of the sums, at four bytes a value */
   readonly bytes: { readonly image: number; readonly filter: number; readonly sums: number };
 }
 
@@ -53,6 +56,7 @@ export interface TileFilterPlan {
   readonly gradient: WinogradGradientParams;
   readonly product: Products;
   readonly output: WinogradFilterGradientParams;
+  readonly precision: Precision;
   readonly bytes: { readonly image: number; readonly gradient: number; readonly sums: number };
 }
 
@@ -76,6 +80,14 @@ interface Correlation {
 
 /** Whether panels are plain matrices, for the contraction. */
 const asMatrices = (capabilities: Capabilities) => !profileOf(capabilities).cachesSums;
+
+/**
+ * What is kept between the kernels under half precision. Tiles of 6 values lose some three times what one rounding to a half
+ * loses, less than a network in bfloat16 does; tiles of 8, thirteen times as much (docs/precision.md has the errors), which
+ * is too much: they are single precision.
+ */
+const precisionOf = ({ precision = 'f32' }: Capabilities, kernel: readonly [number, number]): Precision =>
+  kernel.every((taps) => sideOf(taps) === 6) ? precision : 'f32';
 
 /** The layout of one operand: distances of neighbours along its rows (or columns) and along the sum. */
 interface Strides {
@@ -239,6 +251,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
       has_bias: hasBias ? 1 : 0,
       relu,
     },
+    precision: precisionOf(capabilities, kernel),
     bytes: {
       image: 4 * winogradImageSize(image),
       filter: 4 * winogradFilterSize(filter),
@@ -321,6 +334,7 @@ export function planTilesFilterGradient(
       kernel_width,
       accumulate: accumulate ? 1 : 0,
     },
+    precision: forward.precision,
     bytes: {
       image: 4 * winogradImageSize(image),
       gradient: 4 * winogradGradientSize(gradient),
@@ -349,7 +363,9 @@ const MOST_WORKSPACE = 256 * 2 ** 20;
 
 /** What a binding holds beside what alignment may add to it. */
 const room = ({ limits }: Capabilities) => limits.maxBinding - limits.offsetAlignment;
-const largest = (plan: TilePlan | TileFilterPlan) => Math.max(...Object.values(plan.bytes));
+/** What a plan keeps between its kernels, in bytes on the device. */
+const keptBytes = ({ bytes, precision }: TilePlan | TileFilterPlan): number[] =>
+  Object.values(bytes).map((each) => each * shareOf(precision));
 
 /**
  * How many images of the batch are worked on at a time, at most: about as many each time.
@@ -368,9 +384,9 @@ export function imagesAtATime(
   return Math.ceil(shape.batch / Math.ceil(shape.batch / images));
 }
 
-/** Of what grows with the images. */
-export const workspaceOf = (plan: TilePlan | TileFilterPlan) =>
-  'gradient' in plan ? Math.max(plan.bytes.image, plan.bytes.gradient) : Math.max(plan.bytes.image, plan.bytes.sums);
+/** Of what grows with the images, in bytes on the device. */
+export const workspaceOf = ({ bytes, precision }: TilePlan | TileFilterPlan) =>
+  shareOf(precision) * Math.max(bytes.image, 'gradient' in bytes ? bytes.gradient : bytes.sums);
 
 /** Whether these kernels compute it, of stride 1, on this adapter. */
 export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, direction: Direction): boolean {
@@ -378,7 +394,7 @@ export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, directi
     (asMatrices(capabilities) || LANES.includes(capabilities.subgroupWidth)) &&
     shape.kernel.every((taps) => TAPS.includes(taps)) &&
     shape.dilations.every((dilation) => dilation === 1) &&
-    largest(planOf(capabilities, { ...shape, batch: 1 }, direction)) <= room(capabilities)
+    Math.max(...keptBytes(planOf(capabilities, { ...shape, batch: 1 }, direction))) <= room(capabilities)
   );
 }
 
@@ -411,9 +427,10 @@ export function tilesWork(
   const value = capabilities.precision === 'f16' ? 2 : 4;
   const ends = value * batch * (channels * height * width + filters * lines * columns);
   // Everything between is written once and read once.
-  const between = Object.values(plan.bytes).reduce((sum, bytes) => sum + 2 * bytes, 0);
+  const between = keptBytes(plan).reduce((sum, bytes) => sum + 2 * bytes, 0);
   const { image, filter } = planPhases(shape);
-  const phases = hasStrides(shape) ? [2 * value * phasesSize(image), 8 * phasesSize(filter)] : [];
+  const ofFilter = direction === 'filter gradient' ? 4 : value;
+  const phases = hasStrides(shape) ? [2 * value * phasesSize(image), 2 * ofFilter * phasesSize(filter)] : [];
   return {
     instructions: windows * splitCycles(capabilities, params, depth),
     movedBytes: windows * between + ends + phases.reduce((sum, bytes) => sum + bytes, 0),

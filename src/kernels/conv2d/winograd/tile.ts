@@ -27,9 +27,13 @@
  * lose twice as much again. For s = 8: 0, +-1/2, +-1, +-2, with the least error of all eighths up to 5/2 (of 96 channels
  * of 5 x 5: 3.5e-6; with s = 6 it would be 1.1e-6, at 2.25 times the products and the memory). Points in pairs +-a let
  * two rows share their even and their odd terms.
+ *
+ * Halves hold less than transformed values come to: what is stored as halves is scaled by powers of two (`scales`), and
+ * whoever reads it takes them off again. What a binding stores tells the texts, and those of single precision have none of it.
  */
 import type { Capabilities, Configuration } from '../../kernel.ts';
 import type { Memory } from '../../memory.ts';
+import { heldFunction } from '../../nan.ts';
 import { LOAD, range } from '../../rasteriser.ts';
 
 /** Kernel heights and widths that are worked on so. */
@@ -38,6 +42,9 @@ export const TAPS = [2, 3, 4, 5];
 /** Values of a tile along a dimension with this many taps; and the outputs that they make. */
 export const sideOf = (taps: number): Side => (taps <= 3 ? 6 : 8);
 export const outputsOf = (taps: number) => sideOf(taps) + 1 - taps;
+
+/** Some number of taps for which tiles have this side. */
+export const tapsOf = (side: number) => TAPS.find((taps) => sideOf(taps) === side)!;
 
 /** Values of a tile. */
 export const placesOf = ([height, width]: readonly [number, number]) => sideOf(height) * sideOf(width);
@@ -78,6 +85,38 @@ export const imageMatrix = (side: Side): Matrix => [
   ...POINTS[side].map((_, e) => [...polynomial(without(POINTS[side], e)), 0]),
   polynomial(POINTS[side]),
 ];
+
+/** The sum of absolute values of a row: what a transform makes at most of values up to 1. */
+const largest = (row: readonly number[]) => row.reduce((sum, value) => sum + Math.abs(value), 0);
+const powerBelow = (value: number) => 2 ** Math.floor(Math.log2(value));
+const IMAGE_SCALES = Object.fromEntries(
+  SIDES.map((side) => [side, Math.min(...imageMatrix(side).map((row) => powerBelow(1 / largest(row))))]),
+);
+const SUMS_SCALE = 1 / 2;
+
+/**
+ * What a value of a place along one side is stored times, as halves, for a filter of so many taps:
+ *
+ * - images, and gradients row by row: the largest power of two with which no tile of finite halves overflows. The first row
+ *   of gradients, dY's corner itself, keeps all of its bits, where one scale for all rows would take four of them.
+ * - sums (of correlations): 1/2, for along each side they come to up to twice the outputs that they make.
+ * - filters: so that images times filters are those sums. Weights beyond 500 may overflow, as f32 images may: to NaN.
+ * - filterSums (of the filter gradient): images times gradients.
+ */
+const imageScale = (taps: number) => IMAGE_SCALES[sideOf(taps)];
+const gradientScales = (taps: number) => outputMatrix(taps).map((row) => powerBelow(1 / largest(row)));
+const everywhere = (scale: (taps: number) => number) => (taps: number) => range(sideOf(taps)).map(() => scale(taps));
+const SCALES = {
+  image: everywhere(imageScale),
+  filter: everywhere((taps) => SUMS_SCALE / imageScale(taps)),
+  sums: everywhere(() => SUMS_SCALE),
+  gradient: gradientScales,
+  filterSums: (taps: number) => gradientScales(taps).map((scale) => scale * imageScale(taps)),
+};
+
+/** Of all places of a tile. */
+export const scalesOf = (what: keyof typeof SCALES, [height, width]: readonly [number, number]): number[] =>
+  SCALES[what](height).flatMap((along) => SCALES[what](width).map((across) => along * across));
 
 const literal = (value: number) => (Number.isInteger(value) ? `${value}.0` : `${value}`);
 const sum = (terms: readonly (readonly [number, string])[]) => {
@@ -199,6 +238,18 @@ fn b_(side: u32, e: u32, j: u32) -> f32 {
   return IMAGE_8[e * 8u + j];
 }`;
 
+/** The scale of a place as a function, for the plain variants, where `binding` stores halves. */
+export function scaleFunction({ halves }: Memory, binding: 'panels' | 'sums', { what }: Scaling): string {
+  if (!halves.has(binding)) return '';
+  const rows = TAPS.flatMap((taps) => range(8).map((e) => SCALES[what](taps)[e] ?? 0));
+  return /* wgsl */ `
+${table('SCALES', rows)}
+fn scale_(kernel_height: u32, kernel_width: u32, e: u32) -> f32 {
+  let s_x = side_of(kernel_width);
+  return SCALES[(kernel_height - ${TAPS[0]}u) * 8u + e / s_x] * SCALES[(kernel_width - ${TAPS[0]}u) * 8u + e % s_x];
+}`;
+}
+
 /** The kernel of a convolution among parameters. */
 export interface KernelSize {
   readonly kernel_height: number;
@@ -212,6 +263,8 @@ export const oneTileAThread = <P extends KernelSize>(threads: (params: P) => num
   workgroupSize: () => 64,
   workgroups: (params: P) => Math.ceil(threads(params) / 64),
   estimate: (params: P) => threads(params) * placesAt(params) * LOAD,
+  // Of the 16 to 64 loads of a tile none waits for another.
+  inFlight: 64,
 });
 
 /** A text for each height and width of the filter. */
@@ -241,9 +294,53 @@ export const loadValues = ({ load }: Memory, binding: string, rows: number, colu
     ),
   ].join('\n');
 
-/** Stores the values of a tile, each in the panels of its place. */
-export const storePlaces = (names: readonly Names[]) =>
-  [
-    '  let start = p.panels_base + index;',
-    ...names.flat().map((name, e) => `  panels[start + ${e}u * size] = ${name};`),
-  ].join('\n');
+/** What is scaled, and of which binding it is made: halves of that one never overflow so. */
+export interface Scaling {
+  readonly what: keyof typeof SCALES;
+  readonly of?: string;
+}
+
+const overflows = ({ halves }: Memory, { of }: Scaling) =>
+  halves.has('panels') && (of === undefined || !halves.has(of));
+/** What halves cannot hold becomes NaN (../../nan.ts). */
+const hold = (memory: Memory, scaling: Scaling, value: string) =>
+  overflows(memory, scaling) ? `held(${value})` : value;
+
+/** Stores the values of a tile, each in the panels of its place, scaled where those store halves. */
+export function storePlaces(
+  memory: Memory,
+  names: readonly Names[],
+  kernel: readonly [number, number],
+  scaling: Scaling,
+): string {
+  const factors = scalesOf(scaling.what, kernel);
+  const stored = names.flat().map((name, e) => {
+    const value = memory.halves.has('panels') ? hold(memory, scaling, `${literal(factors[e])} * ${name}`) : name;
+    return `  ${memory.store('panels', `start + ${e}u * size`, value)}`;
+  });
+  return ['  let start = p.panels_base + index;', ...stored].join('\n');
+}
+
+/** The same of one value `sum` at place e of the panels, for the plain variants. */
+export function storePlace(memory: Memory, scaling: Scaling): string {
+  const scaled = 'scale_(p.kernel_height, p.kernel_width, e) * sum';
+  const value = memory.halves.has('panels') ? hold(memory, scaling, scaled) : 'sum';
+  return memory.store('panels', 'p.panels_base + index', value);
+}
+
+/** What both need before `main`. */
+export const holdFunction = (memory: Memory, scaling: Scaling) =>
+  overflows(memory, scaling) ? heldFunction('f32') : '';
+
+/** Loads the sums of all places into s0, s1, .., from `start` on; where they are halves, their scale is taken off. */
+export const loadSums = ({ halves, load }: Memory, kernel: readonly [number, number], { what }: Scaling) =>
+  scalesOf(what, kernel)
+    .map((factor, e) => {
+      const value = load('sums', `start + ${e}u * size_of_place`);
+      return `  let s${e} = ${halves.has('sums') ? `${literal(1 / factor)} * ${value}` : value};`;
+    })
+    .join('\n');
+
+/** The same of one at place e, for the plain variants. */
+export const loadSum = ({ halves, load }: Memory, index: string, e: string) =>
+  halves.has('sums') ? `${load('sums', index)} / scale_(p.kernel_height, p.kernel_width, ${e})` : load('sums', index);

@@ -4,7 +4,13 @@
  * first, and gradients come back from them.
  */
 import { type Precision, Storage, type View } from '../../../gpu/storage.ts';
-import { type Destination, derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
+import {
+  type Destination,
+  derivativeBefore,
+  epiloguesOf,
+  type ForwardEmitter,
+  type Run,
+} from '../../../graph/operation.ts';
 import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
@@ -33,6 +39,7 @@ import {
 } from '../../../kernels/conv2d/winograd/plan.ts';
 import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { packedGemmBatch } from '../../../kernels/gemm/packed.ts';
+import { HELD } from '../../../kernels/nan.ts';
 import { bytesOf, type Convolution, type ConvolutionAlgorithm, type Operands, operandOf } from './convolution.ts';
 
 /** How many images at a time, where somebody asked for a number. */
@@ -48,11 +55,8 @@ function* imageWindows(
   for (let first = 0; first < shape.batch; first += most) yield { first, count: Math.min(most, shape.batch - first) };
 }
 
-/**
- * Memory that lives from the kernel that writes it to the one that reads it. Tiles are up to a hundred times larger than the
- * values they are made of and round as such: they, their products and what is made of filters are single precision.
- */
-const between = (emit: ForwardEmitter, what: string, bytes: number, precision: Precision = 'f32'): View =>
+/** Memory that lives from the kernel that writes it to the one that reads it. */
+const between = (emit: ForwardEmitter, what: string, bytes: number, precision: Precision): View =>
   new Storage(`${emit.output.name} ${what}`, bytes, { precision }).view();
 
 /** Panels and sums of a storage of images of so many bytes each. */
@@ -75,15 +79,20 @@ function filtersOf(emit: ForwardEmitter, shape: Conv2dShape, weight: Tensor): Vi
   const w = emit.value(weight).view();
   if (!hasStrides(shape)) return w;
   const { filter } = planPhases(shape);
-  return emit.prepared(weight, 'phases', 4 * phasesSize(filter), (run, phases) =>
-    run(conv2dPhases, filter, { x: w, phases }),
-  );
+  const make = (run: Run, phases: View) => run(conv2dPhases, filter, { x: w, phases });
+  return emit.prepared(weight, 'phases', 4 * phasesSize(filter), make, w.storage.precision);
 }
+
+/** Sums that are stored as halves: those that halves do not hold become NaN, which loss scaling finds. */
+const HELD_SUMS: Epilogues = { map: { name: 'held', wgsl: HELD, derivativeOf: 'input' } };
 
 /** sums = rows times columns, at every place: in the parts that its work is counted by (`tilesWork`). */
 function emitProducts(emit: ForwardEmitter, { by, params }: Products, a: View, b: View, sums: View): void {
   if (by === 'packed') emit.run(packedGemmBatch, params, { a, b, c: sums });
-  else emitContraction(emit, params, { a, b, c: sums }, splitDepth(emit.gpu, params));
+  else {
+    const epilogues = sums.storage.precision === 'f16' ? HELD_SUMS : undefined;
+    emitContraction(emit, params, { a, b, c: sums, epilogues }, splitDepth(emit.gpu, params));
+  }
 }
 
 /** y = x * w + bias, and the ReLU that follows. */
@@ -158,10 +167,11 @@ function emitTiles(
     `transformed${turned}, by ${plan.filter.tile}`,
     plan.bytes.filter,
     (run, panels) => run(winogradFilter, plan.filter, { w, panels }),
+    plan.precision,
   );
-  const panels = between(emit, 'tiles', plan.bytes.image);
+  const panels = between(emit, 'tiles', plan.bytes.image, plan.precision);
   emit.run(winogradImage, plan.image, { x, panels });
-  const sums = between(emit, 'sums', plan.bytes.sums);
+  const sums = between(emit, 'sums', plan.bytes.sums, plan.precision);
   // A row of sums is of a tile where panels are multiplied, of a filter where matrices are.
   const [of, by] = plan.product.by === 'packed' ? [panels, filters] : [filters, panels];
   emitProducts(emit, plan.product, of, by, sums);
@@ -177,7 +187,7 @@ function emitTilesFilterGradient(
 ): void {
   const tiled = unstrided(shape);
   const { filter } = planPhases(shape);
-  const phases = hasStrides(shape) ? between(emit, 'phases of dw', 4 * phasesSize(filter)) : undefined;
+  const phases = hasStrides(shape) ? between(emit, 'phases of dw', 4 * phasesSize(filter), 'f32') : undefined;
   const windows = [...imageWindows(emit, tiled, 'filter gradient', asked)];
   // Back from phases it is whole again.
   const to = dw(windows.length === 1 || phases !== undefined);
@@ -187,11 +197,11 @@ function emitTilesFilterGradient(
     const batch = images.count;
     const plan = planTilesFilterGradient(emit.gpu, { ...tiled, batch }, images.first > 0);
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
-    const panels = between(emit, 'tiles', plan.bytes.image);
+    const panels = between(emit, 'tiles', plan.bytes.image, plan.precision);
     emit.run(winogradImage, plan.image, { x: image, panels });
-    const gradients = between(emit, 'gradient tiles', plan.bytes.gradient);
+    const gradients = between(emit, 'gradient tiles', plan.bytes.gradient, plan.precision);
     emit.run(winogradGradient, plan.gradient, { dy: rows(dy.storage, dy.bytes, images), panels: gradients });
-    const sums = between(emit, 'sums', plan.bytes.sums);
+    const sums = between(emit, 'sums', plan.bytes.sums, plan.precision);
     emitProducts(emit, plan.product, gradients, panels, sums);
     emit.run(winogradFilterGradient, plan.output, { sums, dw: last.dw }, last.epilogues);
   }
