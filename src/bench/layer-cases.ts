@@ -87,7 +87,9 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
     before: undefined,
     state: (i) => storageOf(tensor.source!.inputs[i]),
     value: storageOf,
-    saved: (name, bytes) => new Storage(name, bytes),
+    // Each direction by itself: none leaves anything to another.
+    needs: () => false,
+    saved: (name, bytes, precision) => new Storage(name, bytes, { precision }),
     constant: (name, values) => new Storage(name, values.byteLength),
     outputGradient: new Storage('gradient of output', tensor.bytes),
     outputGradientIsOne: tensor === loss,

@@ -313,10 +313,11 @@ function emit(gpu: Gpu, options: CompileOptions, built: Built): void {
       return training ? values.get(inputs[i]) : undefined;
     },
     value: (wanted) => operands.get(wanted)!,
-    saved(name, bytes) {
+    needs: (source) => needed.has(tensor) && needed.has(source),
+    saved(name, bytes, precision) {
       const key = `${tensor.order} ${name}`;
       let storage = saved.get(key);
-      if (storage === undefined) saved.set(key, (storage = activation(`${tensor.name} ${name}`, bytes)));
+      if (storage === undefined) saved.set(key, (storage = activation(`${tensor.name} ${name}`, bytes, precision)));
       return storage;
     },
     constant(name, contents) {

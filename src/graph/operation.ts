@@ -40,8 +40,10 @@ export interface ForwardEmitter {
   readonly before: MapBefore | undefined;
   /** where output k of `applyAll` goes, k of 1 or more; nothing where nobody reads it */
   part(k: number): Storage | undefined;
-  /** memory of this operation's own; `backward` finds it again under the same name */
-  saved(name: string, bytes: number): Storage;
+  /** whether backward is to give the gradient of this input, or its update */
+  needs(input: Tensor): boolean;
+  /** memory of this operation's own, f32 unless said otherwise; `backward` finds it again under the same name */
+  saved(name: string, bytes: number, precision?: Precision): Storage;
   /**
    * Where the new values of input i go, an input that the operation `writes`; nothing in inference, where state stands
    * still. Whoever reads the old values does so before.

@@ -4,9 +4,9 @@ import { winogradMatrices } from '../../src/check/cases/winograd.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
-import { imagesAtATime, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
+import { imagesAtATime, tilesWork, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
 import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
-import { selectConvolution } from '../../src/operators/conv2d/algorithms/index.ts';
+import { selectConvolution, tilesLeft } from '../../src/operators/conv2d/algorithms/index.ts';
 import { Random } from '../../src/random.ts';
 import { runConvolution } from '../support/convolution.ts';
 import { testSeed } from '../support/gpu.ts';
@@ -150,6 +150,49 @@ describe('a convolution by tiles', () => {
       }
     },
   );
+
+  /** Forward's tiles, which the filter gradient reads again. */
+  it('gives the same bits of dw whether forward left the tiles or not', async () => {
+    const shape = { ...shapes[1], channels: 36, filters: 40 };
+    const winograd = 'winograd';
+    const run = async (algorithms: Record<string, string>) => {
+      const gpu = await Gpu.open({ tuning: false, kind: 'hardware', algorithms });
+      const { graph, results } = await runConvolution(gpu, shape, new Random(testSeed));
+      const runs = graph.dispatches.filter(({ label }) => label.startsWith('conv2d/winograd-image')).length;
+      graph.destroy();
+      gpu.destroy();
+      return { runs, dw: results.find(({ of }) => of === 'dw')!.found };
+    };
+    const left = await run({ conv2d: winograd });
+    const apart = await run({ conv2d: winograd, 'conv2d forward': 'implicit-gemm' });
+    // Of x once, and of dy.
+    expect([left.runs, apart.runs]).toEqual([2, 2]);
+    expect(left.dw).toEqual(apart.dw);
+  });
+
+  it('leaves tiles only to a filter gradient that takes them, within their share of memory', () => {
+    const problem = { name: 'conv', hasBias: true, differentiates: false, weightLasts: false };
+    const of = (algorithms: Record<string, string>, change: Partial<Conv2dShape> = {}) =>
+      tilesLeft(plannedGpu('h100', { algorithms }), { ...problem, shape: { ...shapes[0], ...change } });
+    const tiles = { bytes: 4 * 36 * 64 * (2 * 5 * 5), precision: 'f32' };
+    expect(of({ conv2d: 'winograd' })).toEqual(tiles);
+    expect(of({ conv2d: 'winograd', 'conv2d forward': 'implicit-gemm' })).toBeUndefined();
+    expect(of({ conv2d: 'winograd', 'conv2d filter gradient': 'implicit-gemm' })).toBeUndefined();
+    expect(of({ conv2d: 'winograd' }, { batch: 64, height: 112, width: 112 })).toBeUndefined();
+    // A rasteriser has another layout for each.
+    const rasteriser = plannedGpu('lavapipe', { algorithms: { conv2d: 'winograd' } });
+    expect(tilesLeft(rasteriser, { ...problem, shape: shapes[0] })).toBeUndefined();
+  });
+
+  it('counts the transform that it does not repeat', () => {
+    const h100 = plannedGpu('h100');
+    const shape = { ...shapes[0], batch: 10, channels: 256, filters: 256, height: 14, width: 14 };
+    const problem = { name: 'conv', shape, hasBias: true, differentiates: false, weightLasts: false };
+    const work = (left: boolean) => tilesWork(h100, shape, 'filter gradient', { left });
+    const images = 4 * 10 * 256 * 14 * 14;
+    expect(work(false).dispatches - work(true).dispatches).toBe(1);
+    expect(work(false).movedBytes - work(true).movedBytes).toBe(images + tilesLeft(h100, problem)!.bytes);
+  });
 
   it('is the choice of a GPU where it is the quickest by estimate, and no choice for 1 x 1', () => {
     const h100 = plannedGpu('h100');

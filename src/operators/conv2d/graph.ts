@@ -5,7 +5,7 @@ import { describeValue, Tensor } from '../../graph/tensor.ts';
 import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { asked, checkAttributes } from '../operator.ts';
 import { bytesOf, type Convolution } from './algorithms/convolution.ts';
-import { selectConvolution } from './algorithms/index.ts';
+import { selectConvolution, tilesLeft } from './algorithms/index.ts';
 import { attributes, type Conv2dAttributes, geometry } from './shape.ts';
 
 /** Strides, pads (top, left, bottom, right), dilations and groups of a convolution. */
@@ -33,6 +33,11 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
   const { plane } = bytesOf(shape);
   const problem: Convolution = { name, shape, hasBias: bias !== undefined, differentiates: false, weightLasts: false };
   const lasting = (emit: ForwardEmitter): Convolution => ({ ...problem, weightLasts: emit.lasts(weight) });
+  /** The tiles that forward leaves to the filter gradient: it reads them again, in place of the images. */
+  const tilesOf = (emit: ForwardEmitter) => {
+    const left = emit.needs(weight) ? tilesLeft(emit.gpu, lasting(emit)) : undefined;
+    return left && emit.saved('tiles of images', left.bytes, left.precision);
+  };
   return apply(
     {
       name: 'conv2d',
@@ -45,7 +50,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
         return algorithm.obstacle(gpu, { ...problem, differentiates: true }) === undefined;
       },
       forward(emit) {
-        const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output) };
+        const operands = { x: emit.value(x), weight, bias, y: emit.value(emit.output), tiles: tilesOf(emit) };
         selectConvolution(emit.gpu, 'forward', lasting(emit)).algorithm.emit(emit, problem, operands);
       },
       backward(emit) {
@@ -56,8 +61,10 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, opti
           selectConvolution(emit.gpu, 'input gradient', back).algorithm.emit(emit, back, { dy, weight, dx });
         }
         if (dw !== undefined) {
-          const operands = { x: emit.value(x), dy, dw };
-          selectConvolution(emit.gpu, 'filter gradient', problem).algorithm.emit(emit, problem, operands);
+          const tiles = tilesOf(emit);
+          const filter = { ...problem, tilesLeft: tiles !== undefined };
+          const operands = { x: emit.value(x), dy, dw, tiles };
+          selectConvolution(emit.gpu, 'filter gradient', filter).algorithm.emit(emit, filter, operands);
         }
         if (bias !== undefined) emitBias(emit, 2, { dy, batch, channels: shape.filters, plane, name });
       },

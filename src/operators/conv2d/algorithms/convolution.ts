@@ -1,10 +1,11 @@
 /** What the algorithms of a convolution have in common: the three problems, what they read and write, and windows. */
-import type { Storage } from '../../../gpu/storage.ts';
+import type { Precision, Storage } from '../../../gpu/storage.ts';
 import type { Algorithm } from '../../../graph/algorithm.ts';
 import { type Applied, type Destination, type ForwardEmitter, refuse } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../../kernels/conv2d/shape.ts';
+import type { Capabilities } from '../../../kernels/kernel.ts';
 
 export interface Convolution {
   readonly name: string;
@@ -14,24 +15,51 @@ export interface Convolution {
   readonly differentiates: boolean;
   /** what is packed of the weight is made once, not in each run */
   readonly weightLasts: boolean;
+  /** of the filter gradient: forward has left it the tiles of the images */
+  readonly tilesLeft?: boolean;
+}
+
+/** What forward may leave to the filter gradient: bytes at four each value, and what they are stored as. */
+export interface Left {
+  readonly bytes: number;
+  readonly precision: Precision;
 }
 
 /** What its time depends on. The derivative of a map before hardly matters to it. */
-export function caseOf({ shape, hasBias, weightLasts }: Convolution): string {
+export function caseOf({ shape, hasBias, weightLasts, tilesLeft }: Convolution): string {
   const sizes = Object.entries(shape).map(
     ([name, value]) => `${name} ${Array.isArray(value) ? value.join(',') : value}`,
   );
-  return [...sizes, ...(hasBias ? ['with bias'] : []), ...(weightLasts ? ['weight packed once'] : [])].join(' ');
+  const said = { 'with bias': hasBias, 'weight packed once': weightLasts, 'tiles left by forward': tilesLeft };
+  return [...sizes, ...Object.entries(said).flatMap(([text, holds]) => (holds ? [text] : []))].join(' ');
 }
 
 /** What each direction reads and writes. */
 export interface Operands {
-  forward: { readonly x: Storage; readonly weight: Tensor; readonly bias?: Tensor; readonly y: Storage };
+  forward: {
+    readonly x: Storage;
+    readonly weight: Tensor;
+    readonly bias?: Tensor;
+    readonly y: Storage;
+    /** where the tiles of all images go, for the filter gradient */
+    readonly tiles?: Storage;
+  };
   'input gradient': { readonly dy: Storage; readonly weight: Tensor; readonly dx: Storage };
-  'filter gradient': { readonly x: Storage; readonly dy: Storage; readonly dw: Destination };
+  'filter gradient': {
+    readonly x: Storage;
+    readonly dy: Storage;
+    readonly dw: Destination;
+    /** of all images, transformed by forward */
+    readonly tiles?: Storage;
+  };
 }
 
-export type ConvolutionAlgorithm<D extends Direction = Direction> = Algorithm<Convolution, Operands[D]>;
+export interface ConvolutionAlgorithm<D extends Direction = Direction> extends Algorithm<Convolution, Operands[D]> {
+  /** What forward can leave to the filter gradient, and that it is worth its memory. */
+  leaves?(adapter: Capabilities, problem: Convolution): Left | undefined;
+  /** the filter gradient takes what forward left */
+  readonly takesTiles?: boolean;
+}
 
 /** Bytes of one image, one output, one filter. */
 export function bytesOf({ channels, height, width, filters, kernel, groups, ...rest }: Conv2dShape) {

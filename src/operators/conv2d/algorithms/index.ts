@@ -2,7 +2,7 @@
 import { type Decision, refuseUnknown, type Selected, select } from '../../../graph/algorithm.ts';
 import type { Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
-import { type Convolution, type ConvolutionAlgorithm, caseOf, type Operands } from './convolution.ts';
+import { type Convolution, type ConvolutionAlgorithm, caseOf, type Left, type Operands } from './convolution.ts';
 import { direct } from './direct.ts';
 import { implicitGemm, implicitGemmInParts, implicitGemmInSomeParts } from './implicit-gemm.ts';
 import { pointwise } from './pointwise.ts';
@@ -39,4 +39,12 @@ export function selectConvolution<D extends Direction>(
 ): Selected<ConvolutionAlgorithm<D>> {
   refuseUnknown(adapter, 'conv2d', Object.values(convolutionDecisions));
   return select(adapter, convolutionDecisions[direction], problem);
+}
+
+/** What forward, as it is chosen, leaves to the filter gradient, where that one is the quickest with it. */
+export function tilesLeft(adapter: Capabilities, problem: Convolution): Left | undefined {
+  const left = selectConvolution(adapter, 'forward', problem).algorithm.leaves?.(adapter, problem);
+  if (left === undefined) return undefined;
+  const { algorithm } = selectConvolution(adapter, 'filter gradient', { ...problem, tilesLeft: true });
+  return algorithm.takesTiles === true ? left : undefined;
 }

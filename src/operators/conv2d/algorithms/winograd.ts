@@ -33,6 +33,7 @@ import {
   planTilesInputGradient,
   type TilePlan,
   tilesFit,
+  tilesToLeave,
   tilesWork,
   unstrided,
   workspaceOf,
@@ -100,7 +101,7 @@ function emitTilesForward(
   emit: ForwardEmitter,
   shape: Conv2dShape,
   weight: Tensor,
-  { x, y, bias }: { readonly x: Images; readonly y: Images; readonly bias?: View },
+  { x, y, bias, tiles }: { readonly x: Images; readonly y: Images; readonly bias?: View; readonly tiles?: Storage },
   asked: Asked,
 ): void {
   const tiled = unstrided(shape);
@@ -111,8 +112,8 @@ function emitTilesForward(
     const plan = planTilesForward(emit.gpu, { ...tiled, batch }, { hasBias: bias !== undefined, relu });
     const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
     const aux = operandOf(applied, shape, images, { first: 0, count: shape.filters });
-    const views = { w: filtersOf(emit, shape, weight), bias, x: image, aux, y: rows(y.storage, y.bytes, images) };
-    emitTiles(emit, plan, weight, views, epilogues);
+    const views = { w: filtersOf(emit, shape, weight), bias, x: image, tiles: tiles?.view(), aux };
+    emitTiles(emit, plan, weight, { ...views, y: rows(y.storage, y.bytes, images) }, epilogues);
   }
 }
 
@@ -148,17 +149,21 @@ function emitTilesInputGradient(
   }
 }
 
+interface TileViews {
+  readonly w: View;
+  readonly x: View;
+  /** where tiles are to stay */
+  readonly tiles?: View;
+  readonly bias?: View;
+  readonly aux?: View;
+  readonly y: View;
+}
+
 function emitTiles(
   emit: ForwardEmitter,
   plan: TilePlan,
   weight: Tensor,
-  {
-    w,
-    x,
-    bias,
-    aux,
-    y,
-  }: { readonly w: View; readonly x: View; readonly bias?: View; readonly aux?: View; readonly y: View },
+  { w, x, tiles, bias, aux, y }: TileViews,
   epilogues: Epilogues,
 ): void {
   const turned = plan.filter.flip === 1 ? ', turned' : '';
@@ -169,7 +174,7 @@ function emitTiles(
     (run, panels) => run(winogradFilter, plan.filter, { w, panels }),
     plan.precision,
   );
-  const panels = between(emit, 'tiles', plan.bytes.image, plan.precision);
+  const panels = tiles ?? between(emit, 'tiles', plan.bytes.image, plan.precision);
   emit.run(winogradImage, plan.image, { x, panels });
   const sums = between(emit, 'sums', plan.bytes.sums, plan.precision);
   // A row of sums is of a tile where panels are multiplied, of a filter where matrices are.
@@ -182,7 +187,7 @@ function emitTiles(
 function emitTilesFilterGradient(
   emit: ForwardEmitter,
   shape: Conv2dShape,
-  { x, dy, dw }: { readonly x: Images; readonly dy: Images; readonly dw: Destination },
+  { x, dy, dw, tiles }: { readonly x: Images; readonly dy: Images; readonly dw: Destination; readonly tiles?: Storage },
   asked: Asked,
 ): void {
   const tiled = unstrided(shape);
@@ -196,9 +201,11 @@ function emitTilesFilterGradient(
   for (const images of windows) {
     const batch = images.count;
     const plan = planTilesFilterGradient(emit.gpu, { ...tiled, batch }, images.first > 0);
-    const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
-    const panels = between(emit, 'tiles', plan.bytes.image, plan.precision);
-    emit.run(winogradImage, plan.image, { x: image, panels });
+    const panels = tiles?.view() ?? between(emit, 'tiles', plan.bytes.image, plan.precision);
+    if (tiles === undefined) {
+      const image = imagesOf(emit, { ...shape, batch }, rows(x.storage, x.bytes, images));
+      emit.run(winogradImage, plan.image, { x: image, panels });
+    }
     const gradients = between(emit, 'gradient tiles', plan.bytes.gradient, plan.precision);
     emit.run(winogradGradient, plan.gradient, { dy: rows(dy.storage, dy.bytes, images), panels: gradients });
     const sums = between(emit, 'sums', plan.bytes.sums, plan.precision);
@@ -211,12 +218,13 @@ function emitTilesFilterGradient(
 const emits: {
   [D in Direction]: (emit: ForwardEmitter, problem: Convolution, operands: Operands[D], asked: Asked) => void;
 } = {
-  forward(emit, { shape }, { x, weight, bias, y }, asked) {
+  forward(emit, { shape }, { x, weight, bias, y, tiles }, asked) {
     const { image, output } = bytesOf(shape);
     const views = {
       x: { storage: x, bytes: image },
       y: { storage: y, bytes: output },
       bias: bias && emit.value(bias).view(),
+      tiles,
     };
     emitTilesForward(emit, shape, weight, views, asked);
   },
@@ -228,9 +236,9 @@ const emits: {
     };
     emitTilesInputGradient(emit, shape, weight, views, asked);
   },
-  'filter gradient'(emit, { shape }, { x, dy, dw }, asked) {
+  'filter gradient'(emit, { shape }, { x, dy, dw, tiles }, asked) {
     const { image, output } = bytesOf(shape);
-    const views = { x: { storage: x, bytes: image }, dy: { storage: dy, bytes: output }, dw };
+    const views = { x: { storage: x, bytes: image }, dy: { storage: dy, bytes: output }, dw, tiles };
     emitTilesFilterGradient(emit, shape, views, asked);
   },
 };
@@ -262,7 +270,8 @@ export const winograd = <D extends Direction>(direction: D, asked?: number): Con
       ? undefined
       : `winograd takes ${most} images at a time, and ${images} of ${asked} are possible`;
   },
-  work: (adapter, { shape }) => tilesWork(adapter, shape, direction, asked),
+  ...(asked === undefined && { leaves: (adapter, { shape }) => tilesToLeave(adapter, shape), takesTiles: true }),
+  work: (adapter, { shape, tilesLeft: left }) => tilesWork(adapter, shape, direction, { asked, left }),
   workspaceBytes(adapter, { shape }) {
     const tiled = unstrided(shape);
     return workspaceOf(
