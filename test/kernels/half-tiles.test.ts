@@ -9,8 +9,12 @@ import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
+import { contraction } from '../../src/kernels/contraction/contraction.ts';
 import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
+import { gemm } from '../../src/kernels/gemm/gemm.ts';
 import { FIRST_SCALE } from '../../src/kernels/loss-scale/state.ts';
+import { HELD } from '../../src/kernels/nan.ts';
+import { Bench } from '../../src/kernels/run.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { flatten } from '../../src/operators/reshape/graph.ts';
 import { Random } from '../../src/random.ts';
@@ -52,6 +56,23 @@ describe('the error of a sum over 64 channels', () => {
   });
 });
 
+it('a value that a half does not hold becomes NaN, all others stay', async () => {
+  const gpu = await Gpu.open();
+  const bench = new Bench(gpu);
+  const values = Float32Array.of(65504, -65504, 1e-30, 65505, -7e4, Number.POSITIVE_INFINITY);
+  const count = values.length;
+  const params = gemm({ m: 1, n: count, k: 1, a: { row: 1, column: 1 }, b: { row: count, column: 1 }, cRow: count });
+  const [a, b] = [bench.put('a', Float32Array.of(1)), bench.put('b', values)];
+  const c = bench.room('c', count);
+  const map = { name: 'held', wgsl: HELD, derivativeOf: 'input' } as const;
+  const plain = { variant: 'plain', configuration: {} };
+  await bench.run([contraction.dispatch(gpu, params, { a, b, bias: a, aux: a, c }, plain, { map })]);
+  const nan = Number.NaN;
+  expect([...(await bench.floats(c))]).toEqual([...values.subarray(0, 3), nan, nan, nan]);
+  bench.release();
+  gpu.destroy();
+});
+
 const shape: Conv2dShape = {
   ...{ batch: 2, channels: 64, height: 10, width: 13, filters: 32, groups: 1 },
   ...{ kernel: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1] },
@@ -78,6 +99,12 @@ describe.each(['hardware', 'software'] as const)('on %s', (kind) => {
       }
       const tiles = graph.dispatches.filter(({ source }) => source.includes('winograd'));
       expect(tiles.some(({ source }) => source.includes('panels: array<f16>'))).toBe(kernel[0] === 3);
+      // What halves may not hold is looked at: images and gradients, which are single precision here, filters, all sums.
+      const holding = graph.dispatches.filter(({ source }) => source.includes('> f32(65504.0)')).length;
+      const sums = graph.dispatches.filter(({ source, label }) =>
+        /held$|vec4h\(held/.test(`${source} ${label}`),
+      ).length;
+      expect([holding, sums]).toEqual(kernel[0] === 3 ? [kind === 'hardware' ? 5 : 6, 3] : [0, 0]);
       graph.destroy();
     }
   });
