@@ -1,31 +1,35 @@
 /**
- * What AMD's compiler makes of the variants that GPUs run, with no GPU at hand: none spills, and each loads no more from
- * workgroup memory than it states.
+ * What AMD's compiler makes of the variants that GPUs run, on f32 and on halves, with no GPU at hand: none spills, and each
+ * loads no more from workgroup memory than it states.
  */
 import { describe, expect, it } from 'vitest';
 import { machineCode, missingForMachineCode } from '../../src/bench/analysis/machine-code.ts';
 import { planDispatches } from '../../src/bench/plan.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
+import type { Precision } from '../../src/gpu/storage.ts';
 import { choiceText, type KernelDispatch } from '../../src/kernels/kernel.ts';
 import { alexnet } from '../../src/models/tables.ts';
 
 const missing = missingForMachineCode();
 
 /** One dispatch of each variant and configuration, whichever way it takes at edges and loads its operands. */
-function variantsOf(adapter: string): Map<string, KernelDispatch> {
+function variantsOf(adapter: string, precision: Precision): Map<string, KernelDispatch> {
   const found = new Map<string, KernelDispatch>();
-  for (const dispatch of planDispatches(plannedGpu(adapter), alexnet({ classes: 2 }), 10, 'none')) {
+  for (const dispatch of planDispatches(plannedGpu(adapter, { precision }), alexnet({ classes: 2 }), 10, 'none')) {
     const { bounds: _, a_inner: __, b_inner: ___, ...configuration } = dispatch.choice.configuration;
-    found.set(`${dispatch.kernel.name} ${choiceText({ ...dispatch.choice, configuration })}`, dispatch);
+    const texts = dispatch.source.includes('enable f16;') ? 'of halves' : 'of f32';
+    found.set(`${dispatch.kernel.name} ${choiceText({ ...dispatch.choice, configuration })} ${texts}`, dispatch);
   }
   return found;
 }
+
+const variants = new Map([...variantsOf('navi31', 'f32'), ...variantsOf('navi31', 'f16')]);
 
 const statedBy = ({ kernel, choice }: KernelDispatch) =>
   kernel.variants.find(({ name }) => name === choice.variant)?.multiplyAddsPerLoad?.(choice.configuration) ?? 0;
 
 describe.skipIf(missing !== undefined)(`machine code${missing === undefined ? '' : ` (missing: ${missing})`}`, () => {
-  it.each([...variantsOf('navi31')].map(([name, dispatch]) => ({ name, dispatch })))(
+  it.each([...variants].map(([name, dispatch]) => ({ name, dispatch })))(
     'of $name neither spills nor loads more than it states',
     ({ dispatch }) => {
       const { spilled, scratch, subgroups, multiplyAddsPerLoad } = machineCode(dispatch.source);
@@ -37,7 +41,7 @@ describe.skipIf(missing !== undefined)(`machine code${missing === undefined ? ''
   );
 
   it('is looked at where tiles state 16 multiply-adds a load', () => {
-    expect(Math.max(...[...variantsOf('navi31').values()].map(statedBy))).toBe(16);
+    expect(Math.max(...[...variants.values()].map(statedBy))).toBe(16);
   });
 
   it('tells a kernel that spills, and one that loads too much', () => {

@@ -390,8 +390,8 @@ export const workspaceOf = ({ bytes, precision }: TilePlan | TileFilterPlan) =>
 
 /**
  * Forward leaves tiles of so many bytes at most to the filter gradient. They live from the one to the other, and save a
- * dispatch and some bytes: of VGG16's first layers they would take more memory than all activations together, for a
- * hundredth of those layers' time.
+ * dispatch and a pass over them: the first layers of VGG16 would keep 720 MiB, of 10 images, for 0.45 of 19 ms (predicted, on
+ * an H100).
  */
 const MOST_LEFT = 32 * 2 ** 20;
 
