@@ -84,7 +84,7 @@ export {
 } from './graph/operation.ts';
 export type { OperationCase, OperationCases } from './graph/operation-case.ts';
 export { type AffineSampleOptions, affineSample } from './graph/ops/affine-sample.ts';
-export { argMax, countCorrect, softmaxCrossEntropy } from './graph/ops/classification.ts';
+export { argMax, countCorrect, type LossOptions, softmaxCrossEntropy } from './graph/ops/classification.ts';
 export type { Pieces, PieceWise } from './graph/pieces.ts';
 export {
   type ElementType,
@@ -98,7 +98,7 @@ export {
 export type { Optimizer } from './graph/update.ts';
 export type { Window } from './graph/windows.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
-export type { Combination, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
+export type { Applies, Combination, Derivative, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
 export {
   type BindingSchema,
   type BindingSpec,
@@ -123,7 +123,7 @@ export {
 } from './kernels/kernel.ts';
 export type { Memory } from './kernels/memory.ts';
 export type { PadMode } from './kernels/pad/pad.ts';
-export type { Relu } from './kernels/relu/relu.ts';
+export type { Relu } from './kernels/relu/rule.ts';
 export type { Words } from './kernels/run.ts';
 export type { StepValues } from './kernels/step.ts';
 export type { KernelUpdate, UpdateRule } from './kernels/update.ts';

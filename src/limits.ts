@@ -2,6 +2,7 @@
  * Upper bounds of what is made of sizes that stand in a file: a few bytes may ask for any amount of memory or time. Each
  * is far above what people have, is told in the message where it is passed, and can be raised: `--limit NAME=NUMBER`.
  */
+import { checkArguments, OBJECT } from './arguments.ts';
 import { FrostlineError } from './errors.ts';
 
 interface Limit {
@@ -59,11 +60,13 @@ export function withinLimit(name: LimitName, found: number, what: string): void 
  * @throws FrostlineError for a name that is none, and for what is no number above 0
  */
 export function raiseLimits(given: Readonly<Record<string, number>>): () => void {
+  checkArguments('raiseLimits', { limits: [given, OBJECT] });
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(limits, name)) {
       throw new FrostlineError(`there is no limit '${name}'; known are ${Object.keys(limits).join(', ')}`);
     }
-    if (!(value > 0)) throw new FrostlineError(`the limit ${name} is ${value}; a number above 0 is expected`);
+    if (!(typeof value === 'number' && value > 0))
+      throw new FrostlineError(`the limit ${name} is ${value}; a number above 0 is expected`);
   }
   const before = new Map(raised);
   for (const [name, value] of Object.entries(given)) raised.set(name, value);

@@ -5,6 +5,9 @@
  * `hash32` is the PCG output permutation on a 32-bit word (Jarzynski and Olano, "Hash Functions for GPU Rendering",
  * JCGT 2020, "pcg"); two words are mixed by nesting it.
  */
+import { checkArguments, INTEGER } from './arguments.ts';
+
+/** A word mixed to another: the PCG permutation. */
 export function hash32(word: number): number {
   const state = (Math.imul(word, 747796405) + 2891336453) >>> 0;
   const mixed = Math.imul(((state >>> ((state >>> 28) + 4)) ^ state) >>> 0, 277803737) >>> 0;
@@ -23,6 +26,7 @@ export class Random {
 
   /** @param seed any integer; @param stream separates independent uses of one seed (split, shuffle, initialisation). */
   constructor(seed: number, stream = 0) {
+    checkArguments('Random', { seed: [seed, INTEGER], stream: [stream, INTEGER] });
     this.seed = randomBits(seed >>> 0, (stream ^ 0x9e3779b9) >>> 0);
   }
 

@@ -5,7 +5,7 @@
 import type { ContractionParams } from '../kernels/contraction/contraction.ts';
 import type { DirectFilterParams } from '../kernels/conv2d/direct/filter-gradient.ts';
 import type { DirectParams } from '../kernels/conv2d/direct/forward.ts';
-import { RELU } from '../kernels/relu/relu.ts';
+import { RELU } from '../kernels/relu/rule.ts';
 
 /** Contents of the bindings, the output's from before the run. */
 export type Operands = Readonly<Record<string, Float32Array>>;

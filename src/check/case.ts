@@ -5,6 +5,7 @@
  *
  * A family draws the cases of kernels that belong together, forward and backward of one shape.
  */
+import { checkArguments, FUNCTION, INTEGER, listOf, OBJECT, TEXT, withMembers } from '../arguments.ts';
 import type { Epilogues } from '../kernels/epilogue.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
 import type { Words } from '../kernels/run.ts';
@@ -51,11 +52,25 @@ export interface KernelFamily {
   examples(random: Random): KernelCase[];
 }
 
+/** Cases, as an argument. */
+export const CASES = listOf(
+  withMembers('', {
+    kernel: OBJECT.is,
+    params: OBJECT.is,
+    inputs: OBJECT.is,
+    outputs: OBJECT.is,
+    reference: FUNCTION.is,
+  }),
+  'a list of cases, each with kernel, params, inputs, outputs and reference',
+);
+const FAMILY = withMembers('a family, of defineFamily', { names: Array.isArray, draw: FUNCTION.is });
+
 /** What a case is called in messages. */
 export const describeKernelCase = ({ name, description }: KernelCase) => `${name} ${description}`;
 
 /** The family's cases of a seed, the same on every machine. */
 export function drawKernelCases(family: KernelFamily, seed: number): KernelCase[] {
+  checkArguments('drawKernelCases', { family: [family, FAMILY], seed: [seed, INTEGER] });
   return family.draw(...drawing(seed));
 }
 
@@ -69,7 +84,15 @@ export interface FamilyDefinition<Shape> {
 }
 
 /** A family by its shapes. One drawn case in five has the shape of an example, with other values. */
-export function defineFamily<Shape>({ names, examples, shape, cases }: FamilyDefinition<Shape>): KernelFamily {
+export function defineFamily<Shape>(definition: FamilyDefinition<Shape>): KernelFamily {
+  checkArguments('defineFamily', { definition: [definition, OBJECT] });
+  const { names, examples, shape, cases } = definition;
+  checkArguments('defineFamily', {
+    names: [names, listOf(TEXT, 'a list of names')],
+    examples: [examples, { is: (value) => Array.isArray(value) && value.length > 0, words: 'a list of shapes' }],
+    shape: [shape, FUNCTION],
+    cases: [cases, FUNCTION],
+  });
   return {
     names,
     draw(choose, random) {

@@ -2,10 +2,11 @@
  * The check of kernels: every case in every variant and configuration that the adapter runs, the chosen one or not,
  * twice, against the case's float64 reference; and where the reference is a derivative, that against differences.
  */
-import type { Gpu } from '../gpu/device.ts';
+import { checkArguments, INTEGER, OBJECT, orNothing } from '../arguments.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Choice } from '../kernels/kernel.ts';
 import { Random } from '../random.ts';
-import { describeKernelCase, type KernelCase } from './case.ts';
+import { CASES, describeKernelCase, type KernelCase } from './case.ts';
 import { checkDerivative, DERIVATIVE_TOLERANCE, type DerivativeFinding } from './derivative.ts';
 import { type Comparison, compare, type Expected } from './expected.ts';
 import { halfValues } from './half.ts';
@@ -31,6 +32,7 @@ export async function checkKernelCases(
   cases: readonly KernelCase[],
   signal?: AbortSignal,
 ): Promise<CaseFinding[]> {
+  checkArguments('checkKernelCases', { gpu: [gpu, GPU], cases: [cases, CASES], signal: [signal, orNothing(OBJECT)] });
   const findings: CaseFinding[] = [];
   let batch: CaseRun[] = [];
   const flush = async () => {
@@ -100,6 +102,7 @@ export function checkReferences(
   cases: readonly KernelCase[],
   seed: number,
 ): { readonly finding: DerivativeFinding; readonly problems: readonly string[] } | undefined {
+  checkArguments('checkReferences', { cases: [cases, CASES], seed: [seed, INTEGER] });
   const total = { error: 0, kinks: 0, directions: 0 };
   const problems: string[] = [];
   for (const testCase of cases) {

@@ -2,10 +2,13 @@
  * The check of anybody's kernel: raw WGSL with its own bindings against the caller's float64 reference. The kernel knows
  * nothing of frostline; what it is given lies in buffers of its own, as in any WebGPU program.
  */
+
+import { checkArguments, type Expectation, FUNCTION, OBJECT, oneOf, TEXT, wholeFrom } from '../arguments.ts';
 import { chooseAdapter } from '../gpu/adapter.ts';
 import { Gpu } from '../gpu/device.ts';
 import { foldWorkgroups } from '../gpu/program.ts';
 import type { Words } from '../kernels/run.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import { compare, type Expected } from './expected.ts';
 import { type FieldType, WgslKernel, type WgslOutputs } from './run-wgsl.ts';
 import { isDenormal, SMALLEST_NORMAL } from './values.ts';
@@ -38,6 +41,27 @@ export interface WgslCheck {
   readonly adapter?: string;
 }
 
+const CHECK: OptionNames<WgslCheck> = {
+  code: true,
+  bindings: true,
+  params: OBJECT,
+  workgroups: true,
+  reference: true,
+  adapter: TEXT,
+};
+const BINDINGS: Expectation = {
+  is: (value) => OBJECT.is(value) && Object.values(value as object).every((one) => ACCESS.is(one?.access)),
+  words: "bindings by name, each with an access of 'uniform', 'read' or 'write'",
+};
+const ACCESS = oneOf('uniform', 'read', 'write');
+const WORKGROUPS: Expectation = {
+  is: (value) => {
+    const counts = [value].flat();
+    return counts.length >= 1 && counts.length <= 3 && counts.every((one) => wholeFrom(1).is(one));
+  },
+  words: 'how many there are, or [x, y, z]',
+};
+
 /** What was looked at, in order. */
 export type WgslAspect = 'values' | 'two runs' | 'guards' | 'unwritten' | 'folding' | 'denormals' | 'default limits';
 
@@ -65,6 +89,14 @@ export interface WgslReport {
  * @throws FrostlineError where no adapter opens; Error with the lines of WGSL that do not compile
  */
 export async function checkWgsl(check: WgslCheck): Promise<WgslReport> {
+  checkArguments('checkWgsl', { check: [check, OBJECT] });
+  checkOptions('checkWgsl', check, CHECK);
+  checkArguments('checkWgsl', {
+    code: [check.code, TEXT],
+    bindings: [check.bindings, BINDINGS],
+    workgroups: [check.workgroups, WORKGROUPS],
+    reference: [check.reference, FUNCTION],
+  });
   const gpu = await Gpu.open({ adapter: check.adapter, tuning: false });
   const aspects: { aspect: WgslAspect; problem?: string; skipped?: string }[] = [];
   const note = (aspect: WgslAspect, found: string | undefined) => aspects.push({ aspect, problem: found });

@@ -9,6 +9,7 @@
  *
  * Beside it stands what the adapter may do to denormals: WGSL permits to take them for 0 in operands and in results.
  */
+import { checkArguments, FUNCTION, NUMBERS, wholeFrom } from '../arguments.ts';
 import { isDenormal, SMALLEST_NORMAL } from './values.ts';
 
 const UNIT = 2 ** -24;
@@ -28,7 +29,10 @@ export interface Expected {
 }
 
 /** What is copied or chosen: no rounding. */
-export const exactly = (values: Values): Expected => ({ values, units: 0 });
+export function exactly(values: Values): Expected {
+  checkArguments('exactly', { values: [values, NUMBERS] });
+  return { values, units: 0 };
+}
 
 /**
  * The values of a map that is a sum of products of its inputs with coefficients that are not negative, which gives M by
@@ -37,6 +41,17 @@ export const exactly = (values: Values): Expected => ({ values, units: 0 });
  * @param terms how many products the longest sum has
  */
 export function sumsOf(map: (...inputs: Values[]) => Values, inputs: readonly Values[], terms: number): Expected {
+  checkArguments('sumsOf', {
+    map: [map, FUNCTION],
+    inputs: [
+      inputs,
+      {
+        is: (value) => Array.isArray(value) && value.length > 0 && value.every(NUMBERS.is),
+        words: 'a list of typed arrays',
+      },
+    ],
+    terms: [terms, wholeFrom(0)],
+  });
   const of = (change: (value: number) => number) =>
     map(...inputs.map((input) => Float64Array.from(input, (value) => change(value))));
   const magnitudes = of(Math.abs);

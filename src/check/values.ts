@@ -2,6 +2,9 @@
  * Values of single precision for a case's inputs. Most cases hold standard normal values; the others what breaks
  * kernels: many decades, numbers below the smallest normal one, both zeros, infinities and NaN.
  */
+
+import { checkArguments, FINITE, FUNCTION, oneOf, wholeFrom } from '../arguments.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import type { Random } from '../random.ts';
 import type { Choose } from './choose.ts';
 
@@ -32,13 +35,22 @@ export interface ValuesOptions {
   readonly instead?: Kind;
 }
 
+const KIND = oneOf('normal', 'wide', 'tiny', 'infinite');
+const VALUES_OPTIONS: OptionNames<ValuesOptions> = { decades: FINITE, instead: KIND };
+
 /** `count` values of a kind. */
 export function valuesOf(
   random: Random,
   kind: Kind,
   count: number,
-  { decades = 30, instead = 'infinite' }: ValuesOptions = {},
+  options: ValuesOptions = {},
 ): Float32Array<ArrayBuffer> {
+  checkArguments('valuesOf', {
+    random: [random, { is: (value) => FUNCTION.is((value as Random | undefined)?.normal), words: 'new Random(seed)' }],
+    kind: [kind, KIND],
+    count: [count, wholeFrom(0)],
+  });
+  const { decades = 30, instead = 'infinite' } = checkOptions('valuesOf', options, VALUES_OPTIONS);
   const draw = {
     normal: () => random.normal(),
     wide: () => (random.uniform() < 0.5 ? -1 : 1) * 10 ** random.between(-decades, decades),

@@ -1,3 +1,4 @@
+import { TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 
 /** Images of one size that lie in one file, decoded: IDX and `.npy`. */
@@ -42,6 +43,13 @@ export interface ImageDataset {
   /** What a user should know about how the data set was read: the format found, folders merged. */
   readonly notes: readonly string[];
 }
+
+/** A data set, as an argument. */
+export const DATASET = withMembers('a data set, of loadDataset', {
+  path: TEXT.is,
+  samples: Array.isArray,
+  classes: Array.isArray,
+});
 
 /** Class names in a fixed order on every machine: by number where all are integers, otherwise by code unit. */
 export function sortedClasses(names: Iterable<string>): string[] {

@@ -1,7 +1,9 @@
+import { checkArguments, FUNCTION, NUMBERS, OBJECT, PATH, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import { allocate } from '../read-files.ts';
 import { attemptAll } from './concurrent.ts';
-import type { ImageDataset } from './dataset.ts';
+import { DATASET, type ImageDataset } from './dataset.ts';
 import { cacheFile, readCache, writeCache } from './decode-cache.ts';
 import { arrayPixels, type DecodedImage, decodeFile, Remarks, reasonOf } from './pixels.ts';
 import { refuseAll } from './problems.ts';
@@ -35,6 +37,17 @@ export interface DecodedImages {
   readonly remarks: readonly string[];
 }
 
+const DECODE_OPTIONS: OptionNames<DecodeOptions> = {
+  height: true,
+  width: true,
+  indices: NUMBERS,
+  concurrency: wholeFrom(1),
+  cacheFolder: PATH,
+  maxPixels: wholeFrom(1),
+  warn: FUNCTION,
+  onProgress: FUNCTION,
+};
+
 /**
  * Decodes images to 8-bit RGBA of one size: stretched to exactly height x width, bilinear and antialiased
  * (`resizeToRgba`), never cropped. Formats and their conversion: `decodeImage`.
@@ -45,7 +58,8 @@ export async function decodeImages(
   dataset: Pick<ImageDataset, 'path' | 'samples'>,
   options: DecodeOptions,
 ): Promise<DecodedImages> {
-  const { height, width, onProgress } = options;
+  checkArguments('decodeImages', { dataset: [dataset, DATASET], 'the options': [options, OBJECT] });
+  const { height, width, onProgress } = checkOptions('decodeImages', options, DECODE_OPTIONS);
   for (const [name, size] of Object.entries({ height, width })) {
     if (!Number.isInteger(size) || size < 1) {
       throw new FrostlineError(`${name} is ${size}; expected a whole number of pixels from 1 on`);

@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path';
+import { checkArguments, OBJECT, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { visibleName } from '../text.ts';
 import { findArrays, loadNpy, type NpyOptions } from './arrays.ts';
@@ -44,6 +45,7 @@ const optionsOf: Record<DatasetFormat, readonly (keyof DatasetOptions)[]> = {
  * @throws FrostlineError where the path does not hold the format, with what was found and expected
  */
 export async function loadDataset(options: DatasetOptions): Promise<ImageDataset> {
+  checkArguments('loadDataset', { 'the options': [options, OBJECT], path: [options?.path, PATH] });
   const path = resolve(options.path);
   const kind = await kindOf(path);
   if (!kind) throw new FrostlineError(`${options.path} does not exist; give a folder of images, a table or an array`);

@@ -1,3 +1,4 @@
+import { checkArguments, NUMBERS, OBJECT, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { writeFileAtomically } from '../files.ts';
 import { readGiven } from '../read-files.ts';
@@ -92,6 +93,7 @@ export function parseNpy(bytes: Uint8Array<ArrayBuffer>, name: string): NpyArray
 
 /** Reads a `.npy` file, or what comes on standard input for `-`; see `parseNpy`. */
 export async function readNpy(path: string): Promise<NpyArray> {
+  checkArguments('readNpy', { path: [path, PATH] });
   return parseNpy(await readGiven(path), path === '-' ? 'standard input' : path);
 }
 
@@ -115,6 +117,7 @@ export function formatNpy(array: NpyArray): Uint8Array {
 
 /** Writes a `.npy` file (version 1, C order) under its name only when it is complete. */
 export async function writeNpy(path: string, array: NpyArray): Promise<void> {
+  checkArguments('writeNpy', { path: [path, PATH], array: [array, OBJECT], shape: [array?.shape, NUMBERS] });
   const Typed = Object.hasOwn(constructors, array.type) ? constructors[array.type] : undefined;
   if (Typed === undefined) {
     const types = Object.keys(constructors).join(', ');

@@ -1,7 +1,9 @@
+import { checkArguments, FINITE, INTEGER, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
 import { Random } from '../random.ts';
 import { decodeText, readGiven } from '../read-files.ts';
-import type { ImageDataset } from './dataset.ts';
+import { DATASET, type ImageDataset } from './dataset.ts';
 
 /** Indices into the data set's samples, ascending. */
 export interface Split {
@@ -28,6 +30,12 @@ const SPLIT_STREAM = 0x73706c74;
  * @throws FrostlineError that names the classes with fewer than two samples, or groups
  */
 export function stratifiedSplit(dataset: ImageDataset, options: SplitOptions): Split {
+  checkArguments('stratifiedSplit', {
+    dataset: [dataset, DATASET],
+    'the options': [options, OBJECT],
+    seed: [options?.seed, INTEGER],
+  });
+  checkOptions('stratifiedSplit', options, { trainFraction: FINITE, seed: true });
   const fraction = options.trainFraction ?? 0.75;
   if (!(fraction > 0 && fraction < 1)) {
     throw new FrostlineError(`trainFraction is ${fraction}; expected a number between 0 and 1, for example 0.75`);

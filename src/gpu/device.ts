@@ -2,6 +2,7 @@
  * `Gpu`: one opened device with its limits, its pipelines by text and its account of memory. Everything above names
  * this class, never GPUDevice.
  */
+import { type Expectation, FLAG, FUNCTION, OBJECT, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import {
@@ -76,19 +77,25 @@ export interface OpenOptions {
 }
 
 const OPEN_OPTIONS: OptionNames<OpenOptions> = {
-  adapter: true,
-  limits: true,
+  adapter: TEXT,
+  limits: OBJECT,
   kind: true,
-  machine: true,
-  probe: true,
-  tuning: true,
-  algorithms: true,
+  machine: OBJECT,
+  probe: FLAG,
+  tuning: FLAG,
+  algorithms: OBJECT,
   precision: true,
-  subgroupMatrices: true,
-  warn: true,
+  subgroupMatrices: FLAG,
+  warn: FUNCTION,
 };
 
 const KINDS: { readonly [K in AdapterKind]: true } = { hardware: true, software: true, embedded: true };
+
+/** A device to compute on, as an argument. */
+export const GPU: Expectation = {
+  is: (value) => typeof (value as Gpu | undefined)?.storage === 'function',
+  words: 'what Gpu.open() or Gpu.from() gives',
+};
 
 /** What `Gpu.from` takes: an opened device brings its adapter, so there is none to choose. */
 export type FromOptions = Omit<OpenOptions, 'adapter'>;

@@ -17,8 +17,9 @@
  * parameters of one dimension, which are few. The copy is made by the graph before its first run, again where somebody
  * else has changed the values, and by the update that changes them. Losses are scaled: loss-scaling.ts.
  */
+import { checkArguments, describeValue, FLAG, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
 import { bufferOf, type Precision, Storage, shareOf } from '../gpu/storage.ts';
 import { castCopy } from '../kernels/cast/cast.ts';
@@ -32,7 +33,7 @@ import { LossScaling } from './loss-scaling.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
 import { type Combined, type ForwardEmitter, refuse } from './operation.ts';
 import { contributions, frostLine, isAlias, partsOf, stateOf, tapeOf } from './tape.ts';
-import { checkMask, describeValue, Parameter, Tensor } from './tensor.ts';
+import { checkMask, Parameter, Tensor } from './tensor.ts';
 import { type Optimizer, optimizerOf } from './update.ts';
 import { flatWindows, rows } from './windows.ts';
 
@@ -70,8 +71,8 @@ const COMPILE_OPTIONS: OptionNames<CompileOptions> = {
   upstream: true,
   update: true,
   gradients: true,
-  training: true,
-  keepPacked: true,
+  training: FLAG,
+  keepPacked: FLAG,
 };
 
 /**
@@ -80,6 +81,8 @@ const COMPILE_OPTIONS: OptionNames<CompileOptions> = {
  *   of a tensor does not fit a binding, or an option is none
  */
 export async function compile(gpu: Gpu, options: CompileOptions): Promise<CompiledGraph> {
+  checkArguments('compile', { gpu: [gpu, GPU], 'the options': [options, OBJECT] });
+  checkOptions('compile', options, COMPILE_OPTIONS);
   const built = begin(gpu);
   let transient: GPUBuffer[] = [];
   const owned = () => [...built.pinned, ...built.packed, ...built.momentum].map(bufferOf).concat(transient);
@@ -192,7 +195,7 @@ const LASTING_LEAST = 2 ** 24;
 
 /** Refuses what is no tensor where one is expected, and a graph that computes nothing. */
 function checkTensors(options: CompileOptions): void {
-  const { loss, upstream, outputs = [], gradients = [] } = checkOptions('compile', options, COMPILE_OPTIONS);
+  const { loss, upstream, outputs = [], gradients = [] } = options;
   for (const [name, list] of Object.entries({ outputs, gradients })) {
     const stranger = Array.isArray(list) ? list.find((one) => !(one instanceof Tensor)) : list;
     if (Array.isArray(list) && list.every((one) => one instanceof Tensor)) continue;

@@ -1,4 +1,5 @@
 /** A compiled program with its memory: written, run, read, freed. */
+import { checkArguments, describeValue, type Expectation } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Dispatch, Program } from '../gpu/program.ts';
@@ -7,7 +8,7 @@ import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import type { LossScaling } from './loss-scaling.ts';
-import { checkValues, describeValue, type Mask, Parameter, type Tensor } from './tensor.ts';
+import { checkValues, type Mask, Parameter, type Tensor } from './tensor.ts';
 
 /** Bytes that a compiled graph keeps on the device. */
 export interface CompiledMemory {
@@ -74,6 +75,8 @@ const STEP_VALUES: OptionNames<StepValues> = {
   epsilon: true,
   updates: true,
 };
+
+const PARTS: Expectation = { is: Array.isArray, words: 'the list that readState or readValues gave' };
 
 /** GPUBufferUsage.COPY_SRC: WebGPU's names are no globals of Node. */
 const COPY_SRC = 0x4;
@@ -143,6 +146,8 @@ export class CompiledGraph {
   /** whether a kernel reads rates, the step's number or the seed, and nobody has set them yet */
   private stepMissing: boolean;
   private destroyed = false;
+  /** what the device says of buffers that were given as values: what is wrong */
+  private copied: Promise<string | undefined> | undefined;
 
   constructor(
     gpu: Gpu,
@@ -215,9 +220,25 @@ export class CompiledGraph {
     if ((buffer.usage & COPY_SRC) === 0) {
       throw new FrostlineError(`${name}: the GPUBuffer "${buffer.label}" needs GPUBufferUsage.COPY_SRC to be read.`);
     }
-    const encoder = this.gpu.device.createCommandEncoder();
+    const { device } = this.gpu;
+    // No buffer says which device it is of; the device does, later.
+    device.pushErrorScope('validation');
+    const encoder = device.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, 0, bufferOf(storage), 0, bytes);
-    this.gpu.device.queue.submit([encoder.finish()]);
+    device.queue.submit([encoder.finish()]);
+    const { label } = buffer;
+    this.copied = Promise.all([this.copied, this.gpu.wait(device.popErrorScope())]).then(([before, error]) => {
+      if (error === null) return before;
+      return before ?? `${name}: the GPUBuffer "${label}" cannot be copied: it is of another device, or destroyed.`;
+    });
+  }
+
+  /** @throws FrostlineError where a buffer that was given since the last run could not be copied */
+  private async checkCopies(): Promise<void> {
+    const copied = this.copied;
+    this.copied = undefined;
+    const problem = await copied;
+    if (problem !== undefined) throw new FrostlineError(`${problem} Give one of the device that the graph is on.`);
   }
 
   /**
@@ -295,6 +316,7 @@ export class CompiledGraph {
     this.valuesChanged();
     if (bytes === 0) {
       this.gpu.device.queue.submit([encoder.finish()]);
+      if (this.copied !== undefined) await this.checkCopies();
       return [];
     }
     const index = this.readbacks.findIndex((buffer) => buffer.size >= bytes);
@@ -307,6 +329,13 @@ export class CompiledGraph {
     this.gpu.device.queue.submit([encoder.finish()]);
     await this.gpu.wait(readback.mapAsync(0x1));
     this.gpu.check();
+    if (this.copied !== undefined) {
+      await this.checkCopies().catch((error) => {
+        readback.unmap();
+        this.readbacks.push(readback);
+        throw error;
+      });
+    }
     const all = readback.getMappedRange(0, bytes);
     offset = 0;
     const results = storages.map((storage) => all.slice(offset, (offset += storage.bytes)));
@@ -397,6 +426,7 @@ export class CompiledGraph {
    * @throws FrostlineError where there are more or fewer, or of other sizes
    */
   writeState(parts: readonly ArrayBuffer[]): void {
+    checkArguments('writeState', { parts: [parts, PARTS] });
     const { stateSizes } = this;
     const sizes = parts.map((part) => (part instanceof ArrayBuffer ? part.byteLength : describeValue(part)));
     if (sizes.join() !== stateSizes.join()) {
@@ -413,6 +443,7 @@ export class CompiledGraph {
   /** @param parts that begin as those of `readValues` */
   writeValues(parts: readonly ArrayBuffer[]): void {
     this.checkUsable();
+    checkArguments('writeValues', { parts: [parts, PARTS] });
     this.trained.forEach((parameter, i) => {
       parameter.reset(this.gpu, new Float32Array(parts[i]));
     });

@@ -14,8 +14,9 @@
  * docs/gradcheck.md tells why single precision needs all this, and what is not checked.
  */
 
+import { checkArguments, FUNCTION, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import { checkInput } from './gradcheck/check-input.ts';
 import { gradientsOf } from './gradcheck/consistency.ts';
 import { type GradcheckInput, type GradcheckOptions, settingsOf, tensorOf } from './gradcheck/options.ts';
@@ -47,6 +48,8 @@ export async function gradcheck<Name extends string>(
   inputs: Readonly<Record<Name, GradcheckInput>>,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
+  checkArguments('gradcheck', { gpu: [gpu, GPU], 'the function': [build, FUNCTION], inputs: [inputs, OBJECT] });
+  checkArguments('gradcheck', { 'the options': [options, OBJECT] });
   const settingsFor = settingsOf(options, Object.keys(inputs));
   const tensors = Object.fromEntries(
     Object.entries<GradcheckInput>(inputs).map(([name, given]) => [name, tensorOf(name, given)]),

@@ -3,7 +3,7 @@ import type { Epilogue } from '../kernels/epilogue.ts';
 import type { Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { apply } from './operation.ts';
 import type { PieceWise } from './pieces.ts';
-import type { Tensor } from './tensor.ts';
+import { checkTensors, type Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
 
 type Access<T extends 'read' | 'write'> = { readonly access: T };
@@ -26,6 +26,7 @@ export interface ValueMap<P extends ParamSchema> {
 
 export function mapValues<P extends ParamSchema>(x: Tensor, map: ValueMap<P>): Tensor {
   const { operation, name, params, forward, backward, epilogue, pieces } = map;
+  checkTensors(name, { x });
   const all = (count: number) => ({ ...params, count }) as unknown as Params<P>;
   return apply(
     {

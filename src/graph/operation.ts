@@ -3,15 +3,16 @@
  * derivative; an operation that has none (an arg max) says so with `null` and is refused when it stands between a loss
  * and a parameter, at compile time.
  */
+import { checkArguments, type Expectation, FUNCTION, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Precision, Storage, View } from '../gpu/storage.ts';
 import type { Combination, Epilogue, Epilogues, MapBefore } from '../kernels/epilogue.ts';
 import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
-import { RELU, type Relu } from '../kernels/relu/relu.ts';
+import { RELU, type Relu } from '../kernels/relu/rule.ts';
 import type { KernelUpdate } from '../kernels/update.ts';
 import type { PieceWise } from './pieces.ts';
-import { describeValue, type ElementType, type Shape, Tensor } from './tensor.ts';
+import { checkTensors, describeValue, type ElementType, type Shape, Tensor } from './tensor.ts';
 import { rows, type Window } from './windows.ts';
 
 /** What `forward` of an operation gets: tensors and their memory, memory of its own, and `run` to dispatch kernels. */
@@ -91,8 +92,19 @@ export interface Applied {
   readonly operand: Storage | undefined;
 }
 
+const EMITTER: Expectation = { ...OBJECT, words: 'what forward and backward are called with' };
+const MAP_BEFORE = withMembers('a map, with a name', { name: TEXT.is, derivative: orNothing(TEXT).is });
+const EPILOGUE = withMembers("an epilogue, with a name, WGSL and derivativeOf 'output' or 'input'", {
+  name: TEXT.is,
+  wgsl: TEXT.is,
+  derivativeOf: (value) => value === 'output' || value === 'input',
+  derivative: orNothing(TEXT).is,
+});
+
 /** What is applied to an operation's output. */
-export function epiloguesOf({ after, combined }: Pick<ForwardEmitter, 'after' | 'combined'>): Applied {
+export function epiloguesOf(emit: Pick<ForwardEmitter, 'after' | 'combined'>): Applied {
+  checkArguments('epiloguesOf', { emit: [emit, EMITTER] });
+  const { after, combined } = emit;
   const coded = after?.code !== undefined;
   const map = coded ? undefined : after;
   const relu = coded ? (after.code as Relu) : RELU.none;
@@ -100,23 +112,21 @@ export function epiloguesOf({ after, combined }: Pick<ForwardEmitter, 'after' | 
 }
 
 /** Whether the derivative of a map can be applied where a gradient is written, from the map's output: for `fusesBefore`. */
-export const hasDerivative = ({ code, derivative }: MapBefore) => code === RELU.after || derivative !== undefined;
+export function hasDerivative(epilogue: MapBefore): boolean {
+  checkArguments('hasDerivative', { epilogue: [epilogue, MAP_BEFORE] });
+  return epilogue.derivative !== undefined;
+}
 
 /** What is applied to the gradient by input 0: the derivative of the epilogue `before`, which reads that input. */
-export function derivativeBefore({
-  before,
-  inputs,
-  value,
-}: Pick<ForwardEmitter, 'before' | 'inputs' | 'value'>): Applied {
+export function derivativeBefore(emit: Pick<ForwardEmitter, 'before' | 'inputs' | 'value'>): Applied {
+  checkArguments('derivativeBefore', { emit: [emit, EMITTER] });
+  const { before, inputs, value } = emit;
   if (before === undefined) return { relu: RELU.none, epilogues: {}, operand: undefined };
   const operand = value(inputs[0]);
+  // A ReLU's stands in every text.
   if (before.code === RELU.after) return { relu: RELU.before, epilogues: {}, operand };
-  const combination: Combination = {
-    name: `derivative of ${before.name}`,
-    wgsl: before.derivative!,
-    operand: 'output',
-  };
-  return { relu: RELU.none, epilogues: { combination }, operand };
+  const derivative = { name: `derivative of ${before.name}`, wgsl: before.derivative! };
+  return { relu: RELU.before, epilogues: { derivative }, operand };
 }
 
 /** What `backward` of an operation gets: dL/dy, its inputs' values, and where gradients go. */
@@ -253,6 +263,13 @@ export interface Operation {
   backward: ((emit: BackwardEmitter) => void) | null;
 }
 
+const OPERATION = withMembers('an operation, with a name, forward and backward (null: it has no derivative)', {
+  name: TEXT.is,
+  forward: FUNCTION.is,
+  backward: (value) => value === null || FUNCTION.is(value),
+});
+const INPUTS: Expectation = { is: Array.isArray, words: 'a list of tensors' };
+
 /** The tensor that `operation` makes of `inputs`. */
 export function apply(
   operation: Operation,
@@ -261,8 +278,9 @@ export function apply(
   name = operation.name,
   type: ElementType = 'f32',
 ): Tensor {
+  checkArguments('apply', { operation: [operation, OPERATION], inputs: [inputs, INPUTS] });
   inputs.forEach((input, i) => {
-    if (!(input instanceof Tensor)) refuse(name, `input ${i} is ${describeValue(input)}`, 'Give a tensor.');
+    checkTensors(name, { [`input ${i}`]: input });
     const expected = operation.integers?.includes(i) ? 'u32' : 'f32';
     if (input.type !== expected) refuse(name, `input ${input.name} holds ${input.type}`, `Give ${expected}.`);
   });
@@ -300,6 +318,7 @@ export const shapeText = (shape: Shape) => `[${shape.join(', ')}]`;
 
 /** The four extents of an N,C,H,W tensor. */
 export function expect4d(operation: string, tensor: Tensor): [number, number, number, number] {
+  checkTensors(operation, { x: tensor });
   if (tensor.shape.length !== 4) {
     refuse(operation, `input ${tensor.name} has shape ${shapeText(tensor.shape)}`, 'Give N, C, H, W.');
   }

@@ -3,6 +3,7 @@
  * other tensors. Nothing runs when one is made. `compile` walks back from what is wanted, in the order of creation: that
  * list is the tape.
  */
+import { checkArguments, describeValue, type Expectation, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
@@ -18,6 +19,8 @@ export const sizeOf = (shape: Shape): number => shape.reduce((product, extent) =
 
 let created = 0;
 
+const TENSOR: Expectation = { is: (value) => value instanceof Tensor, words: 'a tensor' };
+
 /** A value of the graph: a shape, an element type, and what makes it. */
 export class Tensor {
   readonly shape: Shape;
@@ -29,6 +32,7 @@ export class Tensor {
   readonly order = created++;
 
   constructor(name: string, shape: Shape, type: ElementType = 'f32', source?: Tensor['source']) {
+    checkArguments('a tensor', { 'its name': [name, TEXT] });
     if (type !== 'f32' && type !== 'u32') {
       throw new FrostlineError(`${name}: the element type is ${String(type)}; there are f32 and u32.`);
     }
@@ -52,11 +56,9 @@ export class Tensor {
   }
 }
 
-/** A value of the wrong kind, for messages: its class and, where it has one, its length. */
-export function describeValue(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  const length = (value as { length?: unknown }).length;
-  return `${value.constructor?.name ?? 'an object'}${typeof length === 'number' ? ` of length ${length}` : ''}`;
+/** Refuses what is no tensor, before anything of it is read. */
+export function checkTensors(what: string, given: Readonly<Record<string, unknown>>): void {
+  for (const [name, one] of Object.entries(given)) checkArguments(what, { [name]: [one, TENSOR] });
 }
 
 /** Refuses values whose type or number is not the tensor's: their bytes would be taken for something else. */

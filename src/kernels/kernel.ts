@@ -13,11 +13,12 @@
  * of a binding that may hold halves is made for what it finds (memory.ts).
  */
 
+import { checkArguments, type Expectation, FUNCTION, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { type Machine, profileOf } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
-import { applied, type Epilogues, namesOf } from './epilogue.ts';
+import { type Applies, checkApplies, type Epilogues, epilogueText, namesOf } from './epilogue.ts';
 import { type Memory, memoryOf, NO_HALVES } from './memory.ts';
 import { textHash } from './text-hash.ts';
 import { gradientOf, type UpdateRule, updateText } from './update.ts';
@@ -129,12 +130,52 @@ export interface Cost {
   readonly bytes: number;
 }
 
+/** Refuses a description that could only fail in the middle of a run, or compute for nothing. */
+function checkSpec(spec: KernelSpec<ParamSchema, BindingSchema>): void {
+  checkArguments('defineKernel', { 'the description': [spec, OBJECT], 'the name': [spec?.name, TEXT] });
+  const { name, params, bindings, variants, cost } = spec;
+  checkArguments(name, {
+    params: [params, PARAMS],
+    bindings: [bindings, BINDINGS],
+    variants: [variants, VARIANTS],
+    cost: [cost, FUNCTION],
+  });
+  if (!Object.values(bindings).some(({ access }) => access === 'write')) {
+    throw new FrostlineError(
+      `${name}: no binding is written, so that a run of it would change nothing. Give one 'write'.`,
+    );
+  }
+}
+
+const everyMember = (is: Expectation['is']) => (value: unknown) =>
+  OBJECT.is(value) && Object.values(value as object).every(is);
+const PARAMS: Expectation = {
+  is: everyMember((one) => ['u32', 'i32', 'f32'].includes(one as string)),
+  words: "types by name: 'u32', 'i32' or 'f32'",
+};
+const BINDINGS: Expectation = {
+  is: everyMember((one) => ['read', 'write'].includes((one as BindingSpec | undefined)?.access as string)),
+  words: "bindings by name, each with an access of 'read' or 'write'",
+};
+const VARIANT = withMembers('', {
+  name: TEXT.is,
+  text: FUNCTION.is,
+  workgroups: FUNCTION.is,
+  workgroupSize: FUNCTION.is,
+});
+const VARIANTS: Expectation = {
+  is: (value) => Array.isArray(value) && value.length > 0 && value.every(VARIANT.is),
+  words: 'a list of variants, the plain one first: elementwise() and perElement() make some',
+};
+
 /** What `defineKernel` takes. */
 export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
   /** folder/direction, as in `conv2d/forward` */
   readonly name: string;
   readonly params: P;
   readonly bindings: B;
+  /** what its texts apply to what they write (epilogue.ts); nothing unless given */
+  readonly applies?: Applies;
   readonly variants: readonly [Variant<NoInfer<P>>, ...Variant<NoInfer<P>>[]];
   /** @param of the bytes of a number in each binding */
   cost(params: Params<P>, of: BytesOf<B>): Cost;
@@ -202,6 +243,7 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
 export function defineKernel<const P extends ParamSchema, const B extends BindingSchema>(
   spec: KernelSpec<P, B>,
 ): Kernel<P, B> {
+  checkSpec(spec);
   const bindingNames = Object.keys(spec.bindings);
   const texts = new Map<string, string>();
 
@@ -214,13 +256,13 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   }
 
   function source({ variant: name, configuration }: Choice, epilogues: Epilogues = {}, halves = NO_HALVES): string {
-    const { combination, map, update } = epilogues;
-    const made = [map?.wgsl, combination?.wgsl, combination?.operand, update?.rule.name];
-    const key = JSON.stringify([name, configuration, ...halves, ...made]);
+    const { combination, map, derivative, update } = epilogues;
+    const applied = [map?.wgsl, combination?.wgsl, combination?.operand, derivative?.wgsl, update?.rule.name];
+    const key = JSON.stringify([name, configuration, ...halves, applied]);
     let text = texts.get(key);
     if (text === undefined) {
-      const plain = assemble(spec, variantNamed(name), { configuration, halves, rule: update?.rule });
-      text = applied(plain, epilogues, `${spec.name} ${name}`);
+      checkApplies(spec.applies, epilogues, `${spec.name} ${name}`);
+      text = assemble(spec, variantNamed(name), { configuration, halves, epilogues });
       texts.set(key, text);
     }
     return text;
@@ -355,25 +397,16 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
         kernel: kernel as unknown as Kernel,
         params,
         choice,
-        cost: withOperand(costOf(params, halves, epilogues, written), epilogues, views, params),
+        cost: withOperand(costOf(params, halves, epilogues, written), epilogues, views),
       };
     },
   };
   return kernel;
 }
 
-/**
- * With the bytes of a combination's operand, which is read once. Kernels that have the derivative of the map before in their
- * text count what it reads by their parameter `differentiates`.
- */
-function withOperand(
-  { flops, bytes }: Cost,
-  { combination }: Epilogues,
-  views: Readonly<Record<string, View>>,
-  params: Params<ParamSchema>,
-): Cost {
-  const counted = combination === undefined || 'differentiates' in params;
-  return { flops, bytes: bytes + (counted ? 0 : views['aux'].bytes) };
+/** With the bytes of a combination's operand, which is read once. */
+function withOperand({ flops, bytes }: Cost, { combination }: Epilogues, views: Readonly<Record<string, View>>): Cost {
+  return { flops, bytes: bytes + (combination === undefined ? 0 : views['aux'].bytes) };
 }
 
 /** A binding that is to hold halves and has no text for them. */
@@ -385,8 +418,13 @@ export function withoutHalves<B extends BindingSchema>(
 }
 
 /** As 'tiled rows 128 columns 128'. */
-export const choiceText = ({ variant, configuration }: Choice) =>
-  [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
+export function choiceText(choice: Choice): string {
+  checkArguments('choiceText', { choice: [choice, CHOICE] });
+  const { variant, configuration } = choice;
+  return [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
+}
+
+const CHOICE = withMembers('a choice, { variant, configuration }', { variant: TEXT.is, configuration: OBJECT.is });
 
 export function sameChoice(one: Choice, other: Choice): boolean {
   const keys = Object.keys(one.configuration);
@@ -430,13 +468,14 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
   {
     configuration,
     halves,
-    rule,
+    epilogues,
   }: {
     readonly configuration: Configuration;
     readonly halves: ReadonlySet<string>;
-    readonly rule?: UpdateRule;
+    readonly epilogues: Epilogues;
   },
 ): string {
+  const rule = epilogues.update?.rule;
   const whole = withRule(spec, rule);
   const updated = rule === undefined ? undefined : gradientOf(spec.bindings)!;
   const memory = memoryOf(whole.bindings, halves, updated);
@@ -464,6 +503,7 @@ function assemble<P extends ParamSchema, B extends BindingSchema>(
     '@group(0) @binding(0) var<uniform> p: Params;',
     ...bindings,
     ...(rule === undefined ? [] : [updateText(rule, updated!, memory).trim()]),
+    ...(spec.applies === undefined ? [] : [epilogueText(spec.applies, memory, epilogues).trim()]),
     ...(declarations === undefined ? [] : [declarations.trim()]),
     `@compute @workgroup_size(${size})`,
     'fn main(',
@@ -489,6 +529,20 @@ function written(text: Statements | undefined, memory: Memory): string | undefin
   return typeof text === 'function' ? text(memory) : text;
 }
 
+const STATEMENTS: Expectation = {
+  is: (value) => TEXT.is(value) || FUNCTION.is(value),
+  words: 'WGSL, or a function that makes it',
+};
+
+function checkStatements(what: string, count: unknown, guard: unknown, main: unknown, declarations: unknown): void {
+  checkArguments(what, {
+    count: [count, FUNCTION],
+    guard: [guard, TEXT],
+    main: [main, STATEMENTS],
+    declarations: [declarations, orNothing(STATEMENTS)],
+  });
+}
+
 /** Threads of a workgroup where every output is computed alone. */
 const THREADS = 64;
 
@@ -507,6 +561,7 @@ export function elementwise<P extends ParamSchema>(
   main: Statements,
   declarations?: Statements,
 ): readonly [Variant<P>, Variant<P>] {
+  checkStatements('elementwise', count, guard, main, declarations);
   // Where starting workgroups is hidden, as what they wait for is behind others: one element a thread.
   const estimate = (params: Params<P>, elements: number, capabilities: Capabilities) => {
     const { workgroups } = profileOf(capabilities);
@@ -546,6 +601,7 @@ export function perElement<P extends ParamSchema>(
   main: Statements,
   declarations?: Statements,
 ): Variant<P> {
+  checkStatements('perElement', count, guard, main, declarations);
   return {
     name: 'plain',
     configurations: [{}],

@@ -3,14 +3,17 @@
  * made once (`parametersOf`) and shared by every batch size and purpose that the network is built for.
  */
 
-import { input, Parameter, type Shape, type Tensor } from '../graph/tensor.ts';
+import { checkArguments, type Expectation, FLAG, isMap, OBJECT, wholeFrom } from '../arguments.ts';
+import { input, Parameter, type Shape, Tensor } from '../graph/tensor.ts';
 import type { Role } from '../operators/operator.ts';
 import type { OurOp } from '../operators/registry.ts';
-import { type Network, type Node, operatorOf, operatorsOf, rolesOf } from './network.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
+import { NETWORK, type Network, type Node, operatorOf, operatorsOf, rolesOf } from './network.ts';
 import { inferShapes } from './shapes.ts';
 
 /** A network's parameters by name, in its order. What decays and what forward itself writes, the operators' roles say. */
 export function parametersOf(network: Network): Map<string, Parameter> {
+  checkArguments('parametersOf', { network: [network, NETWORK] });
   const operators = operatorsOf(network);
   const roles = network.nodes.flatMap((node) => {
     const known: Readonly<Record<string, Role>> = operators.operatorOf(node.op)?.parameters ?? {};
@@ -45,6 +48,8 @@ function asOwnBuffer(data: Float32Array): Float32Array<ArrayBuffer> {
   return data as Float32Array<ArrayBuffer>;
 }
 
+const PARAMETERS: Expectation = { is: isMap, words: 'the Map of parametersOf' };
+
 /** How a network becomes tensors: batch, parameters, where it ends. */
 export interface BuildOptions {
   readonly batch: number;
@@ -60,6 +65,14 @@ export interface BuildOptions {
   readonly batchStatistics?: boolean;
 }
 
+const BUILD_OPTIONS: OptionNames<BuildOptions> = {
+  batch: true,
+  parameters: true,
+  image: { is: (value) => value instanceof Tensor, words: 'a tensor' },
+  withoutDropout: FLAG,
+  batchStatistics: FLAG,
+};
+
 /** A network as tensors of the graph, by name. */
 export interface BuiltNetwork {
   /** by name, without the image where it was given */
@@ -74,7 +87,10 @@ export interface BuiltNetwork {
 
 /** @throws FrostlineError when shapes do not fit; the message names the node */
 export function buildNetwork(network: Network, options: BuildOptions): BuiltNetwork {
+  checkArguments('buildNetwork', { network: [network, NETWORK], options: [options, OBJECT] });
+  checkOptions('buildNetwork', options, BUILD_OPTIONS);
   const { batch, parameters, image, withoutDropout = false, batchStatistics } = options;
+  checkArguments('buildNetwork', { batch: [batch, wholeFrom(1)], parameters: [parameters, PARAMETERS] });
   const inputs = new Map<string, Tensor>();
   const values = new Map<string, Tensor>();
   network.inputs.forEach(({ name, shape }, i) => {

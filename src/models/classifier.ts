@@ -1,6 +1,7 @@
+import { checkArguments, INTEGER, listOf, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { glorotUniform, zeros } from './initialise.ts';
-import { type Network, type Node, rolesOf } from './network.ts';
+import { NETWORK, type Network, type Node, rolesOf } from './network.ts';
 import { count, inferShapes } from './shapes.ts';
 
 /**
@@ -17,6 +18,11 @@ export function replaceClassifier(
   classes: readonly string[],
   seed: number,
 ): { network: Network; newParameters: string[] } {
+  checkArguments('replaceClassifier', {
+    network: [network, NETWORK],
+    classes: [classes, listOf(TEXT, 'a list of names')],
+    seed: [seed, INTEGER],
+  });
   if (classes.length < 2) throw new FrostlineError(`${classes.length} classes are given, at least 2 are expected.`);
   const at = network.nodes.findLastIndex((node) => node.parameters['weight'] !== undefined);
   if (at < 0) throw new FrostlineError(`${network.name} has no learnable layer that could be replaced.`);

@@ -1,17 +1,20 @@
 /** A network as an ONNX model of operator set 13, which onnxruntime and every other runtime of today loads. */
+import { checkArguments, type Expectation, isMap } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
 import type { Writer } from '../operators/onnx/form.ts';
 import { transposed } from '../operators/onnx/tensors.ts';
 import { formatMetadata } from './metadata.ts';
-import { type Network, type Node, operatorOf, rolesOf } from './network.ts';
+import { NETWORK, type Network, type Node, operatorOf, rolesOf } from './network.ts';
 import { inferShapes } from './shapes.ts';
 
 const opset = 13;
 /** IR version 7 came with operator set 13. */
 const irVersion = 7;
 const batch = 'batch';
+
+const VALUES: Expectation = { is: isMap, words: 'a Map of Float32Array by name' };
 
 /**
  * The model of a network: initialisers under their parameters' names, a symbolic batch, and labels, preprocessing and
@@ -21,6 +24,7 @@ const batch = 'batch';
  * @throws FrostlineError when a value's length is not its parameter's
  */
 export function exportOnnx(network: Network, values: ReadonlyMap<string, Float32Array> = new Map()): OnnxModel {
+  checkArguments('exportOnnx', { network: [network, NETWORK], values: [values, VALUES] });
   return new Exporter(network, values).model();
 }
 

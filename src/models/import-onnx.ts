@@ -1,7 +1,9 @@
 /** An ONNX model as a network: what the file computes, in frostline's operations, with its layers named and numbered. */
+
+import { checkArguments, FLAG, FUNCTION, listOf, OBJECT, oneOf, TEXT, wholeFrom, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { withinLimit } from '../limits.ts';
-import type { Dim, OnnxModel, OnnxNode, ValueInfo } from '../onnx/model.ts';
+import { type Dim, MODEL, type OnnxModel, type OnnxNode, type ValueInfo } from '../onnx/model.ts';
 import type { OnnxTensor } from '../onnx/tensor.ts';
 import { ElementTypes } from '../operators/onnx/element-types.ts';
 import type { Reading, ReadParameter, Surroundings } from '../operators/onnx/form.ts';
@@ -13,6 +15,7 @@ import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
 import { expanded, expandedFirst } from '../operators/rewrites/index.ts';
 import { rewritten } from '../operators/rewrites/match.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import { checkNames } from './check-names.ts';
 import { restoreDropout } from './dropout-heads.ts';
 import { foldedBy } from './fold-constants.ts';
@@ -75,6 +78,22 @@ export interface ImportOptions {
   readonly operators?: OperatorSet;
 }
 
+export const IMPORT_OPTIONS: OptionNames<ImportOptions> = {
+  inputSize: listOf(wholeFrom(1), '[height, width]'),
+  inputShapes: OBJECT,
+  dropout: oneOf('auto', 'off'),
+  batchFirst: FLAG,
+  asItStands: FLAG,
+  preprocessing: OBJECT,
+  labels: listOf(TEXT, 'a list of names'),
+  outputs: {
+    is: (value) => value === 'all' || value === 'possible' || listOf(TEXT, '').is(value),
+    words: "'all', 'possible' or a list of names",
+  },
+  name: TEXT,
+  operators: withMembers('what withOperators() gives', { rewrites: Array.isArray, operatorOf: FUNCTION.is }),
+};
+
 /**
  * Turns an ONNX model into a network.
  *
@@ -82,7 +101,8 @@ export interface ImportOptions {
  *   not fit, weights that are no constants, and everything else that frostline would compute differently
  */
 export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Network {
-  return new Importer(model, options).network();
+  checkArguments('importOnnx', { model: [model, MODEL] });
+  return new Importer(model, checkOptions('importOnnx', options, IMPORT_OPTIONS)).network();
 }
 
 class Importer {

@@ -1,8 +1,9 @@
 /** Layer numbers, and what is frozen when one says "freeze up to layer 10". */
+import { checkArguments } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Role } from '../operators/operator.ts';
 import { type OperatorSet, ours } from '../operators/registry.ts';
-import { type Network, type Node, operatorOf, trainedOf } from './network.ts';
+import { NETWORK, type Network, type Node, operatorOf, trainedOf } from './network.ts';
 
 /** A layer with parameters, and what follows it (its batch normalisation): where the frost line may lie. */
 export interface FreezePoint {
@@ -44,6 +45,7 @@ export function numberLayers(
  * them, with the first.
  */
 export function freezePoints(network: Network): FreezePoint[] {
+  checkArguments('freezePoints', { network: [network, NETWORK] });
   return withFollowers(network).map(({ node, followers }) => ({
     number: node.number!,
     name: node.name,

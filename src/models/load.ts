@@ -1,7 +1,9 @@
 import path from 'node:path';
+import { checkArguments, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { readModel } from '../onnx/read.ts';
-import { type ImportOptions, importOnnx } from './import-onnx.ts';
+import { checkOptions } from '../options.ts';
+import { IMPORT_OPTIONS, type ImportOptions, importOnnx } from './import-onnx.ts';
 import { imageShape, type Network } from './network.ts';
 import { knownPreprocessing } from './zoo.ts';
 
@@ -14,6 +16,8 @@ import { knownPreprocessing } from './zoo.ts';
  * @throws FrostlineError as `readModel` and `importOnnx` do, with the file's name
  */
 export async function loadNetwork(file: string, options: ImportOptions = {}): Promise<Network> {
+  checkArguments('loadNetwork', { file: [file, PATH] });
+  checkOptions('loadNetwork', options, IMPORT_OPTIONS);
   const model = readModel(file);
   try {
     const name = options.name ?? path.basename(file, '.onnx');

@@ -6,6 +6,7 @@
  * Shapes are N,C,H,W. The batch is always the first dimension of every activation and never stands in a node.
  */
 
+import { isMap, listOf, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { AnyOperator, Role } from '../operators/operator.ts';
 import { type ForeignOp, type OperatorSet, type OurOp, ours } from '../operators/registry.ts';
@@ -92,6 +93,17 @@ export interface Network {
   /** The operators that its kinds are of, where they are not frostline's own alone. */
   readonly operators?: OperatorSet;
 }
+
+/** A network, as an argument. */
+export const NETWORK = withMembers('a network: of loadNetwork, importOnnx or a table such as alexnet()', {
+  nodes: Array.isArray,
+  inputs: Array.isArray,
+  outputs: (value) => Array.isArray(value) && value.length > 0,
+  parameters: isMap,
+  name: TEXT.is,
+  labels: orNothing(listOf(TEXT, '')).is,
+  preprocessing: orNothing(OBJECT).is,
+});
 
 /** A node's parameters that are there, by role. */
 export const rolesOf = ({ parameters }: Pick<Node, 'parameters'>): Readonly<Record<string, string>> =>

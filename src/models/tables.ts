@@ -1,7 +1,9 @@
 /** AlexNet, VGG16 and a small AlexNet as tables of layers, with MATLAB's names and numbers. */
 
+import { type Expectation, INTEGER, isMap, OBJECT, TEXT, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { ours } from '../operators/registry.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import { glorotUniform, heUniform, zeros } from './initialise.ts';
 import { numberLayers } from './layers.ts';
 import type { Network, Node, Op, Pads, Pair, ParameterValue, Preprocessing } from './network.ts';
@@ -33,16 +35,36 @@ export interface VggOptions extends WidthOptions {
   readonly size?: number;
 }
 
+const CLASSES: Expectation = {
+  is: (value) => wholeFrom(1).is(value) || (Array.isArray(value) && value.length > 0 && value.every(TEXT.is)),
+  words: 'how many classes there are, or a list of their names',
+};
+const WIDTH_OPTIONS: OptionNames<WidthOptions> = {
+  classes: CLASSES,
+  weights: { is: isMap, words: 'a Map of parameters by name' },
+  seed: INTEGER,
+  preprocessing: OBJECT,
+  filters: {
+    is: (value) => Array.isArray(value) && value.length === 5 && value.every(wholeFrom(1).is),
+    words: 'a list of five whole numbers of 1 or more',
+  },
+  hidden: wholeFrom(1),
+};
+const VGG_OPTIONS: OptionNames<VggOptions> = {
+  ...WIDTH_OPTIONS,
+  size: { is: (value) => wholeFrom(32).is(value) && (value as number) % 32 === 0, words: 'a multiple of 32' },
+};
+
 /** AlexNet as Caffe and MATLAB have it: input 3 x 227 x 227, two groups, normalisation before pooling. */
 export function alexnet(options: WidthOptions = {}): Network {
-  const { filters = [96, 256, 384, 384, 256], hidden = 4096 } = options;
+  const { filters = [96, 256, 384, 384, 256], hidden = 4096 } = checkOptions('alexnet', options, WIDTH_OPTIONS);
   const conv1 = { kernel: 11, stride: 4 };
   return alexnetLayers('alexnet', 227, conv1, filters, hidden, options);
 }
 
 /** AlexNet's topology at small width for 3 x 64 x 64, so that the same layer numbers apply. */
 export function alexnetSmall(options: WidthOptions = {}): Network {
-  const { filters = [16, 32, 48, 48, 32], hidden = 128 } = options;
+  const { filters = [16, 32, 48, 48, 32], hidden = 128 } = checkOptions('alexnetSmall', options, WIDTH_OPTIONS);
   return alexnetLayers('alexnet-small', 64, { kernel: 7, stride: 2 }, filters, hidden, {
     ...options,
     preprocessing: options.preprocessing ?? preprocessingPreset('symmetric', [64, 64]),
@@ -51,7 +73,7 @@ export function alexnetSmall(options: WidthOptions = {}): Network {
 
 /** VGG16 (Simonyan and Zisserman 2014, configuration D): input 3 x 224 x 224. */
 export function vgg16(options: VggOptions = {}): Network {
-  const { filters = [64, 128, 256, 512, 512], hidden = 4096, size = 224 } = options;
+  const { filters = [64, 128, 256, 512, 512], hidden = 4096, size = 224 } = checkOptions('vgg16', options, VGG_OPTIONS);
   const table = new Table('vgg16', [3, size, size], 'input', options);
   for (const [i, layers] of [2, 2, 3, 3, 3].entries()) {
     for (let j = 1; j <= layers; j++) {

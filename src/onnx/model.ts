@@ -1,4 +1,5 @@
 /** An ONNX model as plain values: what stands in the file, without any meaning given to it. */
+import { isMap, TEXT, wholeFrom, withMembers } from '../arguments.ts';
 import type { DataType } from './data-types.ts';
 import type { OnnxTensor } from './tensor.ts';
 
@@ -75,6 +76,17 @@ export interface OnnxGraph {
   /** Names of initialisers in sparse form, which have no values here. */
   readonly sparseInitializers: readonly string[];
 }
+
+/** A model, as an argument. */
+export const MODEL = withMembers('a model, of readModel or exportOnnx', {
+  graph: withMembers('', { nodes: Array.isArray, inputs: Array.isArray, outputs: Array.isArray, initializers: isMap })
+    .is,
+  irVersion: wholeFrom(1).is,
+  producer: TEXT.is,
+  producerVersion: TEXT.is,
+  opsets: isMap,
+  metadata: isMap,
+});
 
 /** An ONNX model, decoded: its graph, operator sets and metadata. */
 export interface OnnxModel {

@@ -1,7 +1,9 @@
 /** Reading ONNX files: the graph by onnx-proto, the weights as places in the file. */
+
 import path from 'node:path';
 import type { onnx as Proto } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
+import { checkArguments, type Expectation, OBJECT, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { type ByteSource, fileSource, memorySource } from './byte-source.ts';
 import { dataTypeOf } from './data-types.ts';
@@ -20,6 +22,11 @@ const graphField = { node: 1, initializer: 5, sparseInitializer: 15 } as const;
 /** onnx-proto's FunctionProto is of the draft of 2021. */
 const functionField = { name: 1, input: 4, output: 5, node: 7, opset: 9, domain: 10, default: 11 } as const;
 
+const FILE_OR_BYTES: Expectation = {
+  is: (value) => PATH.is(value) || value instanceof Uint8Array,
+  words: 'the path of a file, or its bytes in a Uint8Array',
+};
+
 /**
  * Reads an ONNX model. Its weights stay in the file until they are asked for (see OnnxTensor).
  *
@@ -28,6 +35,7 @@ const functionField = { name: 1, input: 4, output: 5, node: 7, opset: 9, domain:
  * @throws FrostlineError for a file that is missing, empty, truncated or no ONNX file, and for unusable external data
  */
 export function readModel(from: string | Uint8Array, options: { folder?: string } = {}): OnnxModel {
+  checkArguments('readModel', { from: [from, FILE_OR_BYTES], options: [options, OBJECT] });
   const source = typeof from === 'string' ? fileSource(from) : memorySource(from);
   const file = typeof from === 'string' ? from : undefined;
   const folder = options.folder ?? (file === undefined ? undefined : path.dirname(file));

@@ -1,12 +1,14 @@
 /** Writing ONNX files, weights piece by piece: a model of 600 MB never stands in memory as one message. */
+
 import fs from 'node:fs';
 import type { onnx as Proto } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
+import { checkArguments, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { asWriteError } from '../files.ts';
 import { dataTypeInfo, type NumericArray } from './data-types.ts';
-import type { Attribute, OnnxGraph, OnnxModel, OnnxNode, ValueInfo } from './model.ts';
+import { type Attribute, MODEL, type OnnxGraph, type OnnxModel, type OnnxNode, type ValueInfo } from './model.ts';
 import type { OnnxTensor } from './tensor.ts';
 
 const { onnx } = onnxProto;
@@ -34,6 +36,7 @@ export function writeTensor(tensor: OnnxTensor): Uint8Array {
  * @throws FrostlineError when the disk is full or the folder may not be written to
  */
 export async function writeModelFile(path: string, model: OnnxModel): Promise<void> {
+  checkArguments('writeModelFile', { path: [path, PATH], model: [model, MODEL] });
   const temporary = `${path}.${process.pid}.part`;
   // Whoever ends the process meanwhile (Ctrl-C) leaves nothing behind either.
   const remove = () => fs.rmSync(temporary, { force: true });

@@ -4,6 +4,7 @@
  * what WGSL grants to division, exp, log and pow, of which other languages grant no more. Each operator states its own
  * (`bound` of its cases.ts), of these kinds.
  */
+import { checkArguments, FLAG, FUNCTION } from '../arguments.ts';
 import { type Expected, exactly, sumsOf } from '../check/expected.ts';
 import type { Referred, Value } from './operator.ts';
 
@@ -34,28 +35,37 @@ export interface Bound<A> {
 export const copied: Bound<object> = { expected: ({ reference }) => exactly(reference()), linear: true };
 
 /** The bound of sums of products with coefficients that are not negative, the longest of so many terms. */
-export const sums = <A extends object>(terms: (given: ReferredCase<A>) => number): Bound<A> => ({
-  linear: true,
-  expected: ({ given, arrays, reference }) => sumsOf((...values) => reference(values), arrays, terms(given)),
-});
+export function sums<A extends object>(terms: (given: ReferredCase<A>) => number): Bound<A> {
+  checkArguments('sums', { terms: [terms, FUNCTION] });
+  return {
+    linear: true,
+    expected: ({ given, arrays, reference }) => sumsOf((...values) => reference(values), arrays, terms(given)),
+  };
+}
 
 /** The bound of a map of single values: units in the last place of y, by its argument. */
-export const eachValue = (units: (x: number) => number): Bound<object> => ({
-  linear: false,
-  expected({ arrays: [x], reference }) {
-    const values = reference();
-    return { values, units: 1, magnitudes: Array.from(values, (y, i) => Math.abs(y) * units(x[i])) };
-  },
-});
+export function eachValue(units: (x: number) => number): Bound<object> {
+  checkArguments('eachValue', { units: [units, FUNCTION] });
+  return {
+    linear: false,
+    expected({ arrays: [x], reference }) {
+      const values = reference();
+      return { values, units: 1, magnitudes: Array.from(values, (y, i) => Math.abs(y) * units(x[i])) };
+    },
+  };
+}
 
 /** The bound of sums whose terms have other signs than their arrays: `size` gives the sizes of the terms of each value. */
-export const sized = <A extends object>(
+export function sized<A extends object>(
   units: (given: ReferredCase<A>) => number,
   size: (of: Bounded<A>) => ArrayLike<number>,
   linear = true,
-): Bound<A> => ({
-  linear,
-  expected: (of) => ({ values: of.reference(), units: units(of.given), magnitudes: size(of) }),
-});
+): Bound<A> {
+  checkArguments('sized', { units: [units, FUNCTION], size: [size, FUNCTION], linear: [linear, FLAG] });
+  return {
+    linear,
+    expected: (of) => ({ values: of.reference(), units: units(of.given), magnitudes: size(of) }),
+  };
+}
 
 export const absolute = (values: ArrayLike<number>) => Float64Array.from(values, Math.abs);

@@ -1,4 +1,5 @@
 /** Anybody's results of one operator against its float64 reference, on plain arrays: no GPU, no graph. */
+import { checkArguments, type Expectation, NUMBERS, OBJECT, TEXT } from '../arguments.ts';
 import { compare, type Expected } from '../check/expected.ts';
 import { FrostlineError } from '../errors.ts';
 import { Random } from '../random.ts';
@@ -48,6 +49,13 @@ export interface ReferenceReport {
   readonly problem: string | undefined;
 }
 
+const INPUTS: Expectation = {
+  is: (value) =>
+    OBJECT.is(value) &&
+    Object.values(value as object).every((one) => OBJECT.is(one) && NUMBERS.is(one.shape) && NUMBERS.is(one.values)),
+  words: 'arrays by name, { shape, values }',
+};
+
 /**
  * Compares results of any implementation with the operator's float64 reference: y of inference (dropout hands on, batch
  * normalisation takes its running statistics), or a gradient. An error is measured against the size of the terms that a
@@ -62,6 +70,12 @@ export interface ReferenceReport {
  * });
  */
 export async function checkAgainstReference(question: ReferenceQuestion): Promise<ReferenceReport> {
+  checkArguments('checkAgainstReference', {
+    question: [question, OBJECT],
+    op: [question?.op, TEXT],
+    inputs: [question?.inputs, INPUTS],
+    output: [question?.output, NUMBERS],
+  });
   const { op, output, gradient } = question;
   const { names, bounded } = boundedOf(question);
   const { bound } = (await operators[op].checks()).checks as Checks<object>;

@@ -5,7 +5,7 @@
  * Nothing here or below may import node:*, nor src/models: an operator knows values and shapes, not networks or files.
  */
 import { FrostlineError } from '../errors.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { checkTensors, type Tensor } from '../graph/tensor.ts';
 import type { Kernel } from '../kernels/kernel.ts';
 import type { Checks } from './checks.ts';
 import type { OnnxForm } from './onnx/form.ts';
@@ -137,6 +137,12 @@ export function asked<T>(who: string, rule: () => T): T {
   }
 }
 
+/** A number, of which Infinity and -Infinity are some. */
+export const extended = (doc: string): Attribute<number> => ({
+  doc,
+  wrong: (value) => (typeof value === 'number' && !Number.isNaN(value) ? undefined : 'A number is expected'),
+});
+
 export const number = (
   doc: string,
   test: (value: number) => boolean = () => true,
@@ -144,7 +150,9 @@ export const number = (
 ): Attribute<number> => ({
   doc,
   wrong: (value) =>
-    typeof value === 'number' && !Number.isNaN(value) && test(value) ? undefined : `A number${expected} is expected`,
+    Number.isFinite(value) && test(value as number)
+      ? undefined
+      : `A ${expected === '' ? 'finite number' : `number${expected}`} is expected`,
 });
 
 /** A whole number of at least `least`. */
@@ -200,6 +208,10 @@ export function shapesOf<A extends object, R extends string = never>(
   return asked(`${name}:`, () => {
     checkAttributes(rule.attributes, attributes);
     if (inputs.length === 0) refuse('has no inputs', 'At least one is expected.');
+    inputs.forEach((input, i) => {
+      checkTensors(name, { [`input ${i}`]: input });
+    });
+    for (const [role, one] of Object.entries(parameters)) if (one !== undefined) checkTensors(name, { [role]: one });
     const [batch] = inputs[0].shape;
     const other = inputs.find(({ shape }) => shape[0] !== batch);
     if (other !== undefined) {

@@ -1,4 +1,5 @@
 /** What a run trains and is tested on, in host memory. */
+import { withMembers } from '../arguments.ts';
 
 /** 8-bit images at one size; the sampler makes them the network's input on the device. */
 export interface ImageData {
@@ -21,6 +22,12 @@ export interface TensorData {
 
 /** Images and labels of a training run, decoded or to be decoded. */
 export type TrainingData = ImageData | TensorData;
+
+/** Data of a run, as an argument. */
+export const DATA = withMembers('images or tensors with their labels', {
+  kind: (value) => value === 'images' || value === 'tensors',
+  labels: (value) => value instanceof Uint32Array,
+});
 
 /** The samples with these indices. */
 export function selectSamples(data: TrainingData, indices: readonly number[]): TrainingData {

@@ -1,13 +1,14 @@
 /** Inference over a data set with the parameters as they are on the device. */
-import type { Gpu } from '../gpu/device.ts';
+import { checkArguments, wholeFrom } from '../arguments.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
 import { softmax } from '../operators/softmax/graph.ts';
-import type { TrainingData } from './data.ts';
+import { DATA, type TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
 import { createFeed, type Feed } from './feed.ts';
-import type { Model } from './model.ts';
+import { MODEL, type Model } from './model.ts';
 
 /** Loss, predictions and probabilities of a set of images. */
 export interface Evaluation {
@@ -52,6 +53,12 @@ export class Evaluator {
     batch: number,
     { logits: wanted = false }: { logits?: boolean } = {},
   ): Promise<Evaluator> {
+    checkArguments('Evaluator.compile', {
+      gpu: [gpu, GPU],
+      model: [model, MODEL],
+      data: [data, DATA],
+      batch: [batch, wholeFrom(1)],
+    });
     const feed = createFeed(gpu, model.network, data, batch);
     const { logits } = buildNetwork(model.network, { batch, parameters: model.parameters, image: feed.image });
     const probabilities = softmax(logits);

@@ -2,8 +2,10 @@
  * What a run or a grid starts from: a network with its classifier set up for the data's classes, the data decoded at the
  * network's size, and one split. Everything later (freeze points, rates, seeds) works on this.
  */
+
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
+import { checkArguments, type Expectation, FUNCTION, INTEGER, OBJECT, TEXT, withMembers } from '../arguments.ts';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
@@ -16,7 +18,7 @@ import { cacheFolder } from '../gpu/embedded.ts';
 import { replaceClassifier } from '../models/classifier.ts';
 import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';
-import { imageShape, type Network, type Pair } from '../models/network.ts';
+import { imageShape, NETWORK, type Network, type Pair } from '../models/network.ts';
 import { preprocessingPreset } from '../models/preprocessing.ts';
 import { count, inferShapes } from '../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
@@ -83,6 +85,14 @@ export interface Division {
   };
 }
 
+const SHARE: Expectation = {
+  is: (value) => value === 'given' || (typeof value === 'number' && value > 0 && value <= 1),
+  words: "a number above 0, at most 1, or 'given'",
+};
+
+/** An experiment, as an argument. */
+export const EXPERIMENT = withMembers('an experiment, of openExperiment', { network: NETWORK.is, at: FUNCTION.is });
+
 /** With the parts of its first division; `at` has the others. */
 export interface Experiment extends Division {
   readonly network: Network;
@@ -113,6 +123,11 @@ export async function openExperiment(
   onProgress?: (done: number, total: number) => void,
   warn?: (text: string) => void,
 ): Promise<Experiment> {
+  checkArguments('openExperiment', { model: [model, OBJECT], data: [data, OBJECT], seed: [seed, INTEGER] });
+  checkArguments('openExperiment', {
+    'the model': [model.model, TEXT],
+    'the share to train on': [data.trainFraction, SHARE],
+  });
   const { network: pretrained, source } = await openNetwork(model, seed);
   const opened =
     data.tensors === undefined

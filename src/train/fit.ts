@@ -2,17 +2,18 @@
  * One training run. Everything of a step runs on the device: sampling, forward, loss, backward, update, count of correct
  * predictions. The host sends indices and transforms, keeps a few steps in flight, and reads each step's loss late.
  */
+import { checkArguments, OBJECT, wholeFrom } from '../arguments.ts';
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { batchesOf, epochOrder, type Shuffle } from '../data/batches.ts';
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Precision } from '../gpu/storage.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { input, type Tensor } from '../graph/tensor.ts';
 import { SCALING } from '../kernels/loss-scale/state.ts';
 import { buildNetwork } from '../models/build.ts';
-import type { TrainingData } from './data.ts';
+import { DATA, type TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
 import {
   checkEarlyStopping,
@@ -23,7 +24,7 @@ import {
 } from './early-stopping.ts';
 import { FeatureStore, FrozenPrefix, standsStill } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
-import type { Model } from './model.ts';
+import { MODEL, type Model } from './model.ts';
 import { whereNotFinite } from './not-finite.ts';
 import { checkOptimizer, type OptimizerSettings } from './optimizer.ts';
 import { checkSchedule, rateAt, type Schedule } from './schedule.ts';
@@ -162,6 +163,14 @@ export class TrainingStep {
     >,
     { reuse = true, kept }: { reuse?: boolean; kept?: { readonly store: FeatureStore; readonly epochs: number } } = {},
   ): Promise<TrainingStep> {
+    checkArguments('TrainingStep.compile', {
+      gpu: [gpu, GPU],
+      model: [whole, MODEL],
+      data: [images, DATA],
+      settings: [settings, OBJECT],
+      batchSize: [settings?.batchSize, wholeFrom(1)],
+      augment: [settings?.augment, OBJECT],
+    });
     const { batchSize, dropout, batchStatistics, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
     checkPrecision(gpu, settings);
     if (images.labels.length < batchSize) {

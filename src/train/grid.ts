@@ -2,18 +2,20 @@
  * The freezing experiment: a grid of runs over splits, seeds, freeze points and learning rates, all from the same
  * weights; the points of one split and seed see the same images, new layer and order. Each cell's result is a file; a grid that was interrupted goes on where it stopped.
  */
+
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { checkArguments, OBJECT, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { makeFolderIn, writeFilesIn } from '../files.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import { readTextIfThere } from '../read-files.ts';
 import { type OpenedDivision, openDivision, runCell } from './cell.ts';
 import { removeCheckpoint, StoppedError } from './checkpoint.ts';
 import { Claim, clearClaims } from './claims.ts';
-import type { Experiment } from './experiment.ts';
+import { EXPERIMENT, type Experiment } from './experiment.ts';
 import type { StepRecord } from './fit.ts';
 import { armKey, judgeRung, type Rung, rungEpochs, scoreAfter } from './halving.ts';
 import { headOf, pendingOf, planFile } from './head.ts';
@@ -109,6 +111,14 @@ export async function runGrid(
   folder: string,
   hooks: GridHooks = {},
 ): Promise<GridResult | number> {
+  checkArguments('runGrid', {
+    gpu: [gpu, GPU],
+    experiment: [experiment, EXPERIMENT],
+    plan: [plan, OBJECT],
+    settings: [settings, OBJECT],
+    folder: [folder, PATH],
+    hooks: [hooks, OBJECT],
+  });
   const { network } = experiment;
   const select = plan.select ?? 'test';
   checkPlan(plan, experiment);

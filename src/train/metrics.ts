@@ -9,6 +9,7 @@
  * mean of the macro averages, where a class that is never predicted has precision 1 (0/0 = 1). Most libraries report
  * the mean of the per-class F1 instead; it is given beside it, and the two differ on unbalanced data.
  */
+import { checkArguments, listOf, NUMBERS, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { wilsonInterval } from '../statistics/binomial.ts';
 import { confusionScores } from '../statistics/scores.ts';
@@ -56,6 +57,11 @@ export function confusionMatrix(
   predictions: ArrayLike<number>,
   classes: number,
 ): number[][] {
+  checkArguments('confusionMatrix', {
+    labels: [labels, NUMBERS],
+    predictions: [predictions, NUMBERS],
+    classes: [classes, wholeFrom(1)],
+  });
   if (labels.length !== predictions.length) {
     throw new FrostlineError(
       `confusion matrix: ${labels.length} labels but ${predictions.length} predictions; give one prediction for each label`,
@@ -106,6 +112,9 @@ export function computeMetrics(confusion: ConfusionMatrix): Metrics {
 }
 
 function checkConfusion(confusion: ConfusionMatrix): void {
+  checkArguments('computeMetrics', {
+    'the confusion matrix': [confusion, listOf(NUMBERS, 'a list of rows of counts')],
+  });
   const classes = confusion.length;
   if (classes === 0) throw new FrostlineError('confusion matrix: it is empty; give one row for each true class');
   for (const [r, row] of confusion.entries()) {

@@ -1,11 +1,14 @@
 /** A network on its way through training: its parameters on a device and what masks them. */
+
+import { checkArguments, FINITE, INTEGER, isMap, listOf, OBJECT, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Parameter } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
 import { type FreezePoint, freezePoints, freezeThrough } from '../models/layers.ts';
-import { type Network, rolesOf, stateOf } from '../models/network.ts';
+import { NETWORK, type Network, rolesOf, stateOf } from '../models/network.ts';
+import { checkOptions, type OptionNames } from '../options.ts';
 import { DivergedError } from './diverged.ts';
 
 /** A network with its parameters. */
@@ -14,8 +17,12 @@ export interface Model {
   readonly parameters: ReadonlyMap<string, Parameter>;
 }
 
+/** A model, as an argument. */
+export const MODEL = withMembers('a model, of createModel', { network: NETWORK.is, parameters: isMap });
+
 /** A network with its parameters on the host, ready to be compiled; their masks are all 1. */
 export function createModel(network: Network): Model {
+  checkArguments('createModel', { network: [network, NETWORK] });
   return { network, parameters: parametersOf(network) };
 }
 
@@ -40,6 +47,16 @@ export interface MaskOptions extends LayerMasks {
   readonly rules?: readonly MaskRule[];
 }
 
+const MASK_OPTIONS: OptionNames<MaskOptions> = {
+  freeze: true,
+  tuneOnly: listOf(TEXT, 'a list of layers'),
+  exactly: listOf(TEXT, 'a list of layers'),
+  layerDecay: FINITE,
+  newParameters: true,
+  newLayerFactor: true,
+  rules: { is: Array.isArray, words: 'a list of { pattern, factor }' },
+};
+
 /** A pattern of parameter names and the mask that they get. */
 export interface MaskRule {
   readonly pattern: string;
@@ -51,6 +68,7 @@ export interface MaskRule {
  * LAYER.weight / LAYER.bias.
  */
 export function parseMaskRules(texts: readonly string[]): MaskRule[] {
+  checkArguments('parseMaskRules', { rules: [texts, listOf(TEXT, 'a list of texts such as fc8.*=10')] });
   return texts.map((text) => {
     const at = text.lastIndexOf('=');
     const factor = Number(text.slice(at + 1));
@@ -150,6 +168,17 @@ function applyRules(network: Network, masks: Map<string, number>, rules: readonl
 
 /** Sets every parameter's learning-rate mask, as `masksOf` has it. */
 export function setMasks(model: Model, options: MaskOptions): void {
+  checkArguments('setMasks', { model: [model, MODEL], options: [options, OBJECT] });
+  const { freeze, newParameters, newLayerFactor } = options;
+  checkArguments('setMasks', {
+    freeze: [
+      freeze,
+      { is: (value) => TEXT.is(value) || INTEGER.is(value), words: "'none', 'all', a layer's number or name" },
+    ],
+    newParameters: [newParameters, listOf(TEXT, 'a list of names, empty where no layer is new')],
+    newLayerFactor: [newLayerFactor, FINITE],
+  });
+  checkOptions('setMasks', options, MASK_OPTIONS);
   const masks = masksOf(model.network, options);
   for (const [name, parameter] of model.parameters) parameter.mask = masks.get(name) ?? 0;
 }
@@ -164,6 +193,7 @@ function wildcard(pattern: string): RegExp {
  * @throws DivergedError when a trained value is not finite: no loss has told what the last update did
  */
 export async function exportModel(gpu: Gpu, model: Model) {
+  checkArguments('exportModel', { gpu: [gpu, GPU], model: [model, MODEL] });
   const values = new Map<string, Float32Array>();
   for (const [name, parameter] of model.parameters) {
     const data = await parameter.read(gpu);

@@ -1,15 +1,17 @@
 /** One run, from an experiment to a folder: train, test, export. */
+
 import { dirname, join } from 'node:path';
+import { checkArguments, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { TrainingData } from './data.ts';
 import { checkPositive, detailOf } from './detail.ts';
 import { type EpochRecord, validationScores } from './early-stopping.ts';
 import { Evaluator } from './evaluate.ts';
-import type { Experiment } from './experiment.ts';
+import { EXPERIMENT, type Experiment } from './experiment.ts';
 import { checkFit, type FitHooks, type FitSettings } from './fit.ts';
 import { type FrozenRecord, frozenHash, frozenRecord, frozenThroughout } from './frozen.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
@@ -87,6 +89,12 @@ export async function trainOnce(
   options: RunOptions,
   hooks: FitHooks = {},
 ): Promise<RunResult> {
+  checkArguments('trainOnce', {
+    gpu: [gpu, GPU],
+    experiment: [experiment, EXPERIMENT],
+    options: [options, OBJECT],
+    hooks: [hooks, OBJECT],
+  });
   const { training, newLayerFactor, mask, layerDecay, fit, settings, out } = options;
   const { newParameters, network, test } = experiment;
   const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];

@@ -49,6 +49,32 @@ describe('values of another type or number', () => {
     graph.step.destroy();
   });
 
+  it('a GPUBuffer of another device, or a destroyed one, and the graph goes on', async () => {
+    const x = input('x', [2]);
+    const y = relu(x);
+    const graph = await compile(gpu(), { outputs: [y] });
+    const other = await Gpu.open();
+    const foreign = other.device.createBuffer({ label: 'foreign', size: 16, usage: 0x4 });
+    const gone = gpu().device.createBuffer({ label: 'gone', size: 16, usage: 0x4 });
+    gone.destroy();
+    for (const [buffer, label] of [
+      [foreign, 'foreign'],
+      [gone, 'gone'],
+    ] as const) {
+      for (const wanted of [[], [y]]) {
+        graph.write(x, buffer);
+        await expect(graph.run(wanted)).rejects.toThrow(
+          new RegExp(`x: the GPUBuffer "${label}" cannot be copied: it is of another device, or destroyed. Give one`),
+        );
+      }
+    }
+    graph.write(x, Float32Array.of(-1, 2));
+    const [values] = await graph.run([y]);
+    expect([...new Float32Array(values)]).toEqual([0, 2]);
+    graph.destroy();
+    other.destroy();
+  });
+
   it('of a parameter', () => {
     const parameter = new Parameter('w', [2], [1, 2] as never);
     expect(() => parameter.place(gpu())).toThrow(/Parameter w \[2\] takes a Float32Array of length 2; got Array/);
@@ -147,7 +173,7 @@ it('an optimizer that is none, and a smoothing that leaves no label', async () =
   await expect(compile(gpu(), { loss, update: 'rmsprop' as never })).rejects.toThrow(/no optimizer 'rmsprop'/);
   for (const labelSmoothing of [-0.1, 1, Number.NaN]) {
     const smoothed = () => softmaxCrossEntropy(linear(x, weight), labels, undefined, 'loss', { labelSmoothing });
-    expect(smoothed).toThrow(/label smoothing of .* from 0 to below 1/);
+    expect(smoothed).toThrow(/labelSmoothing is .* Give a number from 0 to below 1/);
   }
 });
 
@@ -195,12 +221,14 @@ describe('options and tensors that are none', () => {
   });
 
   it('of operations', () => {
-    expect(() => relu(3 as never)).toThrow(/relu: input 0 is 3. Give a tensor/);
+    expect(() => relu(3 as never)).toThrow(/relu: x is 3. Give a tensor/);
     expect(() => conv2d(image, filters, undefined, { stride: [2, 2] } as never)).toThrow(
       /has an attribute 'stride'. Known are: strides/,
     );
     expect(() => conv2d(image, filters, undefined, { strides: 2 } as never)).toThrow(/strides 2. 2 numbers/);
     expect(() => conv2d(image, filters, { strides: [2, 2] } as never)).toThrow(/bias is Object.*before the options/);
+    expect(() => relu(undefined as never)).toThrow(/relu: x is undefined. Give a tensor/);
+    expect(() => linear(image, null as never)).toThrow(/linear: weight is null. Give a tensor/);
     const around = { before: [0, 0, 1, 1], after: [0, 0, 1, 1], fill: 1 };
     expect(() => pad(image, around as never)).toThrow(/has an attribute 'fill'/);
   });
@@ -210,7 +238,7 @@ describe('options and tensors that are none', () => {
     step.setStep(rates);
     await expect(step.run(loss as never)).rejects.toThrow(/run: Tensor is no list/);
     await expect(step.run([undefined as never])).rejects.toThrow(/undefined is no output of this graph/);
-    expect(() => step.write('x' as never, new Float32Array(6))).toThrow(/x is no input of this graph/);
+    expect(() => step.write('x' as never, new Float32Array(6))).toThrow(/'x' is no input of this graph/);
     const state = await step.readState();
     expect(() => step.writeState(state.slice(1))).toThrow(/parts are of 24 bytes; this graph's of 24,24/);
     expect(() => step.writeState(state.map((part) => new Float32Array(part)) as never)).toThrow(

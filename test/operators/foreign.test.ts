@@ -2,6 +2,7 @@
  * An outsider's operators, as another package would write them: two outputs, state that training writes, a domain of
  * their own in ONNX, a pattern that becomes one; and what ours do with patterns and constants.
  */
+
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/graph/compile.ts';
 import { apply, applyAll } from '../../src/graph/operation.ts';
@@ -9,7 +10,8 @@ import { input, Parameter } from '../../src/graph/tensor.ts';
 import { flatWindows, rows } from '../../src/graph/windows.ts';
 import { addAccumulate } from '../../src/kernels/add/add.ts';
 import { clipForward } from '../../src/kernels/clip/clip.ts';
-import { reluBackward, reluForward } from '../../src/kernels/relu/relu.ts';
+import type { Kernel } from '../../src/kernels/kernel.ts';
+import { reluMap } from '../../src/kernels/relu/relu.ts';
 import { buildNetwork, parametersOf } from '../../src/models/build.ts';
 import { exportOnnx } from '../../src/models/export-onnx.ts';
 import { importOnnx } from '../../src/models/import-onnx.ts';
@@ -43,7 +45,7 @@ const halves = defineOperator<None>()({
         forward(emit) {
           for (const window of flatWindows(emit.gpu, x.size)) {
             const at = rows(emit.value(x), 4, window);
-            emit.run(reluForward, { count: window.count }, { x: at, y: rows(emit.value(emit.output), 4, window) });
+            emit.run(reluMap.forward, { count: window.count }, { x: at, y: rows(emit.value(emit.output), 4, window) });
             const negative = emit.part(1);
             if (negative === undefined) continue;
             const bounds = { low: Number.NEGATIVE_INFINITY, high: 0 };
@@ -56,7 +58,11 @@ const halves = defineOperator<None>()({
           for (const window of flatWindows(emit.gpu, x.size)) {
             const y = rows(emit.value(emit.output), 4, window);
             const to = rows(dx, 4, window);
-            emit.run(reluBackward, { count: window.count }, { y, dy: rows(emit.outputGradient, 4, window), dx: to });
+            emit.run(
+              reluMap.backward as Kernel,
+              { count: window.count },
+              { y, dy: rows(emit.outputGradient, 4, window), dx: to },
+            );
             const dNegative = emit.partGradient(1);
             // Enough of a derivative for this test: that of the other half is added where it comes.
             if (dNegative) emit.run(addAccumulate, { count: window.count }, { a: rows(dNegative, 4, window), y: to });
@@ -97,7 +103,7 @@ const seen = defineOperator<{ readonly factor: number }>()<'test:seen', 'total'>
         writes: [1],
         forward(emit) {
           const views = { x: emit.value(x).view(), y: emit.value(emit.output).view() };
-          emit.run(reluForward, { count: x.size }, views);
+          emit.run(reluMap.forward, { count: x.size }, views);
           const state = emit.state(1);
           if (state) emit.run(addAccumulate, { count: x.size }, { a: emit.value(x).view(), y: state.view() });
         },

@@ -2,7 +2,7 @@ import { contraction } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
+import { RELU } from '../../kernels/relu/rule.ts';
 import { activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { drawParts, fittingBatch, four, pair } from '../choose.ts';

@@ -8,7 +8,7 @@ import { WINDOWS } from '../../kernels/conv2d/direct/text.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { type PackParams, packMatrix } from '../../kernels/gemm/pack.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
+import { RELU } from '../../kernels/relu/rule.ts';
 import { activationOf, rectify, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four } from '../choose.ts';

@@ -5,7 +5,7 @@ import { biasGradient } from '../../kernels/bias/bias.ts';
 import { clipBackward, clipForward } from '../../kernels/clip/clip.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
 import { fillConstant } from '../../kernels/fill/fill.ts';
-import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
+import { reluMap } from '../../kernels/relu/relu.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { type Choose, fittingBatch } from '../choose.ts';
 import { exactly, sumsOf } from '../expected.ts';
@@ -167,7 +167,7 @@ export const reluFamily = defineFamily<number>({
       {
         name: 'relu/forward',
         description: `n=${count}`,
-        kernel: reluForward,
+        kernel: reluMap.forward,
         params: { count },
         inputs: { x },
         outputs: { y: count },
@@ -176,7 +176,7 @@ export const reluFamily = defineFamily<number>({
       {
         name: 'relu/backward',
         description: `n=${count}`,
-        kernel: reluBackward,
+        kernel: reluMap.backward,
         params: { count },
         inputs: { y, dy },
         outputs: { dx: count },

@@ -4,7 +4,7 @@ import { gemm } from '../../kernels/gemm/gemm.ts';
 import { type PackParams, packedSize, packMatrix } from '../../kernels/gemm/pack.ts';
 import { packedGemm, packedTiles } from '../../kernels/gemm/packed.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
-import { RELU, type Relu } from '../../kernels/relu/relu.ts';
+import { RELU, type Relu } from '../../kernels/relu/rule.ts';
 import { activationOf } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { drawParts } from '../choose.ts';

@@ -16,7 +16,7 @@ import {
 import { type PackedTile, packedGemmBatch, packedTiles } from '../../kernels/gemm/packed.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import { LANES } from '../../kernels/rasteriser.ts';
-import { RELU, type Relu } from '../../kernels/relu/relu.ts';
+import { RELU, type Relu } from '../../kernels/relu/rule.ts';
 import { activationOf, through } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { four, MOST_FOLDED, pair } from '../choose.ts';

@@ -1,4 +1,5 @@
 /** What gradcheck is given, and its defaults. */
+import { checkArguments, NUMBERS, OBJECT } from '../../arguments.ts';
 import { FrostlineError } from '../../errors.ts';
 import { input, Parameter, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 
@@ -65,7 +66,7 @@ const DEFAULTS: Omit<Settings, 'rtol'> & { readonly rtol: undefined } = {
 };
 
 /** What a number may be beside not negative, and the words for it. */
-const NUMBERS: Readonly<Record<string, readonly [test: (value: number) => boolean, words: string]>> = {
+const NUMERIC: Readonly<Record<string, readonly [test: (value: number) => boolean, words: string]>> = {
   // An infinite tolerance passes everything.
   atol: [Number.isFinite, 'a finite number of 0 or more'],
   rtol: [Number.isFinite, 'a finite number of 0 or more'],
@@ -109,8 +110,8 @@ export function settingsOf(options: GradcheckOptions, inputs: readonly string[])
     if (!Object.hasOwn(DEFAULTS, name)) {
       throw new FrostlineError(`gradcheck: there is no option ${name}. There are ${Object.keys(DEFAULTS).join(', ')}.`);
     }
-    const [test, words] = NUMBERS[name] ?? [() => true, 'true or false'];
-    const type = name in NUMBERS ? 'number' : 'boolean';
+    const [test, words] = NUMERIC[name] ?? [() => true, 'true or false'];
+    const type = name in NUMERIC ? 'number' : 'boolean';
     if (typeof value === type && !((value as number) < 0) && !Number.isNaN(value) && test(value as number)) continue;
     const found = typeof value === 'string' ? `'${value}'` : value;
     throw new FrostlineError(`gradcheck: ${name} is ${found}. Give ${words}.`);
@@ -125,7 +126,12 @@ export function settingsOf(options: GradcheckOptions, inputs: readonly string[])
   return (rtol) => ({ ...settings, rtol: settings.rtol ?? rtol });
 }
 
-export function tensorOf(name: string, { shape, values }: GradcheckInput): Tensor {
+export function tensorOf(name: string, given: GradcheckInput): Tensor {
+  checkArguments('gradcheck', {
+    [`input ${name}`]: [given, OBJECT],
+    [`the shape of ${name}`]: [given?.shape, NUMBERS],
+  });
+  const { shape, values } = given;
   // What has no types may bring anything, which the device would take for other numbers.
   if (!(values instanceof Float32Array || values instanceof Uint32Array)) {
     const found = (values as object | undefined)?.constructor.name ?? values;

@@ -1,7 +1,9 @@
 /** From resident 8-bit images to the network's input: the augmentation's affine sampler as an operation of the graph. */
+import { checkArguments, type Expectation, FINITE, NUMBERS, OBJECT, oneOf, wholeFrom } from '../../arguments.ts';
 import { affineSampleKernel, type Normalisation, normalisationParams } from '../../kernels/augment/augment.ts';
+import { checkOptions, type OptionNames } from '../../options.ts';
 import { apply, refuse, shapeText } from '../operation.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkTensors, type Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 
 /** Affine maps of images, and what stands beyond their edges. */
@@ -14,6 +16,22 @@ export interface AffineSampleOptions extends Normalisation {
   readonly name?: string;
 }
 
+const SAMPLE_OPTIONS: OptionNames<AffineSampleOptions> = {
+  size: true,
+  channels: true,
+  fill: true,
+  name: true,
+  channelOrder: true,
+  scale: true,
+  mean: true,
+  std: true,
+};
+
+const SIZE: Expectation = {
+  is: (value) => Array.isArray(value) && value.length === 2 && value.every((one) => wholeFrom(1).is(one)),
+  words: '[height, width]',
+};
+
 /**
  * @param images [count, height, width] of u32, one RGBA pixel a word; they must fit one binding
  * @param source [N] of u32: which image each of the batch is
@@ -21,7 +39,19 @@ export interface AffineSampleOptions extends Normalisation {
  * @returns [N, channels, height, width]: images[source[n]] sampled, then (value * scale - mean) / std
  */
 export function affineSample(images: Tensor, source: Tensor, transforms: Tensor, options: AffineSampleOptions): Tensor {
-  const { size, channels, fill, name = 'affineSample' } = options;
+  checkArguments('affineSample', { options: [options, OBJECT] });
+  const { size, channels, fill, name = 'affineSample', channelOrder, scale, mean, std } = options;
+  checkOptions(name, options, SAMPLE_OPTIONS);
+  checkArguments(name, {
+    size: [size, SIZE],
+    channels: [channels, oneOf(1, 3)],
+    fill: [fill, FINITE],
+    channelOrder: [channelOrder, oneOf('rgb', 'bgr')],
+    scale: [scale, FINITE],
+    mean: [mean, NUMBERS],
+    std: [std, NUMBERS],
+  });
+  checkTensors(name, { images, source, transforms });
   const [, height, width] = images.shape;
   const batch = source.size;
   if (images.type !== 'u32' || images.shape.length !== 3 || source.type !== 'u32' || transforms.size !== 6 * batch) {

@@ -1,4 +1,5 @@
 /** The end of a classifier: the loss, the predicted class, the count of correct predictions. */
+import { checkArguments, NUMBERS, orNothing } from '../../arguments.ts';
 import { Storage } from '../../gpu/storage.ts';
 import { affineBackward } from '../../kernels/affine/affine.ts';
 import { biasGradient } from '../../kernels/bias/bias.ts';
@@ -9,18 +10,33 @@ import {
   softmaxLossGradient,
   softmaxLossWeights,
 } from '../../kernels/softmax-loss/softmax-loss.ts';
+import { checkOptions, type OptionNames } from '../../options.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkTensors, type Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 
 /** Rows and columns of [N, C], also of [N, C, 1, 1]. */
 function matrix(name: string, x: Tensor): { items: number; columns: number } {
+  checkTensors(name, { logits: x });
   const [items, columns = 1] = x.shape;
   if (items * columns !== x.size) {
     refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, 'Give [N, classes]: flatten it before.');
   }
   return { items, columns };
 }
+
+/** What the loss is asked for beside its weights. */
+export interface LossOptions {
+  /** the share of a label that is spread over all classes, from 0 to below 1. Default 0 */
+  readonly labelSmoothing?: number;
+}
+
+const LOSS_OPTIONS: OptionNames<LossOptions> = {
+  labelSmoothing: {
+    is: (value) => typeof value === 'number' && value >= 0 && value < 1,
+    words: 'a number from 0 to below 1',
+  },
+};
 
 /**
  * Mean cross-entropy of the softmax of `logits` [N, C] against `labels` [N] (u32), one value. With class weights the
@@ -32,8 +48,11 @@ export function softmaxCrossEntropy(
   labels: Tensor,
   classWeights?: readonly number[],
   name = 'loss',
-  { labelSmoothing = 0 }: { readonly labelSmoothing?: number } = {},
+  options: LossOptions = {},
 ): Tensor {
+  const { labelSmoothing = 0 } = checkOptions(name, options, LOSS_OPTIONS);
+  checkTensors(name, { labels });
+  checkArguments(name, { 'the class weights': [classWeights, orNothing(NUMBERS)] });
   const { items, columns } = matrix(name, logits);
   if (labels.type !== 'u32' || labels.size !== items) {
     refuse(name, `labels ${labels.name} ${shapeText(labels.shape)} of ${labels.type}`, `Give ${items} values of u32.`);
@@ -45,9 +64,6 @@ export function softmaxCrossEntropy(
   const weights = Float32Array.from(classWeights ?? Array.from({ length: columns }, () => 1));
   if (weights.length !== columns || !weights.every((value) => value > 0 && Number.isFinite(value))) {
     refuse(name, `class weights ${shapeText(Array.from(weights))}`, `Give ${columns} positive numbers.`);
-  }
-  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
-    refuse(name, `a label smoothing of ${labelSmoothing}`, 'Give a number from 0 to below 1.');
   }
   return apply(
     {
@@ -147,6 +163,7 @@ export function argMax(logits: Tensor, name = 'prediction'): Tensor {
 
 /** How many predictions equal their labels, one u32. It has no derivative. */
 export function countCorrect(prediction: Tensor, labels: Tensor, name = 'correct'): Tensor {
+  checkTensors(name, { prediction, labels });
   if (labels.type !== 'u32' || labels.size !== prediction.size) {
     refuse(name, `${labels.size} labels of ${labels.type} for ${prediction.size} predictions`, 'Give one u32 each.');
   }

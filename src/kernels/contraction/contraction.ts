@@ -38,10 +38,10 @@ import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
-import { RELU } from '../relu/relu.ts';
+import { RELU } from '../relu/rule.ts';
 import { matrixUnits } from './matrix.ts';
 import {
-  biasAndRelu,
+  biasText,
   boundsOf,
   COLUMN_OF,
   type ContractionParams,
@@ -54,9 +54,9 @@ import {
 } from './problem.ts';
 import { tiled } from './tiled.ts';
 
-export { biasAndRelu, boundsOf, type ContractionParams, depthOf, storeSum };
+export { biasText, boundsOf, type ContractionParams, depthOf, storeSum };
 
-const declarationsOf = (memory: Memory) => COLUMN_OF + biasAndRelu(memory);
+const declarationsOf = (memory: Memory) => COLUMN_OF + biasText(memory);
 
 /** Of all parts. */
 const outputs = (p: ContractionParams) => p.parts * p.groups * p.rows * p.columns;
@@ -150,7 +150,8 @@ function storeTile(rows: number, columns: number, first: string, step: number, m
     let at = column(at_column);
     let rest = c_start + m_0 * p.c_row + at.item * p.c_item + at.rest;
     for (var i = 0u; i < differentiated(row_count); i++) {
-      if (!passes(rest + i * p.c_row)) { tile[i * ${columns / 4}u + (j >> 2u)][j & 3u] = 0.0; }
+      let own = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
+      tile[i * ${columns / 4}u + (j >> 2u)][j & 3u] = derivative(own, operand_at(rest + i * p.c_row));
     }
     let place = p.c_base + rest;
     for (var i = 0u; i < row_count; i++) {
@@ -322,6 +323,7 @@ export const auxValues = ({ relu }: Pick<ContractionParams, 'relu'>) => (relu ==
 
 export const contraction = defineKernel({
   name: 'contraction',
+  applies: 'epilogue',
   params: contractionParams,
   bindings: {
     a: { access: 'read', half: true },

@@ -15,7 +15,7 @@ import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
 import {
-  biasAndRelu,
+  biasText,
   boundsOf,
   COLUMN_OF,
   type ContractionParams,
@@ -80,7 +80,7 @@ ${lines(
 function text({ units, bounds, a_inner, b_inner }: Configuration, memory: Memory) {
   const { begin, slab, block } = PRODUCTS[units];
   return {
-    declarations: /* wgsl */ `${COLUMN_OF}${biasAndRelu(memory)}
+    declarations: /* wgsl */ `${COLUMN_OF}${biasText(memory)}
 var<workgroup> slab_a: array<f16, ${ROWS * LINE_A}>;
 var<workgroup> slab_b: array<f16, ${DEPTH * LINE_B}>;
 // Of one block of columns.

@@ -4,7 +4,6 @@
  */
 import type { Params } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
-import { ACTIVATION, auxText } from '../relu/relu.ts';
 
 export const contractionParams = {
   groups: 'u32',
@@ -68,21 +67,20 @@ export function boundsOf(p: ContractionParams): 0 | 1 | 2 {
   return whole ? 0 : 1;
 }
 
-/** What is written of a sum, in the text of every variant and of the second pass over parts. */
-export const biasAndRelu = (memory: Memory) => /* wgsl */ `
+/** The bias of a sum, in the text of every variant and of the second pass over parts. */
+export const biasText = (memory: Memory) => /* wgsl */ `
 fn bias_of(g: u32, m: u32, item: u32) -> f32 {
   switch (p.bias_mode) {
     case 1u: { return ${memory.load('bias', 'p.bias_base + g * p.rows + m')}; }
     case 2u: { return ${memory.load('bias', 'p.bias_base + item')}; }
     default: { return 0.0; }
   }
-}
-${ACTIVATION}${auxText(memory)}`;
+}`;
 
 /** Writes the variable `sum` of g, m and an item at `place`. */
 export const storeSum = (memory: Memory, place: string, item: string) => /* wgsl */ `
   let rest = ${place};
-  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { sum = derivative(sum, operand_at(rest)); }
   let channel = g * p.rows + m;
   ${storeValue(memory, 'p.c_base + rest', { sum: 'sum', bias: `bias_of(g, m, ${item})`, at: 'rest, channel' })}`;
 

@@ -12,8 +12,8 @@
 
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
-import { RELU } from '../relu/relu.ts';
-import { auxValues, biasAndRelu, type ContractionParams, contraction, depthOf, storeSum } from './contraction.ts';
+import { RELU } from '../relu/rule.ts';
+import { auxValues, biasText, type ContractionParams, contraction, depthOf, storeSum } from './contraction.ts';
 
 const params = {
   parts: 'u32',
@@ -36,6 +36,7 @@ const outputs = (p: P) => p.groups * p.rows * p.columns;
 
 export const contractionSum = defineKernel({
   name: 'contraction/sum',
+  applies: 'epilogue',
   params,
   bindings: {
     sums: { access: 'read' },
@@ -60,7 +61,7 @@ export const contractionSum = defineKernel({
   var sum = 0.0;
   for (var part = 0u; part < p.parts; part++) { sum += sums[p.sums_base + part * size + index]; }
 ${storeSum(memory, 'g * p.c_group + m * p.c_row + item * p.c_item + (j - item * p.plane)', 'item')}`,
-    biasAndRelu,
+    biasText,
   ),
 });
 

@@ -22,7 +22,7 @@ import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
 import {
-  biasAndRelu,
+  biasText,
   boundsOf,
   COLUMN_OF,
   type ContractionParams,
@@ -195,7 +195,7 @@ function text(c: Configuration, memory: Memory) {
   const four = (at: string) => `vec4f(slab[${at}], slab[${at} + 1u], slab[${at} + 2u], slab[${at} + 3u])`;
   const slab_b = depth * line_a;
   return {
-    declarations: /* wgsl */ `${COLUMN_OF}${biasAndRelu(memory)}
+    declarations: /* wgsl */ `${COLUMN_OF}${biasText(memory)}
 // A's lines, then B's; in the end, sums.
 var<workgroup> slab: array<f32, ${slabOf(c)}>;
 // Of each column: its place in B, its line and place of the window, its place in C.

@@ -13,7 +13,7 @@
  * where in dx only those (ky, kx) count whose division leaves no rest.
  */
 import { type ContractionParams, inOnePart } from '../contraction/contraction.ts';
-import { RELU } from '../relu/relu.ts';
+import { RELU } from '../relu/rule.ts';
 import { type Conv2dShape, conv2dOutput } from './shape.ts';
 
 /** a = w, b = x, c = y: rows are filters, columns are outputs (n, oy, ox), the inner sum runs over channels. */

@@ -16,7 +16,6 @@
 import { FrostlineError } from '../../errors.ts';
 import { randomBits } from '../../random.ts';
 import { defineKernel, elementwise } from '../kernel.ts';
-import { DERIVATIVE } from '../relu/relu.ts';
 import { stepBinding, stepFunctions } from '../step.ts';
 
 /** The threshold and the factor that `ratio` stands for. @throws FrostlineError unless 0 <= ratio < 1 */
@@ -73,6 +72,7 @@ export const dropoutForward = defineKernel({
 
 export const dropoutBackward = defineKernel({
   name: 'dropout/backward',
+  applies: 'derivative',
   // `differentiates` 1: x is the output of a map, and dx the gradient of its argument; else aux, x or y, is not looked at
   params: { ...params, differentiates: 'u32' },
   bindings: {
@@ -89,6 +89,6 @@ export const dropoutBackward = defineKernel({
   var gradient = select(0.0, ${load('dy', 'p.dy_base + index')} * p.scale, keep(index));
   if (p.differentiates == 1u) { gradient = derivative(gradient, ${load('aux', 'p.aux_base + index')}); }
   ${store('dx', 'p.dx_base + index', 'gradient')}`,
-    declarations + DERIVATIVE,
+    declarations,
   ),
 });

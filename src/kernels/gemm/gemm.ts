@@ -8,7 +8,7 @@
  * since y[n, o] = bias[o] + sum over i of x[n, i] w[o, i] is linear in each.
  */
 import { type ContractionParams, inOnePart, noWindow } from '../contraction/contraction.ts';
-import { RELU, type Relu } from '../relu/relu.ts';
+import { RELU, type Relu } from '../relu/rule.ts';
 
 export interface GemmShape {
   /** C is M x N, the sum runs over K values */

@@ -28,7 +28,7 @@ import {
 import type { Memory } from '../memory.ts';
 import { heldFunction } from '../nan.ts';
 import { LANES, loadOf, range } from '../rasteriser.ts';
-import { ACTIVATION, AUX, RELU } from '../relu/relu.ts';
+import { RELU } from '../relu/rule.ts';
 
 const shape = {
   rows: 'u32',
@@ -180,7 +180,6 @@ const broadcast: Variant<typeof params> = {
   workgroups: packedTilesOf,
   estimate: (p, { lanes, steps }) => packedGemmTime(p, lanes, steps),
   text: ({ lanes, rows, vectors, steps }, memory) => ({
-    declarations: ACTIVATION + AUX,
     main: /* wgsl */ `${sumTile({ lanes, rows, vectors, steps }, '1u')}
   for (var j = 0u; j < ${4 * vectors}u; j++) {
     let n = n_block * ${4 * vectors * lanes}u + (j >> 2u) * ${4 * lanes}u + lane * 4u + (j & 3u);
@@ -188,7 +187,8 @@ const broadcast: Variant<typeof params> = {
     var offset = 0.0;
     if (p.has_bias == 1u) { offset = bias[p.bias_base + n]; }
     for (var m = 0u; m < differentiated(count); m++) {
-      if (!passes((m_0 + m) * p.c_row + n)) { sums[m * ${vectors}u + (j >> 2u)][j & 3u] = 0.0; }
+      let own = sums[m * ${vectors}u + (j >> 2u)][j & 3u];
+      sums[m * ${vectors}u + (j >> 2u)][j & 3u] = derivative(own, operand_at((m_0 + m) * p.c_row + n));
     }
     for (var m = 0u; m < count; m++) {
       let place = p.c_base + (m_0 + m) * p.c_row + n;
@@ -227,6 +227,7 @@ const vectors = { access: 'read', type: 'vec4f' } as const;
 
 export const packedGemm = defineKernel({
   name: 'gemm/packed',
+  applies: 'epilogue',
   params,
   bindings: {
     a: vectors,
@@ -251,12 +252,12 @@ export const packedGemm = defineKernel({
   let m = index / p.columns;
   var sum = sum_of(0u, m, n);
   let rest = m * p.c_row + n;
-  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(rest)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { sum = derivative(sum, operand_at(rest)); }
   let place = p.c_base + rest;
   if (p.has_bias == 1u) { sum += bias[p.bias_base + n]; }
   sum = combined(sum, rest, m);
   ${storeSum(memory)}`,
-        elementText(SINGLE) + ACTIVATION + AUX,
+        elementText(SINGLE),
       ),
       estimate: (p) => p.rows * p.columns * p.depth * 60,
     },

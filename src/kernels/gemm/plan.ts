@@ -5,7 +5,7 @@
 import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities } from '../kernel.ts';
 import { LANES } from '../rasteriser.ts';
-import { RELU } from '../relu/relu.ts';
+import { RELU } from '../relu/rule.ts';
 import type { GemmShape } from './gemm.ts';
 import { type PackParams, packedSize } from './pack.ts';
 import { type PackedGemmParams, packedTile } from './packed.ts';

@@ -32,6 +32,7 @@ const params = {
 
 export const linearBackward = defineKernel({
   name: 'linear/backward',
+  applies: 'derivative',
   params,
   bindings: {
     dy: { access: 'read' },

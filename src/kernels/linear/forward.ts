@@ -11,9 +11,7 @@
 
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
-import type { Memory } from '../memory.ts';
 import { loadOf, range } from '../rasteriser.ts';
-import { ACTIVATION, auxText } from '../relu/relu.ts';
 import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { broadcastOverItems } from './shape.ts';
 
@@ -29,9 +27,6 @@ const params = {
 
 type P = Params<typeof params>;
 
-/** What is done to a sum with its bias: ../epilogue.ts. */
-const epilogue = (memory: Memory) => ACTIVATION + auxText(memory);
-
 const COLUMNS = 4;
 const tiles = (p: P, items: number, lanes: number) =>
   Math.ceil(p.batch / items) * Math.ceil(p.outputs / (lanes * COLUMNS));
@@ -44,7 +39,6 @@ const broadcast: Variant<typeof params> = {
     (p.inputs / 4) *
     ((Math.ceil(items / lanes) + COLUMNS) * loadOf(lanes) * lanes + items * COLUMNS * 11),
   text: ({ lanes, items }, memory) => ({
-    declarations: epilogue(memory),
     main: /* wgsl */ `
   let tiles = (p.outputs + ${lanes * COLUMNS - 1}u) / ${lanes * COLUMNS}u;
   let n_0 = (workgroup / tiles) * ${items}u;
@@ -119,7 +113,7 @@ const rows: Variant<typeof params> = {
     return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 16), capabilities);
   },
   text: ({ items, rows }, memory) => ({
-    declarations: /* wgsl */ `${epilogue(memory)}
+    declarations: /* wgsl */ `
 var<workgroup> parts: array<vec4f, ${items * LINE}>;`,
     main: /* wgsl */ `
   let tiles = (p.outputs + ${rows - 1}u) / ${rows}u;
@@ -176,6 +170,7 @@ ${range(items)
 
 export const linearForward = defineKernel({
   name: 'linear/forward',
+  applies: 'epilogue',
   params,
   bindings: {
     x: { access: 'read', type: 'vec4f', half: true },
@@ -200,7 +195,6 @@ export const linearForward = defineKernel({
   var sum = 0.0;
   for (var i = 0u; i < length; i++) { sum += dot(${load('x', 'p.x_base + n * length + i')}, ${load('w', 'p.w_base + o * length + i')}); }
   ${store('y', 'p.y_base + n * p.y_row + o', `activated(combined(sum + select(0.0, ${load('bias', 'p.bias_base + o')}, p.has_bias == 1u), n * p.y_row + o, o))`)}`,
-        epilogue,
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)

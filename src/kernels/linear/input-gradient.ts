@@ -192,6 +192,7 @@ ${range(items)
 
 export const linearInputGradient = defineKernel({
   name: 'linear/input-gradient',
+  applies: 'derivative',
   params,
   bindings: {
     dy: { access: 'read', half: true },

@@ -2,7 +2,6 @@
 import type { Capabilities } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { LANES } from '../rasteriser.ts';
-import { DERIVATIVE } from '../relu/relu.ts';
 
 /** Items of the batch whose sums a lane holds: common batches exactly, among them one image. */
 const ITEMS = [1, 4, 8, 10, 12, 16, 32];
@@ -17,7 +16,7 @@ export const broadcastOverItems = {
 };
 
 /** The gradient of the argument of the map before, from that of its output x. */
-export const ARGUMENT_GRADIENT = /* wgsl */ `${DERIVATIVE}
+export const ARGUMENT_GRADIENT = /* wgsl */ `
 fn argument_gradient(gradient: vec4f, x: vec4f) -> vec4f {
   return vec4f(
     derivative(gradient.x, x.x), derivative(gradient.y, x.y), derivative(gradient.z, x.z), derivative(gradient.w, x.w));

@@ -22,7 +22,6 @@
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
-import { DERIVATIVE } from '../relu/relu.ts';
 
 const params = {
   batch: 'u32',
@@ -167,7 +166,7 @@ ${shift(g)}
 }
 
 /** The gradient of the map's argument from that of its output, where asked for. */
-const ARGUMENT_GRADIENT = /* wgsl */ `${DERIVATIVE}
+const ARGUMENT_GRADIENT = /* wgsl */ `
 fn argument_gradient(gradient: f32, output: f32) -> f32 {
   return select(gradient, derivative(gradient, output), p.differentiates == 1u);
 }`;
@@ -200,6 +199,7 @@ const gradients = {
 
 export const lrnBackward = defineKernel<typeof backwardParams, typeof gradients>({
   name: 'lrn/backward',
+  applies: 'derivative',
   params: backwardParams,
   bindings: gradients,
   cost: (p, of) => ({ flops: elements(p) * (3 * p.size + 12), bytes: (of.x + of.dy + of.dx) * elements(p) }),

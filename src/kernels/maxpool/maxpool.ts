@@ -24,7 +24,6 @@ import { defineKernel, elementwise, type Params, type Variant } from '../kernel.
 import type { Memory } from '../memory.ts';
 import { isNanFunction } from '../nan.ts';
 import { type PoolShape, poolInputs, poolOutputs, poolParams, poolSchema } from '../pooling.ts';
-import { DERIVATIVE } from '../relu/relu.ts';
 
 const params = { ...poolSchema, dilation_height: 'u32', dilation_width: 'u32' } as const;
 
@@ -65,7 +64,7 @@ const NONE = '0xffffffffu';
 
 /** The winner's place, or none where the derivative of the ReLU that made x is to be applied. */
 const chosen = /* wgsl */ `
-fn chosen(best: f32, winner: u32) -> u32 { return select(${NONE}, winner, p.relu_before == 0u || best > 0.0); }`;
+fn chosen(best: f32, winner: u32) -> u32 { return select(${NONE}, winner, p.relu_before == 0u || derivative(1.0, best) > 0.0); }`;
 
 const keep = '\n  choice[p.choice_base + index] = chosen(best, winner);';
 const guard = 'p.batch * p.channels * p.out_height * p.out_width';
@@ -243,6 +242,7 @@ const kept = {
 /** For training: also writes which input won. */
 export const maxPoolForward = defineKernel<typeof forwardParams, typeof kept>({
   name: 'maxpool/forward',
+  applies: 'derivative',
   params: forwardParams,
   bindings: kept,
   cost: (p, of) => forwardCost(p, of.x, of.y + of.choice),
@@ -302,12 +302,12 @@ const planes: Variant<typeof backwardParams> = {
   for (var i = 0u; i < p.differentiates * p.height * p.width; i++) {
     dx[start + i] = derivative(dx[start + i], aux[outputs + i]);
   }`,
-    declarations: DERIVATIVE,
   }),
 };
 
 export const maxPoolBackward = defineKernel<typeof backwardParams, typeof gradients>({
   name: 'maxpool/backward',
+  applies: 'derivative',
   params: backwardParams,
   bindings: gradients,
   cost: (p, of) => ({
@@ -340,7 +340,6 @@ export const maxPoolBackward = defineKernel<typeof backwardParams, typeof gradie
   }
   if (p.differentiates == 1u) { sum = derivative(sum, ${load('aux', 'p.aux_base + index')}); }
   ${store('dx', 'p.dx_base + index', 'sum')}`,
-      DERIVATIVE,
     ),
     planes,
   ],

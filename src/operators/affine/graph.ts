@@ -1,16 +1,21 @@
 /** The affine map as an operation of tensors; the mathematics stands in ../../kernels/affine/affine.ts. */
+import { checkArguments, FINITE, listOf } from '../../arguments.ts';
 import { apply, type ForwardEmitter, type Operation } from '../../graph/operation.ts';
-import type { Tensor } from '../../graph/tensor.ts';
+import { checkTensors, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
 import { asked } from '../operator.ts';
 import { shape } from './shape.ts';
+
+const CONSTANTS = listOf(FINITE, 'a list of finite numbers');
 
 /**
  * y = x scale + shift with constants: one value, one a channel, or one an element of an item. Element i of an item of n
  * uses constant floor(i length / n).
  */
 export function affine(x: Tensor, scale: readonly number[], shift: readonly number[], name = 'affine'): Tensor {
+  checkTensors(name, { x });
+  checkArguments(name, { scale: [scale, CONSTANTS], shift: [shift, CONSTANTS] });
   const batch = x.shape[0];
   const item = x.size / batch;
   const channels = Math.max(scale.length, shift.length);

@@ -1,8 +1,9 @@
 /** Batch normalisation as operations of tensors; the mathematics stands in ../../kernels/batch-normalization. */
+import { checkArguments, OBJECT, oneOf } from '../../arguments.ts';
 import type { Storage } from '../../gpu/storage.ts';
 import { emitBiasGradient } from '../../graph/bias-gradient.ts';
 import { apply, type BackwardEmitter, type ForwardEmitter, type Operation, refuse } from '../../graph/operation.ts';
-import type { Tensor } from '../../graph/tensor.ts';
+import { checkTensors, type Tensor } from '../../graph/tensor.ts';
 import { rows, type Window, windows } from '../../graph/windows.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
 import { normalizationCoefficients } from '../../kernels/batch-normalization/coefficients.ts';
@@ -48,7 +49,10 @@ export function batchNormalization(
   variance: Tensor,
   options: BatchNormalizationOptions = {},
 ): Tensor {
+  checkArguments('batchNormalization', { options: [options, OBJECT] });
   const { epsilon = 1e-5, momentum = 0.9, statistics = 'running', name = 'batchNormalization', ...rest } = options;
+  checkTensors(name, { x, scale, shift, mean, variance });
+  checkArguments(name, { statistics: [statistics, oneOf('running', 'batch')] });
   shapesOf(name, rule, { epsilon, momentum, ...rest }, [x], { scale, shift, mean, variance });
   const channels = channelsOf(x);
   const common = { channels, epsilon, name };
@@ -108,12 +112,10 @@ function keeping(normalization: Operation, momentum: number, { channels }: Commo
 }
 
 /** The same by the statistics of x itself, in inference too: nothing is kept. PyTorch's track_running_stats = False. */
-export function normalizeBatch(
-  x: Tensor,
-  scale: Tensor,
-  shift: Tensor,
-  { epsilon = 1e-5, name = 'normalizeBatch', ...rest }: NormalizeBatchOptions = {},
-): Tensor {
+export function normalizeBatch(x: Tensor, scale: Tensor, shift: Tensor, options: NormalizeBatchOptions = {}): Tensor {
+  checkArguments('normalizeBatch', { options: [options, OBJECT] });
+  const { epsilon = 1e-5, name = 'normalizeBatch', ...rest } = options;
+  checkTensors(name, { x, scale, shift });
   shapesOf(name, rule, { epsilon, momentum: 0, ...rest }, [x], { scale, shift });
   const channels = channelsOf(x);
   expectSeveral(channels, name);

@@ -1,4 +1,4 @@
-import { number, type Rule } from '../operator.ts';
+import { extended, type Rule } from '../operator.ts';
 
 export interface ClipAttributes {
   readonly low: number;
@@ -7,8 +7,8 @@ export interface ClipAttributes {
 
 export const rule: Rule<ClipAttributes> = {
   attributes: {
-    low: number('the lower bound; -Infinity: none'),
-    high: number('the upper bound, which wins where both cross; Infinity: none'),
+    low: extended('the lower bound; -Infinity: none'),
+    high: extended('the upper bound, which wins where both cross; Infinity: none'),
   },
   shape: ({ inputs: [x] }) => [x.shape],
 };

@@ -1,7 +1,8 @@
 /** Joining activations channel by channel, as DenseNet, SqueezeNet and GoogLeNet do. */
 
-import { apply, type ForwardEmitter, refuse } from '../../graph/operation.ts';
-import { describeValue, sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { checkArguments } from '../../arguments.ts';
+import { apply, type ForwardEmitter } from '../../graph/operation.ts';
+import { sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
 import { shapesOf } from '../operator.ts';
@@ -12,7 +13,7 @@ import { rule } from './rule.ts';
  * [N, C1 + C2 + ..., ...]. All other extents are the same. ONNX Concat.
  */
 export function concat(parts: readonly Tensor[], name = 'concat', axis = 1): Tensor {
-  if (!Array.isArray(parts)) refuse(name, `${describeValue(parts)} is no list`, 'Give a list of tensors.');
+  checkArguments(name, { parts: [parts, { is: Array.isArray, words: 'a list of tensors' }] });
   const [shape] = shapesOf(name, rule, { axis: axis - 1 }, parts);
   const [{ shape: first }] = parts;
   const items = first[0];

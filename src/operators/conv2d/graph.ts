@@ -1,12 +1,18 @@
 /** Convolution as an operation of tensors; the mathematics stands in ../../kernels/conv2d/conv2d.ts. */
+import { checkArguments, type Expectation, OBJECT } from '../../arguments.ts';
 import { emitBias } from '../../graph/bias-gradient.ts';
-import { apply, expect4d, type ForwardEmitter, hasDerivative, refuse } from '../../graph/operation.ts';
-import { describeValue, Tensor } from '../../graph/tensor.ts';
+import { apply, expect4d, type ForwardEmitter, hasDerivative } from '../../graph/operation.ts';
+import { checkTensors, Tensor } from '../../graph/tensor.ts';
 import { conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { asked, checkAttributes } from '../operator.ts';
 import { bytesOf, type Convolution } from './algorithms/convolution.ts';
 import { selectConvolution, tilesLeft } from './algorithms/index.ts';
 import { attributes, type Conv2dAttributes, geometry } from './shape.ts';
+
+const BIAS: Expectation = {
+  is: (value) => value === undefined || value instanceof Tensor,
+  words: 'a tensor, or undefined before the options',
+};
 
 /** Strides, pads (top, left, bottom, right), dilations and groups of a convolution. */
 export interface Conv2dOptions extends Partial<Conv2dAttributes> {
@@ -18,10 +24,10 @@ export interface Conv2dOptions extends Partial<Conv2dAttributes> {
  * @throws FrostlineError when shapes do not fit or nothing is left of the image
  */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: Conv2dOptions = {}): Tensor {
+  checkArguments('conv2d', { options: [options, OBJECT] });
   const { name = 'conv2d', strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], groups = 1, ...rest } = options;
-  if (bias !== undefined && !(bias instanceof Tensor)) {
-    refuse(name, `the bias is ${describeValue(bias)}`, 'Give a tensor, or undefined before the options.');
-  }
+  checkTensors(name, { x, weight });
+  checkArguments(name, { bias: [bias, BIAS] });
   const [batch, ...item] = expect4d(name, x);
   const given = { strides, pads, dilations, groups };
   const found = asked(`${name}:`, () => {

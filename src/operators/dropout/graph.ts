@@ -3,7 +3,7 @@ import { apply, derivativeBefore, type ForwardEmitter, hasDerivative } from '../
 import type { Tensor } from '../../graph/tensor.ts';
 import { flatWindows, rows } from '../../graph/windows.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
+import { RELU } from '../../kernels/relu/rule.ts';
 import { shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
@@ -44,9 +44,9 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
       backward(emit) {
         const dx = emit.gradient(0);
         if (dx === undefined) return;
-        const { relu, epilogues, operand } = derivativeBefore(emit);
+        const { epilogues, operand } = derivativeBefore(emit);
         // A ReLU's derivative y tells as well, and x need not be kept.
-        const outputs = relu === RELU.none ? operand : emit.value(emit.output);
+        const outputs = emit.before?.code === RELU.after ? emit.value(emit.output) : operand;
         each(emit, (params, window) => {
           const dy = rows(emit.outputGradient, 4, window);
           const aux = outputs === undefined ? dy : rows(outputs, 4, window);

@@ -6,7 +6,8 @@ import { asked, refuse } from '../operator.ts';
 
 /** Of an alpha of 0 or less the sign of y would not tell that of x. */
 export function checkAlpha(alpha: number): void {
-  if (!(alpha > 0)) refuse(`has an alpha of ${alpha}`, 'A number above 0 is expected.');
+  if (!(Number.isFinite(alpha) && alpha > 0))
+    refuse(`has an alpha of ${alpha}`, 'A finite number above 0 is expected.');
 }
 
 /** y = x where x is above 0, else alpha (exp(x) - 1) */

@@ -1,4 +1,5 @@
 /** Local response normalisation as an operation of tensors; the mathematics stands in ../../kernels/lrn/lrn.ts. */
+import { checkArguments, OBJECT } from '../../arguments.ts';
 import { apply, derivativeBefore, hasDerivative } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
@@ -15,8 +16,9 @@ export interface LrnOptions extends Partial<LrnAttributes> {
 
 /** y = x / (bias + alpha / size * sum of squares over `size` channels)^beta. ONNX LRN, MATLAB crossChannelNormalization. */
 export function lrn(x: Tensor, options: LrnOptions): Tensor {
-  const { size, alpha = 1e-4, beta = 0.75, bias = 1, name = 'lrn' } = options;
-  const [[batch, channels, height, width]] = shapesOf(name, rule, { size, alpha, beta, bias }, [x]);
+  checkArguments('lrn', { options: [options, OBJECT] });
+  const { size, alpha = 1e-4, beta = 0.75, bias = 1, name = 'lrn', ...rest } = options;
+  const [[batch, channels, height, width]] = shapesOf(name, rule, { size, alpha, beta, bias, ...rest }, [x]);
   const params = { channels, plane: height * width, size, alpha, beta, bias };
   const imageBytes = x.bytes / batch;
   return apply(

@@ -1,7 +1,8 @@
 /** Padding the dimensions of an item; the mathematics stands in ../../kernels/pad/pad.ts. */
 
+import { checkArguments, NUMBERS, OBJECT } from '../../arguments.ts';
 import { apply, type ForwardEmitter, refuse } from '../../graph/operation.ts';
-import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { checkTensors, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, type Window, windows } from '../../graph/windows.ts';
 import { type PadMode, padBackward, padForward, padModes } from '../../kernels/pad/pad.ts';
 import { shapesOf } from '../operator.ts';
@@ -21,7 +22,10 @@ export interface PadOptions {
 
 /** ONNX Pad: a constant, the edge's value, or the image reflected in its edge. One operation for each padded axis. */
 export function pad(x: Tensor, options: PadOptions): Tensor {
+  checkArguments('pad', { options: [options, OBJECT] });
   const { before = [], after = [], mode = 'constant', value = 0, name = 'pad', ...rest } = options;
+  checkTensors(name, { x });
+  checkArguments(name, { before: [before, NUMBERS], after: [after, NUMBERS] });
   const rank = x.shape.length;
   if (before[0] !== 0 || after[0] !== 0) refuse(name, 'the batch is padded', 'Only items can be: begin with 0.');
   shapesOf(name, rule, { before: before.slice(1), after: after.slice(1), mode, value, ...rest }, [x]);

@@ -1,5 +1,5 @@
 import { type PadMode, padModes } from '../../kernels/pad/pad.ts';
-import { number, numbers, oneOf, type Rule, refuse, show } from '../operator.ts';
+import { extended, numbers, oneOf, type Rule, refuse, show } from '../operator.ts';
 
 export interface PadAttributes {
   readonly before: readonly number[];
@@ -13,7 +13,7 @@ export const rule: Rule<PadAttributes> = {
     before: numbers<readonly number[]>('elements before each dimension of an item; negative ones are cut off'),
     after: numbers<readonly number[]>('elements behind each dimension, likewise'),
     mode: oneOf('what stands there', padModes),
-    value: number('of constant padding'),
+    value: extended('of constant padding'),
   },
   shape({ attributes: { before, after, mode }, inputs: [x] }) {
     const shape = x.shape.map((size, axis) => size + before[axis] + after[axis]);

@@ -1,11 +1,12 @@
 /** Pooling as operations of tensors; the mathematics stands in ../../kernels/maxpool and ../../kernels/avgpool. */
+import { checkArguments, NUMBERS, OBJECT } from '../../arguments.ts';
 import { apply, derivativeBefore, hasDerivative, refuse } from '../../graph/operation.ts';
 import { empty, type Pieces } from '../../graph/pieces.ts';
 import { type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { averagePoolBackward, averagePoolForward, averagePoolParams } from '../../kernels/avgpool/avgpool.ts';
 import { maxPoolBackward, maxPoolForward, maxPoolInference, maxPoolParams } from '../../kernels/maxpool/maxpool.ts';
-import { RELU } from '../../kernels/relu/relu.ts';
+import { RELU } from '../../kernels/relu/rule.ts';
 import { shapesOf } from '../operator.ts';
 import { averageRule, globalRule, type MaxPoolAttributes, maxRule, type PoolAttributes } from './rule.ts';
 
@@ -24,16 +25,12 @@ type MaxPoolShape = MaxPoolAttributes & {
   readonly width: number;
 };
 
-const windowOf = ({
-  kernel,
-  strides = [1, 1],
-  pads = [0, 0, 0, 0],
-  ceilMode = false,
-}: PoolOptions): PoolAttributes => ({
-  kernel,
+/** The attributes with the defaults of those that are left out, and names that there are not, which the rule refuses. */
+const attributesOf = ({ strides = [1, 1], pads = [0, 0, 0, 0], ceilMode = false, name: _, ...rest }: PoolOptions) => ({
   strides,
   pads,
   ceilMode,
+  ...rest,
 });
 
 function extents({ shape: [batch, channels, height, width] }: Tensor) {
@@ -42,8 +39,9 @@ function extents({ shape: [batch, channels, height, width] }: Tensor) {
 
 /** The largest value of each window; padding never wins, ties go to the first. ONNX MaxPool. */
 export function maxPool(x: Tensor, options: PoolOptions): Tensor {
-  const { name = 'maxPool' } = options;
-  const attributes = { ...windowOf(options), dilations: options.dilations ?? [1, 1] } as const;
+  checkArguments('maxPool', { options: [options, OBJECT] });
+  const { name = 'maxPool', dilations = [1, 1] } = options;
+  const attributes = { ...attributesOf(options), dilations };
   const [output] = shapesOf(name, maxRule, attributes, [x]);
   const shape = { ...attributes, ...extents(x) };
   const inputBytes = x.bytes / shape.batch;
@@ -123,9 +121,11 @@ function winners(x: Float32Array, shape: MaxPoolShape, [, , outHeight, outWidth]
 
 /** The mean of each window. ONNX AveragePool; `countIncludePad` counts padding as zeros. */
 export function averagePool(x: Tensor, options: PoolOptions & { readonly countIncludePad?: boolean }): Tensor {
-  const { name = 'averagePool', countIncludePad = false, dilations = [1, 1] } = options;
+  checkArguments('averagePool', { options: [options, OBJECT] });
+  const { name = 'averagePool', countIncludePad = false, dilations = [1, 1], ...window } = options;
+  checkArguments(name, { dilations: [dilations, NUMBERS] });
   if (dilations.some((d) => d !== 1)) refuse(name, `dilations ${dilations.join(' x ')}`, 'Use 1 x 1.');
-  const attributes = { ...windowOf(options), countIncludePad };
+  const attributes = { ...attributesOf(window), countIncludePad };
   const [output] = shapesOf(name, averageRule, attributes, [x]);
   const shape = { ...attributes, ...extents(x) };
   const inputBytes = x.bytes / shape.batch;

@@ -1,4 +1,4 @@
-import { reluBackward, reluForward } from '../../kernels/relu/relu.ts';
+import { reluMap } from '../../kernels/relu/relu.ts';
 import { sameInOnnx } from '../onnx/form.ts';
 import { defineOperator, type None } from '../operator.ts';
 import { relu as build } from './graph.ts';
@@ -15,7 +15,7 @@ export const relu = defineOperator<None>()({
   reference: ({ values: [x] }) => [Float64Array.from(x, (value) => Math.max(value, 0))],
   folds: 'reference',
   onnx: sameInOnnx('relu', 'Relu', {}),
-  kernels: [reluForward, reluBackward],
+  kernels: [reluMap.forward, reluMap.backward],
   numbered: 'always',
   detail: () => [],
   checks: () => import('./cases.ts'),

@@ -1,6 +1,7 @@
 /** Softmax and its logarithm as operations of tensors; the mathematics stands in ../../kernels/softmax and log-softmax. */
+import { checkArguments, NUMBERS, orNothing } from '../../arguments.ts';
 import { apply, refuse, shapeText } from '../../graph/operation.ts';
-import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { checkTensors, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
@@ -28,6 +29,8 @@ function normalised(
   name: string,
   axes: AxisRange | undefined,
 ): Tensor {
+  checkTensors(name, { x });
+  checkArguments(name, { axes: [axes, orNothing(NUMBERS)] });
   const [first, end] = axes ?? [1, x.shape.length];
   if (axes === undefined && x.size !== x.shape[0] * (x.shape[1] ?? 1)) {
     refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, 'Give [N, classes], or the axes.');

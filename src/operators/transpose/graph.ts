@@ -1,7 +1,8 @@
 /** Reordering the dimensions of an item; the mathematics stands in ../../kernels/transpose/transpose.ts. */
+import { checkArguments, NUMBERS } from '../../arguments.ts';
 import type { Storage } from '../../gpu/storage.ts';
 import { apply, type ForwardEmitter, refuse, shapeText } from '../../graph/operation.ts';
-import type { Shape, Tensor } from '../../graph/tensor.ts';
+import { checkTensors, type Shape, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { AXES, sixExtents } from '../../kernels/strided.ts';
 import { transposeForward, transposeParams } from '../../kernels/transpose/transpose.ts';
@@ -13,6 +14,8 @@ const turned = new WeakMap<Tensor, { readonly from: Tensor; readonly perm: reado
 
 /** Axis i of the result is axis perm[i] of x. The batch stays first: perm[0] is 0. ONNX Transpose. */
 export function transpose(x: Tensor, perm: readonly number[], name = 'transpose'): Tensor {
+  checkTensors(name, { x });
+  checkArguments(name, { perm: [perm, NUMBERS] });
   const before = turned.get(x);
   if (before?.perm.length === perm.length && perm.every((axis, i) => before.perm[axis] === i)) return before.from;
   const made = moved(x, perm, name);

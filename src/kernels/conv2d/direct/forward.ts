@@ -15,7 +15,7 @@
  */
 import { type Configuration, defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { BROADCAST, LANES, loadOf, MOVE, range, textTime } from '../../rasteriser.ts';
-import { ACTIVATION, AUX, RELU } from '../../relu/relu.ts';
+import { RELU } from '../../relu/rule.ts';
 import { element, vectorsOf, WINDOWS } from './text.ts';
 
 const params = {
@@ -69,9 +69,8 @@ const plain = perElement<typeof params>(
       }
     }
   }
-  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { sum = derivative(sum, operand_at(index)); }
   y[p.y_base + index] = activated(combined(sum + select(0.0, bias[p.bias_base + filter_index], p.has_bias == 1u), index, filter_index));`,
-  ACTIVATION + AUX,
 );
 
 /** Tiles of filters and strips of columns with a text; 256 sums a lane: more make a text that leaves the instruction cache. */
@@ -194,7 +193,6 @@ const registerTile: Variant<typeof params> = {
     const { chunks, taps } = chunksOf(window);
     const quads = strip / 4;
     return {
-      declarations: ACTIVATION + AUX,
       main: /* wgsl */ `
   let per_line = (p.width + ${strip - 1}u) / ${strip}u;
   let total = p.items * p.lines * per_line;
@@ -246,7 +244,7 @@ ${line(configuration)}
     if (p.has_bias == 1u) { offset = bias[p.bias_base + g * p.rows + m_0 + m]; }
     let rest = start + m * plane;
     for (var j = 0u; j < differentiated(columns); j++) {
-      if (!passes(rest + j)) { sums[m * ${strip}u + j] = 0.0; }
+      sums[m * ${strip}u + j] = derivative(sums[m * ${strip}u + j], operand_at(rest + j));
     }
     let at = p.y_base + rest;
 ${range(strip)
@@ -262,6 +260,7 @@ ${range(strip)
 
 export const conv2dDirect = defineKernel({
   name: 'conv2d/direct',
+  applies: 'epilogue',
   params,
   bindings: {
     w: { access: 'read', type: 'vec4f' },

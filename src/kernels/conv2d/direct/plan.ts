@@ -11,7 +11,7 @@ import { profileOf } from '../../../gpu/machine.ts';
 import { type PackParams, packedSize } from '../../gemm/pack.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES } from '../../rasteriser.ts';
-import { RELU, type Relu } from '../../relu/relu.ts';
+import { RELU, type Relu } from '../../relu/rule.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
 import { conv2dDirectFilterGradient, type DirectFilterParams, STRIP } from './filter-gradient.ts';
 import { conv2dDirect, type DirectParams, directTime, STRIP_SHAPES } from './forward.ts';

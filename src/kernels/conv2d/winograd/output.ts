@@ -10,7 +10,7 @@
  */
 import { defineKernel, type Params, perElement, type Variant } from '../../kernel.ts';
 import { LOAD } from '../../rasteriser.ts';
-import { ACTIVATION, auxText, RELU } from '../../relu/relu.ts';
+import { RELU } from '../../relu/rule.ts';
 import {
   contract,
   forEachKernel,
@@ -69,7 +69,6 @@ const fast: Variant<typeof params> = {
     const matrices = [outputMatrix(height), outputMatrix(width)] as const;
     const { text, names } = transformTile(contract, matrices, (y, x) => `s${y * sideOf(width) + x}`);
     return {
-      declarations: ACTIVATION + auxText(memory),
       main: /* wgsl */ `
   let tiles = p.items * p.tiles_y * p.tiles_x;
   let size = p.groups * tiles * p.filters;
@@ -103,7 +102,7 @@ ${text}
       ${memory.store(
         'y',
         'p.y_base + at',
-        derivative === 1 ? 'select(0.0, value, passes(at))' : 'activated(combined(value, at, filter_index))',
+        derivative === 1 ? 'derivative(value, operand_at(at))' : 'activated(combined(value, at, filter_index))',
       )}
     }
   }`,
@@ -113,6 +112,7 @@ ${text}
 
 export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
+  applies: 'epilogue',
   params,
   bindings: {
     sums: { access: 'read', half: true },
@@ -154,9 +154,9 @@ export const winogradOutput = defineKernel({
     }
     sum += a_(p.kernel_height, e_y, oy % m_y) * part;
   }
-  for (var i = 0u; i < differentiated(1u); i++) { if (!passes(index)) { sum = 0.0; } }
+  for (var i = 0u; i < differentiated(1u); i++) { sum = derivative(sum, operand_at(index)); }
   ${memory.store('y', 'p.y_base + index', `activated(combined(sum + select(0.0, ${memory.load('bias', 'p.bias_base + filter_index')}, p.has_bias == 1u), index, filter_index))`)}`,
-        (memory) => MATRICES + ACTIVATION + auxText(memory) + scaleFunction(memory, 'sums', scaling),
+        (memory) => MATRICES + scaleFunction(memory, 'sums', scaling),
       ),
       estimate: (p) => outputs(p) * placesAt(p) * LOAD,
     },

@@ -25,7 +25,7 @@ import { splitCycles, splitDepth } from '../../contraction/split.ts';
 import { type PackedGemmBatchParams, packedGemmTime, packedTile } from '../../gemm/packed.ts';
 import type { Capabilities } from '../../kernel.ts';
 import { LANES, loadOf } from '../../rasteriser.ts';
-import { RELU, type Relu } from '../../relu/relu.ts';
+import { RELU, type Relu } from '../../relu/rule.ts';
 import { phased, phasesSize, planPhases } from '../phases/phases.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../shape.ts';
 import { type WinogradFilterParams, winogradFilterSize } from './filter.ts';

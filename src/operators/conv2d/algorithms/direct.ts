@@ -20,7 +20,7 @@ import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { packMatrix } from '../../../kernels/gemm/pack.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
-import { RELU } from '../../../kernels/relu/relu.ts';
+import { RELU } from '../../../kernels/relu/rule.ts';
 import {
   bytesOf,
   type Convolution,
