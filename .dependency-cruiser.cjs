@@ -26,16 +26,26 @@ module.exports = {
     {
       name: 'leaves-import-nothing',
       comment:
-        'src/onnx, src/data and src/statistics stand alone, but for errors, the generator, reading, writing and text',
+        'src/onnx, src/data and src/statistics stand alone, but for arguments, errors, the generator, reading, writing and text',
       severity: 'error',
       from: { path: '^src/(onnx|data|statistics)/' },
-      to: { path: '^src/', pathNot: ['^src/(errors|limits|random|read-files|files|text)\\.ts$', '^src/$1/'] },
+      to: {
+        path: '^src/',
+        pathNot: ['^src/(arguments|errors|options|limits|random|read-files|files|text)\\.ts$', '^src/$1/'],
+      },
     },
     {
       name: 'gpu-stands-below',
       severity: 'error',
       from: { path: '^src/(gpu|kernels|check|graph)/' },
       to: { path: '^src/(onnx|data|statistics)/' },
+    },
+    {
+      name: 'one-host-interface',
+      comment: 'networks and training reach Node through src/host.ts, src/files.ts and src/read-files.ts alone',
+      severity: 'error',
+      from: { path: '^src/(kernels|graph|operators|models|train)/' },
+      to: { dependencyTypes: ['core'] },
     },
     {
       name: 'one-import-of-webgpu',

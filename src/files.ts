@@ -1,5 +1,18 @@
-import { appendFileSync, closeSync, openSync } from 'node:fs';
-import { access, constants, link, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { appendFileSync, closeSync, openSync, rmSync } from 'node:fs';
+import {
+  access,
+  constants,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FrostlineError } from './errors.ts';
 
@@ -47,8 +60,9 @@ export async function makeFolderIn(root: string, path: string): Promise<string> 
   return at;
 }
 
-/** Names under which files are written until they are whole: `.PID-N-NAME.tmp`, and of models `NAME.onnx.PID.part`. */
-export const isHalfWritten = (name: string): boolean => /^\.\d+-\d+-.*\.tmp$|\.onnx\.\d+\.part$/.test(name);
+/** Names under which files are written until they are whole. Others may write the same file, here or elsewhere. */
+const temporaryOf = (path: string): string => join(dirname(path), `.${process.pid}-${written++}-${basename(path)}.tmp`);
+export const isHalfWritten = (name: string): boolean => /^\.\d+-\d+-.*\.tmp$/.test(name);
 
 /** Removes what writers that were killed left half written in a folder; what is younger than an hour may be in work. */
 export async function removeLeftovers(folder: string): Promise<void> {
@@ -61,7 +75,7 @@ export async function removeLeftovers(folder: string): Promise<void> {
 }
 
 /** Of a file: its text or bytes, or several that follow each other. */
-export type Content = string | Uint8Array | readonly (string | Uint8Array)[];
+export type Content = string | Uint8Array | Iterable<string | Uint8Array>;
 
 /**
  * Writes files so that a reader, a crash or a full disk never sees half of one: all contents go to temporary names in
@@ -94,10 +108,13 @@ async function writeAll(
 ): Promise<string[]> {
   const pending = Object.entries(files).map(([name, data]) => {
     const path = join(folder, name);
-    // Others may write the same file at the same time, in this process or another one.
-    const own = `${process.pid}-${written++}`;
-    return { path, temporary: join(dirname(path), `.${own}-${name.replaceAll(/[\\/]/g, '-')}.tmp`), data };
+    return { path, temporary: temporaryOf(path), data };
   });
+  // Whoever ends the process meanwhile (Ctrl-C) leaves nothing behind either.
+  const clear = () => {
+    for (const { temporary } of pending) rmSync(temporary, { force: true });
+  };
+  process.once('exit', clear);
   const takeBack: (() => Promise<void>)[] = [];
   try {
     for (const { temporary, data } of pending) {
@@ -115,9 +132,28 @@ async function writeAll(
   } catch (error) {
     await Promise.all(pending.map(({ temporary }) => rm(temporary, { force: true }).catch(() => {})));
     for (const remove of takeBack) await remove();
-    throw asWriteError(error, folder);
+    throw asWriteError(error, pending.length === 1 ? pending[0].path : folder);
+  } finally {
+    process.off('exit', clear);
   }
   return pending.map(({ path }) => path);
+}
+
+/** A file that is there under a second name, in place of what has it: the same bytes where the file system can, else a copy. */
+export async function linkAtomically(from: string, path: string): Promise<void> {
+  const temporary = temporaryOf(path);
+  try {
+    await link(from, temporary).catch(async () => {
+      await copyFile(from, temporary);
+      const file = await open(temporary, 'r+');
+      await file.sync().finally(() => file.close());
+    });
+    await rename(temporary, path);
+  } catch (error) {
+    throw asWriteError(error, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 /**
@@ -127,7 +163,7 @@ async function writeAll(
  */
 export async function createFile(path: string, data: string | Uint8Array): Promise<boolean> {
   const folder = dirname(path);
-  const temporary = join(folder, `.${process.pid}-${written++}-${basename(path)}.tmp`);
+  const temporary = temporaryOf(path);
   try {
     await writeFile(temporary, data, { flush: true });
     await link(temporary, path);
@@ -256,7 +292,7 @@ export class GrowingFile {
     const folder = dirname(path);
     const takeBack = await makeFolder(folder);
     try {
-      return new GrowingFile(path, join(folder, `.${process.pid}-${written++}-${basename(path)}.tmp`), takeBack);
+      return new GrowingFile(path, temporaryOf(path), takeBack);
     } catch (error) {
       await takeBack();
       throw asWriteError(error, folder);

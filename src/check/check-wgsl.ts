@@ -86,7 +86,8 @@ export interface WgslReport {
  * - denormals among the inputs count, or count as 0, as WGSL permits: nothing else;
  * - default limits: it compiles on a device with the limits that every WebGPU device has.
  *
- * @throws FrostlineError where no adapter opens; Error with the lines of WGSL that do not compile
+ * @throws FrostlineError where no adapter opens, with the lines of WGSL that do not compile, for bindings that are not the
+ *   text's
  */
 export async function checkWgsl(check: WgslCheck): Promise<WgslReport> {
   checkArguments('checkWgsl', { check: [check, OBJECT] });

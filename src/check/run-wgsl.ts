@@ -50,7 +50,10 @@ export class WgslKernel {
 
   pipeline(): Promise<Pipeline> {
     const accesses = Object.values(this.check.bindings).map(({ access }) => access);
-    return this.gpu.pipelines.get('the kernel under check', this.check.code, accesses);
+    // Somebody else's text: what is wrong with it is theirs to mend.
+    return this.gpu.pipelines.get('the kernel under check', this.check.code, accesses).catch(({ message }) => {
+      throw new FrostlineError(message);
+    });
   }
 
   async run(inputs: Readonly<Record<string, Words>>, { workgroups, reach, rubbish }: WgslRun): Promise<WgslOutputs> {

@@ -1,6 +1,6 @@
-import path from 'node:path';
 import { checkArguments, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
+import { basename } from '../host.ts';
 import { readModel } from '../onnx/read.ts';
 import { checkOptions } from '../options.ts';
 import { IMPORT_OPTIONS, type ImportOptions, importOnnx } from './import-onnx.ts';
@@ -20,7 +20,7 @@ export async function loadNetwork(file: string, options: ImportOptions = {}): Pr
   checkOptions('loadNetwork', options, IMPORT_OPTIONS);
   const model = readModel(file);
   try {
-    const name = options.name ?? path.basename(file, '.onnx');
+    const name = options.name ?? basename(file, '.onnx');
     const known = options.preprocessing ? undefined : await knownPreprocessing(file);
     const preprocessing = options.preprocessing ?? known;
     const inputSize = options.inputSize ?? preprocessing?.size;

@@ -2,11 +2,9 @@
  * onnxruntime's CPU provider, to compare with. It is an oracle, not a dependency: it is used where it is installed, from
  * the folder in FROSTLINE_ORT, else as the package onnxruntime-node beside frostline or in the project it is run from.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+
 import { FrostlineError } from '../errors.ts';
+import { createRequire, join, mkdtemp, rm, tmpdir } from '../host.ts';
 import type { OnnxModel } from '../onnx/model.ts';
 import type { OnnxTensor } from '../onnx/tensor.ts';
 import { writeModelFile } from '../onnx/write.ts';

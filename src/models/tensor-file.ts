@@ -1,7 +1,8 @@
 /** Tensors as files: NumPy's `.npy`, and ONNX's `.pb` as its test data come. */
-import { basename, extname } from 'node:path';
+
 import { type NpyType, readNpy } from '../data/npy.ts';
 import { FrostlineError } from '../errors.ts';
+import { basename, extname } from '../host.ts';
 import type { DataType } from '../onnx/data-types.ts';
 import { readTensor } from '../onnx/read.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';

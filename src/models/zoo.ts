@@ -1,12 +1,24 @@
 /** Published weights: what there is, fetching and checking it, and finding a model by name. */
-import { createHash } from 'node:crypto';
-import fs from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, makeFolder } from '../files.ts';
+import {
+  basename,
+  createHash,
+  existsSync,
+  fileURLToPath,
+  join,
+  open,
+  readdirSync,
+  readFileSync,
+  rename,
+  resolve,
+  rmSync,
+  stat,
+  statSync,
+} from '../host.ts';
 import { forEachChunk, reading } from '../read-files.ts';
 import type { Preprocessing } from './network.ts';
 import { supportedOperators } from './onnx-operators.ts';
@@ -73,7 +85,7 @@ let shipped: readonly WeightsEntry[] | undefined;
 /** The files that the package knows. */
 export function manifest(): readonly WeightsEntry[] {
   if (shipped === undefined) {
-    const text = fs.readFileSync(path.join(shippedFolder, 'manifest.json'), 'utf8');
+    const text = readFileSync(join(shippedFolder, 'manifest.json'), 'utf8');
     shipped = z.strictObject({ files: z.array(entrySchema) }).parse(JSON.parse(text)).files;
   }
   return shipped;
@@ -82,7 +94,7 @@ export function manifest(): readonly WeightsEntry[] {
 /** All known files, with their paths where they are already there. */
 export function listWeights(folder = defaultFolder, files = manifest()): ListedWeights[] {
   return files.map((entry) => {
-    const file = path.join(folder, entry.file);
+    const file = join(folder, entry.file);
     const unsupported = entry.operators.filter((operator) => !supportedOperators.includes(operator));
     return {
       ...entry,
@@ -95,7 +107,7 @@ export function listWeights(folder = defaultFolder, files = manifest()): ListedW
 /** Bytes of a file; nothing where it is not there, or not to be seen. */
 function sizeOf(file: string): number | undefined {
   try {
-    return fs.statSync(file).size;
+    return statSync(file).size;
   } catch {
     return undefined;
   }
@@ -103,23 +115,21 @@ function sizeOf(file: string): number | undefined {
 
 /** The names of the models in the package's own `weights/`. */
 const shippedModels = () =>
-  fs
-    .readdirSync(shippedFolder)
+  readdirSync(shippedFolder)
     .filter((file) => file.endsWith('.onnx'))
-    .map((file) => path.basename(file, '.onnx'));
+    .map((file) => basename(file, '.onnx'));
 
 /** Size and sha256 of a file, and which of the zoo's files or the package's own models it is. Throws FrostlineError when it cannot be read. */
 export async function verifyWeights(file: string): Promise<Verification> {
-  const found = await reading(file, () => fs.promises.stat(file));
+  const found = await reading(file, () => stat(file));
   if (!found.isFile()) throw new FrostlineError(`${file} is no file. Give the path of an ONNX file.`);
   const bytes = found.size;
   const sha256 = await sha256Of(file);
   const entry = manifest().find((known) => known.sha256 === sha256);
   if (entry !== undefined) return { file, bytes, sha256, entry };
   for (const name of shippedModels()) {
-    const own = path.join(shippedFolder, `${name}.onnx`);
-    if (fs.statSync(own).size === bytes && (await sha256Of(own)) === sha256)
-      return { file, bytes, sha256, shipped: name };
+    const own = join(shippedFolder, `${name}.onnx`);
+    if (statSync(own).size === bytes && (await sha256Of(own)) === sha256) return { file, bytes, sha256, shipped: name };
   }
   return { file, bytes, sha256 };
 }
@@ -139,14 +149,14 @@ export async function knownPreprocessing(file: string): Promise<Preprocessing | 
  * @throws FrostlineError when there is none, with the nearest known name or the command that pulls it
  */
 export function resolveModel(nameOrPath: string, folder = defaultFolder): string {
-  if (fs.existsSync(nameOrPath)) return nameOrPath;
-  const ours = path.join(shippedFolder, `${nameOrPath}.onnx`);
-  if (path.basename(nameOrPath) === nameOrPath && fs.existsSync(ours)) return ours;
+  if (existsSync(nameOrPath)) return nameOrPath;
+  const ours = join(shippedFolder, `${nameOrPath}.onnx`);
+  if (basename(nameOrPath) === nameOrPath && existsSync(ours)) return ours;
   const known = listWeights(folder).find(({ name }) => name === nameOrPath);
   if (known?.path) return known.path;
   if (known) {
     throw new FrostlineError(
-      `the weights of ${known.name} are not at ${path.join(folder, known.file)}. Fetch them with 'frostline weights pull ${known.name}'.`,
+      `the weights of ${known.name} are not at ${join(folder, known.file)}. Fetch them with 'frostline weights pull ${known.name}'.`,
     );
   }
   throw new FrostlineError(`there is no file and no model called '${nameOrPath}'.${suggestion(nameOrPath)}`);
@@ -163,9 +173,9 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   const { folder = defaultFolder, onProgress = () => {}, patience = 30 } = options;
   const entry = (options.manifest ?? manifest()).find((known) => known.name === name);
   if (entry === undefined) throw new FrostlineError(`no weights are called '${name}'.${suggestion(name)}`);
-  const target = path.join(folder, entry.file);
+  const target = join(folder, entry.file);
   await checkWritable(folder);
-  const { size } = fs.statSync(target, { throwIfNoEntry: false }) ?? {};
+  const { size } = statSync(target, { throwIfNoEntry: false }) ?? {};
   if (size === entry.bytes && (await sha256Of(target)) === entry.sha256) return target;
   if (size !== undefined) {
     throw new FrostlineError(`${target} is there but is not the zoo's ${name}. Move it away, then pull again.`);
@@ -176,7 +186,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   for (const address of options.addresses ?? entry.addresses) {
     try {
       await fetchWhole(entry, { address, part: `${target}.part`, patience, onProgress });
-      fs.renameSync(`${target}.part`, target);
+      await rename(`${target}.part`, target);
       return target;
     } catch (error) {
       if (isLocal(error)) throw unwritable(target, error);
@@ -188,7 +198,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
       `${name} could not be fetched:`,
       ...failures,
       `Download ${entry.file} by hand (${entry.bytes} bytes, sha256 ${entry.sha256}), e.g. from ${entry.addresses[0]},`,
-      `and put it at ${path.resolve(target)}.`,
+      `and put it at ${resolve(target)}.`,
     ].join('\n'),
   );
 }
@@ -204,12 +214,12 @@ interface Try {
 /** Fills `part` from the address; throws, and leaves `part` only as far as it may be continued. */
 async function fetchWhole(entry: WeightsEntry, attempt: Try): Promise<void> {
   const { part } = attempt;
-  let start = fs.statSync(part, { throwIfNoEntry: false })?.size ?? 0;
+  let start = statSync(part, { throwIfNoEntry: false })?.size ?? 0;
   if (start > entry.bytes) start = discard(part);
   const resumed = start > 0;
   if (start < entry.bytes) await fetchRest(entry, attempt, start);
 
-  const size = fs.statSync(part).size;
+  const size = statSync(part).size;
   if (size < entry.bytes) throw new Error(`the connection ended after ${size} of ${entry.bytes} bytes`);
   const sum = await sha256Of(part);
   if (sum === entry.sha256) return;
@@ -259,7 +269,7 @@ async function store(
   onReceived: (received: number) => void,
 ): Promise<void> {
   let received = from;
-  const file = await fs.promises.open(part, from > 0 ? 'a' : 'w');
+  const file = await open(part, from > 0 ? 'a' : 'w');
   try {
     onReceived(received);
     for await (const chunk of body) {
@@ -278,7 +288,7 @@ async function store(
 }
 
 function discard(part: string): 0 {
-  fs.rmSync(part, { force: true });
+  rmSync(part, { force: true });
   return 0;
 }
 

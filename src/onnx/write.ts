@@ -1,12 +1,12 @@
 /** Writing ONNX files, weights piece by piece: a model of 600 MB never stands in memory as one message. */
 
-import fs from 'node:fs';
+import { basename, dirname } from 'node:path';
 import type { onnx as Proto } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
 import { checkArguments, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import { asWriteError } from '../files.ts';
+import { writeFilesIn } from '../files.ts';
 import { dataTypeInfo, type NumericArray } from './data-types.ts';
 import { type Attribute, MODEL, type OnnxGraph, type OnnxModel, type OnnxNode, type ValueInfo } from './model.ts';
 import type { OnnxTensor } from './tensor.ts';
@@ -37,30 +37,7 @@ export function writeTensor(tensor: OnnxTensor): Uint8Array {
  */
 export async function writeModelFile(path: string, model: OnnxModel): Promise<void> {
   checkArguments('writeModelFile', { path: [path, PATH], model: [model, MODEL] });
-  const temporary = `${path}.${process.pid}.part`;
-  // Whoever ends the process meanwhile (Ctrl-C) leaves nothing behind either.
-  const remove = () => fs.rmSync(temporary, { force: true });
-  process.once('exit', remove);
-  let file: fs.promises.FileHandle | undefined;
-  try {
-    file = await fs.promises.open(temporary, 'w');
-    for (const piece of modelPieces(model)) await writeAll(file, piece);
-    await file.close();
-    await fs.promises.rename(temporary, path);
-  } catch (error) {
-    await file?.close().catch(() => {});
-    await fs.promises.rm(temporary, { force: true }).catch(() => {});
-    throw asWriteError(error, path);
-  } finally {
-    process.off('exit', remove);
-  }
-}
-
-async function writeAll(file: fs.promises.FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, 2 ** 30));
-    done += bytesWritten;
-  }
+  await writeFilesIn(dirname(path), { [basename(path)]: modelPieces(model) });
 }
 
 /** Protobuf lets fields stand in any order, so that graph and initialisers go last, by hand. */

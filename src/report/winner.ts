@@ -1,11 +1,11 @@
 /** The best cell's network where a user finds it: best.onnx and its card beside the report. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { copyFile, link, rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FrostlineError } from '../errors.ts';
-import { writeFilesAtomically } from '../files.ts';
+import { linkAtomically, writeFilesAtomically } from '../files.ts';
 import type { GridResult } from '../train/results.ts';
 import { bestCell } from '../train/select.ts';
 import { modelCard } from './model-card.ts';
@@ -28,18 +28,9 @@ export async function saveWinner(
     for (const path of [model, card]) await rm(path, { force: true });
     return undefined;
   }
-  const temporary = join(folder, `.${process.pid}-${BEST}.tmp`);
-  try {
-    // One file under two names where the file system can: a network may have half a gibibyte.
-    await link(own, temporary).catch(() => copyFile(own, temporary));
-    await rename(temporary, model);
-  } catch (error) {
-    throw new FrostlineError(
-      `${model} cannot be written (${(error as NodeJS.ErrnoException).code}). The network is in ${own}.`,
-    );
-  } finally {
-    await rm(temporary, { force: true });
-  }
+  await linkAtomically(own, model).catch(({ message }) => {
+    throw new FrostlineError(`${message}. The network is in ${own}.`);
+  });
   const hash = createHash('sha256');
   await pipeline(createReadStream(model), hash);
   const text = modelCard(grid, best!, { file: BEST, sha256: hash.digest('hex') });

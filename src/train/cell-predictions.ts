@@ -1,7 +1,8 @@
 /** What a cell of a grid said of each test image: the one reader of its predictions.csv, which `predictionsCsv` writes. */
-import { join } from 'node:path';
+
 import { parse } from 'csv-parse/sync';
 import { FrostlineError } from '../errors.ts';
+import { join } from '../host.ts';
 import { ReadError, readText } from '../read-files.ts';
 import { unguarded } from '../text.ts';
 import type { CellResult } from './results.ts';

@@ -1,7 +1,8 @@
 /** One cell of a grid, from a checkpoint where there is one, to its files. */
-import { join } from 'node:path';
+
 import { writeFilesIn } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { join } from '../host.ts';
 import type { Network } from '../models/network.ts';
 import { readCheckpoint, removeCheckpoint, StoppedError, saveCheckpoint } from './checkpoint.ts';
 import type { Claim } from './claims.ts';

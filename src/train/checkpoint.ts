@@ -3,10 +3,9 @@
  * of the parts), then the parts of the state one after the other. It is written after each epoch and removed with the
  * result; a run that was killed redoes one epoch at most and ends in the same bits.
  */
-import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+
 import { writeFilesIn } from '../files.ts';
+import { createHash, join, readFile, rm } from '../host.ts';
 import { frostlineVersion } from '../version.ts';
 import type { RunProgress } from './phases.ts';
 

@@ -13,13 +13,22 @@
  * the file is older than `expiry`, by the clock of the file system, the one clock that all share. An owner that only
  * slept finds its claim outbid, and its result is not written.
  */
-import { randomUUID } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
-import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
+
 import { z } from 'zod';
 import { createFile, isHalfWritten, writeFilesIn } from '../files.ts';
+import {
+  hostname,
+  join,
+  open,
+  randomUUID,
+  readdir,
+  readFile,
+  readFileSync,
+  readlinkSync,
+  rm,
+  stat,
+  writeFile,
+} from '../host.ts';
 
 /** Who claims: enough to ask whether it still lives. */
 const owner = z.object({

@@ -1,7 +1,8 @@
 /** The same picture more than once: by its pixels as the network sees them, whatever its names and formats. */
-import { createHash } from 'node:crypto';
+
 import type { ImageDataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
+import { createHash } from '../host.ts';
 import { visibleName } from '../text.ts';
 import type { TrainingData } from './data.ts';
 

@@ -3,8 +3,6 @@
  * network's size, and one split. Everything later (freeze points, rates, seeds) works on this.
  */
 
-import { createHash } from 'node:crypto';
-import { basename, join, resolve } from 'node:path';
 import { checkArguments, type Expectation, FUNCTION, INTEGER, OBJECT, TEXT, withMembers } from '../arguments.ts';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
@@ -15,6 +13,7 @@ import { kFold, loadSplit, type Split, stratifiedSplit } from '../data/split.ts'
 import { FrostlineError } from '../errors.ts';
 import { checkWritable } from '../files.ts';
 import { cacheFolder } from '../gpu/embedded.ts';
+import { basename, createHash, join, resolve } from '../host.ts';
 import { replaceClassifier } from '../models/classifier.ts';
 import { declaredImageSize } from '../models/inputs.ts';
 import { loadNetwork } from '../models/load.ts';

@@ -3,13 +3,11 @@
  * weights; the points of one split and seed see the same images, new layer and order. Each cell's result is a file; a grid that was interrupted goes on where it stopped.
  */
 
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { checkArguments, OBJECT, PATH } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { makeFolderIn, writeFilesIn } from '../files.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
+import { join, rm, sleep } from '../host.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import { readTextIfThere } from '../read-files.ts';
 import { type OpenedDivision, openDivision, runCell } from './cell.ts';
@@ -319,7 +317,7 @@ function stepsShare(list: readonly CellResult[], dropped: ReadonlyMap<PlannedCel
 /** Waits before the next look for the cells that other processes run. */
 async function pause({ signal, stop }: GridHooks): Promise<void> {
   const ends = [signal, stop].filter((one) => one !== undefined);
-  await setTimeout(POLL, undefined, { signal: AbortSignal.any(ends) }).catch((error) => {
+  await sleep(POLL, undefined, { signal: AbortSignal.any(ends) }).catch((error) => {
     if (signal?.aborted || !stop?.aborted) throw error;
     throw new StoppedError('while other processes run what is left');
   });

@@ -3,12 +3,12 @@
  * own graph where its network was kept, and training images as augmentation makes them. One file beside the results,
  * small pictures in it as text, so that a report can be made again without data, network or device.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { heatOver, pictureUri, rgbOf } from '../data/picture.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
+import { existsSync, join } from '../host.ts';
 import { loadNetwork } from '../models/load.ts';
 import type { Network } from '../models/network.ts';
 import { preprocessingOf } from '../models/preprocessing.ts';

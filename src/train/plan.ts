@@ -1,6 +1,7 @@
 /** What a grid runs: its plan, and the cells that come of it for a network, in the order in which they run. */
-import { createHash } from 'node:crypto';
+
 import { FrostlineError } from '../errors.ts';
+import { createHash } from '../host.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import { inferShapes } from '../models/shapes.ts';

@@ -1,5 +1,5 @@
 /** Classes of new images: a network's inference over files, with the preprocessing and labels it carries. */
-import { resolve } from 'node:path';
+
 import { type DecodeOptions, decodeInto } from '../data/decode.ts';
 import { imagesBelow, kindOf, type LeftOut } from '../data/files.ts';
 import { imageFormats } from '../data/image-type.ts';
@@ -7,6 +7,7 @@ import { separateMasks } from '../data/masks.ts';
 import { Remarks } from '../data/pixels.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { resolve } from '../host.ts';
 import { imageShape, type Network } from '../models/network.ts';
 import { preprocessingOf } from '../models/preprocessing.ts';
 import { Evaluator } from './evaluate.ts';

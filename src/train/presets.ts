@@ -1,7 +1,7 @@
 /** The experiments that have a name. */
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+
 import type { augmentPresets } from '../data/augment.ts';
+import { dirname, fileURLToPath, join } from '../host.ts';
 import type { PaperNetwork } from '../models/numbering.ts';
 
 type AugmentName = keyof typeof augmentPresets;

@@ -1,7 +1,8 @@
 /** probe.json in a grid's folder. */
-import { join } from 'node:path';
+
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
+import { join } from '../host.ts';
 import { readTextIfThere } from '../read-files.ts';
 import type { Probe } from './probe.ts';
 import { freezePoint } from './result-schema.ts';

@@ -1,5 +1,5 @@
 /** How a run came about, in words and numbers that outlive defaults: what a paper's methods section would say. */
-import { resolve } from 'node:path';
+import { resolve } from '../host.ts';
 import type { DataSource, Experiment } from './experiment.ts';
 import type { FitSettings } from './fit.ts';
 import { describeOptimizer } from './optimizer.ts';

@@ -2,16 +2,14 @@
  * A run is a folder: the configuration as used, the environment, the split, and for each run its history, predictions
  * and metrics. A folder that holds another configuration is refused, so that results never mix.
  */
-import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { release } from 'node:os';
-import { dirname, join } from 'node:path';
+
 import { csvText } from '../csv-text.ts';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, createFile, LineFile, makeFolder, removeLeftovers, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Machine } from '../gpu/machine.ts';
+import { createHash, dirname, join, release, rm } from '../host.ts';
 import { readTextIfThere } from '../read-files.ts';
 import { frostlineVersion } from '../version.ts';
 import { Claim } from './claims.ts';

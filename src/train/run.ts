@@ -1,10 +1,10 @@
 /** One run, from an experiment to a folder: train, test, export. */
 
-import { dirname, join } from 'node:path';
 import { checkArguments, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
+import { dirname, join } from '../host.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { TrainingData } from './data.ts';

@@ -1,8 +1,9 @@
 /** rung-N.json in a cell's folder: what it had shown after N epochs, when it waited for the others. */
-import { join } from 'node:path';
+
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';
+import { join } from '../host.ts';
 import { readTextIfThere } from '../read-files.ts';
 import type { EpochRecord } from './early-stopping.ts';
 import { epochRecords } from './result-schema.ts';

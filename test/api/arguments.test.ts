@@ -211,6 +211,14 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
 };
 /** Functions whose right arguments would be a whole experiment: what is asked of them is that they refuse. */
 const REFUSE = new Set(['openExperiment', 'readNpy', 'runGrid', 'trainOnce', 'Evaluator', 'TrainingStep']);
+/** Arguments that the library itself has made, whole. */
+const MADE = new Set([
+  'decodeImages 0',
+  'stratifiedSplit 0',
+  'drawKernelCases 0',
+  'derivativeBefore 0',
+  'epiloguesOf 0',
+]);
 /** What null means something for. */
 const NULLABLE = new Set(['apply: backward of argument 0']);
 /** Which argument holds options. */
@@ -238,12 +246,16 @@ function refusing(name: string): Function {
 const BAD = [undefined, null, Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 'x', [], {}, true, new Float64Array(2)];
 
 /** Of the arguments, those with one place changed: an argument, or a member of one that is plain. */
-function* broken(args: readonly unknown[]): Generator<readonly [place: string, bad: unknown, args: unknown[]]> {
+function* broken(
+  name: string,
+  args: readonly unknown[],
+): Generator<readonly [place: string, bad: unknown, args: unknown[]]> {
   for (const [i, arg] of args.entries()) {
     for (const bad of BAD) yield [`argument ${i}`, bad, args.with(i, bad)];
     if (typeof arg !== 'object' || arg === null || Object.getPrototypeOf(arg) !== Object.prototype) continue;
-    for (const name of Object.keys(arg)) {
-      for (const bad of BAD) yield [`${name} of argument ${i}`, bad, args.with(i, { ...arg, [name]: bad })];
+    if (MADE.has(`${name} ${i}`)) continue;
+    for (const member of Object.keys(arg)) {
+      for (const bad of BAD) yield [`${member} of argument ${i}`, bad, args.with(i, { ...arg, [member]: bad })];
     }
   }
 }
@@ -279,7 +291,7 @@ describe('every exported function', () => {
     if (REFUSE.has(name)) expect(right).toBeInstanceOf(frostline.FrostlineError);
     else expect(right).toBeUndefined();
     const wrong: string[] = [];
-    for (const [place, bad, changed] of broken(await make())) {
+    for (const [place, bad, changed] of broken(name, await make())) {
       const error = await outcome(call, changed);
       const what = `${place} as ${typeof bad === 'object' ? JSON.stringify(bad) : String(bad)}`;
       if (error === undefined && bad === null && !NULLABLE.has(`${name}: ${place}`)) wrong.push(`${what} is accepted`);
