@@ -59,6 +59,9 @@ export interface Runs {
 
 const distinct = (values: Iterable<string>): string[] => [...new Set(values)];
 
+/** What a run is told from others by. */
+const keyOf = (point: string, split: string, seed: string) => JSON.stringify([point, split, seed]);
+
 /**
  * @param at says where a row stands, for messages
  * @throws FrostlineError where runs are missing, doubled or over other images than those of other points, where an image
@@ -73,99 +76,114 @@ export function gatherRuns(rows: readonly PredictionRow[], at = (row: number) =>
   const splits = distinct(rows.map(({ split }) => split));
   const classes = distinct(rows.map(({ label }) => label)).sort();
   const { imageIndex, unitOf, units, grouped } = imagesOf(rows, at);
-  const withProbabilities = rows.every(({ probabilities }) => probabilities !== undefined);
+  const probabilities = rows.every((row) => row.probabilities !== undefined);
+  const tables = tablesOf(rows, at, (row) => problemOf(row, classes, probabilities));
 
-  // point, split and seed of a run, then image: the row.
+  const missing: string[] = [];
+  const trials: Trial[] = [];
+  const runs: Run[][] = points.map(() => []);
+  for (const trial of distinct(rows.map(({ split, seed }) => JSON.stringify([split, seed])))) {
+    const [split, seed] = JSON.parse(trial) as [string, string];
+    const of = points.map((point) => ({ point, table: tables.get(keyOf(point, split, seed)) }));
+    const absent = of.filter(({ table }) => table === undefined);
+    missing.push(...absent.map(({ point }) => `point '${point}', split '${split}', seed '${seed}'`));
+    if (missing.length > 0) continue;
+    const images = sameImages(of as { point: string; table: RunTable }[], split, seed);
+    const own = Uint32Array.from(images, (image) => unitOf[imageIndex.get(image)!]);
+    trials.push({ split: splits.indexOf(split), seed, units: own });
+    for (const [p, { table }] of of.entries()) {
+      const ofRun = images.map((image) => rows[table!.get(image)!]);
+      runs[p].push(runOf(ofRun, { classes, split, probabilities }));
+    }
+  }
+  if (missing.length > 0) throw lacking(missing);
+  return { points, classes, splits, images: imageIndex.size, units, grouped, trials, runs, probabilities };
+}
+
+/** Of one run: the row of each image. */
+type RunTable = ReadonlyMap<string, number>;
+
+/** @param problem what is wrong with a row by itself */
+function tablesOf(
+  rows: readonly PredictionRow[],
+  at: (row: number) => string,
+  problem: (row: PredictionRow) => string | undefined,
+): ReadonlyMap<string, RunTable> {
   const tables = new Map<string, Map<string, number>>();
-  const key = (point: string, split: string, seed: string) => JSON.stringify([point, split, seed]);
-  rows.forEach(({ point, split, seed, image, predicted, probabilities }, row) => {
-    if (!classes.includes(predicted)) {
-      throw new FrostlineError(
-        `${at(row)}: predicted is '${predicted}', a class that no image has; classes are ${classes.join(', ')}. ` +
-          'Write both columns with the same names.',
-      );
-    }
-    if (withProbabilities) {
-      for (const name of classes) {
-        const p = probabilities![name];
-        if (p === undefined || !(p >= 0 && p <= 1)) {
-          throw new FrostlineError(`${at(row)}: the probability of '${name}' is ${p}; expected a number from 0 to 1.`);
-        }
-      }
-    }
-    const run = key(point, split, seed);
+  for (const [i, row] of rows.entries()) {
+    const wrong = problem(row);
+    if (wrong !== undefined) throw new FrostlineError(`${at(i)}: ${wrong}`);
+    const { point, split, seed, image } = row;
+    const run = keyOf(point, split, seed);
     const table = tables.get(run) ?? new Map<string, number>();
     tables.set(run, table);
     const before = table.get(image);
     if (before !== undefined) {
       throw new FrostlineError(
-        `${at(row)} and ${at(before)}: point '${point}', split '${split}', seed '${seed}' has the image '${image}' ` +
+        `${at(i)} and ${at(before)}: point '${point}', split '${split}', seed '${seed}' has the image '${image}' ` +
           'twice. Runs that differ in something else, a rate perhaps, need points, splits or seeds of their own.',
       );
     }
-    table.set(image, row);
-  });
-
-  const trialKeys = distinct(rows.map(({ split, seed }) => JSON.stringify([split, seed])));
-  const missing: string[] = [];
-  const trials: Trial[] = [];
-  const runs: Run[][] = points.map(() => []);
-  for (const trialKey of trialKeys) {
-    const [split, seed] = JSON.parse(trialKey) as [string, string];
-    const of = points.map((point) => tables.get(key(point, split, seed)));
-    const images = [...(of.find((table) => table !== undefined)?.keys() ?? [])];
-    for (const [p, table] of of.entries()) {
-      if (table === undefined) missing.push(`point '${points[p]}', split '${split}', seed '${seed}'`);
-      else if (table.size !== images.length || images.some((image) => !table.has(image))) {
-        throw new FrostlineError(
-          `Point '${points[p]}', split '${split}', seed '${seed}' was tested on other images than the points before ` +
-            'it. Points are compared on the same images: give each the same test part.',
-        );
-      }
-    }
-    if (missing.length > 0) continue;
-    trials.push({
-      split: splits.indexOf(split),
-      seed,
-      units: Uint32Array.from(images, (image) => unitOf[imageIndex.get(image)!]),
-    });
-    for (const [p, table] of of.entries()) {
-      const own = images.map((image) => rows[table!.get(image)!]);
-      const labels = Uint32Array.from(own, ({ label }) => classes.indexOf(label));
-      const empty = classes.find((_, c) => !labels.includes(c));
-      if (empty !== undefined) {
-        throw new FrostlineError(
-          `Split '${split}' tests no image of class '${empty}', so its recall there is undefined. Draw splits that ` +
-            'are stratified by class, or leave the class out.',
-        );
-      }
-      runs[p].push({
-        labels,
-        predicted: Uint32Array.from(own, ({ predicted }) => classes.indexOf(predicted)),
-        ...(withProbabilities && {
-          probabilities: Float64Array.from(own.flatMap((row) => classes.map((name) => row.probabilities![name]))),
-        }),
-      });
-    }
+    table.set(image, i);
   }
-  if (missing.length > 0) {
-    throw new FrostlineError(
-      `The table lacks ${missing.length === 1 ? 'a run' : `${missing.length} runs`}: ${missing.slice(0, 3).join('; ')}` +
-        `${missing.length > 3 ? '; ...' : ''}. Points are compared run by run: add these, or leave the point out.`,
+  return tables;
+}
+
+/** What is wrong with a row by itself. */
+function problemOf({ predicted, probabilities }: PredictionRow, classes: readonly string[], all: boolean) {
+  if (!classes.includes(predicted)) {
+    return (
+      `predicted is '${predicted}', a class that no image has; classes are ${classes.join(', ')}. ` +
+      'Write both columns with the same names.'
     );
   }
+  const wrong = all ? classes.find((name) => !(probabilities![name] >= 0 && probabilities![name] <= 1)) : undefined;
+  if (wrong === undefined) return undefined;
+  return `the probability of '${wrong}' is ${probabilities![wrong]}; expected a number from 0 to 1.`;
+}
+
+/** The images that all points of a trial were tested on, in the order of the first. */
+function sameImages(
+  of: readonly { readonly point: string; readonly table: RunTable }[],
+  split: string,
+  seed: string,
+): readonly string[] {
+  const images = [...of[0].table.keys()];
+  for (const { point, table } of of) {
+    if (table.size === images.length && images.every((image) => table.has(image))) continue;
+    throw new FrostlineError(
+      `Point '${point}', split '${split}', seed '${seed}' was tested on other images than the points before ` +
+        'it. Points are compared on the same images: give each the same test part.',
+    );
+  }
+  return images;
+}
+
+function runOf(
+  rows: readonly PredictionRow[],
+  { classes, split, probabilities }: { classes: readonly string[]; split: string; probabilities: boolean },
+): Run {
+  const labels = Uint32Array.from(rows, ({ label }) => classes.indexOf(label));
+  const empty = classes.find((_, c) => !labels.includes(c));
+  if (empty !== undefined) {
+    throw new FrostlineError(
+      `Split '${split}' tests no image of class '${empty}', so its recall there is undefined. Draw splits that ` +
+        'are stratified by class, or leave the class out.',
+    );
+  }
+  const ofClasses = (row: PredictionRow) => classes.map((name) => row.probabilities![name]);
   return {
-    points,
-    classes,
-    splits,
-    images: imageIndex.size,
-    units,
-    grouped,
-    trials,
-    runs,
-    probabilities: withProbabilities,
+    labels,
+    predicted: Uint32Array.from(rows, ({ predicted }) => classes.indexOf(predicted)),
+    ...(probabilities && { probabilities: Float64Array.from(rows.flatMap(ofClasses)) }),
   };
 }
+
+const lacking = (missing: readonly string[]) =>
+  new FrostlineError(
+    `The table lacks ${missing.length === 1 ? 'a run' : `${missing.length} runs`}: ${missing.slice(0, 3).join('; ')}` +
+      `${missing.length > 3 ? '; ...' : ''}. Points are compared run by run: add these, or leave the point out.`,
+  );
 
 function imagesOf(rows: readonly PredictionRow[], at: (row: number) => string) {
   const imageIndex = new Map<string, number>();

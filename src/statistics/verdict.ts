@@ -118,34 +118,9 @@ export function verdictOf(runs: Runs, options: VerdictOptions = {}): Verdict {
   }
   const measure = measureOf(score, runs, positive);
   const drawn = drawDeviations(runs, measure, { draws, seed });
-  const { scores, deviations } = drawn;
-  const count = runs.points.length;
-  const difference = (q: number, p: number) => scores[q] - scores[p];
-  const pairIndex = (a: number, b: number) => a * count + b;
-  const errors = standardErrors(deviations, count);
-
-  const points = runs.points.map((point, p): VerdictPoint => {
-    const largest = (of: (q: number) => number) => {
-      let most = Number.NEGATIVE_INFINITY;
-      for (let q = 0; q < count; q++) if (q !== p) most = Math.max(most, of(q));
-      return most;
-    };
-    const against = (q: number, value: number) => standardised(value, errors[pairIndex(q, p)]);
-    const seen = largest((q) => against(q, difference(q, p)));
-    const asLarge = deviations.filter(
-      (deviation) => largest((q) => against(q, deviation[q] - deviation[p])) >= seen - EQUAL,
-    ).length;
-    const half = quantile(
-      deviations.map((deviation) => Math.abs(deviation[p])),
-      level,
-    );
-    return {
-      point,
-      score: scores[p],
-      interval: [Math.max(0, scores[p] - half), Math.min(1, scores[p] + half)],
-      p: seen <= EQUAL ? 1 : asLarge / draws,
-    };
-  });
+  const { scores } = drawn;
+  const errors = standardErrors(drawn.deviations, runs.points.length);
+  const points = runs.points.map((point, p): VerdictPoint => ({ point, ...standingOf(drawn, errors, p, level) }));
   const highest = Math.max(...scores);
   const equal = runs.points.filter((_, p) => highest - scores[p] <= EQUAL);
   const set = points.flatMap(({ point, p }) => (p >= 1 - level ? [point] : []));
@@ -174,23 +149,58 @@ export function verdictOf(runs: Runs, options: VerdictOptions = {}): Verdict {
       tied: equal,
       set,
       baseline,
-      loss: (of) => lossOf(of, equal[0]),
+      loss: (of) => lossOf(runs.points, drawn, level, of, equal[0]),
     }),
   };
+}
 
-  /** Mean score of some points below another's, with the half-width of its interval. */
-  function lossOf(names: readonly string[], best: string) {
-    const own = names.map((name) => runs.points.indexOf(name));
-    const b = runs.points.indexOf(best);
-    const contrast = (values: ArrayLike<number>) => values[b] - own.reduce((sum, p) => sum + values[p], 0) / own.length;
-    return {
-      loss: contrast(scores),
-      half: quantile(
-        deviations.map((deviation) => Math.abs(contrast(deviation))),
-        level,
-      ),
-    };
-  }
+/** A point's score with its interval, and how probable a difference to the others as large as the seen one is by chance. */
+function standingOf(
+  { scores, deviations }: Draws,
+  errors: ArrayLike<number>,
+  p: number,
+  level: number,
+): Omit<VerdictPoint, 'point'> {
+  const count = scores.length;
+  const largest = (of: (q: number) => number) => {
+    let most = Number.NEGATIVE_INFINITY;
+    for (let q = 0; q < count; q++) if (q !== p) most = Math.max(most, of(q));
+    return most;
+  };
+  const against = (q: number, value: number) => standardised(value, errors[q * count + p]);
+  const seen = largest((q) => against(q, scores[q] - scores[p]));
+  const asLarge = deviations.filter(
+    (deviation) => largest((q) => against(q, deviation[q] - deviation[p])) >= seen - EQUAL,
+  ).length;
+  const half = quantile(
+    deviations.map((deviation) => Math.abs(deviation[p])),
+    level,
+  );
+  return {
+    score: scores[p],
+    interval: [Math.max(0, scores[p] - half), Math.min(1, scores[p] + half)],
+    p: seen <= EQUAL ? 1 : asLarge / deviations.length,
+  };
+}
+
+/** Mean score of some points below another's, with the half-width of its interval. */
+function lossOf(
+  points: readonly string[],
+  { scores, deviations }: Draws,
+  level: number,
+  names: readonly string[],
+  best: string,
+) {
+  const own = names.map((name) => points.indexOf(name));
+  const b = points.indexOf(best);
+  const contrast = (values: ArrayLike<number>) => values[b] - own.reduce((sum, p) => sum + values[p], 0) / own.length;
+  return {
+    loss: contrast(scores),
+    half: quantile(
+      deviations.map((deviation) => Math.abs(contrast(deviation))),
+      level,
+    ),
+  };
 }
 
 /** 0 / 0 is 0: two points that agree on every image. */
