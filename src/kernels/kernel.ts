@@ -18,10 +18,12 @@ import { FrostlineError } from '../errors.ts';
 import { type Machine, profileOf } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
-import { type Applies, checkApplies, type Epilogues, epilogueText, namesOf } from './epilogue.ts';
-import { type Memory, memoryOf, NO_HALVES } from './memory.ts';
-import { textHash } from './text-hash.ts';
-import { gradientOf, type UpdateRule, updateText } from './update.ts';
+import { assemble, layoutOf } from './assemble.ts';
+import { checkSpec } from './check-spec.ts';
+import { type Applies, checkApplies, type Epilogues, namesOf } from './epilogue.ts';
+import { type Memory, NO_HALVES } from './memory.ts';
+import { textHash as hashOf } from './text-hash.ts';
+import { gradientOf, withRule } from './update.ts';
 
 /** Types of a kernel's parameters. */
 export type FieldType = 'u32' | 'i32' | 'f32';
@@ -130,44 +132,6 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** Refuses a description that could only fail in the middle of a run, or compute for nothing. */
-function checkSpec(spec: KernelSpec<ParamSchema, BindingSchema>): void {
-  checkArguments('defineKernel', { 'the description': [spec, OBJECT], 'the name': [spec?.name, TEXT] });
-  const { name, params, bindings, variants, cost } = spec;
-  checkArguments(name, {
-    params: [params, PARAMS],
-    bindings: [bindings, BINDINGS],
-    variants: [variants, VARIANTS],
-    cost: [cost, FUNCTION],
-  });
-  if (!Object.values(bindings).some(({ access }) => access === 'write')) {
-    throw new FrostlineError(
-      `${name}: no binding is written, so that a run of it would change nothing. Give one 'write'.`,
-    );
-  }
-}
-
-const everyMember = (is: Expectation['is']) => (value: unknown) =>
-  OBJECT.is(value) && Object.values(value as object).every(is);
-const PARAMS: Expectation = {
-  is: everyMember((one) => ['u32', 'i32', 'f32'].includes(one as string)),
-  words: "types by name: 'u32', 'i32' or 'f32'",
-};
-const BINDINGS: Expectation = {
-  is: everyMember((one) => ['read', 'write'].includes((one as BindingSpec | undefined)?.access as string)),
-  words: "bindings by name, each with an access of 'read' or 'write'",
-};
-const VARIANT = withMembers('', {
-  name: TEXT.is,
-  text: FUNCTION.is,
-  workgroups: FUNCTION.is,
-  workgroupSize: FUNCTION.is,
-});
-const VARIANTS: Expectation = {
-  is: (value) => Array.isArray(value) && value.length > 0 && value.every(VARIANT.is),
-  words: 'a list of variants, the plain one first: elementwise() and perElement() make some',
-};
-
 /** What `defineKernel` takes. */
 export interface KernelSpec<P extends ParamSchema, B extends BindingSchema> {
   /** folder/direction, as in `conv2d/forward` */
@@ -245,111 +209,11 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
 ): Kernel<P, B> {
   checkSpec(spec);
   const bindingNames = Object.keys(spec.bindings);
-  const texts = new Map<string, string>();
-
-  function variantNamed(name: string): Variant<P> {
-    const variant = spec.variants.find((candidate) => candidate.name === name);
-    if (variant === undefined) {
-      throw new Error(`${spec.name} has no variant ${name}, only ${spec.variants.map((v) => v.name).join(', ')}`);
-    }
-    return variant;
-  }
-
-  function source({ variant: name, configuration }: Choice, epilogues: Epilogues = {}, halves = NO_HALVES): string {
-    const { combination, map, derivative, update } = epilogues;
-    const applied = [map?.wgsl, combination?.wgsl, combination?.operand, derivative?.wgsl, update?.rule.name];
-    const key = JSON.stringify([name, configuration, ...halves, applied]);
-    let text = texts.get(key);
-    if (text === undefined) {
-      checkApplies(spec.applies, epilogues, `${spec.name} ${name}`);
-      text = assemble(spec, variantNamed(name), { configuration, halves, epilogues });
-      texts.set(key, text);
-    }
-    return text;
-  }
-
-  function choices(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES): Choice[] {
-    const able = spec.variants.filter(({ halves: wanted = [] }) =>
-      wanted === false ? halves.size === 0 : wanted.every((name) => halves.has(name)),
-    );
-    return able.flatMap((variant) =>
-      variant.configurations
-        .filter((configuration) => variant.workgroupSize(configuration) <= capabilities.limits.maxThreads)
-        .filter((configuration) => variant.supports?.(capabilities, configuration, params) ?? true)
-        .map((configuration) => ({ variant: variant.name, configuration })),
-    );
-  }
-
-  const integers = Object.keys(spec.params).filter((name) => spec.params[name] !== 'f32');
-  const shape = (params: Params<P>) => integers.map((name) => `${name} ${params[name]}`).join(' ');
-
-  let hash: string | undefined;
-  function hashOfTexts(): string {
-    hash ??= textHash(
-      spec.variants
-        // Results are of f32 alone.
-        .filter(({ halves }) => !Array.isArray(halves))
-        .flatMap((variant) =>
-          variant.configurations.map((configuration) => assemble(spec, variant, { configuration, halves: NO_HALVES })),
-        )
-        .join('\n'),
-    );
-    return hash;
-  }
-
-  function best(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES): Choice {
-    if (halves.size > 0) return estimated(capabilities, params, halves);
-    const measured = capabilities.tuning?.find(spec.name, hashOfTexts, shape(params));
-    // The file may name what these limits, which tests make smaller, do not allow.
-    const allowed = measured && choices(capabilities, params).find((choice) => sameChoice(choice, measured));
-    return allowed ?? estimated(capabilities, params);
-  }
-
-  function quickest(capabilities: Capabilities, params: Params<P>, halves = NO_HALVES) {
-    let chosen: Choice | undefined;
-    let least = Number.POSITIVE_INFINITY;
-    for (const choice of choices(capabilities, params, halves)) {
-      const estimate = variantNamed(choice.variant).estimate?.(params, choice.configuration, capabilities) ?? 1e300;
-      // Compared with anything it would never be the least, unnoticed.
-      if (Number.isNaN(estimate)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
-      if (estimate < least) {
-        least = estimate;
-        chosen = choice;
-      }
-    }
-    if (chosen === undefined) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
-    return { choice: chosen, time: least };
-  }
-  const estimated = (capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice =>
-    quickest(capabilities, params, halves).choice;
-  const time = (capabilities: Capabilities, params: Params<P>) => quickest(capabilities, params).time;
-
-  function pack(fields: Layout, values: Readonly<Record<string, number>>): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(Math.ceil((fields.length * 4) / 16) * 16);
-    const view = new DataView(bytes.buffer);
-    fields.forEach(([name, type], i) => {
-      const value = values[name];
-      // A number that is left out would become NaN.
-      if (typeof value !== 'number')
-        throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a number.`);
-      if (type === 'f32') view.setFloat32(4 * i, value, true);
-      else if (!Number.isInteger(value) || value < -(2 ** 31) || value >= 2 ** 32) {
-        throw new Error(`${spec.name}: parameter ${name} is ${value}, not a 32-bit integer`);
-      } else view.setInt32(4 * i, value, true);
-    });
-    return bytes;
-  }
-
-  /** The bindings whose views store halves, in the order of the schema. */
-  function halvesAmong(bindings: BindingSchema, views: Readonly<Record<string, View>>): ReadonlySet<string> {
-    const halves = Object.keys(bindings).filter((name) => views[name].storage.precision === 'f16');
-    const unable = withoutHalves({ bindings }, views);
-    if (unable !== undefined) throw new FrostlineError(withoutText(spec.name, unable));
-    return halves.length === 0 ? NO_HALVES : new Set(halves);
-  }
+  const { source, textHash } = textsOf(spec);
   const bytesOf = (halves: ReadonlySet<string>) =>
     Object.fromEntries(bindingNames.map((name) => [name, halves.has(name) ? 2 : 4])) as BytesOf<B>;
   const bytesOfSingles = bytesOf(NO_HALVES);
+  const integers = Object.keys(spec.params).filter((name) => spec.params[name] !== 'f32');
 
   /** Of a run: an update's bytes are those of the binding that it takes the place of. */
   function costOf(params: Params<P>, halves: ReadonlySet<string>, { update }: Epilogues, written?: View): Cost {
@@ -364,34 +228,40 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
 
   const kernel: Kernel<P, B> = {
     ...spec,
-    cost: (params, of = bytesOfSingles) => spec.cost(params, of),
     source,
-    choices,
-    best,
-    estimated,
-    time,
-    shape,
-    textHash: hashOfTexts,
+    textHash,
+    cost: (params, of = bytesOfSingles) => spec.cost(params, of),
+    shape: (params) => integers.map((name) => `${name} ${params[name]}`).join(' '),
+    choices: (capabilities, params, halves = NO_HALVES) => choicesOf(spec, capabilities, params, halves),
+    estimated: (capabilities, params, halves = NO_HALVES) => quickestOf(spec, capabilities, params, halves).choice,
+    time: (capabilities, params) => quickestOf(spec, capabilities, params, NO_HALVES).time,
+    best(capabilities, params, halves = NO_HALVES) {
+      if (halves.size > 0) return kernel.estimated(capabilities, params, halves);
+      const measured = capabilities.tuning?.find(spec.name, textHash, kernel.shape(params));
+      // The file may name what these limits, which tests make smaller, do not allow.
+      const allowed = measured && kernel.choices(capabilities, params).find((choice) => sameChoice(choice, measured));
+      return allowed ?? kernel.estimated(capabilities, params);
+    },
     dispatch(capabilities, params, views, chosen, epilogues = {}) {
       const { update } = epilogues;
+      // What windows before have left would be the parameter.
+      if (update !== undefined && params['accumulate'] === 1) throw new Error(`${spec.name} adds to what it updates`);
       const whole = withRule(spec, update?.rule);
       const bound: Readonly<Record<string, View>> = { ...views, ...update?.views };
       const names = Object.keys(whole.bindings);
-      const halves = halvesAmong(whole.bindings, bound);
-      const choice = chosen ?? best(capabilities, params, new Set(bindingNames.filter((name) => halves.has(name))));
-      const variant = variantNamed(choice.variant);
-      // What windows before have left would be the parameter.
-      if (update !== undefined && params['accumulate'] === 1) throw new Error(`${spec.name} adds to what it updates`);
+      const halves = halvesAmong(whole, bound);
+      const own = new Set(bindingNames.filter((name) => halves.has(name)));
+      const choice = chosen ?? kernel.best(capabilities, params, own);
+      const variant = variantOf(spec, choice.variant);
       const bases = names.map((name) => {
         const { rest } = splitOffset(bound[name].offset, capabilities.limits.offsetAlignment);
-        const base = rest / ((whole.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
-        return [`${name}_base`, base] as const;
+        return rest / ((whole.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
       });
       const written = bound[gradientOf(spec.bindings) ?? names[0]];
       return {
         label: [`${spec.name} ${choice.variant}`, ...namesOf(epilogues)].join(' + '),
         source: source(choice, epilogues, halves),
-        uniforms: pack(layoutOf(whole), { ...params, ...update?.params, ...Object.fromEntries(bases) }),
+        uniforms: packUniforms(whole, { ...params, ...update?.params }, bases),
         bindings: names.map((name) => ({ access: whole.bindings[name].access, view: bound[name] })),
         workgroups: variant.workgroups(params, choice.configuration),
         kernel: kernel as unknown as Kernel,
@@ -402,6 +272,120 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     },
   };
   return kernel;
+}
+
+type Spec<P extends ParamSchema> = Pick<KernelSpec<P, BindingSchema>, 'name' | 'params' | 'variants'>;
+
+function variantOf<P extends ParamSchema>({ name: kernel, variants }: Spec<P>, name: string): Variant<P> {
+  const variant = variants.find((candidate) => candidate.name === name);
+  if (variant !== undefined) return variant;
+  throw new Error(`${kernel} has no variant ${name}, only ${variants.map((one) => one.name).join(', ')}`);
+}
+
+/** A kernel's texts, each made once, and the hash of all that are tuned. */
+function textsOf<P extends ParamSchema, B extends BindingSchema>(
+  spec: KernelSpec<P, B>,
+): Pick<Kernel<P, B>, 'source' | 'textHash'> {
+  const texts = new Map<string, string>();
+  let hash: string | undefined;
+  return {
+    source(choice, epilogues = {}, halves = NO_HALVES) {
+      const { combination, map, derivative, update } = epilogues;
+      const applied = [map?.wgsl, combination?.wgsl, combination?.operand, derivative?.wgsl, update?.rule.name];
+      const key = JSON.stringify([choice.variant, choice.configuration, ...halves, applied]);
+      let text = texts.get(key);
+      if (text === undefined) {
+        checkApplies(spec.applies, epilogues, `${spec.name} ${choice.variant}`);
+        text = assemble(spec, variantOf(spec, choice.variant), choice.configuration, halves, epilogues);
+        texts.set(key, text);
+      }
+      return text;
+    },
+    textHash() {
+      hash ??= hashOf(
+        spec.variants
+          // Results are of f32 alone.
+          .filter(({ halves }) => !Array.isArray(halves))
+          .flatMap((variant) => variant.configurations.map((one) => assemble(spec, variant, one, NO_HALVES, {})))
+          .join('\n'),
+      );
+      return hash;
+    },
+  };
+}
+
+function choicesOf<P extends ParamSchema>(
+  { variants }: Spec<P>,
+  capabilities: Capabilities,
+  params: Params<P>,
+  halves: ReadonlySet<string>,
+): Choice[] {
+  const able = variants.filter(({ halves: wanted = [] }) =>
+    wanted === false ? halves.size === 0 : wanted.every((name) => halves.has(name)),
+  );
+  return able.flatMap((variant) =>
+    variant.configurations
+      .filter((configuration) => variant.workgroupSize(configuration) <= capabilities.limits.maxThreads)
+      .filter((configuration) => variant.supports?.(capabilities, configuration, params) ?? true)
+      .map((configuration) => ({ variant: variant.name, configuration })),
+  );
+}
+
+function quickestOf<P extends ParamSchema>(
+  spec: Spec<P>,
+  capabilities: Capabilities,
+  params: Params<P>,
+  halves: ReadonlySet<string>,
+): { readonly choice: Choice; readonly time: number } {
+  let chosen: Choice | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const choice of choicesOf(spec, capabilities, params, halves)) {
+    const variant = variantOf(spec, choice.variant);
+    const estimate = variant.estimate?.(params, choice.configuration, capabilities) ?? 1e300;
+    // Compared with anything it would never be the least, unnoticed.
+    if (Number.isNaN(estimate)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
+    if (estimate < least) {
+      least = estimate;
+      chosen = choice;
+    }
+  }
+  if (chosen === undefined) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
+  return { choice: chosen, time: least };
+}
+
+/** The uniform struct of a run: the parameters, then where each binding's view begins. */
+function packUniforms(
+  spec: { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema },
+  params: Params<ParamSchema>,
+  bases: readonly number[],
+): Uint8Array<ArrayBuffer> {
+  const layout = layoutOf(spec);
+  const bytes = new Uint8Array(Math.ceil((layout.length * 4) / 16) * 16);
+  const view = new DataView(bytes.buffer);
+  const values = [...Object.keys(spec.params).map((name) => params[name]), ...bases];
+  layout.forEach(([name, type], i) => {
+    const value = values[i];
+    // A number that is left out would become NaN.
+    if (typeof value !== 'number') {
+      throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a number.`);
+    }
+    if (type === 'f32') view.setFloat32(4 * i, value, true);
+    else if (!Number.isInteger(value) || value < -(2 ** 31) || value >= 2 ** 32) {
+      throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a whole number of 32 bits.`);
+    } else view.setInt32(4 * i, value, true);
+  });
+  return bytes;
+}
+
+/** The bindings whose views store halves, in the order of the schema. */
+function halvesAmong<B extends BindingSchema>(
+  { name: kernel, bindings }: { readonly name: string; readonly bindings: B },
+  views: { readonly [K in keyof B]: View },
+): ReadonlySet<string> {
+  const unable = withoutHalves({ bindings }, views);
+  if (unable !== undefined) throw new FrostlineError(withoutText(kernel, unable));
+  const halves = Object.keys(bindings).filter((name) => views[name].storage.precision === 'f16');
+  return halves.length === 0 ? NO_HALVES : new Set(halves);
 }
 
 /** With the bytes of a combination's operand, which is read once. */
@@ -437,88 +421,6 @@ export function sameChoice(one: Choice, other: Choice): boolean {
 
 const withoutText = (kernel: string, binding: string) =>
   `${kernel} has no text for half precision: its ${binding} would be halves. Use --precision f32.`;
-
-/** Names and types of the uniform struct, in order. */
-type Layout = readonly (readonly [string, FieldType])[];
-
-const layoutOf = ({ params, bindings }: { readonly params: ParamSchema; readonly bindings: BindingSchema }): Layout => [
-  ...Object.entries(params),
-  ...Object.keys(bindings).map((name) => [`${name}_base`, 'u32'] as const),
-];
-
-/**
- * What a kernel binds and is told with the rule of an update, which takes the place of a gradient.
- * @throws Error where the kernel has no such binding, or a name of its own for one of the rule's
- */
-function withRule(
-  { name, params, bindings }: { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema },
-  rule: UpdateRule | undefined,
-) {
-  if (rule === undefined) return { params, bindings };
-  if (gradientOf(bindings) === undefined) throw new Error(`${name} cannot update by what it writes`);
-  const twice =
-    Object.keys(rule.params).find((one) => one in params) ?? Object.keys(rule.bindings).find((one) => one in bindings);
-  if (twice !== undefined) throw new Error(`${name} and the update by ${rule.name} both have a ${twice}`);
-  return { params: { ...params, ...rule.params }, bindings: { ...bindings, ...rule.bindings } };
-}
-
-function assemble<P extends ParamSchema, B extends BindingSchema>(
-  spec: KernelSpec<P, B>,
-  variant: Variant<P>,
-  {
-    configuration,
-    halves,
-    epilogues,
-  }: {
-    readonly configuration: Configuration;
-    readonly halves: ReadonlySet<string>;
-    readonly epilogues: Epilogues;
-  },
-): string {
-  const rule = epilogues.update?.rule;
-  const whole = withRule(spec, rule);
-  const updated = rule === undefined ? undefined : gradientOf(spec.bindings)!;
-  const memory = memoryOf(whole.bindings, halves, updated);
-  const enabled = new Set([
-    ...(variant.subgroups ? ['subgroups'] : []),
-    ...(halves.size > 0 ? ['f16'] : []),
-    ...(variant.extensions?.(configuration) ?? []),
-  ]);
-  const matrices = enabled.has('chromium_experimental_subgroup_matrix');
-  const { main, declarations } = variant.text(configuration, memory);
-  const constants = Object.entries(configuration).map(([name, value]) => `${name} ${value}`);
-  const size = variant.workgroupSize(configuration);
-  const fields = layoutOf(whole).map(([name, type]) => `  ${name}: ${type},`);
-  const bindings = Object.entries(whole.bindings).map(
-    ([name, { access }], i) =>
-      `@group(0) @binding(${i + 1}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${memory.elementOf(name)}>;`,
-  );
-  const laneBuiltin = variant.subgroups ? 'subgroup_invocation_id' : 'local_invocation_index';
-  return [
-    ...[...enabled].map((name) => `enable ${name};`),
-    `// ${spec.name}, variant ${variant.name}${constants.length > 0 ? `: ${constants.join(', ')}` : ''}`,
-    'struct Params {',
-    ...fields,
-    '}',
-    '@group(0) @binding(0) var<uniform> p: Params;',
-    ...bindings,
-    ...(rule === undefined ? [] : [updateText(rule, updated!, memory).trim()]),
-    ...(spec.applies === undefined ? [] : [epilogueText(spec.applies, memory, epilogues).trim()]),
-    ...(declarations === undefined ? [] : [declarations.trim()]),
-    `@compute @workgroup_size(${size})`,
-    'fn main(',
-    '  @builtin(workgroup_id) workgroup_id: vec3u,',
-    '  @builtin(num_workgroups) workgroup_count: vec3u,',
-    `  @builtin(${laneBuiltin}) lane: u32,`,
-    ...(matrices ? ['  @builtin(subgroup_id) subgroup: u32,'] : []),
-    ') {',
-    '  let workgroup = workgroup_id.x + workgroup_id.y * workgroup_count.x;',
-    `  let index = workgroup * ${size}u + lane;`,
-    main.replace(/^\n+|\s+$/g, ''),
-    '}',
-    '',
-  ].join('\n');
-}
 
 /** Part of a text: as it is, or made for what the bindings store. */
 export type Statements = string | ((memory: Memory) => string);

@@ -46,3 +46,20 @@ export const updateText = (rule: UpdateRule, parameter: string, memory: Memory) 
 fn update_by(place: u32, gradient: f32) {
   let index = place - p.${parameter}_base;${rule.statements(parameter, memory)}
 }`;
+
+/**
+ * What a kernel binds and is told with the rule of an update, which takes the place of a gradient.
+ * @throws Error where the kernel has no such binding, or a name of its own for one of the rule's
+ */
+export function withRule(
+  kernel: { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema },
+  rule: UpdateRule | undefined,
+): { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema } {
+  if (rule === undefined) return kernel;
+  const { name, params, bindings } = kernel;
+  if (gradientOf(bindings) === undefined) throw new Error(`${name} cannot update by what it writes`);
+  const twice =
+    Object.keys(rule.params).find((one) => one in params) ?? Object.keys(rule.bindings).find((one) => one in bindings);
+  if (twice !== undefined) throw new Error(`${name} and the update by ${rule.name} both have a ${twice}`);
+  return { name, params: { ...params, ...rule.params }, bindings: { ...bindings, ...rule.bindings } };
+}

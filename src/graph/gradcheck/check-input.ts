@@ -23,63 +23,102 @@ export interface GivenGradient {
   readonly problems: readonly string[];
 }
 
+/** Samples of an input's gradient, and how many places gave none. */
+interface Looked {
+  readonly samples: GradcheckSample[];
+  kinks: number;
+  hidden: number;
+  onPiece: number;
+}
+
 export async function checkInput(
   subject: Subject,
   tensor: Parameter,
-  { ordinal, gradient, nondeterminism, problems: known }: GivenGradient,
+  given: GivenGradient,
   settings: Settings,
 ): Promise<{ report: GradcheckInputReport; problems: string[] }> {
-  const { atol, rtol, seed } = settings;
-  const eps = typeof settings.eps === 'number' ? settings.eps : (settings.eps[tensor.name] ?? 1 / 16);
   const values = await tensor.read(subject.gpu);
   const scale = lengthOf(values) / Math.sqrt(values.length) || 1;
-  const random = new Random(seed, SAMPLE_STREAM + ordinal);
-  const samples: GradcheckSample[] = [];
+  const random = new Random(settings.seed, SAMPLE_STREAM + given.ordinal);
   const signs = randomSigns(values.length, 0, values.length, random);
   const noises = await outputNoise(subject, tensor, values, signs, scale);
   const claims = await pieceProblems(subject, tensor, values, signs);
-  const directions = new Directions(values, gradient, scale, random);
-  let [kinks, hidden, onPiece] = [0, 0, 0];
+  const directions = new Directions(values, given.gradient, scale, random);
+  const look = new Look(subject, { tensor, values, gradient: given.gradient, noises }, settings);
+  await lookAround(look, tensor, directions, random, settings);
+  tensor.reset(subject.gpu, values);
+  return judged(tensor, given, claims, look.found);
+}
+
+/** Compares derivatives along directions, one sample at a time. */
+class Look {
+  readonly found: Looked = { samples: [], kinks: 0, hidden: 0, onPiece: 0 };
+  private readonly subject: Subject;
+  private readonly line: Pick<Parameters<typeof judge>[1], 'tensor' | 'values' | 'gradient' | 'noises'>;
+  private readonly settings: Settings;
+
+  constructor(subject: Subject, line: Look['line'], settings: Settings) {
+    this.subject = subject;
+    this.line = line;
+    this.settings = settings;
+  }
 
   /** Along the first of these that shows a derivative. */
-  const look = async (tries: Iterable<Direction>, where: Partial<Place>) => {
+  async along(tries: Iterable<Direction>, where: Partial<Place>): Promise<void> {
+    const { found, line } = this;
+    const { atol, rtol, eps: given } = this.settings;
+    const eps = typeof given === 'number' ? given : (given[line.tensor.name] ?? 1 / 16);
     const met = new Set<'kink' | 'hidden'>();
     for (const { direction, length, size } of tries) {
-      const analytic = direction.reduce((sum, value, i) => (value === 0 ? sum : sum + value * gradient[i]), 0);
-      const line = { tensor, values, direction, gradient };
-      const verdict = await judge(subject, { ...line, step: eps * length, noises, analytic, size, atol, rtol });
+      const analytic = direction.reduce((sum, value, i) => (value === 0 ? sum : sum + value * line.gradient[i]), 0);
+      const verdict = await judge(this.subject, { ...line, direction, step: eps * length, analytic, size, atol, rtol });
       if (typeof verdict === 'string') {
         met.add(verdict);
         continue;
       }
-      if (verdict.onPiece) onPiece++;
-      samples.push(compared(analytic, verdict, where));
+      if (verdict.onPiece) found.onPiece++;
+      found.samples.push(compared(analytic, verdict, where));
       return;
     }
-    if (met.has('kink')) kinks++;
-    else hidden++;
-  };
-
-  // Four times as many as asked for may be looked at, so that a kink can be replaced by another sample.
-  const elements = settings.fastMode ? 0 : Math.min(settings.elements, values.length);
-  let looked = 0;
-  for (const element of elementOrder(tensor.shape, random)) {
-    if (samples.length >= elements || looked++ >= 4 * elements) break;
-    await look([directions.element(element)], { element });
+    if (met.has('kink')) found.kinks++;
+    else found.hidden++;
   }
-  const blocks = settings.fastMode || elements === values.length ? 0 : Math.min(settings.blocks, values.length);
+}
+
+/** Looks at elements, at blocks of them, and along directions over all. */
+async function lookAround(
+  look: Look,
+  { shape, size }: Parameter,
+  directions: Directions,
+  random: Random,
+  settings: Settings,
+): Promise<void> {
+  // Four times as many as asked for may be looked at, so that a kink can be replaced by another sample.
+  const elements = settings.fastMode ? 0 : Math.min(settings.elements, size);
+  let looked = 0;
+  for (const element of elementOrder(shape, random)) {
+    if (look.found.samples.length >= elements || looked++ >= 4 * elements) break;
+    await look.along([directions.element(element)], { element });
+  }
+  const blocks = settings.fastMode || elements === size ? 0 : Math.min(settings.blocks, size);
   for (let i = 0; i < blocks; i++) {
-    const [first, end] = [i, i + 1].map((part) => Math.floor((part * values.length) / blocks));
+    const [first, end] = [i, i + 1].map((part) => Math.floor((part * size) / blocks));
     // Once more where something is in the way: most of its elements are looked at nowhere else.
-    await look(directions.over(first, end, 2), { block: [first, end] });
-    if (directions.wide) await look([directions.shares(first, end)], { block: [first, end] });
+    await look.along(directions.over(first, end, 2), { block: [first, end] });
+    if (directions.wide) await look.along([directions.shares(first, end)], { block: [first, end] });
   }
   // Only along signs that know nothing of the gradient a part of it that is missing weighs as much as what is there.
   for (let i = 0; i < settings.directions; i++) {
-    await look(i % 2 === 0 ? directions.over(0, values.length, 4) : directions.mixed(4), { direction: i });
+    await look.along(i % 2 === 0 ? directions.over(0, size, 4) : directions.mixed(4), { direction: i });
   }
-  tensor.reset(subject.gpu, values);
+}
 
+function judged(
+  tensor: Parameter,
+  { gradient, nondeterminism, problems: known }: GivenGradient,
+  claims: readonly string[],
+  { samples, kinks, hidden, onPiece }: Looked,
+): { report: GradcheckInputReport; problems: string[] } {
   const largest = (by: 'ratio' | 'absoluteError' | 'relativeError') =>
     samples.reduce<GradcheckSample | undefined>((a, b) => (a === undefined || b[by] > a[by] ? b : a), undefined);
   const worst = largest('ratio');

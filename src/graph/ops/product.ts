@@ -36,10 +36,11 @@ const PACK = 40;
 const WRITE = 30;
 
 /**
- * The share of memory's rate that the contraction reaches on a GPU: its sums leave registers for half the threads that hide
- * the latency of memory (`resident` in ../../gpu/machine.ts). By that model, not measured.
+ * The share of memory's rate that the contraction reaches on a GPU. A thread of its tiles has 64 sums and what it multiplies
+ * into them, so up to 128 registers of the 65,536 that a multiprocessor has: 512 threads at a time, of the 1024 that keep
+ * enough bytes on their way to reach the whole rate (`resident` in ../../gpu/machine.ts). By that model, not measured.
  */
-const REACH = 0.5;
+const REACH = 512 / 1024;
 
 const countOf = ({ groups }: GemmShape) => groups?.count ?? 1;
 
