@@ -2,6 +2,7 @@ import { type Broken, broken, derivativeBefore, parameter, stale } from '../../c
 import { averagePoolFamily, maxPoolFamily } from '../../check/cases/pooling.ts';
 import { type Choose, pair } from '../../check/choose.ts';
 import { image, normal } from '../../graph/operation-case.ts';
+import { RELU_DERIVATIVE } from '../../kernels/relu/rule.ts';
 import type { Random } from '../../random.ts';
 import { copied, sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
@@ -61,7 +62,7 @@ export const maxChecks: Checks<MaxPoolAttributes> = {
       ...maxPoolScan,
       parameter("the ReLU's derivative left out", 'relu_before', '0u'),
       parameter("a ReLU's derivative unasked", 'relu_before', '1u'),
-      broken('a winner of 0', 'best > 0.0', 'best >= 0.0'),
+      broken('a winner of 0', RELU_DERIVATIVE, RELU_DERIVATIVE.replace('>', '>=')),
       broken('the last of equal values wins', /value > best/g, 'value >= best', ...SCANNING, 'interior'),
       broken('the last of equal values wins, by lines', 'b.offset < a.offset', 'b.offset > a.offset', 'lines'),
     ],
