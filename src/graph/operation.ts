@@ -12,7 +12,7 @@ import type { BindingSchema, Kernel, ParamSchema, Params } from '../kernels/kern
 import { RELU, type Relu } from '../kernels/relu/rule.ts';
 import type { KernelUpdate } from '../kernels/update.ts';
 import type { PieceWise } from './pieces.ts';
-import { checkTensors, describeValue, type ElementType, type Shape, Tensor } from './tensor.ts';
+import { checkTensors, type ElementType, type Shape, Tensor } from './tensor.ts';
 import { rows, type Window } from './windows.ts';
 
 /** What `forward` of an operation gets: tensors and their memory, memory of its own, and `run` to dispatch kernels. */
@@ -94,12 +94,6 @@ export interface Applied {
 
 const EMITTER: Expectation = { ...OBJECT, words: 'what forward and backward are called with' };
 const MAP_BEFORE = withMembers('a map, with a name', { name: TEXT.is, derivative: orNothing(TEXT).is });
-const EPILOGUE = withMembers("an epilogue, with a name, WGSL and derivativeOf 'output' or 'input'", {
-  name: TEXT.is,
-  wgsl: TEXT.is,
-  derivativeOf: (value) => value === 'output' || value === 'input',
-  derivative: orNothing(TEXT).is,
-});
 
 /** What is applied to an operation's output. */
 export function epiloguesOf(emit: Pick<ForwardEmitter, 'after' | 'combined'>): Applied {
