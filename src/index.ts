@@ -76,7 +76,6 @@ export {
   type ForwardEmitter,
   type GradientRows,
   hasDerivative,
-  inMemory,
   type Operation,
   type Run,
   type ScaledUpdate,

@@ -59,7 +59,6 @@ const kernelSpec = () => ({
   cost: () => ({ flops: 0, bytes: 8 }),
   variants: elementwise(({ count }) => count!, 'p.count', statement),
 });
-const epilogue = () => ({ name: 'own', wgsl: 'value', derivativeOf: 'output', derivative: 'gradient' });
 
 const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   ...Object.fromEntries(unary.slice(1).map((name) => [name, unary[0]])),
@@ -147,7 +146,7 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
     { x: { shape: [2], values: floats(2) } },
     { rtol: 0.01, atol: 1e-3, seed: 1, elements: 2, directions: 1, raiseException: false, training: true, blocks: 1 },
   ],
-  hasDerivative: () => [epilogue()],
+  hasDerivative: () => [{ name: 'own', derivative: 'gradient' }],
   importOnnx: () => [
     exportOnnx(small()),
     { dropout: 'auto', batchFirst: true, asItStands: false, name: 'n', outputs: 'all', inputSize: [64, 64] },
@@ -192,6 +191,10 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
     },
   },
   Random: { args: () => [1, 0], call: (...args: never[]) => new Random(...(args as unknown as [1])) },
+  FeatureStore: {
+    args: () => [],
+    call: () => new frostline.FeatureStore(),
+  },
   Tensor: {
     args: () => ['w', [2], 'f32'],
     call: (...args: never[]) => new frostline.Tensor(...(args as [never, never])),
