@@ -222,6 +222,8 @@ const MADE = new Set([
   'derivativeBefore 0',
   'epiloguesOf 0',
 ]);
+/** Paths that are written to: any text is one. */
+const WRITTEN = new Set(['writeModelFile 0', 'writeNpy 0']);
 /** What null means something for. */
 const NULLABLE = new Set(['apply: backward of argument 0']);
 /** Which argument holds options. */
@@ -254,7 +256,8 @@ function* broken(
   args: readonly unknown[],
 ): Generator<readonly [place: string, bad: unknown, args: unknown[]]> {
   for (const [i, arg] of args.entries()) {
-    for (const bad of BAD) yield [`argument ${i}`, bad, args.with(i, bad)];
+    const wrong = WRITTEN.has(`${name} ${i}`) ? BAD.filter((bad) => typeof bad !== 'string') : BAD;
+    for (const bad of wrong) yield [`argument ${i}`, bad, args.with(i, bad)];
     if (typeof arg !== 'object' || arg === null || Object.getPrototypeOf(arg) !== Object.prototype) continue;
     if (MADE.has(`${name} ${i}`)) continue;
     for (const member of Object.keys(arg)) {
