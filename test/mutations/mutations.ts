@@ -4,6 +4,7 @@
  */
 import { broken, parameter, stale } from '../../src/check/broken.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
+import { RELU_DERIVATIVE } from '../../src/kernels/relu/rule.ts';
 import { operatorMutations } from '../../src/operators/all.ts';
 import type { Mutation } from './mutate.ts';
 
@@ -47,7 +48,7 @@ const softmaxLoss: Mutation[] = [
 const auxText = (...asking: string[]): Mutation[] => [
   broken("the ReLU's derivative left out", 'p.relu == 2u', 'false', ...asking),
   broken("a ReLU's derivative unasked", 'p.relu == 2u', 'true', ...asking),
-  broken('what the ReLU cut off passes', 'operand_at(place) > 0.0', 'operand_at(place) >= 0.0'),
+  broken('what the ReLU cut off passes', RELU_DERIVATIVE, RELU_DERIVATIVE.replace('>', '>=')),
   broken('the operand of the place before', '[p.aux_base + index]', '[p.aux_base + max(index, 1u) - 1u]'),
 ];
 
