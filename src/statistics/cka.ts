@@ -5,7 +5,7 @@
 import type { Matrix } from 'ml-matrix';
 import { centred } from './gram.ts';
 
-/** @param first, @param second Gram matrices over the same samples */
+/** Of two Gram matrices over the same samples. */
 export function cka(first: Matrix, second: Matrix): number {
   const [k, l] = [centred(first), centred(second)];
   const inner = (a: Matrix, b: Matrix) => {

@@ -36,7 +36,7 @@ const SIZE: Expectation = {
  * @param images [count, height, width] of u32, one RGBA pixel a word; they must fit one binding
  * @param source [N] of u32: which image each of the batch is
  * @param transforms [N, 6]: xin = a xout + b yout + c, yin = d xout + e yout + f for each of the batch
- * @returns [N, channels, height, width]: images[source[n]] sampled, then (value * scale - mean) / std
+ * @returns N,C,H,W of `channels` and `size`: (value * scale - mean) / std of what is sampled
  */
 export function affineSample(images: Tensor, source: Tensor, transforms: Tensor, options: AffineSampleOptions): Tensor {
   checkArguments('affineSample', { options: [options, OBJECT] });

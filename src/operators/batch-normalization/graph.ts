@@ -37,8 +37,10 @@ const [X, SCALE, SHIFT, MEAN, VARIANCE] = [0, 1, 2, 3, 4];
  * y = (x - mean) / sqrt(variance + epsilon) scale + shift, channel by channel. ONNX BatchNormalization.
  *
  * @param x [N, C, ...]
- * @param scale, shift [C]
- * @param mean, variance [C], the running statistics: parameters where training is to write them (`statistics`)
+ * @param scale [C]
+ * @param shift [C]
+ * @param mean [C], running: a parameter where training is to write it (`statistics`)
+ * @param variance [C], running, as `mean`
  * @throws FrostlineError for other shapes, and by the batch for fewer than two values a channel
  */
 export function batchNormalization(
