@@ -1,9 +1,9 @@
-import { checkArguments, FUNCTION, NUMBERS, OBJECT, PATH, wholeFrom } from '../arguments.ts';
+import { checkArguments, FUNCTION, NUMBERS, OBJECT, PATH, TEXT, wholeFrom, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import { allocate } from '../read-files.ts';
 import { attemptAll } from './concurrent.ts';
-import { DATASET, type ImageDataset } from './dataset.ts';
+import type { ImageDataset } from './dataset.ts';
 import { cacheFile, readCache, writeCache } from './decode-cache.ts';
 import { arrayPixels, type DecodedImage, decodeFile, Remarks, reasonOf } from './pixels.ts';
 import { refuseAll } from './problems.ts';
@@ -48,6 +48,8 @@ const DECODE_OPTIONS: OptionNames<DecodeOptions> = {
   onProgress: FUNCTION,
 };
 
+const IMAGES = withMembers('a data set, of loadDataset', { path: TEXT.is, samples: Array.isArray });
+
 /**
  * Decodes images to 8-bit RGBA of one size: stretched to exactly height x width, bilinear and antialiased
  * (`resizeToRgba`), never cropped. Formats and their conversion: `decodeImage`.
@@ -58,7 +60,7 @@ export async function decodeImages(
   dataset: Pick<ImageDataset, 'path' | 'samples'>,
   options: DecodeOptions,
 ): Promise<DecodedImages> {
-  checkArguments('decodeImages', { dataset: [dataset, DATASET], 'the options': [options, OBJECT] });
+  checkArguments('decodeImages', { dataset: [dataset, IMAGES], 'the options': [options, OBJECT] });
   const { height, width, onProgress } = checkOptions('decodeImages', options, DECODE_OPTIONS);
   for (const [name, size] of Object.entries({ height, width })) {
     if (!Number.isInteger(size) || size < 1) {

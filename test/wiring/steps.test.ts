@@ -232,7 +232,12 @@ describe('what a step does', () => {
     const model = createModel(network);
     const x = input('x', [samples.length, 3, side, side]);
     const y = input('y', [samples.length], 'u32');
-    const built = buildNetwork(network, { ...model, batch: samples.length, image: x, withoutDropout: true });
+    const built = buildNetwork(network, {
+      batch: samples.length,
+      parameters: model.parameters,
+      image: x,
+      withoutDropout: true,
+    });
     const loss = softmaxCrossEntropy(built.logits, y, classWeights);
     const parameters = [...model.parameters.values()];
     const graph = await compile(gpu(), { loss, outputs: [built.logits, loss], gradients: parameters });
