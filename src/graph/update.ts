@@ -2,18 +2,9 @@
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
-import { adam, adamMasked, adamUpdate, adamUpdateMasked } from '../kernels/adam/adam.ts';
+import { adam, adamMasked } from '../kernels/adam/adam.ts';
 import type { Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
-import {
-  sgdm,
-  sgdmMasked,
-  sgdmScaled,
-  sgdmScaledCopied,
-  sgdmUpdate,
-  sgdmUpdateMasked,
-  sgdmUpdateScaled,
-  sgdmUpdateScaledCopied,
-} from '../kernels/sgdm/sgdm.ts';
+import { sgdm, sgdmMasked, sgdmScaled, sgdmScaledCopied } from '../kernels/sgdm/sgdm.ts';
 import type { UpdateRule } from '../kernels/update.ts';
 import type { Built } from './compiled-graph.ts';
 import type { ForwardEmitter, GradientRows } from './operation.ts';
@@ -40,9 +31,8 @@ export function stateOfUpdate(gpu: Gpu, what: string, parameter: Parameter, { mo
 
 /** The update of a parameter, of all of it. */
 interface ParameterUpdate {
-  /** by a gradient that is in memory */
-  readonly pass: Kernel;
-  readonly rule: UpdateRule;
+  /** by a gradient that is in memory; its rule, for kernels that update where they finish it */
+  readonly pass: Kernel & { readonly rule: UpdateRule };
   readonly params: Params<ParamSchema>;
   /** what the rule binds: as many values as the parameter has, or the same for all of them */
   readonly own: Readonly<Record<string, Storage>>;
@@ -53,8 +43,6 @@ interface UpdateContext {
   readonly built: Built;
   pin(label: string, contents: Float32Array<ArrayBuffer>): Storage;
 }
-
-const both = (pass: Kernel, rule: UpdateRule) => ({ pass, rule });
 
 /** @param half where the values are kept a second time, as halves, if they are */
 function updateOf(
@@ -74,13 +62,12 @@ function updateOf(
     const params = { decay_factor: decayFactor, ...whole };
     const own = { ...masks, v: stateOfUpdate(gpu, 'momentum', parameter, built) };
     if (built.scaling === undefined) {
-      const kernels = byElement ? both(sgdmMasked, sgdmUpdateMasked) : both(sgdm, sgdmUpdate);
-      return { ...kernels, params, own, common };
+      return { pass: byElement ? sgdmMasked : sgdm, params, own, common };
     }
     const scaled = { params, common: { ...common, scaling: built.scaling.storage.view() } };
     return half === undefined
-      ? { ...both(sgdmScaled, sgdmUpdateScaled), ...scaled, own }
-      : { ...both(sgdmScaledCopied, sgdmUpdateScaledCopied), ...scaled, own: { ...own, h: half } };
+      ? { pass: sgdmScaled, ...scaled, own }
+      : { pass: sgdmScaledCopied, ...scaled, own: { ...own, h: half } };
   }
   const decay =
     optimizer === 'adam' ? { decay_factor: decayFactor, shrink: 0 } : { decay_factor: 0, shrink: decayFactor };
@@ -89,8 +76,7 @@ function updateOf(
     m: stateOfUpdate(gpu, 'mean gradient', parameter, built),
     v: stateOfUpdate(gpu, 'mean square of the gradient', parameter, built),
   };
-  const kernels = byElement ? both(adamMasked, adamUpdateMasked) : both(adam, adamUpdate);
-  return { ...kernels, params: { ...decay, ...whole }, own, common };
+  return { pass: byElement ? adamMasked : adam, params: { ...decay, ...whole }, own, common };
 }
 
 /** The views of a rule's bindings, of a part of the parameter. */
@@ -124,9 +110,9 @@ export function updatedRows(
   context: UpdateContext,
 ): GradientRows {
   const update = updateOf(gpu, parameter, optimizer, context);
-  const { rule, params } = update;
+  const { pass, params } = update;
   return (rowBytes, part) => ({
     view: rows(parameter.reserve(gpu), rowBytes, part),
-    update: { rule, params, views: viewsOf(update, rowBytes, part) },
+    update: { rule: pass.rule, params, views: viewsOf(update, rowBytes, part) },
   });
 }

@@ -1,4 +1,7 @@
-/** An optimizer's rule (update.ts) as a pass of its own, over `count` values of a gradient that is in memory. */
+/**
+ * An optimizer's rule (update.ts) as a pass of its own, over `count` values of a gradient that is in memory; with the rule, for
+ * kernels that update in its place.
+ */
 import { type BindingSpec, defineKernel, elementwise, type ParamSchema } from './kernel.ts';
 import type { UpdateRule } from './update.ts';
 
@@ -10,7 +13,7 @@ export const updatePass = <const P extends ParamSchema, const B extends Bindings
 ) => {
   // Who keeps halves has halves for gradients, too.
   const half = Object.values(rule.bindings).some((binding) => binding.half);
-  return defineKernel<P & { readonly count: 'u32' }, B & { readonly g: BindingSpec; readonly w: BindingSpec }>({
+  const pass = defineKernel<P & { readonly count: 'u32' }, B & { readonly g: BindingSpec; readonly w: BindingSpec }>({
     name,
     params: { count: 'u32', ...rule.params },
     bindings: { g: { access: 'read', ...(half && { half: true as const }) }, ...rule.bindings, w: { access: 'write' } },
@@ -26,4 +29,5 @@ export const updatePass = <const P extends ParamSchema, const B extends Bindings
       rule.declarations,
     ),
   });
+  return Object.assign(pass, { rule });
 };

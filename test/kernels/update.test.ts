@@ -5,20 +5,11 @@ import { drawScaling } from '../../src/check/cases/loss-scale.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type Dispatch, Program } from '../../src/gpu/program.ts';
 import type { View } from '../../src/gpu/storage.ts';
-import { adam, adamMasked, adamUpdate, adamUpdateMasked } from '../../src/kernels/adam/adam.ts';
+import { adam, adamMasked } from '../../src/kernels/adam/adam.ts';
 import { biasGradient } from '../../src/kernels/bias/bias.ts';
 import { type Choice, choiceText, type Kernel } from '../../src/kernels/kernel.ts';
 import { GUARD, GUARD_BITS, RUBBISH, type Words } from '../../src/kernels/run.ts';
-import {
-  sgdm,
-  sgdmMasked,
-  sgdmScaled,
-  sgdmScaledCopied,
-  sgdmUpdate,
-  sgdmUpdateMasked,
-  sgdmUpdateScaled,
-  sgdmUpdateScaledCopied,
-} from '../../src/kernels/sgdm/sgdm.ts';
+import { sgdm, sgdmMasked, sgdmScaled, sgdmScaledCopied } from '../../src/kernels/sgdm/sgdm.ts';
 import { packStep } from '../../src/kernels/step.ts';
 import { gradientOf, type UpdateRule } from '../../src/kernels/update.ts';
 import { kernelFamilies } from '../../src/operators/all.ts';
@@ -40,12 +31,12 @@ interface Optimizer {
 const one = { mask: 1.5, decay_factor: 1 };
 const decay = { decay_factor: 0.5, shrink: 0.25 };
 const optimizers: readonly Optimizer[] = [
-  { rule: sgdmUpdate, pass: sgdm as unknown as Kernel, params: one },
-  { rule: sgdmUpdateMasked, pass: sgdmMasked as unknown as Kernel, params: { decay_factor: 1 } },
-  { rule: sgdmUpdateScaled, pass: sgdmScaled as unknown as Kernel, params: one },
-  { rule: sgdmUpdateScaledCopied, pass: sgdmScaledCopied as unknown as Kernel, params: one },
-  { rule: adamUpdate, pass: adam as unknown as Kernel, params: { mask: 1.5, ...decay } },
-  { rule: adamUpdateMasked, pass: adamMasked as unknown as Kernel, params: decay },
+  { rule: sgdm.rule, pass: sgdm as unknown as Kernel, params: one },
+  { rule: sgdmMasked.rule, pass: sgdmMasked as unknown as Kernel, params: { decay_factor: 1 } },
+  { rule: sgdmScaled.rule, pass: sgdmScaled as unknown as Kernel, params: one },
+  { rule: sgdmScaledCopied.rule, pass: sgdmScaledCopied as unknown as Kernel, params: one },
+  { rule: adam.rule, pass: adam as unknown as Kernel, params: { mask: 1.5, ...decay } },
+  { rule: adamMasked.rule, pass: adamMasked as unknown as Kernel, params: decay },
 ];
 
 const kernels = [...allKernels.values()].filter(({ bindings }) => gradientOf(bindings) !== undefined);
@@ -261,7 +252,7 @@ it.each([
 
 it('refuses to add to what it updates, and kernels that write no gradient', () => {
   const view = gpu().storage('any', 64).view();
-  const update = { rule: sgdmUpdate, params: one, views: { step: view, v: view } };
+  const update = { rule: sgdm.rule, params: one, views: { step: view, v: view } };
   const shape = { batch: 1, channels: 4, plane: 1 };
   expect(() =>
     biasGradient.dispatch(gpu(), { ...shape, accumulate: 1 }, { dy: view, db: view }, undefined, { update }),

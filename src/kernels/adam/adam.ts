@@ -36,7 +36,7 @@ const moments = { step: stepBinding, m: { access: 'write' }, v: { access: 'write
 const declarations = stepFunctions + adamFunctions;
 
 /** By one mask for the whole parameter. */
-export const adamUpdate = {
+const adamUpdate = {
   name: 'adam',
   params: { mask: 'f32', ...parameters },
   bindings: moments,
@@ -46,7 +46,7 @@ export const adamUpdate = {
 } as const satisfies UpdateRule;
 
 /** By a mask for each element, to freeze single filters. */
-export const adamUpdateMasked = {
+const adamUpdateMasked = {
   name: 'adam by masks',
   params: parameters,
   bindings: { mask: { access: 'read' }, ...moments },

@@ -39,7 +39,7 @@ const update = (w: string, mask: string) => /* wgsl */ `
   ${w}[p.${w}_base + index] = weight + velocity;`;
 
 /** By one mask for the whole parameter. */
-export const sgdmUpdate = {
+const sgdmUpdate = {
   name: 'sgdm',
   params: parameters,
   bindings: { step: stepBinding, v: velocity },
@@ -49,7 +49,7 @@ export const sgdmUpdate = {
 } as const satisfies UpdateRule;
 
 /** By a mask for each element, to freeze single filters. */
-export const sgdmUpdateMasked = {
+const sgdmUpdateMasked = {
   name: 'sgdm by masks',
   params: { decay_factor: 'f32' },
   bindings: { mask: { access: 'read' }, step: stepBinding, v: velocity },
@@ -75,7 +75,7 @@ const scaled = (w: string, { load, store }: Memory) => /* wgsl */ `
  * Of a gradient that is the loss scale times too large (../loss-scale), with the velocity kept `VELOCITY_SCALE` times as large;
  * nothing is changed where the step is skipped.
  */
-export const sgdmUpdateScaled = {
+const sgdmUpdateScaled = {
   name: 'scaled sgdm',
   params: parameters,
   bindings: scaledBindings,
@@ -86,7 +86,7 @@ export const sgdmUpdateScaled = {
 
 /** The same, which writes the new value a second time, as halves that others read. */
 const copiedBindings = { ...scaledBindings, h: { access: 'write', half: true } } as const;
-export const sgdmUpdateScaledCopied = {
+const sgdmUpdateScaledCopied = {
   name: 'scaled sgdm with halves',
   params: parameters,
   bindings: copiedBindings,
