@@ -3,7 +3,7 @@ import { apply, derivativeBefore, type ForwardEmitter, hasDerivative } from '../
 import type { Tensor } from '../../graph/tensor.ts';
 import { flatWindows, rows } from '../../graph/windows.ts';
 import { dropoutBackward, dropoutForward, dropoutParams } from '../../kernels/dropout/dropout.ts';
-import { RELU } from '../../kernels/relu/rule.ts';
+import { RELU, RELU_DERIVATIVE } from '../../kernels/relu/rule.ts';
 import { shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
@@ -32,7 +32,7 @@ export function dropout(x: Tensor, ratio: number, name = 'dropout'): Tensor {
         code === RELU.after
           ? {
               name: `${map} and dropout`,
-              derivative: `select(0.0, gradient * ${Math.fround(drawn.scale)}f, value > 0.0)`,
+              derivative: `${RELU_DERIVATIVE} * ${Math.fround(drawn.scale)}f`,
             }
           : undefined,
       forward(emit) {
