@@ -108,12 +108,44 @@ export async function benchCase(
   }
 }
 
+/** What is timed of a case: what the kernel chooses by itself, or, with `every`, whatever the adapter runs but the plain variant. */
+export function choicesToTime(gpu: Gpu, { kernel, params }: LayerCase, every: boolean): (Choice | undefined)[] {
+  const [{ name: plain }, ...others] = kernel.variants;
+  if (!every || others.length === 0) return [undefined];
+  return kernel.choices(gpu, params).filter(({ variant }) => variant !== plain);
+}
+
+/** A text in the place of one choice of a kernel. */
+export interface OwnKernel {
+  readonly kernel: Kernel;
+  readonly choice: Choice;
+  readonly own: OwnText;
+}
+
+/**
+ * The cases that a text of one's own can take over.
+ * @throws FrostlineError where there are none
+ */
+export function takenBy(gpu: Gpu, cases: readonly LayerCase[], { kernel, choice, own }: OwnKernel): LayerCase[] {
+  const taken = cases.filter(
+    (one) =>
+      one.kernel.name === kernel.name && kernel.choices(gpu, one.params).some((ours) => sameChoice(ours, choice)),
+  );
+  if (taken.length > 0) return taken;
+  throw new FrostlineError(`--kernel ${own.label}: no row runs ${kernel.name} as ${choiceText(choice)}.`);
+}
+
 /**
  * Somebody's text of a kernel, begun from what `kernels show` prints: its first lines say which kernel, variant and
  * configuration it takes the place of.
  * @throws FrostlineError where they do not
  */
-export function ownText(path: string, source: string, kernels: ReadonlyMap<string, Kernel>, workgroups?: number) {
+export function ownText(
+  path: string,
+  source: string,
+  kernels: ReadonlyMap<string, Kernel>,
+  workgroups?: number,
+): OwnKernel {
   const head = /^\/\/ ([\w/-]+), variant ([\w-]+)(?:: (.*))?$/m.exec(source);
   const kernel = head === null ? undefined : kernels.get(head[1]);
   const variant = kernel?.variants.find(({ name }) => name === head![2]);

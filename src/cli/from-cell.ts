@@ -68,3 +68,9 @@ export function checkSame(name: string, { fingerprints }: GridConfig, experiment
       'Give the model and data of that time (--model, --data), or run the grid anew.',
   );
 }
+
+/** The experiment that a cell ran on: its grid's, on the cell's split, with the new layer of the cell's seed. */
+export function atCell(name: string, cell: GridCell, grid: Experiment): Experiment {
+  checkSame(name, cell, grid);
+  return { ...grid.at(cell.division), network: grid.withSeed(cell.seed) };
+}

@@ -63,6 +63,31 @@ describe('frostline sweep --shard and merge', () => {
     expect(scores(merged.stdout)).toEqual(scores(swept.stdout));
   });
 
+  it('merges a grid of strategies, blocks and momenta, whose settings are more than texts and numbers', async () => {
+    const args = [
+      '--tune-only',
+      'conv3',
+      '--strategy',
+      'direct,head-first=1',
+      '--momentum',
+      '0.9,0.5',
+      '--epochs',
+      '1',
+    ];
+    const swept = await sweep('strategies', ...args, '--json');
+    expect([swept.code, swept.code === 0 ? '' : swept.stderr]).toEqual([0, '']);
+    const merged = await run(registry, 'merge', at('strategies'), '--json');
+    expect([merged.code, merged.code === 0 ? '' : merged.stderr]).toEqual([0, '']);
+    expect(scores(merged.stdout)).toEqual(scores(swept.stdout));
+    // A run's folder has a config.json, too.
+    writeFileSync(at('strategies/config.json'), JSON.stringify({ settings: { freeze: 'none' }, fingerprints: {} }));
+    const ofRun = await run(registry, 'merge', at('strategies'));
+    expect([ofRun.code, ofRun.stderr]).toEqual([
+      2,
+      expect.stringMatching(/strategies: this is no grid\. Give the folder/),
+    ]);
+  });
+
   it.each([
     [['--shard', '3/2'], /expected 1\/2 to 2\/2/],
     [['--shard', '0/2'], /expected 1\/2 to 2\/2/],

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import type { KernelRow } from '../../bench/kernels.ts';
-import type { Timing } from '../../bench/statistics.ts';
+import type { LayerCase } from '../../bench/layer-cases.ts';
+import type { Sampling } from '../../bench/sample.ts';
+import type { OwnText } from '../../bench/verify.ts';
 import { FrostlineError } from '../../errors.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { Choice } from '../../kernels/kernel.ts';
+import type { KernelsReport } from '../../report/bench-html.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import {
   benchHead,
@@ -9,46 +14,48 @@ import {
   chooseByName,
   networkMaker,
   networkNames,
-  percentText,
   prepareResults,
   printChanges,
   samplingOf,
   timeText,
   writePage,
 } from '../bench-options.ts';
-import { defineCommand } from '../command.ts';
+import { type Context, defineCommand } from '../command.ts';
+
+const options = {
+  ...benchOptions,
+  networks: z
+    .array(z.enum(networkNames))
+    .optional()
+    .describe('whose layers; alexnet and vgg16, with --quick alexnet-small'),
+  everyVariant: z
+    .boolean()
+    .default(false)
+    .describe('every variant and configuration that the adapter runs, not the chosen one alone; without the plain'),
+  besidePlain: z
+    .boolean()
+    .default(false)
+    .describe('the plain variant too; exits with 1 where the chosen one is slower beyond the noise'),
+  kernel: z
+    .string()
+    .optional()
+    .meta({ valueName: 'FILE.wgsl' })
+    .describe(
+      "a text of your own, begun from what 'kernels show' prints, checked and timed beside ours at its kernel's shapes",
+    ),
+  workgroups: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('how many workgroups of --kernel to start; as many as ours if left out'),
+  beside: adapterOption.describe('a second adapter: each row is timed there too, in turn'),
+};
+type Values = z.output<z.ZodObject<typeof options>>;
 
 export const command = defineCommand({
   description:
     "Times every kernel on every layer shape of AlexNet's and VGG16's training steps, forward and backward. Every variant but the plain one, which the tests check, is verified before it is timed. GFLOP/s, GB/s and the share of the adapter's own ceilings, which a multiply-add kernel and a copy kernel show in the same run. Exits with 1 where a kernel is wrong, or slower than --compare.",
-  options: z.object({
-    ...benchOptions,
-    networks: z
-      .array(z.enum(networkNames))
-      .optional()
-      .describe('whose layers; alexnet and vgg16, with --quick alexnet-small'),
-    everyVariant: z
-      .boolean()
-      .default(false)
-      .describe('every variant and configuration that the adapter runs, not the chosen one alone; without the plain'),
-    besidePlain: z
-      .boolean()
-      .default(false)
-      .describe('the plain variant too; exits with 1 where the chosen one is slower beyond the noise'),
-    kernel: z
-      .string()
-      .optional()
-      .meta({ valueName: 'FILE.wgsl' })
-      .describe(
-        "a text of your own, begun from what 'kernels show' prints, checked and timed beside ours at its kernel's shapes",
-      ),
-    workgroups: z
-      .int()
-      .min(1)
-      .optional()
-      .describe('how many workgroups of --kernel to start; as many as ours if left out'),
-    beside: adapterOption.describe('a second adapter: each row is timed there too, in turn'),
-  }),
+  options: z.object(options),
   json: true,
   examples: [
     { what: "AlexNet's convolutions", line: '--networks alexnet --batch 10 --filter conv' },
@@ -57,120 +64,110 @@ export const command = defineCommand({
     { what: 'before a change', line: '--quick --json > before.json' },
     { what: 'and after it', line: '--quick --compare before.json' },
   ],
-  async run(
-    { filter, batch, quick, networks, everyVariant, besidePlain, compare, html, adapter, algorithm, ...rest },
-    context,
-  ) {
-    const { kernel: file, workgroups, beside, ...sampled } = rest;
-    if (workgroups !== undefined && file === undefined) {
-      throw new FrostlineError('--workgroups is of a --kernel. Give its file, or leave it out.');
+  async run(values, context) {
+    refuseContradictions(values);
+    const { adapter, algorithm, beside, kernel: file } = values;
+    const gpu = await openAdapter(adapter, context, algorithm);
+    const second = beside === undefined ? undefined : await openAdapter(beside, context, algorithm);
+    const runs = await runsToTime(gpu, second, values);
+    const old = await prepareResults(
+      values,
+      runs.map(({ name }) => name),
+      gpu,
+    );
+    const sampling = samplingOf(values);
+    const besideBench = second && (await benchOn(second, sampling));
+    const bench = await benchOn(gpu, sampling);
+    const { gflops, gigabytes } = bench.roofline;
+    context.note(`ceilings: ${gflops.toFixed(1)} GFLOP/s (multiply-add), ${gigabytes.toFixed(1)} GB/s (copy)`);
+    const rows: KernelRow[] = [];
+    for (const { name, layerCase, choice, own, twin } of runs) {
+      context.signal.throwIfAborted();
+      context.note(`${rows.length + 1} of ${runs.length}: ${name}`);
+      const asked = { choice, besidePlain: values.besidePlain, own };
+      const first = await bench.time(layerCase, asked).catch(asOwnFault(file));
+      const other = twin && resultOf(await besideBench!.time(twin));
+      const row = { ...first, ...(other && { beside: other }) };
+      rows.push(row);
+      for (const fault of await faultsOf(row, file, second?.name)) context.checkFailed(fault);
     }
-    if (file !== undefined && (everyVariant || besidePlain)) {
-      throw new FrostlineError(
-        '--kernel is timed beside one variant of ours. Leave out --every-variant and --beside-plain.',
-      );
-    }
-    if (beside !== undefined && (everyVariant || file !== undefined)) {
-      throw new FrostlineError(
-        '--beside times what each adapter chooses for itself. Leave out --every-variant and --kernel.',
-      );
-    }
-    const [
-      { layerCases, caseName },
-      { benchCase, ownText, rowName, slowerThanPlain },
-      { choiceText, sameChoice },
-      { measureRoofline },
-      { allKernels },
-      { readText },
-    ] = await Promise.all([
+    const besideHead = second && { beside: { name: second.name, kind: second.kind, driver: second.driver } };
+    await tell({ ...benchHead(gpu), ...besideHead, roofline: bench.roofline, rows }, values, context);
+    if (old === undefined) return;
+    await printChanges(old, rows, context, async ({ name }) => {
+      const { layerCase, choice } = runs.find((run) => run.name === name)!;
+      return (await bench.time(layerCase, { choice })).timing;
+    });
+  },
+});
+
+function refuseContradictions({ workgroups, kernel, everyVariant, besidePlain, beside }: Values): void {
+  if (workgroups !== undefined && kernel === undefined) {
+    throw new FrostlineError('--workgroups is of a --kernel. Give its file, or leave it out.');
+  }
+  if (kernel !== undefined && (everyVariant || besidePlain)) {
+    throw new FrostlineError(
+      '--kernel is timed beside one variant of ours. Leave out --every-variant and --beside-plain.',
+    );
+  }
+  if (beside !== undefined && (everyVariant || kernel !== undefined)) {
+    throw new FrostlineError(
+      '--beside times what each adapter chooses for itself. Leave out --every-variant and --kernel.',
+    );
+  }
+}
+
+/** What is timed for one row. */
+interface Run {
+  readonly name: string;
+  readonly layerCase: LayerCase;
+  /** nothing for what the kernel chooses by itself */
+  readonly choice: Choice | undefined;
+  readonly own: OwnText | undefined;
+  /** the same on the second adapter */
+  readonly twin: LayerCase | undefined;
+}
+
+/** @throws FrostlineError where none is left, by --filter or because --kernel fits none */
+async function runsToTime(
+  gpu: Gpu,
+  second: Gpu | undefined,
+  { networks, batch, quick, filter, everyVariant, kernel: file, workgroups }: Values,
+): Promise<Run[]> {
+  const [{ caseName, layerCases }, { choicesToTime, ownText, rowName, takenBy }, { allKernels }, { readText }] =
+    await Promise.all([
       import('../../bench/layer-cases.ts'),
       import('../../bench/kernels.ts'),
-      import('../../kernels/kernel.ts'),
-      import('../../bench/roofline.ts'),
       import('../../operators/kernels.ts'),
       import('../../read-files.ts'),
     ]);
-    const gpu = await openAdapter(adapter, context, algorithm);
-    const sampling = samplingOf({ quick, ...sampled });
-    const makers = await Promise.all(
-      (networks ?? (quick ? (['alexnet-small'] as const) : (['alexnet', 'vgg16'] as const))).map(networkMaker),
-    );
-    const batches = batch ?? (quick ? [10] : [1, 10, 32]);
-    const all = makers.flatMap((make) => batches.flatMap((size) => layerCases(gpu, make(), size)));
-    const mine = file === undefined ? undefined : ownText(file, await readText(file), allKernels, workgroups);
-    const cases = chooseByName(all, caseName, filter).filter(
-      ({ kernel, params }) =>
-        mine === undefined ||
-        (kernel.name === mine.kernel.name && kernel.choices(gpu, params).some((one) => sameChoice(one, mine.choice))),
-    );
-    if (cases.length === 0) {
-      throw new FrostlineError(`--kernel ${file}: no row runs ${mine!.kernel.name} as ${choiceText(mine!.choice)}.`);
-    }
-    const second = beside === undefined ? undefined : await openAdapter(beside, context, algorithm);
-    const twins = new Map(
-      second === undefined
-        ? []
-        : makers
-            .flatMap((make) => batches.flatMap((size) => layerCases(second, make(), size)))
-            .map((one) => [caseName(one), one]),
-    );
-    const secondRoofline = second && (await measureRoofline(second, sampling));
-    const choicesOf = ({ kernel, params }: (typeof cases)[number]) => {
-      if (mine !== undefined) return [mine.choice];
-      const [{ name: plain }, ...others] = kernel.variants;
-      if (!everyVariant || others.length === 0) return [undefined];
-      return kernel.choices(gpu, params).filter(({ variant }) => variant !== plain);
-    };
-    const names = cases.flatMap((one) => choicesOf(one).map((choice) => rowName(one, choice)));
-    const old = await prepareResults({ compare, html }, names, gpu);
-    const roofline = await measureRoofline(gpu, sampling);
-    context.note(
-      `ceilings: ${roofline.gflops.toFixed(1)} GFLOP/s (multiply-add), ${roofline.gigabytes.toFixed(1)} GB/s (copy)`,
-    );
-    const rows: KernelRow[] = [];
-    const again = new Map<string, () => Promise<Timing>>();
-    for (const [index, one] of cases.entries()) {
-      context.signal.throwIfAborted();
-      context.note(`${index + 1} of ${cases.length}: ${caseName(one)}`);
-      for (const choice of choicesOf(one)) {
-        const own = mine?.own;
-        const first = await benchCase(gpu, one, roofline, sampling, { choice, besidePlain, own }).catch(
-          asOwnFault(file),
-        );
-        const twin = twins.get(caseName(one));
-        const other = twin && (await benchCase(second!, twin, secondRoofline!, sampling));
-        const row = { ...first, ...(other && { beside: resultOf(other) }) };
-        rows.push(row);
-        again.set(row.name, async () => (await benchCase(gpu, one, roofline, sampling, { choice })).timing);
-        if (row.own?.verdict.passed === false) {
-          context.checkFailed(
-            `${row.name}: ${file} is wrong, ${row.own.verdict.worst.toPrecision(3)} times the tolerance`,
-          );
-        }
-        if (other?.verdict.passed === false) {
-          const error = `${other.verdict.worst.toPrecision(3)} times the tolerance`;
-          context.checkFailed(`${row.name}, ${choiceText(other.choice)} on ${second!.name}: wrong, ${error}`);
-        }
-        if (slowerThanPlain(row)) {
-          const { timing, plain: beside } = row;
-          context.checkFailed(`${row.name}: ${timeText(timing)} ms, the plain variant ${timeText(beside!)}`);
-        }
-        if (row.verdict.passed) continue;
-        const error = `${row.verdict.worst.toPrecision(3)} times the tolerance`;
-        context.checkFailed(`${row.name}, ${choiceText(row.choice)}: wrong, ${error}`);
-      }
-    }
-    const besideHead = second && { beside: { name: second.name, kind: second.kind, driver: second.driver } };
-    const report = { ...benchHead(gpu), ...besideHead, roofline, rows };
-    if (context.json) context.printJson(report);
-    else context.print(await tableOf(rows, { besidePlain, file, second: second?.name }));
-    if (html !== undefined) {
-      const { kernelsHtml } = await import('../../report/bench-html.ts');
-      await writePage(html, await kernelsHtml(report), context);
-    }
-    if (old !== undefined) await printChanges(old, rows, context, ({ name }) => again.get(name)!());
-  },
-});
+  const names = networks ?? (quick ? (['alexnet-small'] as const) : (['alexnet', 'vgg16'] as const));
+  const batches = batch ?? (quick ? [10] : [1, 10, 32]);
+  const makers = await Promise.all(names.map(networkMaker));
+  const casesOn = (adapter: Gpu) =>
+    makers.flatMap((make) => batches.flatMap((size) => layerCases(adapter, make(), size)));
+  const named = chooseByName(casesOn(gpu), caseName, filter);
+  const twins = new Map(second === undefined ? [] : casesOn(second).map((one) => [caseName(one), one]));
+  const mine = file === undefined ? undefined : ownText(file, await readText(file), allKernels, workgroups);
+  const cases = mine === undefined ? named : takenBy(gpu, named, mine);
+  return cases.flatMap((layerCase) => {
+    const choices = mine === undefined ? choicesToTime(gpu, layerCase, everyVariant) : [mine.choice];
+    const common = { layerCase, own: mine?.own, twin: twins.get(caseName(layerCase)) };
+    return choices.map((choice) => ({ name: rowName(layerCase, choice), choice, ...common }));
+  });
+}
+
+/** An adapter with its ceilings, and what times a run on it. */
+async function benchOn(gpu: Gpu, sampling: Sampling) {
+  const [{ benchCase }, { measureRoofline }] = await Promise.all([
+    import('../../bench/kernels.ts'),
+    import('../../bench/roofline.ts'),
+  ]);
+  const roofline = await measureRoofline(gpu, sampling);
+  const time = (layerCase: LayerCase, asked?: Parameters<typeof benchCase>[4]) =>
+    benchCase(gpu, layerCase, roofline, sampling, asked);
+  return { roofline, time };
+}
 
 const resultOf = ({ choice, verdict, timing }: KernelRow) => ({ choice, verdict, timing });
 
@@ -180,69 +177,36 @@ const asOwnFault = (file: string | undefined) => (error: unknown) => {
   throw new FrostlineError(`--kernel ${file}: ${error.message}`);
 };
 
-async function tableOf(
-  rows: readonly KernelRow[],
-  { besidePlain, file, second }: { besidePlain: boolean; file?: string; second?: string },
-): Promise<string> {
-  const { choiceText } = await import('../../kernels/kernel.ts');
-  const { default: Table } = await import('cli-table3');
-  const table = new Table({
-    head: [
-      'network',
-      'batch',
-      'layers',
-      'direction',
-      'kernel',
-      'verified',
-      'ms',
-      'GFLOP/s',
-      'GB/s',
-      'of ceiling',
-      ...(besidePlain ? ['plain, ms'] : []),
-      ...(file === undefined ? [] : [`${file}, ms`, 'ours / it']),
-      ...(second === undefined ? [] : [`${second.split(',')[0]}, ms`, 'first / it']),
-    ],
-    colAligns: ['left', 'right', 'left', 'left', 'left', 'left', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const row of rows) {
-    const {
-      network,
-      batch,
-      layers,
-      direction,
-      kernel,
-      choice,
-      verdict,
-      timing,
-      gflops,
-      gigabytes,
-      share,
-      plain,
-      own,
-      beside,
-    } = row;
-    table.push([
-      network,
-      batch,
-      layers.join(' '),
-      direction,
-      `${kernel} ${choiceText(choice)}`,
-      verdict.passed ? { plain: 'is plain', device: 'yes', host: 'sampled' }[verdict.against] : 'WRONG',
-      timeText(timing),
-      gflops.toFixed(1),
-      gigabytes.toFixed(1),
-      percentText(share),
-      ...(besidePlain ? [plain === undefined ? '' : timeText(plain)] : []),
-      ...(own === undefined
-        ? []
-        : [own.verdict.passed ? timeText(own.timing) : 'WRONG', timesText(timing, own.timing)]),
-      ...(beside === undefined
-        ? []
-        : [beside.verdict.passed ? timeText(beside.timing) : 'WRONG', timesText(timing, beside.timing)]),
-    ]);
+/** What fails the benchmark: a kernel that is wrong, and one that its plain variant beats. */
+async function faultsOf(row: KernelRow, file: string | undefined, second: string | undefined): Promise<string[]> {
+  const [{ choiceText }, { slowerThanPlain }] = await Promise.all([
+    import('../../kernels/kernel.ts'),
+    import('../../bench/kernels.ts'),
+  ]);
+  const { name, choice, verdict, timing, plain, own, beside } = row;
+  const error = ({ worst }: KernelRow['verdict']) => `${worst.toPrecision(3)} times the tolerance`;
+  const faults: string[] = [];
+  if (own?.verdict.passed === false) faults.push(`${name}: ${file} is wrong, ${error(own.verdict)}`);
+  if (beside?.verdict.passed === false) {
+    faults.push(`${name}, ${choiceText(beside.choice)} on ${second}: wrong, ${error(beside.verdict)}`);
   }
-  return table.toString();
+  if (slowerThanPlain(row)) faults.push(`${name}: ${timeText(timing)} ms, the plain variant ${timeText(plain!)}`);
+  if (!verdict.passed) faults.push(`${name}, ${choiceText(choice)}: wrong, ${error(verdict)}`);
+  return faults;
 }
 
-const timesText = (ours: Timing, other: Timing) => `${(ours.median / other.median).toFixed(2)} x`;
+/** On the terminal, and as a page where one was asked for. */
+async function tell(
+  report: KernelsReport & { readonly beside?: { readonly name: string } },
+  { besidePlain, kernel, html }: Values,
+  context: Context,
+): Promise<void> {
+  if (context.json) context.printJson(report);
+  else {
+    const { kernelsTable } = await import('../kernels-table.ts');
+    context.print(kernelsTable(report.rows, { besidePlain, own: kernel, second: report.beside?.name }));
+  }
+  if (html === undefined) return;
+  const { kernelsHtml } = await import('../../report/bench-html.ts');
+  await writePage(html, await kernelsHtml(report), context);
+}

@@ -1,8 +1,9 @@
-import { join } from 'node:path';
 import { z } from 'zod';
-import type { Preset } from '../../train/presets.ts';
+import { FrostlineError } from '../../errors.ts';
+import type { Settings } from '../../train/run-folder.ts';
 import { adapterOption } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
+import type { SweepSettings } from '../sweep/settings.ts';
 
 export const command = defineCommand({
   description:
@@ -12,18 +13,19 @@ export const command = defineCommand({
   json: true,
   examples: [{ what: 'after all shards', line: 'runs/paper-vgg16' }],
   async run({ grid, adapter }, context) {
-    const [{ command: sweep }, { presets }, { parseRunFile }, { readText }] = await Promise.all([
-      import('./sweep.ts'),
-      import('../../train/presets.ts'),
-      import('../../train/run-folder.ts'),
-      import('../../read-files.ts'),
+    const [{ readGridConfig }, { openSweep }, { runSweep }] = await Promise.all([
+      import('../from-cell.ts'),
+      import('../sweep/open.ts'),
+      import('../sweep/run.ts'),
     ]);
-    const file = join(grid, 'config.json');
-    const text = await readText(file, 'give the folder of a sweep, its --out');
-    const settings = { ...parseRunFile<{ settings?: Record<string, unknown> }>(file, text).settings };
-    const preset: Preset | undefined = presets[settings['preset'] as keyof typeof presets];
-    // What a preset gave is left to it again: its remarks on model and data belong to the report.
-    for (const key of ['model', 'data'] as const) if (settings[key] === preset?.[key]) delete settings[key];
-    await sweep.run({ ...settings, out: grid, adapter, merge: true, dryRun: false } as never, context);
+    const settings = gridSettings(grid, (await readGridConfig(grid, grid)).settings);
+    const opened = await openSweep(settings, adapter, context);
+    await runSweep(opened, settings, { out: grid, only: () => false, gathers: true }, context);
   },
 });
+
+/** @throws FrostlineError for those of one run, whose folder has a config.json too */
+function gridSettings(folder: string, settings: Settings): SweepSettings {
+  if (Array.isArray(settings['learningRates'])) return settings as unknown as SweepSettings;
+  throw new FrostlineError(`${folder}: this is no grid. Give the folder of a sweep, its --out.`);
+}

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
 import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
-import { countProgress } from '../count-progress.ts';
 import { dataOptions, dataSource, modelOptions, modelSource } from '../experiment-options.ts';
+import { openWithProgress } from '../open-experiment.ts';
 
 export const command = defineCommand({
   description:
@@ -25,13 +25,11 @@ export const command = defineCommand({
     { what: 'beside a grid', line: 'runs/quickstart' },
   ],
   async run(values, context) {
-    const [{ openExperiment }, { probeDepths }, { PROBE, probeText }, { checkSame, readGridConfig }] =
-      await Promise.all([
-        import('../../train/experiment.ts'),
-        import('../../train/probe.ts'),
-        import('../../train/probe-file.ts'),
-        import('../from-cell.ts'),
-      ]);
+    const [{ probeDepths }, { PROBE, probeText }, { checkSame, readGridConfig }] = await Promise.all([
+      import('../../train/probe.ts'),
+      import('../../train/probe-file.ts'),
+      import('../from-cell.ts'),
+    ]);
     const { grid } = values;
     const config = grid === undefined ? undefined : await readGridConfig(grid, grid);
     // Where model and data lie may have changed since; all else is the grid's.
@@ -40,15 +38,12 @@ export const command = defineCommand({
     if (model === undefined) throw new FrostlineError("No model: give --model FILE|NAME, or a grid's folder.");
     const source = dataSource({ ...values, ...settings, data }, undefined, settings);
     const gpu = await openAdapter(values.adapter, context);
-    const decoding = countProgress(context, 'images decoded');
-    const experiment = await openExperiment(
+    const experiment = await openWithProgress(
       modelSource(model, { ...values, ...settings }),
       source,
       settings?.seed ?? values.seed,
-      decoding.update,
-      (text) => context.note(`warning: ${text}`),
+      context,
     );
-    decoding.stop();
     if (config !== undefined) checkSame(grid!, config, experiment);
     const { images: most, batchSize, seed } = values;
     const probe = await probeDepths(gpu, experiment, { most, batchSize, seed, signal: context.signal });

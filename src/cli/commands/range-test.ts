@@ -4,6 +4,7 @@ import { adapterOption, openAdapter } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { countProgress } from '../count-progress.ts';
 import { dataOptions, dataSource, fitOptions, fitSettings, modelOptions, modelSource } from '../experiment-options.ts';
+import { openWithProgress } from '../open-experiment.ts';
 
 const {
   epochs: _,
@@ -43,23 +44,17 @@ export const command = defineCommand({
     if (to <= from) {
       throw new FrostlineError(`--from-rate ${from} and --to-rate ${to}: the rate grows. Give a larger --to-rate.`);
     }
-    const [{ openExperiment }, { rangeTest }, { rate }, { csvText }, { writeFilesAtomically, checkWritable }] =
-      await Promise.all([
-        import('../../train/experiment.ts'),
-        import('../../train/range-test.ts'),
-        import('../../report/format.ts'),
-        import('../../csv-text.ts'),
-        import('../../files.ts'),
-      ]);
+    const [{ rangeTest }, { rate }, { csvText }, { writeFilesAtomically, checkWritable }] = await Promise.all([
+      import('../../train/range-test.ts'),
+      import('../../report/format.ts'),
+      import('../../csv-text.ts'),
+      import('../../files.ts'),
+    ]);
     await checkWritable(out);
     const source = dataSource(values);
     const fit = await fitSettings({ ...values, epochs: 1 });
     const gpu = await openAdapter(values.adapter, context, undefined, values.precision);
-    const decoding = countProgress(context, 'images decoded');
-    const experiment = await openExperiment(modelSource(values.model, values), source, seed, decoding.update, (text) =>
-      context.note(`warning: ${text}`),
-    );
-    decoding.stop();
+    const experiment = await openWithProgress(modelSource(values.model, values), source, seed, context);
     const progress = countProgress(context, 'steps');
     const test = await rangeTest(
       gpu,

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { defineCommand } from '../command.ts';
 import { typedRows } from '../printed-options.ts';
-import { sweepOptions } from './sweep.ts';
+import { folderOf, sweepArguments, sweepOptions } from '../sweep/options.ts';
 
 // What a budget drops hangs on all cells, and a task of an array may never wait for one that has not begun.
 const { shard: _, merge: __, dryRun: ___, budget: ____, ...passedOn } = sweepOptions;
@@ -10,12 +10,7 @@ const { shard: _, merge: __, dryRun: ___, budget: ____, ...passedOn } = sweepOpt
 export const command = defineCommand({
   description:
     "Writes what Slurm needs to run a grid in shards, and starts nothing: the sweep's options as a file, an array job of one task a shard, a job that merges after it, and submit.sh, which sends both. A task that is preempted or runs out of its time goes on from its last checkpoint.",
-  arguments: z.object({
-    preset: z
-      .enum(['quickstart', 'textures', 'paper-alexnet', 'paper-vgg16'])
-      .optional()
-      .describe('a named experiment'),
-  }),
+  arguments: z.object(sweepArguments),
   options: z.object({
     ...passedOn,
     shards: z.int().min(1).describe('tasks of the array; more than there are cells are of no use'),
@@ -47,7 +42,7 @@ export const command = defineCommand({
     // What every task would refuse is refused before any is sent.
     await typedRows(sweep.printed, sweep.printedCounts);
     const folder = resolve(jobs);
-    const out = resolve(sweep.out ?? `runs/${preset ?? 'sweep'}`);
+    const out = resolve(folderOf({ out: sweep.out, preset }));
     const files = slurmFiles({
       preset,
       settings: { ...sweep, out },

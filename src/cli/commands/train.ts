@@ -1,9 +1,10 @@
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
+import type { RunResult } from '../../train/run.ts';
+import type { Training } from '../../train/strategy.ts';
 import { adapterOption, algorithmOption, openAdapter } from '../adapter.ts';
-import { defineCommand } from '../command.ts';
-import { countProgress } from '../count-progress.ts';
+import { type Context, defineCommand } from '../command.ts';
 import { detailLines } from '../detail-lines.ts';
 import {
   dataOptions,
@@ -16,7 +17,9 @@ import {
   scoreOptions,
   strategyOption,
 } from '../experiment-options.ts';
-import { noteLeftOut, noteNumbers } from '../model-options.ts';
+import type { GridCell } from '../from-cell.ts';
+import { noteNumbers } from '../model-options.ts';
+import { noteExperiment, openWithProgress } from '../open-experiment.ts';
 import { openTrackers, stepScalars, trackingOptions, trackResult } from '../tracking.ts';
 
 export const command = defineCommand({
@@ -77,125 +80,86 @@ export const command = defineCommand({
     { what: 'raw tensors', line: '--model net.onnx --images X.npy --labels Y.npy --keep-head --train-fraction 1' },
   ],
   async run(given, context) {
-    const { readCell, checkSame } = await import('../from-cell.ts');
+    const [{ atCell, readCell }, { parseStrategy }, { trainOnce }, { stepProgress }] = await Promise.all([
+      import('../from-cell.ts'),
+      import('../strategies.ts'),
+      import('../../train/run.ts'),
+      import('../step-progress.ts'),
+    ]);
     const cell = given.from === undefined ? undefined : await readCell(given.from);
     const values = cell === undefined ? given : ofCell(given, cell);
-    if (values.model === undefined)
-      throw new FrostlineError('No model: give --model FILE|NAME, or --from GRID/cells/CELL.');
-    const [{ openExperiment }, { aboutNormalization }, { trainOnce }, { imageRate }, { SingleBar }] = await Promise.all(
-      [
-        import('../../train/experiment.ts'),
-        import('../../models/describe.ts'),
-        import('../../train/run.ts'),
-        import('../../report/format.ts'),
-        import('cli-progress'),
-      ],
-    );
+    const { model, freeze, tuneOnly, learningRate, seed, out } = values;
+    if (model === undefined) throw new FrostlineError('No model: give --model FILE|NAME, or --from GRID/cells/CELL.');
     const source = dataSource(values, values, cell?.settings);
-    const gpu = await openAdapter(values.adapter, context, values.algorithm, values.precision);
-    const { seed, learningRate, freeze, newLayerFactor, mask, tuneOnly, layerDecay, out, positive, sensitivity } =
-      values;
-    const { parseStrategy } = await import('../strategies.ts');
-    const strategy = values.strategy === undefined ? undefined : await parseStrategy(values.strategy);
-    const training: import('../../train/strategy.ts').Training = cell?.training ?? { freeze, tuneOnly, strategy };
-    const decoding = countProgress(context, 'images decoded');
-    const opened = await openExperiment(
-      modelSource(values.model, values, values.keepHead),
-      source,
-      (cell?.settings.seed as number | undefined) ?? seed,
-      decoding.update,
-      (text) => context.note(`warning: ${text}`),
-    );
-    decoding.stop();
-    if (cell !== undefined) checkSame(`--from ${given.from}`, cell, opened);
-    const experiment = cell === undefined ? opened : { ...opened.at(cell.division), network: opened.withSeed(seed) };
-    for (const note of experiment.dataset.notes) context.note(`data: ${note}`);
-    const normalization = aboutNormalization(experiment.network, values.batchNorm === 'batch');
-    if (normalization !== undefined) context.note(`normalisation: ${normalization}`);
-    noteLeftOut(experiment.network, context);
-    if (typeof freeze === 'number') await noteNumbers(experiment.network, context);
     const fit = { ...(await fitSettings(values)), learningRate, seed };
-    const { adapter: _, algorithm: ____, out: __, export: ___, tensorboard: _5, mlflow: _6, ...recorded } = values;
-    const settings = { ...recorded, ...training };
-    const bar = context.stderr.isTTY
-      ? new SingleBar({
-          stream: context.stderr,
-          hideCursor: true,
-          format: '{bar} step {value} of {total}, loss {loss}, {rate}, {eta_formatted} left',
-        })
-      : undefined;
-    const name = basename(resolve(out));
+    const strategy = values.strategy === undefined ? undefined : await parseStrategy(values.strategy);
+    const training: Training = cell?.training ?? { freeze, tuneOnly, strategy };
+
+    const gpu = await openAdapter(values.adapter, context, values.algorithm, values.precision);
+    const ofSplits = (cell?.settings['seed'] as number | undefined) ?? seed;
+    const opened = await openWithProgress(modelSource(model, values, values.keepHead), source, ofSplits, context);
+    const experiment = cell === undefined ? opened : atCell(`--from ${given.from}`, cell, opened);
+    await noteExperiment(experiment, values.batchNorm, context);
+    if (typeof freeze === 'number') await noteNumbers(experiment.network, context);
+
     const tracker = await openTrackers(values, { out, title: experiment.source.name }, context);
     tracker?.begin({
-      name,
+      name: basename(resolve(out)),
       parameters: { freeze, learningRate, seed, momentum: values.momentum, epochs: values.epochs },
     });
+    const progress = stepProgress(context);
     let steps = 0;
     context.defer(() => {
-      bar?.stop();
+      progress.stop();
       if (context.signal.aborted && steps > 0) {
         context.note(`interrupted after ${steps} steps; their history is in ${join(out, 'history.jsonl')}`);
       }
     });
-    let noted = performance.now();
+    const { adapter: _, algorithm: _2, out: _3, export: _4, tensorboard: _5, mlflow: _6, ...recorded } = values;
+    const { newLayerFactor, mask, layerDecay, positive, sensitivity, logits } = values;
+    const scored = { positive, sensitivity, logits };
     const result = await trainOnce(
       gpu,
       experiment,
       {
-        training,
-        newLayerFactor,
-        mask,
-        layerDecay,
-        fit,
-        settings,
-        out,
-        export: values.export,
-        positive,
-        sensitivity,
-        logits: values.logits,
+        ...{ training, newLayerFactor, mask, layerDecay, fit, ...scored },
+        ...{ settings: { ...recorded, ...training }, out, export: values.export },
       },
       {
         signal: context.signal,
         onStep(record, of) {
-          const { step, epoch, loss, imagesPerSecond } = record;
-          tracker?.scalars(step, stepScalars(record));
-          steps = step + 1;
-          const payload = { loss: loss.toFixed(4), rate: imageRate(imagesPerSecond) };
-          if (bar !== undefined) {
-            if (step === 0) bar.start(of, 0, payload);
-            bar.update(steps, payload);
-          } else if (performance.now() - noted > 15_000 || steps === of) {
-            noted = performance.now();
-            context.note(`step ${steps} of ${of}, epoch ${epoch + 1}, loss ${payload.loss}, ${payload.rate}`);
-          }
+          steps = record.step + 1;
+          tracker?.scalars(record.step, stepScalars(record));
+          progress.step(record, of);
         },
       },
     );
-    bar?.stop();
+    progress.stop();
     if (tracker !== undefined) {
       trackResult(tracker, result);
       tracker.end('done');
     }
-    if (context.json) return context.printJson(result);
-    const { metrics } = result;
-    context.print(
-      `final loss ${result.finalLoss.toPrecision(4)} after ${result.steps} steps, ${result.seconds.toFixed(1)} s`,
-    );
-    if (metrics !== undefined) {
-      context.print(
-        `test: accuracy ${metrics.accuracy.toFixed(4)} (${metrics.correct} of ${metrics.total}), macro precision ` +
-          `${metrics.macroPrecision.toFixed(4)}, macro recall ${metrics.macroRecall.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`,
-      );
-    }
-    for (const line of detailLines(result.detail)) context.print(line);
-    context.print(result.files.join('\n'));
+    if (context.json) context.printJson(result);
+    else printRun(result, context);
   },
 });
+
+function printRun({ finalLoss, steps, seconds, metrics, detail, files }: RunResult, context: Context): void {
+  context.print(`final loss ${finalLoss.toPrecision(4)} after ${steps} steps, ${seconds.toFixed(1)} s`);
+  if (metrics !== undefined) {
+    context.print(
+      `test: accuracy ${metrics.accuracy.toFixed(4)} (${metrics.correct} of ${metrics.total}), macro precision ` +
+        `${metrics.macroPrecision.toFixed(4)}, macro recall ${metrics.macroRecall.toFixed(4)}, F1 ${metrics.f1.toFixed(4)}`,
+    );
+  }
+  for (const line of detailLines(detail)) context.print(line);
+  context.print(files.join('\n'));
+}
 
 /** The grid's options in place of those given, but for where model, data and results lie. */
 function ofCell<Values extends { model?: string; data?: string }>(
   given: Values,
-  { settings, learningRate, momentum = settings['momentum'] as number, seed }: import('../from-cell.ts').GridCell,
+  { settings, learningRate, momentum = settings['momentum'] as number, seed }: GridCell,
 ): Values {
   const { model = settings.model, data = settings.data } = given;
   // What is trained, and how, is the cell's own.
