@@ -1,6 +1,6 @@
 /** Tiles of outputs: that the matrices are right for every filter, and that operations choose them where they pay. */
 import { describe, expect, it } from 'vitest';
-import { winogradMatrices } from '../../src/check/cases/winograd.ts';
+import { A, B, G } from '../../src/check/reference/winograd.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
@@ -33,9 +33,9 @@ describe('the matrices of tiles', () => {
           expect(value).toBeCloseTo(expected[e][j], 14);
         });
       });
-    close(imageMatrix(sideOf(taps)), winogradMatrices.B(taps));
-    close(outputMatrix(taps), winogradMatrices.A(taps));
-    close(filterMatrix(taps), winogradMatrices.G(taps));
+    close(imageMatrix(sideOf(taps)), B(taps));
+    close(outputMatrix(taps), A(taps));
+    close(filterMatrix(taps), G(taps));
   });
 });
 

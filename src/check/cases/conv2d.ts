@@ -1,32 +1,34 @@
+/** The kernels of convolution as a contraction: forward, at once and in parts, and both gradients. */
 import { contraction } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit } from '../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../kernels/conv2d/conv2d.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { RELU } from '../../kernels/relu/rule.ts';
-import { activationOf, rectify, through } from '../activation.ts';
+import { type Activation, activationOf } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { drawParts, fittingBatch, four, pair } from '../choose.ts';
 import { sumsOf } from '../expected.ts';
-import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
+import { conv2dReference } from '../reference/conv2d.ts';
 import { normals, valuesOf } from '../values.ts';
+import {
+  base,
+  channelsOfGroup,
+  expectedFilterGradient,
+  expectedInputGradient,
+  expectedOutputs,
+  filterGradientClaim,
+  inputGradientClaim,
+  inputsOf,
+  type Operands,
+  outputsOf,
+  planeOf,
+  tapsOf,
+  weightsOf,
+} from './convolution.ts';
 
 const describe = (s: Conv2dShape) =>
   `x=[${s.batch},${s.channels},${s.height},${s.width}] w=[${s.filters},${s.channels / s.groups},${s.kernel}] ` +
   `s=${s.strides} p=${s.pads} d=${s.dilations} g=${s.groups}`;
-
-/** One filter of one tap over one value: what examples of convolutions differ from. */
-export const base: Conv2dShape = {
-  batch: 1,
-  channels: 1,
-  height: 1,
-  width: 1,
-  filters: 1,
-  kernel: [1, 1],
-  strides: [1, 1],
-  pads: [0, 0, 0, 0],
-  dilations: [1, 1],
-  groups: 1,
-};
 
 export const conv2dFamily = defineFamily<Conv2dShape>({
   names: ['conv2d/forward', 'conv2d/input-gradient', 'conv2d/filter-gradient', 'contraction/sum'],
@@ -66,138 +68,132 @@ export const conv2dFamily = defineFamily<Conv2dShape>({
     return { ...shape, batch: fittingBatch(shape.batch, image) };
   },
   cases(shape, kind, random): KernelCase[] {
-    const { batch, channels, height, width, filters, kernel, groups } = shape;
-    const [outHeight, outWidth] = conv2dOutput(shape);
-    const outputs = batch * filters * outHeight * outWidth;
-    const taps = kernel[0] * kernel[1];
-    const weights = (filters * channels * taps) / groups;
+    const { filters, groups } = shape;
     // Products of two values, so half of the decades each.
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
-    const [x, w, bias] = [values(batch * channels * height * width), values(weights), values(filters)];
-    const [dy, start] = [values(outputs), values(weights)];
-    const description = describe(shape);
-    const smooth = kind === 'normal';
-    const forwardOf = (at: ArrayLike<number>, by: ArrayLike<number>) =>
-      conv2dReference(shape, at, by, undefined, outputs);
-    const perGroup = channels / groups;
-    const plane = outHeight * outWidth;
+    const [x, w, bias] = [values(inputsOf(shape)), values(weightsOf(shape)), values(filters)];
+    const [dy, start] = [values(outputsOf(shape)), values(w.length)];
+    const given: Operands = { x, w, bias, dy };
     // The narrowest tile has 16 columns, and more rows than there may be filters in a group.
-    const parts = drawParts(random, perGroup, batch * plane * Math.max(filters, 4 * groups));
-    const split = planSplit(conv2dForward(shape, true), (perGroup * taps) / parts);
-    const sums = values(parts * outputs);
-    /** Where the output at `at` of [batch, filters, plane] is in [filters, batch, plane]. */
-    const byFilters = (at: number) => {
-      const [item, filter] = [Math.floor(at / plane / filters), Math.floor(at / plane) % filters];
-      return (filter * batch + item) * plane + (at % plane);
-    };
-    /** Over some channels of each group at a time, [parts, filters, batch, plane]. */
-    const inParts = (x: ArrayLike<number>, w: ArrayLike<number>) => {
-      const all = new Float64Array(parts * outputs);
-      for (let part = 0; part < parts; part++) {
-        const own = Float64Array.from(x, (value, at) => {
-          const channel = Math.floor(at / height / width) % perGroup;
-          return Math.floor((channel * parts) / perGroup) === part ? value : 0;
-        });
-        Array.from(forwardOf(own, w)).forEach((value, at) => {
-          all[part * outputs + byFilters(at)] = value;
-        });
-      }
-      return all;
-    };
+    const perPart = shape.batch * planeOf(shape) * Math.max(filters, 4 * groups);
+    const parts = drawParts(random, channelsOfGroup(shape), perPart);
+    const sums = values(parts * outputsOf(shape));
     return [
+      partsCase(shape, given, parts),
+      sumCase(shape, sums, bias, parts),
+      forwardCase(shape, given),
+      ...[undefined, activationOf(random, x.length)].map((aux) => ({
+        ...inputGradientCase(shape, given, normals(random, 1), aux),
+        derivative: kind === 'normal' ? inputGradientClaim(shape, given, aux) : undefined,
+      })),
+      filterGradientCase(shape, given, normals(random, 1)),
       {
-        name: 'conv2d/forward',
-        description: `${description} in ${parts} parts`,
-        kernel: contraction,
-        params: split.run,
-        inputs: { a: w, b: x, bias, aux: bias },
-        outputs: { c: parts * outputs },
-        reference: () => ({ c: sumsOf(inParts, [x, w], (perGroup / parts) * taps) }),
+        ...filterGradientCase(shape, given, normals(random, 1), start),
+        derivative: kind === 'normal' ? filterGradientClaim(shape, given) : undefined,
       },
-      {
-        name: 'contraction/sum',
-        description: `${description} in ${parts} parts`,
-        kernel: contractionSum,
-        params: split.sum,
-        inputs: { sums, bias, aux: bias },
-        outputs: { c: outputs },
-        reference: () => ({
-          c: sumsOf(
-            (sums, bias) =>
-              Float64Array.from({ length: outputs }, (_, at) => {
-                let sum = bias[Math.floor(at / plane) % filters];
-                for (let part = 0; part < parts; part++) sum += sums[part * outputs + byFilters(at)];
-                return sum;
-              }),
-            [sums, bias],
-            parts + 1,
-          ),
-        }),
-      },
-      {
-        name: 'conv2d/forward',
-        description,
-        kernel: contraction,
-        params: conv2dForward(shape, true),
-        inputs: { a: w, b: x, bias, aux: bias },
-        outputs: { c: outputs },
-        reference: () => ({
-          c: sumsOf(
-            (...v) => conv2dReference(shape, v[0], v[1], v[2], outputs),
-            [x, w, bias],
-            (channels / groups) * taps + 1,
-          ),
-        }),
-      },
-      ...[undefined, activationOf(random, x.length)].map((aux): KernelCase => {
-        const gradient = (...v: ArrayLike<number>[]) => through(aux, conv2dInputGradientReference(shape, v[0], v[1]));
-        return {
-          name: 'conv2d/input-gradient',
-          description: description + (aux ? ' after relu' : ''),
-          kernel: contraction,
-          params: { ...conv2dInputGradient(shape), relu: aux ? RELU.before : RELU.none },
-          inputs: { a: w, b: dy, bias: normals(random, 1), aux: aux?.output ?? bias },
-          outputs: { c: x.length },
-          reference: () => ({ c: sumsOf(gradient, [dy, w], (filters / groups) * taps) }),
-          derivative: smooth
-            ? {
-                at: aux?.argument ?? x,
-                upstream: dy,
-                forward: (at) => forwardOf(aux ? rectify(at) : at, w),
-                gradient: () => gradient(dy, w),
-              }
-            : undefined,
-        };
-      }),
-      ...[false, true].map(
-        (accumulate): KernelCase => ({
-          name: 'conv2d/filter-gradient',
-          description: description + (accumulate ? ' accumulated' : ''),
-          kernel: contraction,
-          params: conv2dFilterGradient(shape, accumulate),
-          inputs: { a: dy, b: x, bias: normals(random, 1), aux: bias },
-          outputs: { c: accumulate ? start : weights },
-          reference: () => ({
-            c: sumsOf(
-              (...v) => {
-                const dw = conv2dFilterGradientReference(shape, v[0], v[1], weights);
-                return accumulate ? dw.map((value, i) => value + v[2][i]) : dw;
-              },
-              [dy, x, start],
-              batch * outHeight * outWidth + 1,
-            ),
-          }),
-          derivative:
-            smooth && accumulate
-              ? {
-                  at: w,
-                  upstream: dy,
-                  forward: (at) => forwardOf(x, at),
-                  gradient: () => conv2dFilterGradientReference(shape, dy, x, weights),
-                }
-              : undefined,
-        }),
-      ),
     ];
   },
 });
+
+type Values = ArrayLike<number>;
+type Numbers = Float32Array<ArrayBuffer>;
+
+function forwardCase(shape: Conv2dShape, given: Operands): KernelCase {
+  const { x, w, bias } = given;
+  return {
+    name: 'conv2d/forward',
+    description: describe(shape),
+    kernel: contraction,
+    params: conv2dForward(shape, true),
+    inputs: { a: w, b: x, bias, aux: bias },
+    outputs: { c: outputsOf(shape) },
+    reference: () => ({ c: expectedOutputs(shape, given) }),
+  };
+}
+
+const splitOf = (shape: Conv2dShape, parts: number) =>
+  planSplit(conv2dForward(shape, true), (channelsOfGroup(shape) * tapsOf(shape)) / parts);
+
+/** Where the output at `at` of [batch, filters, plane] is in [filters, batch, plane], as a part is stored. */
+function byFilters(shape: Conv2dShape, at: number): number {
+  const { batch, filters } = shape;
+  const plane = planeOf(shape);
+  const [item, filter] = [Math.floor(at / plane / filters), Math.floor(at / plane) % filters];
+  return (filter * batch + item) * plane + (at % plane);
+}
+
+/** Over some channels of each group at a time: [parts, filters, batch, plane]. */
+function partsCase(shape: Conv2dShape, { x, w, bias }: Operands, parts: number): KernelCase {
+  const perGroup = channelsOfGroup(shape);
+  const outputs = outputsOf(shape);
+  const inParts = (x: Values, w: Values) => {
+    const all = new Float64Array(parts * outputs);
+    for (let part = 0; part < parts; part++) {
+      const own = Float64Array.from(x, (value, at) => {
+        const channel = Math.floor(at / shape.height / shape.width) % perGroup;
+        return Math.floor((channel * parts) / perGroup) === part ? value : 0;
+      });
+      Array.from(conv2dReference(shape, own, w, undefined, outputs)).forEach((value, at) => {
+        all[part * outputs + byFilters(shape, at)] = value;
+      });
+    }
+    return all;
+  };
+  return {
+    name: 'conv2d/forward',
+    description: `${describe(shape)} in ${parts} parts`,
+    kernel: contraction,
+    params: splitOf(shape, parts).run,
+    inputs: { a: w, b: x, bias, aux: bias },
+    outputs: { c: parts * outputs },
+    reference: () => ({ c: sumsOf(inParts, [x, w], (perGroup / parts) * tapsOf(shape)) }),
+  };
+}
+
+/** The sum of the parts, and the bias. */
+function sumCase(shape: Conv2dShape, sums: Numbers, bias: Numbers, parts: number): KernelCase {
+  const outputs = outputsOf(shape);
+  const sum = (sums: Values, bias: Values) =>
+    Float64Array.from({ length: outputs }, (_, at) => {
+      let sum = bias[Math.floor(at / planeOf(shape)) % shape.filters];
+      for (let part = 0; part < parts; part++) sum += sums[part * outputs + byFilters(shape, at)];
+      return sum;
+    });
+  return {
+    name: 'contraction/sum',
+    description: `${describe(shape)} in ${parts} parts`,
+    kernel: contractionSum,
+    params: splitOf(shape, parts).sum,
+    inputs: { sums, bias, aux: bias },
+    outputs: { c: outputs },
+    reference: () => ({ c: sumsOf(sum, [sums, bias], parts + 1) }),
+  };
+}
+
+/** @param unread for a binding that nothing reads; @param aux the ReLU before, whose outputs the images are */
+function inputGradientCase(shape: Conv2dShape, given: Operands, unread: Numbers, aux?: Activation): KernelCase {
+  const { x, w, bias, dy } = given;
+  return {
+    name: 'conv2d/input-gradient',
+    description: describe(shape) + (aux ? ' after relu' : ''),
+    kernel: contraction,
+    params: { ...conv2dInputGradient(shape), relu: aux ? RELU.before : RELU.none },
+    inputs: { a: w, b: dy, bias: unread, aux: aux?.output ?? bias },
+    outputs: { c: x.length },
+    reference: () => ({ c: expectedInputGradient(shape, given, aux) }),
+  };
+}
+
+/** @param onto what the gradient is added to */
+function filterGradientCase(shape: Conv2dShape, given: Operands, unread: Numbers, onto?: Numbers): KernelCase {
+  const { x, w, bias, dy } = given;
+  return {
+    name: 'conv2d/filter-gradient',
+    description: describe(shape) + (onto ? ' accumulated' : ''),
+    kernel: contraction,
+    params: conv2dFilterGradient(shape, onto !== undefined),
+    inputs: { a: dy, b: x, bias: unread, aux: bias },
+    outputs: { c: onto ?? w.length },
+    reference: () => ({ c: expectedFilterGradient(shape, given, onto) }),
+  };
+}

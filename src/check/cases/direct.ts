@@ -9,13 +9,24 @@ import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import { type PackParams, packMatrix } from '../../kernels/gemm/pack.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
 import { RELU } from '../../kernels/relu/rule.ts';
-import { activationOf, rectify, through } from '../activation.ts';
+import type { Random } from '../../random.ts';
+import { activationOf } from '../activation.ts';
 import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four } from '../choose.ts';
-import { exactly, rectified, sumsOf } from '../expected.ts';
-import { conv2dFilterGradientReference, conv2dInputGradientReference, conv2dReference } from '../reference/conv2d.ts';
+import { exactly, rectified } from '../expected.ts';
 import { normals, valuesOf } from '../values.ts';
-import { base } from './conv2d.ts';
+import {
+  base,
+  expectedFilterGradient,
+  expectedInputGradient,
+  expectedOutputs,
+  filterGradientClaim,
+  inputGradientClaim,
+  inputsOf,
+  type Operands,
+  outputsOf,
+  weightsOf,
+} from './convolution.ts';
 
 /** What a plan asks of an adapter; which tile it picks is no question of right or wrong. */
 const rasteriser: Capabilities = {
@@ -110,114 +121,97 @@ export const directFamily = defineFamily<Conv2dShape>({
     return { ...shape, batch: fittingBatch(shape.batch, item) };
   },
   cases(shape, kind, random): KernelCase[] {
-    const { batch, channels, height, width, filters, kernel, groups, strides } = shape;
-    const [lines, columns] = conv2dOutput(shape);
-    const taps = kernel[0] * kernel[1];
     // A strip multiplies what lies beside a window by zero: finite values only.
     const values = (count: number) => valuesOf(random, kind, count, { decades: 15, instead: 'tiny' });
-    const [x, w, bias] = [
-      values(batch * channels * height * width),
-      values((filters * channels * taps) / groups),
-      values(filters),
-    ];
-    const [dy, start] = [values(batch * filters * lines * columns), values(w.length)];
-    const description =
-      `x=[${batch},${channels},${height},${width}] w=[${filters},${channels / groups},${kernel}] ` +
-      `s=${strides} p=${shape.pads} g=${groups}`;
+    const [x, w, bias] = [values(inputsOf(shape)), values(weightsOf(shape)), values(shape.filters)];
+    const [dy, start] = [values(outputsOf(shape)), values(w.length)];
+    const given: Operands = { x, w, bias, dy };
     const smooth = kind === 'normal';
-
-    const forward = planForward(rasteriser, shape, { hasBias: true, relu: RELU.none });
-    // Any tile and strip is right whose weights are packed so and whose lines reach the last strip.
-    const strips = STRIP_SHAPES.map(({ tile, strip }, i): KernelCase => {
-      const relu = i % 2 === 1;
-      const line = Math.ceil(((Math.ceil(columns / strip) * strip - 1) * strides[1] + kernel[1]) / 4);
-      const { params } = forward.pad;
-      const images = pad(x, { ...forward.pad, params: { ...params, line } });
-      return {
-        name: 'conv2d/direct',
-        description: `${description} tile ${tile} strip ${strip}${relu ? ' relu' : ''}`,
-        kernel: conv2dDirect,
-        params: { ...forward.run, relu: relu ? 1 : 0, tile, strip, x_line: line, x_plane: line * params.out_height },
-        inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias, aux: bias },
-        outputs: { y: dy.length },
-        reference: () => {
-          const y = sumsOf(
-            (...v) => conv2dReference(shape, v[0], v[1], v[2], dy.length),
-            [x, w, bias],
-            (channels / groups) * taps + 1,
-          );
-          return { y: relu ? rectified(y) : y };
-        },
-      };
-    });
-
-    const cases = [
-      padCase(`${description} forward`, forward.pad, x),
-      packCase(`${description} forward`, forward.pack.params, w),
-      ...strips,
+    return [
+      ...forwardCases(shape, given),
+      ...(shape.strides.every((stride) => stride === 1) ? inputGradientCases(shape, given, random, smooth) : []),
+      filterGradientCase(shape, given),
+      {
+        ...filterGradientCase(shape, given, start),
+        derivative: smooth ? filterGradientClaim(shape, given) : undefined,
+      },
     ];
-    if (strides.every((stride) => stride === 1)) {
-      const input = planInputGradient(rasteriser, shape);
-      cases.push(
-        padCase(`${description} of dy`, input.pad, dy),
-        packCase(`${description} turned`, input.pack.params, w),
-        ...[undefined, activationOf(random, x.length)].map((aux): KernelCase => {
-          const gradient = (...v: Values[]) => through(aux, conv2dInputGradientReference(shape, v[0], v[1]));
-          return {
-            name: 'conv2d/direct',
-            description: `${description} input gradient${aux ? ' after relu' : ''}`,
-            kernel: conv2dDirect,
-            params: planInputGradient(rasteriser, shape, aux ? RELU.before : RELU.none).run,
-            inputs: {
-              w: pack(w, input.pack.params),
-              x: pad(dy, input.pad),
-              bias: normals(random, 1),
-              aux: aux?.output ?? bias,
-            },
-            outputs: { y: x.length },
-            reference: () => ({ y: sumsOf(gradient, [dy, w], (filters / groups) * taps) }),
-            derivative: smooth
-              ? {
-                  at: aux?.argument ?? x,
-                  upstream: dy,
-                  forward: (at) => conv2dReference(shape, aux ? rectify(at) : at, w, undefined, dy.length),
-                  gradient: () => gradient(dy, w),
-                }
-              : undefined,
-          };
-        }),
-      );
-    }
-    for (const accumulate of [false, true]) {
-      const filter = planFilterGradient(shape, accumulate);
-      cases.push({
-        name: 'conv2d/direct-filter-gradient',
-        description: description + (accumulate ? ' accumulated' : ''),
-        kernel: conv2dDirectFilterGradient,
-        params: { ...filter.run },
-        inputs: { x: pad(x, filter.padX), dy: pad(dy, filter.padDy) },
-        outputs: { dw: accumulate ? start : w.length },
-        reference: () => ({
-          dw: sumsOf(
-            (...v) => {
-              const dw = conv2dFilterGradientReference(shape, v[0], v[1], w.length);
-              return accumulate ? dw.map((value, i) => value + v[2][i]) : dw;
-            },
-            [dy, x, start],
-            batch * lines * columns + 1,
-          ),
-        }),
-        derivative:
-          smooth && accumulate
-            ? {
-                at: w,
-                upstream: dy,
-                forward: (at) => conv2dReference(shape, x, at, undefined, dy.length),
-                gradient: () => conv2dFilterGradientReference(shape, dy, x, w.length),
-              }
-            : undefined,
-      });
-    }
-    return cases;
   },
 });
+
+const describe = ({ batch, channels, height, width, filters, kernel, strides, pads, groups }: Conv2dShape) =>
+  `x=[${batch},${channels},${height},${width}] w=[${filters},${channels / groups},${kernel}] ` +
+  `s=${strides} p=${pads} g=${groups}`;
+
+/** Its operands, and every tile and strip: any is right whose weights are packed so and whose lines reach the last strip. */
+function forwardCases(shape: Conv2dShape, given: Operands): KernelCase[] {
+  const { x, w, bias } = given;
+  const forward = planForward(rasteriser, shape, { hasBias: true, relu: RELU.none });
+  const [, columns] = conv2dOutput(shape);
+  const strips = STRIP_SHAPES.map(({ tile, strip }, i): KernelCase => {
+    const relu = i % 2 === 1;
+    const line = Math.ceil(((Math.ceil(columns / strip) * strip - 1) * shape.strides[1] + shape.kernel[1]) / 4);
+    const { params } = forward.pad;
+    const images = pad(x, { ...forward.pad, params: { ...params, line } });
+    return {
+      name: 'conv2d/direct',
+      description: `${describe(shape)} tile ${tile} strip ${strip}${relu ? ' relu' : ''}`,
+      kernel: conv2dDirect,
+      params: { ...forward.run, relu: relu ? 1 : 0, tile, strip, x_line: line, x_plane: line * params.out_height },
+      inputs: { w: pack(w, { ...forward.pack.params, tile }), x: images, bias, aux: bias },
+      outputs: { y: outputsOf(shape) },
+      reference: () => {
+        const y = expectedOutputs(shape, given);
+        return { y: relu ? rectified(y) : y };
+      },
+    };
+  });
+  return [
+    padCase(`${describe(shape)} forward`, forward.pad, x),
+    packCase(`${describe(shape)} forward`, forward.pack.params, w),
+    ...strips,
+  ];
+}
+
+/** A convolution of dy by the turned filters, without a ReLU before and behind one. */
+function inputGradientCases(shape: Conv2dShape, given: Operands, random: Random, smooth: boolean): KernelCase[] {
+  const { x, w, bias, dy } = given;
+  const { pad: padded, pack: packed } = planInputGradient(rasteriser, shape);
+  const gradients = [undefined, activationOf(random, x.length)].map(
+    (aux): KernelCase => ({
+      name: 'conv2d/direct',
+      description: `${describe(shape)} input gradient${aux ? ' after relu' : ''}`,
+      kernel: conv2dDirect,
+      params: planInputGradient(rasteriser, shape, aux ? RELU.before : RELU.none).run,
+      inputs: {
+        w: pack(w, packed.params),
+        x: pad(dy, padded),
+        bias: normals(random, 1),
+        aux: aux?.output ?? bias,
+      },
+      outputs: { y: x.length },
+      reference: () => ({ y: expectedInputGradient(shape, given, aux) }),
+      derivative: smooth ? inputGradientClaim(shape, given, aux) : undefined,
+    }),
+  );
+  return [
+    padCase(`${describe(shape)} of dy`, padded, dy),
+    packCase(`${describe(shape)} turned`, packed.params, w),
+    ...gradients,
+  ];
+}
+
+/** @param onto what the gradient is added to */
+function filterGradientCase(shape: Conv2dShape, given: Operands, onto?: Float32Array<ArrayBuffer>): KernelCase {
+  const { x, w, dy } = given;
+  const plan = planFilterGradient(shape, onto !== undefined);
+  return {
+    name: 'conv2d/direct-filter-gradient',
+    description: describe(shape) + (onto ? ' accumulated' : ''),
+    kernel: conv2dDirectFilterGradient,
+    params: { ...plan.run },
+    inputs: { x: pad(x, plan.padX), dy: pad(dy, plan.padDy) },
+    outputs: { dw: onto ?? w.length },
+    reference: () => ({ dw: expectedFilterGradient(shape, given, onto) }),
+  };
+}

@@ -10,7 +10,7 @@ import { defineFamily, type KernelCase } from '../case.ts';
 import { fittingBatch, four, pair } from '../choose.ts';
 import { exactly } from '../expected.ts';
 import { valuesOf } from '../values.ts';
-import { base } from './conv2d.ts';
+import { base } from './convolution.ts';
 
 type Values = ArrayLike<number>;
 

@@ -203,8 +203,9 @@ export const softmaxLossFamily = defineFamily<LossShape>({
     behind: choose(0, 9),
     smoothed: Math.max(0, choose(0, 6) - 3),
   }),
-  cases({ rows, columns, before, behind, smoothed }, kind, random): KernelCase[] {
-    const batch = before + rows + behind;
+  cases(shape, kind, random): KernelCase[] {
+    const { rows, columns } = shape;
+    const batch = batchOf(shape);
     // All rows end in one loss, where a NaN of one row would hide what becomes of an infinity in another.
     const hasNan = random.integer(2) === 1;
     const logits = valuesOf(random, kind, rows * columns).map((value) => {
@@ -213,53 +214,20 @@ export const softmaxLossFamily = defineFamily<LossShape>({
     });
     const labels = Uint32Array.from({ length: batch }, () => random.integer(columns));
     const class_weights = Float32Array.from({ length: columns }, () => random.between(0.25, 4));
-    const weights = Array.from(labels, (label) => class_weights[label]);
-    const own = labels.subarray(before, before + rows);
-    const weightSum = weights.reduce((sum, weight) => sum + weight);
-    const factors = weights.slice(before, before + rows).map((weight) => weight / weightSum);
-    /** Sums over 64 rows each. */
-    const inParts = (values: readonly number[]) =>
-      Array.from({ length: lossParts(rows) }, (_, part) =>
-        values.slice(64 * part, 64 * part + 64).reduce((sum, value) => sum + value, 0),
-      );
-    const smoothing = smoothed / 4;
-    // Of row n and class c: how much of -log p[n, c] the loss has. The gradient is what follows from these shares alone.
-    const shares = Array.from(own, (label) =>
-      Array.from(
-        class_weights,
-        (weight, c) => (weight * ((c === label ? 1 - smoothing : 0) + smoothing / columns)) / weightSum,
-      ),
-    );
-    const logarithms = (x: Values) => reference.rowsOf(reference.logSoftmax(x, columns), columns);
-    const total = (terms: readonly number[]) => terms.reduce((sum, term) => sum + term, 0);
-    /** A class without a share has no part in it, whatever its logarithm. */
-    const spread = (x: Values, of: (logarithm: number) => number) =>
-      logarithms(x).map((row, n) => total(row.map((value, c) => (shares[n][c] === 0 ? 0 : shares[n][c] * of(value)))));
-    const rowLosses = (x: Values) => spread(x, (value) => -value);
-    const losses = (x: Values) => inParts(rowLosses(x));
-    const gradient = (x: Values) =>
-      reference.softmax(x, columns).map((p, at) => {
-        const n = Math.floor(at / columns);
-        return p * total(shares[n]) - shares[n][at % columns];
-      });
     const summed = random.integer(2);
-    const description = `${describe({ rows, columns })} behind ${before} of ${batch}${summed ? ', sum known' : ''}${smoothed ? `, smoothed ${smoothing}` : ''}`;
-    const params = { rows, columns, first: before, batch, summed, smoothing };
-    const weight_sum = Float32Array.of(summed ? weightSum : Number.NaN);
-    // The sum of the weights, that of the losses, and what one row is made of.
-    const units = 2 * batch + (smoothed ? 3 : 1) * columns + 50;
-    const expectedLosses = (): Expected => {
-      const sizes = spread(logits, (value) => logarithmSizes([value], columns)[0]);
-      return { values: losses(logits), magnitudes: inParts(sizes), units };
+    const loss = new LossReference(shape, labels, class_weights);
+    const given = {
+      params: { rows, columns, first: shape.before, batch, summed, smoothing: smoothingOf(shape) },
+      inputs: {
+        logits,
+        labels,
+        class_weights,
+        weight_sum: Float32Array.of(summed ? loss.weightSum : Number.NaN),
+      },
     };
-    const expectedGradient = (): Expected => {
-      const { magnitudes } = probabilities(logits, columns);
-      const sizes = Array.from(magnitudes!, (size, at) => {
-        const n = Math.floor(at / columns);
-        return total(shares[n]) * size + shares[n][at % columns];
-      });
-      return { values: gradient(logits), magnitudes: sizes, units };
-    };
+    const description =
+      `${describe(shape)} behind ${shape.before} of ${batch}${summed ? ', sum known' : ''}` +
+      (shape.smoothed ? `, smoothed ${smoothingOf(shape)}` : '');
     return [
       {
         name: 'softmax-loss/weights',
@@ -268,38 +236,110 @@ export const softmaxLossFamily = defineFamily<LossShape>({
         params: { batch },
         inputs: { labels, class_weights },
         outputs: { weight_sum: 1 },
-        reference: () => ({ weight_sum: { values: [weightSum], units: batch } }),
+        reference: () => ({ weight_sum: { values: [loss.weightSum], units: batch } }),
       },
       {
         name: 'softmax-loss/loss',
         description,
         kernel: softmaxLoss,
-        params,
-        inputs: { logits, labels, class_weights, weight_sum },
+        ...given,
         outputs: { losses: lossParts(rows) },
-        reference: () => ({ losses: expectedLosses() }),
+        reference: () => ({ losses: loss.expectedLosses(logits) }),
       },
       {
         name: 'softmax-loss/gradient',
         description,
         kernel: softmaxLossGradient,
-        params,
-        inputs: { logits, labels, class_weights, weight_sum },
+        ...given,
         outputs: { losses: lossParts(rows), dlogits: logits.length },
-        reference: () => ({ losses: expectedLosses(), dlogits: expectedGradient() }),
+        reference: () => ({ losses: loss.expectedLosses(logits), dlogits: loss.expectedGradient(logits) }),
         derivative:
           kind === 'normal'
             ? {
                 at: logits,
-                upstream: factors.map(() => 1),
-                forward: rowLosses,
-                gradient: () => gradient(logits),
+                upstream: new Float64Array(rows).fill(1),
+                forward: (x) => loss.ofRows(x),
+                gradient: () => loss.gradient(logits),
               }
             : undefined,
       },
     ];
   },
 });
+
+const batchOf = ({ rows, before, behind }: LossShape) => before + rows + behind;
+const smoothingOf = ({ smoothed }: LossShape) => smoothed / 4;
+const total = (terms: readonly number[]) => terms.reduce((sum, term) => sum + term, 0);
+
+/** The weighted mean over a batch of the rows' losses, of which only some rows are worked on. */
+class LossReference {
+  readonly weightSum: number;
+  private readonly shape: LossShape;
+  /** of row n and class c, how much of -log p[n, c] the loss has: the gradient follows from these alone */
+  private readonly shares: readonly (readonly number[])[];
+
+  constructor(shape: LossShape, labels: Uint32Array, classWeights: Float32Array) {
+    const { rows, columns, before } = shape;
+    const smoothing = smoothingOf(shape);
+    const weightSum = total(Array.from(labels, (label) => classWeights[label]));
+    const share = (label: number) => (weight: number, c: number) =>
+      (weight * ((c === label ? 1 - smoothing : 0) + smoothing / columns)) / weightSum;
+    this.shape = shape;
+    this.weightSum = weightSum;
+    this.shares = Array.from(labels.subarray(before, before + rows), (label) => Array.from(classWeights, share(label)));
+  }
+
+  ofRows(x: Values): number[] {
+    return this.spread(x, (logarithm) => -logarithm);
+  }
+
+  gradient(x: Values): number[] {
+    return reference.softmax(x, this.shape.columns).map((p, at) => {
+      const { whole, own } = this.shareAt(at);
+      return p * whole - own;
+    });
+  }
+
+  expectedLosses(logits: Values): Expected {
+    const { columns } = this.shape;
+    const sizes = this.spread(logits, (logarithm) => logarithmSizes([logarithm], columns)[0]);
+    return { values: inParts(this.ofRows(logits)), magnitudes: inParts(sizes), units: this.units() };
+  }
+
+  expectedGradient(logits: Values): Expected {
+    const { magnitudes } = probabilities(logits, this.shape.columns);
+    const sizes = Array.from(magnitudes!, (size, at) => {
+      const { whole, own } = this.shareAt(at);
+      return whole * size + own;
+    });
+    return { values: this.gradient(logits), magnitudes: sizes, units: this.units() };
+  }
+
+  /** The sum of the weights, that of the losses, and what one row is made of. */
+  private units(): number {
+    const { columns, smoothed } = this.shape;
+    return 2 * batchOf(this.shape) + (smoothed ? 3 : 1) * columns + 50;
+  }
+
+  /** Of an element of the logits: its row's share in the loss, and its own. */
+  private shareAt(at: number) {
+    const row = this.shares[Math.floor(at / this.shape.columns)];
+    return { whole: total(row), own: row[at % this.shape.columns] };
+  }
+
+  /** A class without a share has no part in it, whatever its logarithm. */
+  private spread(x: Values, of: (logarithm: number) => number): number[] {
+    const { columns } = this.shape;
+    return reference.rowsOf(reference.logSoftmax(x, columns), columns).map((row, n) => {
+      const shares = this.shares[n];
+      return total(row.map((value, c) => (shares[c] === 0 ? 0 : shares[c] * of(value))));
+    });
+  }
+}
+
+/** Sums over 64 rows each. */
+const inParts = (values: readonly number[]) =>
+  Array.from({ length: lossParts(values.length) }, (_, part) => total(values.slice(64 * part, 64 * part + 64)));
 
 export const correctCountFamily = defineFamily<Shape>({
   names: ['correct-count/predict', 'correct-count/count'],

@@ -8,91 +8,26 @@ import { curveOf, freezeAxis, sideStep } from './freeze-axis.ts';
 /** @param baseline of the classifier that always says the commonest class: a dashed line */
 export async function f1Figure(summary: GridSummary, size: FigureSize, baseline: Baseline): Promise<string> {
   const { width, narrow } = size;
-  const labels = summary.series.map((series) => series.label);
-  const drawn = regularEntries(summary);
-  const at = ({ freeze, series }: Entry) =>
-    summary.freezePoints.findIndex((point) => isSamePoint(point, freeze)) +
-    sideStep(summary.series.indexOf(series), labels.length);
-  const best = bestOf(drawn);
-  const means = drawn.map((entry) => ({
-    at: at(entry),
-    series: entry.series.label,
-    f1: entry.mean?.f1 ?? null,
-    low: entry.deviation ? Math.max(0, entry.mean!.f1 - entry.deviation.f1) : null,
-    high: entry.deviation ? Math.min(1, entry.mean!.f1 + entry.deviation.f1) : null,
-    best: entry === best,
-    freeze: freezeLabel(entry.freeze),
-    curve: `${entry.series.label}|${curveOf(entry.freeze)}`,
-  }));
-  const runs = drawn.flatMap((entry) =>
-    entry.cells.flatMap((cell) =>
-      cell.status === 'done' && cell.metrics
-        ? [{ at: at(entry), series: entry.series.label, f1: cell.metrics.f1 }]
-        : [],
-    ),
-  );
-  const lost = drawn.flatMap((entry) =>
-    entry.cells.filter(({ status }) => status !== 'done').map(() => ({ at: at(entry), series: entry.series.label })),
-  );
-  const shown = [...means.flatMap(({ f1, low, high }) => [f1, low, high]), ...runs.map(({ f1 }) => f1), baseline.f1];
-  const domain = domainOf(shown.filter((value): value is number => value !== null));
-  const x = freezeAxis(summary.freezePoints, size);
-  const y = {
-    field: 'f1',
-    type: 'quantitative' as const,
-    title: 'F1',
-    scale: { domain, nice: false, zero: false },
-    axis: { format: domain[1] - domain[0] < 0.12 ? '.3f' : '.2f', tickCount: 6 },
-  };
-  const scale = { domain: labels, range: colours };
-  const colour = {
-    field: 'series',
-    type: 'nominal' as const,
-    sort: labels,
-    title: 'learning rate',
-    scale,
-    legend: {
-      orient: 'top' as const,
-      direction: 'horizontal' as const,
-      columns: legendColumns(labels, width),
-      // Room for the line of the dashed classifier.
-      offset: 20,
-    },
-  };
-  const detail = { field: 'curve', type: 'nominal' as const };
   const height = narrow ? 240 : 320;
+  const { means, runs, lost } = pointsOf(summary);
+  const scores = [...means.flatMap(({ f1, low, high }) => [f1, low, high]), ...runs.map(({ f1 }) => f1), baseline.f1];
+  const x = freezeAxis(summary.freezePoints, size);
+  const y = scoreAxis(scores.filter((score) => score !== null));
+  const labels = summary.series.map((series) => series.label);
+  const colour = colourOf(labels, width);
+  const curve = { field: 'curve', type: 'nominal' as const };
   return render(narrow ? 'f1-narrow' : 'f1', {
     width,
     height,
     data: { values: means },
     layer: [
-      {
-        data: { values: [{ f1: baseline.f1, text: `dashed: always “${baseline.label}”, ${baseline.f1.toFixed(3)}` }] },
-        layer: [
-          {
-            mark: { type: 'rule', strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
-            encoding: { y: { ...y, field: 'f1' } },
-          },
-          {
-            mark: {
-              type: 'text',
-              align: 'right',
-              baseline: 'bottom',
-              color: 'currentColor',
-              fontSize: 11,
-              limit: width - 10,
-            },
-            // Above the plot: on the line it would stand on points.
-            encoding: { x: { value: width }, y: { value: -4 }, text: { field: 'text' } },
-          },
-        ],
-      },
+      baselineLayer(baseline, y, width),
       {
         transform: [{ filter: 'datum.low !== null' }],
         mark: { type: 'area', opacity: 0.13, line: false },
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour, detail },
+        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour, detail: curve },
       },
-      { mark: { type: 'line', strokeWidth: 2 }, encoding: { x, y, color: colour, detail } },
+      { mark: { type: 'line', strokeWidth: 2 }, encoding: { x, y, color: colour, detail: curve } },
       {
         data: { values: runs },
         mark: { type: 'point', filled: true, size: 20, opacity: 0.5 },
@@ -116,6 +51,88 @@ export async function f1Figure(summary: GridSummary, size: FigureSize, baseline:
     ],
     config,
   });
+}
+
+/** The mean of each freeze point and rate with its deviation, every run, and the runs that have no score. */
+function pointsOf(summary: GridSummary) {
+  const drawn = regularEntries(summary);
+  const best = bestOf(drawn);
+  const placeOf = ({ freeze, series }: Entry) => ({
+    at:
+      summary.freezePoints.findIndex((point) => isSamePoint(point, freeze)) +
+      sideStep(summary.series.indexOf(series), summary.series.length),
+    series: series.label,
+  });
+  const means = drawn.map((entry) => ({
+    ...placeOf(entry),
+    f1: entry.mean?.f1 ?? null,
+    low: entry.deviation ? Math.max(0, entry.mean!.f1 - entry.deviation.f1) : null,
+    high: entry.deviation ? Math.min(1, entry.mean!.f1 + entry.deviation.f1) : null,
+    best: entry === best,
+    freeze: freezeLabel(entry.freeze),
+    curve: `${entry.series.label}|${curveOf(entry.freeze)}`,
+  }));
+  const runs = drawn.flatMap((entry) =>
+    entry.cells.flatMap(({ status, metrics }) =>
+      status === 'done' && metrics ? [{ ...placeOf(entry), f1: metrics.f1 }] : [],
+    ),
+  );
+  const lost = drawn.flatMap((entry) =>
+    entry.cells.filter(({ status }) => status !== 'done').map(() => placeOf(entry)),
+  );
+  return { means, runs, lost };
+}
+
+function scoreAxis(scores: readonly number[]) {
+  const domain = domainOf(scores);
+  return {
+    field: 'f1',
+    type: 'quantitative' as const,
+    title: 'F1',
+    scale: { domain, nice: false, zero: false },
+    axis: { format: domain[1] - domain[0] < 0.12 ? '.3f' : '.2f', tickCount: 6 },
+  };
+}
+
+function colourOf(labels: readonly string[], width: number) {
+  return {
+    field: 'series',
+    type: 'nominal' as const,
+    sort: [...labels],
+    title: 'learning rate',
+    scale: { domain: [...labels], range: colours },
+    legend: {
+      orient: 'top' as const,
+      direction: 'horizontal' as const,
+      columns: legendColumns(labels, width),
+      // Room for the line of the dashed classifier.
+      offset: 20,
+    },
+  };
+}
+
+/** The dashed line, and above the plot, where no points stand, what it is. */
+function baselineLayer({ label, f1 }: Baseline, y: ReturnType<typeof scoreAxis>, width: number) {
+  return {
+    data: { values: [{ f1, text: `dashed: always “${label}”, ${f1.toFixed(3)}` }] },
+    layer: [
+      {
+        mark: { type: 'rule' as const, strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
+        encoding: { y },
+      },
+      {
+        mark: {
+          type: 'text' as const,
+          align: 'right' as const,
+          baseline: 'bottom' as const,
+          color: 'currentColor',
+          fontSize: 11,
+          limit: width - 10,
+        },
+        encoding: { x: { value: width }, y: { value: -4 }, text: { field: 'text' } },
+      },
+    ],
+  };
 }
 
 /** The range of the scores in steps of 0.05, with a little room. */
