@@ -1,162 +1,96 @@
-/** Backward and update: gradients in the reverse order of the tape, each parameter updated as soon as its own is complete. */
-import type { Gpu } from '../gpu/device.ts';
-import { Storage } from '../gpu/storage.ts';
-import { addAccumulate } from '../kernels/add/add.ts';
-import { fillConstant } from '../kernels/fill/fill.ts';
-import type { Built } from './compiled-graph.ts';
+/**
+ * The order of backward and update: operations in reverse, each with the gradients that have come to its outputs; then
+ * what it contributed is added up; then every parameter of which that was the last contribution is updated. Where losses
+ * are scaled, updates wait for the checks, which come last (loss-scaling.ts).
+ */
+import type { Storage } from '../gpu/storage.ts';
+import type { Analysis } from './analysis.ts';
+import { backwardEmitter, type OutputGradients } from './backward-emitter.ts';
+import type { Emitters } from './emitter.ts';
+import type { Gradients } from './gradients.ts';
+import { InputGradients } from './input-gradients.ts';
 import type { LossScaling } from './loss-scaling.ts';
-import { type BackwardEmitter, type ForwardEmitter, inMemory, refuse, type Update } from './operation.ts';
-import { isAlias, type Parts } from './tape.ts';
+import { refuse } from './operation.ts';
+import { OwnUpdates } from './own-updates.ts';
+import type { Storages } from './storages.ts';
 import { Parameter, type Tensor } from './tensor.ts';
-import { emitUpdate, type Optimizer, stateOfUpdate, updatedRows } from './update.ts';
-import { flatWindows, rows } from './windows.ts';
+import type { Updates } from './update.ts';
 
-export interface BackwardContext {
-  readonly loss: Tensor;
-  /** dL/d loss, and whether it is the constant 1 */
-  readonly seed: Storage;
-  readonly seedIsOne: boolean;
-  readonly operations: readonly Tensor[];
-  readonly needed: ReadonlySet<Tensor>;
-  /** how many operations still contribute to a tensor's gradient */
-  readonly pending: Map<Tensor, number>;
-  readonly passed: ReadonlySet<Tensor>;
-  readonly parts: Parts;
-  readonly asked: readonly Tensor[];
-  /** none: gradients alone */
-  readonly optimizer: Optimizer | undefined;
-  /** where the loss is scaled: in half precision, if parameters are updated */
-  readonly scaling: LossScaling | undefined;
-  readonly training: boolean;
-  readonly built: Built;
-  readonly emitter: (tensor: Tensor) => ForwardEmitter;
-  readonly pin: (label: string, contents: number | Float32Array<ArrayBuffer>) => Storage;
+/** dL/d loss, and whether it is the constant 1. */
+export interface Seed {
+  readonly storage: Storage;
+  readonly isOne: boolean;
 }
 
-export function emitBackward(gpu: Gpu, context: BackwardContext): void {
-  const { loss, seed, seedIsOne, operations, needed, pending, passed, parts, asked, optimizer, training, built } =
-    context;
-  const { emitter, pin, scaling } = context;
-  const { gradients } = built;
-  gradients.set(loss, seed);
+/** What the host gives, the loss scale, or 1. */
+export function seedOf(upstream: Storage | undefined, scaling: LossScaling | undefined, storages: Storages): Seed {
+  if (upstream !== undefined) return { storage: upstream, isOne: false };
+  if (scaling !== undefined) return { storage: scaling.storage, isOne: false };
+  return { storage: storages.pin('dL/dL', Float32Array.of(1)), isOne: true };
+}
 
-  /** Parameters whose update an operation wrote itself. */
-  const updated = new Set<Tensor>();
-  const room = (tensor: Tensor): Storage => {
-    const label = `gradient of ${tensor.name}`;
-    if (asked.includes(tensor)) return pin(label, tensor.bytes);
-    if (tensor instanceof Parameter) return new Storage(label, tensor.bytes);
-    const storage = new Storage(label, tensor.bytes, { precision: gpu.precision });
-    built.activations.add(storage);
-    return storage;
-  };
+export class BackwardPass {
+  private readonly analysis: Analysis;
+  private readonly emitters: Emitters;
+  private readonly gradients: Gradients;
+  private readonly updates: Updates | undefined;
+  private readonly scaling: LossScaling | undefined;
 
-  for (const tensor of operations.toReversed()) {
-    const others = [...(parts.get(tensor)?.values() ?? [])].filter((part) => gradients.has(part));
-    // A gradient that comes to other outputs alone: that of the first is 0.
-    if (others.length > 0 && !gradients.has(tensor)) {
-      gradients.set(tensor, room(tensor));
-      for (const window of flatWindows(gpu, tensor.size)) {
-        const views = { y: rows(gradients.get(tensor)!, 4, window) };
-        emitter(tensor).run(fillConstant, { count: window.count, value: 0 }, views);
-      }
-    }
-    const dy = gradients.get(tensor);
-    if (dy === undefined || !tensor.source!.inputs.some((source) => needed.has(source))) continue;
-    const { operation, inputs } = tensor.source!;
-    const emit = emitter(tensor);
-    const additions: [Tensor, Storage][] = [];
-    /** inputs of which backward has given a gradient, or an update */
-    const told = new Set<Tensor>();
-    /** A parameter that only this operation reads, whose gradient nobody else wants. */
-    const isOwn = (source: Tensor): source is Parameter => {
-      const own = optimizer !== undefined && source instanceof Parameter && source.trainable;
-      return own && !asked.includes(source) && !gradients.has(source) && pending.get(source) === 1;
-    };
-    /** One whose update the operation's kernels have in their own text. */
-    const isPlain = (source: Tensor): source is Parameter =>
-      optimizer === 'sgdm' && isOwn(source) && typeof source.mask === 'number';
-    /** An update may wait for the checks, if what it reads is still there then: all but the scale, which they change. */
-    const waits = scaling !== undefined && dy !== scaling.storage;
-    const isScaled = (source: Tensor) => waits && emit.value(source).precision === 'f16';
-    /** The update of such a one, if the operation is to write it. */
-    const ownUpdate = (source: Tensor): Update | undefined => {
-      if (!isPlain(source)) return undefined;
-      updated.add(source);
-      told.add(source);
-      const v = stateOfUpdate(gpu, 'momentum', source, built);
-      return { w: source.reserve(gpu), v, mask: source.mask as number, decayFactor: source.decayFactor };
-    };
-    const passOn = (source: Tensor, from: Storage) => {
-      told.add(source);
-      if (!needed.has(source)) return;
-      if (gradients.has(source)) additions.push([source, from]);
-      // A gradient that will be read keeps its bytes: what else comes to the other must not be added to it.
-      else if (asked.includes(source) || asked.includes(tensor)) copyInto(emit, source, from, room(source), gradients);
-      else gradients.set(source, from);
-    };
-    if (isAlias(tensor, training) || passed.has(tensor)) {
-      passOn(inputs[0], dy);
-    } else {
-      const backward: BackwardEmitter = {
-        ...emit,
+  /** @param updates none: gradients alone */
+  constructor(
+    analysis: Analysis,
+    emitters: Emitters,
+    gradients: Gradients,
+    updates: Updates | undefined,
+    scaling: LossScaling | undefined,
+  ) {
+    this.analysis = analysis;
+    this.emitters = emitters;
+    this.gradients = gradients;
+    this.updates = updates;
+    this.scaling = scaling;
+  }
+
+  emit(loss: Tensor, seed: Seed): void {
+    const { analysis, gradients, scaling } = this;
+    gradients.set(loss, seed.storage);
+    for (const tensor of analysis.operations.toReversed()) {
+      this.completeOutputs(tensor);
+      const dy = gradients.of(tensor);
+      if (dy === undefined || !tensor.source!.inputs.some((source) => analysis.needed.has(source))) continue;
+      this.differentiate(tensor, {
         outputGradient: dy,
-        outputGradientIsOne: seedIsOne && dy === seed,
+        outputGradientIsOne: seed.isOne && dy === seed.storage,
         partGradient: (k) => {
-          const part = parts.get(tensor)?.get(k);
-          return part && gradients.get(part);
+          const part = analysis.part(tensor, k);
+          return part && gradients.of(part);
         },
-        passOn: (i, storage) => passOn(inputs[i], storage),
-        gradient(i) {
-          const source = inputs[i];
-          told.add(source);
-          if (!needed.has(source)) return undefined;
-          if (!gradients.has(source)) {
-            gradients.set(source, room(source));
-            return gradients.get(source);
-          }
-          const { precision } = gradients.get(source)!;
-          const addition = new Storage(`addition to the gradient of ${source.name}`, source.bytes, { precision });
-          additions.push([source, addition]);
-          return addition;
-        },
-        destination(i) {
-          const source = inputs[i];
-          told.add(source);
-          if (!needed.has(source)) return undefined;
-          return (whole) => {
-            if (whole && scaling === undefined && isOwn(source)) {
-              updated.add(source);
-              return updatedRows(gpu, source, optimizer!, context);
-            }
-            return inMemory(backward.gradient(i)!)(whole);
-          };
-        },
-        sumTo(i, whole, write) {
-          const source = inputs[i];
-          if (waits && scaling!.holds(dy) && whole && isPlain(source) && !isScaled(source)) {
-            told.add(source);
-            updated.add(source);
-            const to = updatedRows(gpu, source, 'sgdm', context);
-            scaling!.wait(dy, tensor.size, () => write(to));
-          } else {
-            const to = backward.destination(i)?.(whole);
-            if (to !== undefined) write(to);
-          }
-        },
-        updates: (i) => isPlain(inputs[i]) && (scaling === undefined || isScaled(inputs[i])),
-        update(i) {
-          return scaling === undefined ? ownUpdate(inputs[i]) : undefined;
-        },
-        scaledUpdate(i) {
-          const update = isScaled(inputs[i]) ? ownUpdate(inputs[i]) : undefined;
-          const later = (write: () => void) => scaling?.wait(dy, tensor.size, write);
-          return update && { ...update, half: emit.value(inputs[i]), scaling: scaling!.storage, later };
-        },
-      };
-      operation.backward?.(backward);
-      const forgotten = inputs.findIndex((source) => needed.has(source) && !told.has(source));
-      if (forgotten >= 0 && optimizer !== undefined && operation.part === undefined) {
+      });
+      this.updateComplete(tensor);
+    }
+    scaling?.finish(this.emitters.of(loss));
+  }
+
+  /** Of an operation of several outputs, a gradient that comes to others alone: that of the first is 0. */
+  private completeOutputs(tensor: Tensor): void {
+    const { analysis, gradients } = this;
+    if (gradients.has(tensor) || !analysis.otherParts(tensor).some((part) => gradients.has(part))) return;
+    gradients.placeZero(tensor, this.emitters.of(tensor).run);
+  }
+
+  /** What an operation contributes to the gradients of its inputs. */
+  private differentiate(tensor: Tensor, outputs: OutputGradients): void {
+    const { analysis, gradients, updates, scaling } = this;
+    const { operation, inputs } = tensor.source!;
+    const emit = this.emitters.of(tensor);
+    const given = new InputGradients(gradients, analysis.needed, emit);
+    if (analysis.passesGradient(tensor)) {
+      given.passOn(inputs[0], outputs.outputGradient);
+    } else {
+      const own = new OwnUpdates(emit, outputs.outputGradient, gradients, updates, scaling);
+      operation.backward?.(backwardEmitter(emit, outputs, given, own));
+      const { forgotten } = given;
+      if (forgotten !== undefined && updates !== undefined && operation.part === undefined) {
         refuse(
           operation.name,
           `backward gives no gradient of input ${forgotten}, ${inputs[forgotten].name}, which would never be trained`,
@@ -164,40 +98,20 @@ export function emitBackward(gpu: Gpu, context: BackwardContext): void {
         );
       }
     }
-    for (const [source, addition] of additions) {
-      const before = gradients.get(source)!;
-      if (scaling?.holds(before)) copyInto(emit, source, before, room(source), gradients);
-      for (const window of flatWindows(gpu, source.size)) {
-        const views = { a: rows(addition, 4, window), y: rows(gradients.get(source)!, 4, window) };
-        emit.run(addAccumulate, { count: window.count }, views);
-      }
-    }
-    for (const source of inputs) {
-      const left = pending.get(source)! - 1;
-      pending.set(source, left);
-      if (left > 0 || optimizer === undefined || updated.has(source)) continue;
-      if (source instanceof Parameter && needed.has(source) && source.trainable) {
-        const update = () => emitUpdate(gpu, source, emit, optimizer, context);
-        if (scaling === undefined) update();
-        else scaling.wait(gradients.get(source)!, source.size, update);
-      }
-    }
+    given.addUp(scaling);
   }
-  if (scaling !== undefined) scaling.finish(emitter(loss));
-}
 
-/** A pinned gradient of a reshaped tensor: the bytes are copied (as 0 + dy). */
-function copyInto(
-  emit: ForwardEmitter,
-  source: Tensor,
-  dy: Storage,
-  room: Storage,
-  gradients: Map<Tensor, Storage>,
-): void {
-  gradients.set(source, room);
-  for (const window of flatWindows(emit.gpu, source.size)) {
-    // A pinned buffer starts as zeros only for the first run, so it is cleared on the device before each sum.
-    emit.run(fillConstant, { count: window.count, value: 0 }, { y: rows(room, 4, window) });
-    emit.run(addAccumulate, { count: window.count }, { a: rows(dy, 4, window), y: rows(room, 4, window) });
+  /** Updates the parameters to whose gradients an operation was the last to contribute, as far as it has not itself. */
+  private updateComplete(tensor: Tensor): void {
+    const { analysis, gradients, updates, scaling } = this;
+    for (const source of tensor.source!.inputs) {
+      if (!gradients.contributed(source) || updates === undefined) continue;
+      if (!(source instanceof Parameter && analysis.needed.has(source) && source.trainable)) continue;
+      if (updates.isByKernels(source)) continue;
+      const gradient = gradients.of(source)!;
+      const update = () => updates.byGradient(source, gradient, this.emitters.of(tensor));
+      if (scaling === undefined) update();
+      else scaling.wait(gradient, source.size, update);
+    }
   }
 }

@@ -1,7 +1,7 @@
 /** Which maps of single values are done where their argument is written, and their derivatives where their gradient is. */
 import type { Gpu } from '../gpu/device.ts';
 import type { MapBefore } from '../kernels/epilogue.ts';
-import { isAlias, sourceOf } from './tape.ts';
+import { contributions, isAlias, sourceOf } from './tape.ts';
 import type { Tensor } from './tensor.ts';
 
 /** What the operation that makes a tensor applies to it. */
@@ -64,6 +64,14 @@ export function fusions(
   return { arguments: argumentsOf, applied };
 }
 
+/** What `passedEpilogues` finds. */
+export interface PassedEpilogues {
+  /** whose gradient is that of what they read, as it is */
+  readonly maps: ReadonlySet<Tensor>;
+  /** by the tensor whose operation applies their derivative */
+  readonly readers: ReadonlyMap<Tensor, MapBefore>;
+}
+
 /**
  * The epilogues whose derivative the operation that reads them applies, as the one that alone contributes to their gradient,
  * which nobody wants to read: what it writes is the gradient of their argument. And those with what stands `behind` them.
@@ -73,18 +81,17 @@ export function passedEpilogues(
   {
     operations,
     needed,
-    pending,
     asked,
     training,
   }: {
     readonly operations: readonly Tensor[];
     readonly needed: ReadonlySet<Tensor>;
-    readonly pending: ReadonlyMap<Tensor, number>;
     readonly asked: readonly Tensor[];
     readonly training: boolean;
   },
-): { passed: ReadonlySet<Tensor>; readers: ReadonlyMap<Tensor, MapBefore> } {
-  const passed = new Set<Tensor>();
+): PassedEpilogues {
+  const pending = contributions(operations, needed);
+  const maps = new Set<Tensor>();
   const readers = new Map<Tensor, MapBefore>();
   /** from the reader's input to the epilogue, through reshapes */
   const alone = (tensor: Tensor): boolean =>
@@ -104,8 +111,8 @@ export function passedEpilogues(
     if (behind !== undefined && !alone(last.source!.inputs[0])) continue;
     const before = behind === undefined ? epilogue : behind(epilogue);
     if (before === undefined || !operation.fusesBefore?.(gpu, before)) continue;
-    for (const one of [last, map]) passed.add(one);
+    for (const one of [last, map]) maps.add(one);
     readers.set(tensor, before);
   }
-  return { passed, readers };
+  return { maps, readers };
 }

@@ -6,6 +6,7 @@
  * No update may run before all gradients are known to be finite. So each one waits, and with it what it reads: the
  * gradient of its parameter, or, where an operation makes that in the update itself, the gradient of its output.
  */
+import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Storage } from '../gpu/storage.ts';
 import {
@@ -17,8 +18,10 @@ import {
   lossScaleNext,
 } from '../kernels/loss-scale/loss-scale.ts';
 import { FIRST_SCALE, GROWTH_INTERVAL, LARGEST_SCALE, SCALING_WORDS } from '../kernels/loss-scale/state.ts';
+import type { Wanted } from './compile-options.ts';
 import type { ForwardEmitter } from './operation.ts';
-import { Tensor } from './tensor.ts';
+import type { Storages } from './storages.ts';
+import { type Parameter, Tensor } from './tensor.ts';
 import { flatWindows, rows } from './windows.ts';
 
 /** S at first, and nothing known. */
@@ -77,4 +80,33 @@ export class LossScaling {
     );
     for (const update of this.updates) update();
   }
+}
+
+/** The loss scale of a graph, if it trains halves; refuses what would read scaled gradients, and updates that know no scale. */
+export function scalingOf(
+  gpu: Gpu,
+  { optimizer, upstream, asked }: Pick<Wanted, 'optimizer' | 'upstream' | 'asked'>,
+  parameters: readonly Parameter[],
+  storages: Storages,
+): LossScaling | undefined {
+  if (optimizer === undefined || gpu.precision !== 'f16') return undefined;
+  if (upstream !== undefined || asked.length > 0) {
+    throw new FrostlineError(
+      'Half precision scales the loss of a graph that updates parameters, and with it every gradient. Leave `update` out ' +
+        "where `upstream` or `gradients` are given, or open the adapter with precision 'f32'.",
+    );
+  }
+  if (optimizer !== 'sgdm') {
+    throw new FrostlineError(`Half precision has no update by ${optimizer}. Use --optimizer sgdm, or --precision f32.`);
+  }
+  const masked = parameters.find(({ mask, trainable }) => trainable && typeof mask !== 'number');
+  if (masked !== undefined) {
+    throw new FrostlineError(
+      `Half precision has no update by a mask for each element, as ${masked.name} has. Give it one number, or use ` +
+        '--precision f32.',
+    );
+  }
+  const scaling = new LossScaling(gpu);
+  storages.pinned.push(scaling.storage);
+  return scaling;
 }

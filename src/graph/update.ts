@@ -1,4 +1,4 @@
-/** The last dispatches of a parameter: its update, by one of the optimizers, with the state that it keeps from step to step. */
+/** What a step does to a parameter last: its update, by one of the optimizers, with the state that it keeps from step to step. */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Storage, View } from '../gpu/storage.ts';
@@ -6,8 +6,9 @@ import { adam, adamMasked } from '../kernels/adam/adam.ts';
 import type { Kernel, ParamSchema, Params } from '../kernels/kernel.ts';
 import { sgdm, sgdmMasked, sgdmScaled, sgdmScaledCopied } from '../kernels/sgdm/sgdm.ts';
 import type { UpdateRule } from '../kernels/update.ts';
-import type { Built } from './compiled-graph.ts';
-import type { ForwardEmitter, GradientRows } from './operation.ts';
+import type { LossScaling } from './loss-scaling.ts';
+import type { ForwardEmitter, GradientRows, Update } from './operation.ts';
+import type { Storages } from './storages.ts';
 import type { Parameter } from './tensor.ts';
 import { flatWindows, rows, type Window } from './windows.ts';
 
@@ -22,13 +23,6 @@ export function optimizerOf(update: boolean | Optimizer): Optimizer | undefined 
   throw new FrostlineError(`There is no optimizer '${update}'. Give update: 'sgdm', 'adam' or 'adamw'.`);
 }
 
-/** As many values as the parameter has, zero at first; cleared by `resetMomentum`, part of `readState`. */
-export function stateOfUpdate(gpu: Gpu, what: string, parameter: Parameter, { momentum, scaling }: Built): Storage {
-  const storage = gpu.storage(`${what} of ${parameter.name}`, parameter.bytes, scaling === undefined ? 'f32' : 'f16');
-  momentum.push(storage);
-  return storage;
-}
-
 /** The update of a parameter, of all of it. */
 interface ParameterUpdate {
   /** by a gradient that is in memory; its rule, for kernels that update where they finish it */
@@ -39,44 +33,91 @@ interface ParameterUpdate {
   readonly common: Readonly<Record<string, View>>;
 }
 
-interface UpdateContext {
-  readonly built: Built;
-  pin(label: string, contents: Float32Array<ArrayBuffer>): Storage;
-}
+/** Writes the updates of a graph, each parameter's once, and makes what the optimizer keeps of it. */
+export class Updates {
+  readonly optimizer: Optimizer;
+  private readonly gpu: Gpu;
+  private readonly storages: Storages;
+  private readonly scaling: LossScaling | undefined;
+  private readonly byKernels = new Set<Parameter>();
 
-/** @param half where the values are kept a second time, as halves, if they are */
-function updateOf(
-  gpu: Gpu,
-  parameter: Parameter,
-  optimizer: Optimizer,
-  { built, pin }: UpdateContext,
-  half?: Storage,
-): ParameterUpdate {
-  const { mask, decayFactor } = parameter;
-  const whole: Params<ParamSchema> = typeof mask === 'number' ? { mask } : {};
-  const masks: Record<string, Storage> =
-    typeof mask === 'number' ? {} : { mask: pin(`mask of ${parameter.name}`, mask) };
-  const byElement = typeof mask !== 'number';
-  const common: Record<string, View> = { step: built.step.view() };
-  if (optimizer === 'sgdm') {
-    const params = { decay_factor: decayFactor, ...whole };
-    const own = { ...masks, v: stateOfUpdate(gpu, 'momentum', parameter, built) };
-    if (built.scaling === undefined) {
-      return { pass: byElement ? sgdmMasked : sgdm, params, own, common };
-    }
-    const scaled = { params, common: { ...common, scaling: built.scaling.storage.view() } };
-    return half === undefined
-      ? { pass: sgdmScaled, ...scaled, own }
-      : { pass: sgdmScaledCopied, ...scaled, own: { ...own, h: half } };
+  constructor(gpu: Gpu, storages: Storages, optimizer: Optimizer, scaling: LossScaling | undefined) {
+    this.gpu = gpu;
+    this.storages = storages;
+    this.optimizer = optimizer;
+    this.scaling = scaling;
   }
-  const decay =
-    optimizer === 'adam' ? { decay_factor: decayFactor, shrink: 0 } : { decay_factor: 0, shrink: decayFactor };
-  const own = {
-    ...masks,
-    m: stateOfUpdate(gpu, 'mean gradient', parameter, built),
-    v: stateOfUpdate(gpu, 'mean square of the gradient', parameter, built),
-  };
-  return { pass: byElement ? adamMasked : adam, params: { ...decay, ...whole }, own, common };
+
+  /** Whether the kernels that finish its gradient update it. */
+  isByKernels(parameter: Parameter): boolean {
+    return this.byKernels.has(parameter);
+  }
+
+  /** By a gradient that is complete, and in memory. */
+  byGradient(parameter: Parameter, gradient: Storage, emit: Pick<ForwardEmitter, 'value' | 'run'>): void {
+    const value = emit.value(parameter);
+    const update = this.updateOf(parameter, value.precision === 'f16' ? value : undefined);
+    for (const window of flatWindows(this.gpu, parameter.size)) {
+      const views = { g: rows(gradient, 4, window), w: rows(parameter.reserve(this.gpu), 4, window) };
+      const params = { count: window.count, ...update.params };
+      emit.run(update.pass, params, { ...views, ...viewsOf(update, 4, window) });
+    }
+  }
+
+  /** By kernels that know update rules, where they finish the gradient: what they write in its place, and do to it. */
+  inKernels(parameter: Parameter): GradientRows {
+    this.byKernels.add(parameter);
+    const update = this.updateOf(parameter);
+    const { pass, params } = update;
+    return (rowBytes, part) => ({
+      view: rows(parameter.reserve(this.gpu), rowBytes, part),
+      update: { rule: pass.rule, params, views: viewsOf(update, rowBytes, part) },
+    });
+  }
+
+  /** By kernels that have SGD with momentum, by one mask, in their own text. */
+  inOwnText(parameter: Parameter): Update {
+    this.byKernels.add(parameter);
+    const { mask, decayFactor } = parameter;
+    const v = this.keep('momentum', parameter);
+    return { w: parameter.reserve(this.gpu), v, mask: mask as number, decayFactor };
+  }
+
+  /** @param half where the values are kept a second time, as halves, if they are */
+  private updateOf(parameter: Parameter, half?: Storage): ParameterUpdate {
+    const { scaling, optimizer } = this;
+    const { mask, decayFactor } = parameter;
+    const whole: Params<ParamSchema> = typeof mask === 'number' ? { mask } : {};
+    const masks: Record<string, Storage> =
+      typeof mask === 'number' ? {} : { mask: this.storages.pin(`mask of ${parameter.name}`, mask) };
+    const byElement = typeof mask !== 'number';
+    const common: Record<string, View> = { step: this.storages.step.view() };
+    if (optimizer === 'sgdm') {
+      const params = { decay_factor: decayFactor, ...whole };
+      const own = { ...masks, v: this.keep('momentum', parameter) };
+      if (scaling === undefined) {
+        return { pass: byElement ? sgdmMasked : sgdm, params, own, common };
+      }
+      const scaled = { params, common: { ...common, scaling: scaling.storage.view() } };
+      return half === undefined
+        ? { pass: sgdmScaled, ...scaled, own }
+        : { pass: sgdmScaledCopied, ...scaled, own: { ...own, h: half } };
+    }
+    const decay =
+      optimizer === 'adam' ? { decay_factor: decayFactor, shrink: 0 } : { decay_factor: 0, shrink: decayFactor };
+    const own = {
+      ...masks,
+      m: this.keep('mean gradient', parameter),
+      v: this.keep('mean square of the gradient', parameter),
+    };
+    return { pass: byElement ? adamMasked : adam, params: { ...decay, ...whole }, own, common };
+  }
+
+  /** What is kept of it from step to step: as many values as the parameter has. */
+  private keep(what: string, parameter: Parameter): Storage {
+    const precision = this.scaling === undefined ? 'f32' : 'f16';
+    return this.storages.keepMomentum(`${what} of ${parameter.name}`, parameter.bytes, precision);
+  }
 }
 
 /** The views of a rule's bindings, of a part of the parameter. */
@@ -84,35 +125,3 @@ const viewsOf = ({ own, common }: ParameterUpdate, rowBytes: number, part: Windo
   ...common,
   ...Object.fromEntries(Object.entries(own).map(([name, storage]) => [name, rows(storage, rowBytes, part)])),
 });
-
-/** Of a parameter whose gradient is complete, and in memory. */
-export function emitUpdate(
-  gpu: Gpu,
-  parameter: Parameter,
-  emit: ForwardEmitter,
-  optimizer: Optimizer,
-  context: UpdateContext,
-): void {
-  const value = emit.value(parameter);
-  const update = updateOf(gpu, parameter, optimizer, context, value.precision === 'f16' ? value : undefined);
-  for (const window of flatWindows(gpu, parameter.size)) {
-    const g = rows(context.built.gradients.get(parameter)!, 4, window);
-    const views = { g, w: rows(parameter.reserve(gpu), 4, window), ...viewsOf(update, 4, window) };
-    emit.run(update.pass, { count: window.count, ...update.params }, views);
-  }
-}
-
-/** A parameter that kernels update where they finish its gradient: what they write in its place, and do to it. */
-export function updatedRows(
-  gpu: Gpu,
-  parameter: Parameter,
-  optimizer: Optimizer,
-  context: UpdateContext,
-): GradientRows {
-  const update = updateOf(gpu, parameter, optimizer, context);
-  const { pass, params } = update;
-  return (rowBytes, part) => ({
-    view: rows(parameter.reserve(gpu), rowBytes, part),
-    update: { rule: pass.rule, params, views: viewsOf(update, rowBytes, part) },
-  });
-}
