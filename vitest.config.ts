@@ -12,5 +12,13 @@ export default defineConfig({
     env: { FROSTLINE_TUNE: 'off', FROSTLINE_PROBE: 'off' },
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // `npm run coverage`; files that no test imports are counted, too.
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      reporter: ['text-summary', 'json-summary', 'html'],
+      reportsDirectory: 'coverage',
+      reportOnFailure: true,
+    },
   },
 });
