@@ -32,6 +32,22 @@ const scores = (stdout: string) => {
   return { cells: cells.map(kept), verdict };
 };
 
+it.each([[[]], [['--json']]])('frostline sweep %j fails where every cell does', async (args) => {
+  const options = ['--model', at('tiny.onnx'), '--data', at('shoes'), '--freeze', 'conv3,all', '--epochs', '1'];
+  const rates = ['--learning-rates', '1e20', '--batch-size', '4'];
+  const { code, stdout, stderr } = await run(
+    registry,
+    'sweep',
+    ...options,
+    ...rates,
+    '--out',
+    at(`failed${args}`),
+    ...args,
+  );
+  expect([code, stderr]).toEqual([1, expect.stringContaining('Every cell failed or diverged.')]);
+  if (args.length > 0) expect(JSON.parse(stdout).cells).toHaveLength(2);
+});
+
 describe('frostline sweep --shard and merge', () => {
   it('give what one process gives; a merge before all are there is refused', async () => {
     const first = await sweep('shards', '--shard', '2/2', '--json');

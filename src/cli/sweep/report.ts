@@ -28,9 +28,11 @@ export async function reportGrid(
   if (pictures !== undefined) await writeFilesIn(out, { [PICTURES]: `${JSON.stringify(pictures)}\n` });
   const report = await writeReport(out, await withFiles(out, result));
   const winner = await saveWinner(out, result);
-  if (context.json) return context.printJson(result);
-  printGrid(result, out, context);
-  context.print([...Object.values(report), ...Object.values(winner ?? {})].join('\n'));
+  if (context.json) context.printJson(result);
+  else {
+    printGrid(result, out, context);
+    context.print([...Object.values(report), ...Object.values(winner ?? {})].join('\n'));
+  }
   if (result.cells.every(({ status }) => status !== 'done')) context.checkFailed('Every cell failed or diverged.');
 }
 
