@@ -1,6 +1,6 @@
 /** What a grid would take: its cells with their arithmetic and a time, from a few steps. */
 import type { Gpu } from '../gpu/device.ts';
-import { type OpenedDivision, openDivision } from './cell.ts';
+import { type OpenedDivision, openDivision } from './division.ts';
 import type { Experiment } from './experiment.ts';
 import { TrainingStep } from './fit.ts';
 import { createModel, releaseModel, setMasks } from './model.ts';

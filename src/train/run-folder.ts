@@ -9,7 +9,7 @@ import { FrostlineError } from '../errors.ts';
 import { checkWritable, createFile, LineFile, makeFolder, removeLeftovers, writeFilesAtomically } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Machine } from '../gpu/machine.ts';
-import { createHash, dirname, join, release, rm } from '../host.ts';
+import { createHash, join, release, rm } from '../host.ts';
 import { readTextIfThere } from '../read-files.ts';
 import { frostlineVersion } from '../version.ts';
 import { Claim } from './claims.ts';
@@ -183,56 +183,55 @@ export function historyLines(records: readonly StepRecord[]): string {
  */
 export class RunLog {
   readonly files: readonly string[];
+  private readonly folder: string;
+  private readonly contents: Readonly<Record<string, string>>;
+  private readonly check: () => Promise<boolean>;
   private history: LineFile | undefined;
-  private readonly claim: Claim;
-  private readonly takeBack: () => Promise<void>;
-
-  private constructor(files: readonly string[], claim: Claim, takeBack: () => Promise<void>) {
-    this.files = files;
-    this.claim = claim;
-    this.takeBack = takeBack;
-  }
+  private claim: Claim | undefined;
+  /** from the beginning on, until the run is kept or taken back */
+  private takeBack: (() => Promise<void>) | undefined;
 
   /**
-   * Claims the folder, for one process at a time. A finished run of the same configuration counts as begun anew.
-   * @param files as `runFiles` gives them
+   * @param contents by file, as `runFiles` gives them
    * @param check refuses a folder of another configuration
    */
-  static async begin(
-    folder: string,
-    files: Readonly<Record<string, string>>,
-    check: () => Promise<boolean>,
-  ): Promise<RunLog> {
-    const place = (name: string) => join(folder, name);
-    const names = [...Object.keys(files), 'history.jsonl'];
-    const { made, takeBack } = await openRunFolder(folder, files, check);
-    const ours = made ? [...names, 'predictions.csv', 'logits.csv', 'metrics.json', 'model.onnx'] : ['history.jsonl'];
-    const claim = await Claim.take(folder);
-    if (claim === undefined) {
+  constructor(folder: string, contents: Readonly<Record<string, string>>, check: () => Promise<boolean>) {
+    this.folder = folder;
+    this.contents = contents;
+    this.check = check;
+    this.files = [...Object.keys(contents), 'history.jsonl'].map((name) => join(folder, name));
+  }
+
+  /** Claims the folder, for one process at a time. A finished run of the same configuration counts as begun anew. */
+  async begin(): Promise<void> {
+    const place = (name: string) => join(this.folder, name);
+    const { made, takeBack } = await openRunFolder(this.folder, this.contents, this.check);
+    const results = ['predictions.csv', 'logits.csv', 'metrics.json', 'model.onnx'].map(place);
+    const ours = made ? [...this.files, ...results] : [place('history.jsonl')];
+    this.claim = await Claim.take(this.folder);
+    if (this.claim === undefined) {
       throw new FrostlineError(
-        `${folder}: another process is training into this folder. Wait until it ends, or give another --out.`,
+        `${this.folder}: another process is training into this folder. Wait until it ends, or give another --out.`,
       );
     }
-    const log = new RunLog(names.map(place), claim, async () => {
-      for (const name of ours) await rm(place(name), { force: true }).catch(() => {});
+    this.takeBack = async () => {
+      for (const file of ours) await rm(file, { force: true }).catch(() => {});
       await takeBack();
-    });
+    };
     try {
       await rm(place('metrics.json'), { force: true });
-      log.history = new LineFile(place('history.jsonl'));
-      return log;
+      this.history = new LineFile(place('history.jsonl'));
     } catch (error) {
-      await log.discard();
+      await this.discard();
       throw error;
     }
   }
 
   /** @throws FrostlineError where the folder is no longer this process's: nothing may be written there */
   async stillOurs(hash: string): Promise<void> {
-    const folder = dirname(this.files[0]);
-    await stillOurs(folder, hash);
-    if (await this.claim.holds()) return;
-    throw new FrostlineError(`${folder}: another process has taken this folder over. Give another --out.`);
+    await stillOurs(this.folder, hash);
+    if (await this.claim?.holds()) return;
+    throw new FrostlineError(`${this.folder}: another process has taken this folder over. Give another --out.`);
   }
 
   append(record: StepRecord): void {
@@ -241,13 +240,21 @@ export class RunLog {
 
   async close(): Promise<void> {
     this.history?.close();
-    await this.claim.settle();
+    await this.claim?.settle();
+  }
+
+  /** Says that the folder is complete: `discard` takes nothing back any more. */
+  keep(): void {
+    this.takeBack = undefined;
   }
 
   /** Takes back what was written: a run that failed leaves nothing that stands in the way of the next. */
   async discard(): Promise<void> {
+    const { takeBack } = this;
+    if (takeBack === undefined) return;
+    this.takeBack = undefined;
     await this.close();
-    await this.takeBack();
+    await takeBack();
   }
 }
 

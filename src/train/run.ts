@@ -4,6 +4,7 @@ import { checkArguments, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
+import type { CompiledMemory } from '../graph/compiled-graph.ts';
 import { dirname, join } from '../host.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
@@ -16,7 +17,15 @@ import { checkFit, type FitHooks, type FitSettings } from './fit.ts';
 import { type FrozenRecord, frozenHash, frozenRecord, frozenThroughout } from './frozen.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel } from './model.ts';
-import { type PhaseRecord, PhaseSteps, type RunRecord, trainedBy, trainPhases } from './phases.ts';
+import {
+  type PhaseMasks,
+  type PhaseRecord,
+  PhaseSteps,
+  type RunHooks,
+  type RunRecord,
+  trainedBy,
+  trainPhases,
+} from './phases.ts';
 import {
   checkRunFolder,
   configurationHash,
@@ -26,7 +35,7 @@ import {
   runFiles,
   type Settings,
 } from './run-folder.ts';
-import { phasesOf, type Training } from './strategy.ts';
+import { type Phase, phasesOf, type Training } from './strategy.ts';
 
 /** What `trainOnce` trains. */
 export interface RunOptions {
@@ -78,6 +87,27 @@ export interface RunResult {
   readonly files: readonly string[];
 }
 
+/** What is trained, and how, once it is checked. */
+interface Course {
+  readonly phases: readonly Phase[];
+  readonly masks: PhaseMasks;
+  readonly fit: FitSettings;
+}
+
+/** What training came to. */
+interface Trained {
+  readonly run: RunRecord;
+  readonly frozen: FrozenRecord | undefined;
+  /** of the first phase's step */
+  readonly memory: CompiledMemory;
+}
+
+/** A run's scores of the test part, where there is one, and the files with what they are made of. */
+interface Tested {
+  readonly scores: Pick<RunResult, 'metrics' | 'confusion' | 'detail'>;
+  readonly files: Readonly<Record<string, string>>;
+}
+
 /**
  * The folder appears with the first step, and the history grows with every one: a run that is interrupted leaves its
  * steps so far. All results are written when all is done; a run that fails takes back what it wrote.
@@ -95,71 +125,22 @@ export async function trainOnce(
     options: [options, OBJECT],
     hooks: [hooks, OBJECT],
   });
-  const { training, newLayerFactor, mask, layerDecay, fit, settings, out } = options;
-  const { newParameters, network, test } = experiment;
-  const models = [join(out, 'model.onnx'), ...(options.export === undefined ? [] : [options.export])];
-  checkPositive(options.positive, experiment.classes);
-  const masks = { newParameters, newLayerFactor, rules: parseMaskRules(mask) };
-  const phases = phasesOf(network, training, { ...fit, layerDecay });
-  for (const phase of phases) checkFit({ ...fit, ...phase }, experiment);
-  await checkRunFolder(out, settings, experiment);
-  for (const path of models) await checkWritable(dirname(path));
-  if (options.export !== undefined && (await isFolder(options.export))) {
-    throw new FrostlineError(`--export ${options.export}: this is a folder. Give a file's name.`);
-  }
-  const model = createModel(network);
+  const { settings, out } = options;
+  const course = courseOf(experiment, options);
+  const check = () => checkRunFolder(out, settings, experiment);
+  await check();
+  await checkPlaces(options);
+  const model = createModel(experiment.network);
   const began = performance.now();
   // What ran before on this device is no part of the run.
   gpu.resetPeak();
-  const compiled = new PhaseSteps(gpu, model, experiment.train, masks, fit);
-  let log: RunLog | undefined;
-  let complete = false;
+  const log = new RunLog(out, runFiles(settings, experiment, gpu), check);
   try {
-    const step = await compiled.first(phases[0]);
-    const { parameters, momentum, transient } = step.graph.memory;
-    const validation = experiment.validation;
-    const evaluator = validation && (await Evaluator.compile(gpu, model, validation, fit.batchSize));
-    const still = frozenThroughout(model, trainedBy(network, phases, masks));
-    const before = await frozenHash(gpu, model, still);
-    let run: RunRecord;
-    try {
-      // Not before the step is ready to run: what is wrong with the settings shows until then.
-      const begun = await RunLog.begin(out, runFiles(settings, experiment, gpu), () =>
-        checkRunFolder(out, settings, experiment),
-      );
-      log = begun;
-      run = await trainPhases(gpu, model, compiled, phases, masks, fit, {
-        signal: hooks.signal,
-        onStep(record, of) {
-          begun.append(record);
-          hooks.onStep?.(record, of);
-        },
-        ...(evaluator && {
-          validate: async () => validationScores(await evaluator.run(hooks.signal), validation!.labels),
-        }),
-      });
-    } finally {
-      compiled.destroy();
-      evaluator?.destroy();
-    }
-    const frozen = await frozenRecord(gpu, model, still, before);
-    const files: Record<string, string> = {};
-    let scores: Pick<RunResult, 'metrics' | 'confusion' | 'detail'> = {};
-    if (test !== undefined) {
-      const evaluation = await evaluateModel(gpu, model, test, fit.batchSize, hooks.signal, options.logits);
-      const confusion = confusionMatrix(test.labels, evaluation.predictions, evaluation.classes);
-      const onValidation =
-        experiment.validation && (await evaluateModel(gpu, model, experiment.validation, fit.batchSize, hooks.signal));
-      scores = {
-        metrics: computeMetrics(confusion),
-        confusion,
-        detail: detailOf(experiment, evaluation, onValidation, options),
-      };
-      files['predictions.csv'] = predictionsCsv(experiment, evaluation);
-      if (evaluation.logits !== undefined) files['logits.csv'] = logitsCsv(experiment, evaluation.logits);
-    }
+    const { run, frozen, memory } = await trainModel(gpu, model, experiment, course, log, hooks);
+    const { scores, files } = await testModel(gpu, model, experiment, options, hooks.signal);
     const configuration = configurationHash(settings, experiment);
     await log.stillOurs(configuration);
+    const { parameters, momentum, transient } = memory;
     const result = {
       configuration,
       adapter: gpu.describe(),
@@ -172,32 +153,133 @@ export async function trainOnce(
       ...scores,
       memory: { peak: gpu.memory().peak, parameters, momentum, transient },
     };
-    files['metrics.json'] = `${JSON.stringify(result, null, 2)}\n`;
-    // The models first: they are what a disk may have no room for. The folder's own is complete before the one that goes
-    // elsewhere: where that fails, hours of training are kept.
-    const onnx = await exportModel(gpu, model);
-    const written: string[] = [];
-    for (const path of models) {
-      // The run's own folder is there, or somebody took it away.
-      const takeBack = path === options.export ? await makeFolder(dirname(path)) : async () => {};
-      try {
-        await writeModelFile(path, onnx);
-      } catch (error) {
-        await takeBack();
-        throw error;
-      }
-      if (complete) continue;
-      written.push(...(await writeFilesIn(out, files)));
-      complete = true;
-    }
-    return { ...result, files: [...log.files, ...written, ...models] };
+    const metrics = `${JSON.stringify(result, null, 2)}\n`;
+    const written = await writeResults(
+      options,
+      await exportModel(gpu, model),
+      { ...files, 'metrics.json': metrics },
+      log,
+    );
+    return { ...result, files: [...log.files, ...written] };
   } catch (error) {
-    if (!hooks.signal?.aborted && !complete) await log?.discard();
+    if (!hooks.signal?.aborted) await log.discard();
     throw error;
   } finally {
-    await log?.close();
+    await log.close();
     releaseModel(gpu, model);
   }
+}
+
+/** @throws FrostlineError for what cannot be trained so */
+function courseOf(experiment: Experiment, options: RunOptions): Course {
+  const { training, newLayerFactor, mask, layerDecay, fit } = options;
+  const { newParameters, network, classes } = experiment;
+  checkPositive(options.positive, classes);
+  const masks = { newParameters, newLayerFactor, rules: parseMaskRules(mask) };
+  const phases = phasesOf(network, training, { ...fit, layerDecay });
+  for (const phase of phases) checkFit({ ...fit, ...phase }, experiment);
+  return { phases, masks, fit };
+}
+
+/** @throws FrostlineError where the trained model could not be written, which is known before the training */
+async function checkPlaces({ out, export: elsewhere }: RunOptions): Promise<void> {
+  await checkWritable(out);
+  if (elsewhere === undefined) return;
+  await checkWritable(dirname(elsewhere));
+  if (await isFolder(elsewhere)) {
+    throw new FrostlineError(`--export ${elsewhere}: this is a folder. Give a file's name.`);
+  }
+}
+
+/** Trains the model, and begins the log when all is ready for it. */
+async function trainModel(
+  gpu: Gpu,
+  model: Model,
+  { train: data, validation }: Experiment,
+  { phases, masks, fit }: Course,
+  log: RunLog,
+  { signal, onStep }: FitHooks,
+): Promise<Trained> {
+  const still = frozenThroughout(model, trainedBy(model.network, phases, masks));
+  const steps = new PhaseSteps(gpu, model, data, masks, fit);
+  let evaluator: Evaluator | undefined;
+  let trained: Omit<Trained, 'frozen'>;
+  let before: string | undefined;
+  try {
+    const { memory } = (await steps.first(phases[0])).graph;
+    evaluator = validation && (await Evaluator.compile(gpu, model, validation, fit.batchSize));
+    before = await frozenHash(gpu, model, still);
+    // Not before the step is ready to run: what is wrong with the settings shows until then.
+    await log.begin();
+    const validate = evaluator && (async () => validationScores(await evaluator!.run(signal), validation!.labels));
+    const hooks: RunHooks = {
+      signal,
+      onStep(record, of) {
+        log.append(record);
+        onStep?.(record, of);
+      },
+      ...(validate && { validate }),
+    };
+    trained = { run: await trainPhases(gpu, model, steps, phases, masks, fit, hooks), memory };
+  } finally {
+    steps.destroy();
+    evaluator?.destroy();
+  }
+  return { ...trained, frozen: await frozenRecord(gpu, model, still, before) };
+}
+
+/** Tests the trained model. */
+async function testModel(
+  gpu: Gpu,
+  model: Model,
+  experiment: Experiment,
+  options: RunOptions,
+  signal: AbortSignal | undefined,
+): Promise<Tested> {
+  const { test } = experiment;
+  if (test === undefined) return { scores: {}, files: {} };
+  const { batchSize } = options.fit;
+  const evaluation = await evaluateModel(gpu, model, test, batchSize, signal, options.logits);
+  const confusion = confusionMatrix(test.labels, evaluation.predictions, evaluation.classes);
+  const onValidation =
+    experiment.validation && (await evaluateModel(gpu, model, experiment.validation, batchSize, signal));
+  return {
+    scores: {
+      metrics: computeMetrics(confusion),
+      confusion,
+      detail: detailOf(experiment, evaluation, onValidation, options),
+    },
+    files: {
+      'predictions.csv': predictionsCsv(experiment, evaluation),
+      ...(evaluation.logits && { 'logits.csv': logitsCsv(experiment, evaluation.logits) }),
+    },
+  };
+}
+
+/**
+ * The models first: they are what a disk may have no room for. The folder's own is complete before the one that goes
+ * elsewhere: where that fails, hours of training are kept.
+ * @returns the files
+ */
+async function writeResults(
+  { out, export: elsewhere }: RunOptions,
+  onnx: Awaited<ReturnType<typeof exportModel>>,
+  files: Readonly<Record<string, string>>,
+  log: RunLog,
+): Promise<string[]> {
+  const own = join(out, 'model.onnx');
+  await writeModelFile(own, onnx);
+  const written = await writeFilesIn(out, files);
+  log.keep();
+  if (elsewhere === undefined) return [...written, own];
+  const takeBack = await makeFolder(dirname(elsewhere));
+  try {
+    await writeModelFile(elsewhere, onnx);
+  } catch (error) {
+    await takeBack();
+    throw error;
+  }
+  return [...written, own, elsewhere];
 }
 
 async function evaluateModel(
