@@ -5,6 +5,7 @@
 import { makeFolderIn } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { sleep } from '../host.ts';
+import { writeModelFile } from '../onnx/write.ts';
 import { runCell } from './cell.ts';
 import { StoppedError } from './checkpoint.ts';
 import { Claim } from './claims.ts';
@@ -13,7 +14,7 @@ import type { Experiment } from './experiment.ts';
 import type { GridFolder } from './grid-folder.ts';
 import type { GridHooks } from './grid-hooks.ts';
 import type { KeptModels } from './kept-models.ts';
-import { createModel, type Model, releaseModel } from './model.ts';
+import { createModel, exportModel, type Model, releaseModel } from './model.ts';
 import type { GridPlan } from './plan.ts';
 import type { Standing } from './standing.ts';
 
@@ -107,7 +108,7 @@ export class GridWorker {
     const result = await runCell(gpu, { ...prepared, plan, model, cell, index, folder, hooks, claim, until });
     if (result === undefined) return;
     standing.finish(cell, result);
-    await this.kept.add(gpu, model, result, standing.results);
+    await this.kept.add(result, standing.results, async (file) => writeModelFile(file, await exportModel(gpu, model)));
     await claim.settle();
     hooks.onEnd?.(index, result);
   }

@@ -2,10 +2,7 @@
  * Which trained networks of a grid are kept, as model.onnx in a cell's folder: every one, or the best. Of equals that is
  * the first of the plan, whoever ran it when: so what one process takes away is nowhere the best.
  */
-import type { Gpu } from '../gpu/device.ts';
 import { join, rm } from '../host.ts';
-import { writeModelFile } from '../onnx/write.ts';
-import { exportModel, type Model } from './model.ts';
 import type { GridPlan } from './plan.ts';
 import type { CellResult } from './results.ts';
 import { bestCell, type Select } from './select.ts';
@@ -23,13 +20,13 @@ export class KeptModels {
 
   /**
    * Keeps the network of a cell that has just been trained, if it is to be, and no longer those it is better than.
-   * @param model that network, on the device; @param results all that are known, in the order of the plan, this one too
+   * @param results all that are known, in the order of the plan, this one too; @param write writes its network to a file
    */
-  async add(gpu: Gpu, model: Model, result: CellResult, results: readonly CellResult[]): Promise<void> {
+  async add(result: CellResult, results: readonly CellResult[], write: (file: string) => Promise<void>): Promise<void> {
     if (result.status !== 'done' || this.keep === undefined) return;
     const best = bestCell(results, this.select);
     if (this.keep === 'best' && best !== result) return;
-    await writeModelFile(this.fileOf(result), await exportModel(gpu, model));
+    await write(this.fileOf(result));
     if (this.keep === 'best') await this.removeOthers(result, results);
   }
 
