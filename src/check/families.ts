@@ -4,6 +4,7 @@
  */
 import type { KernelFamily } from './case.ts';
 import { augmentFamily } from './cases/augment.ts';
+import { batchedFamily } from './cases/batched.ts';
 import { addFamily, biasFamily } from './cases/elementwise.ts';
 import { gemmFamily } from './cases/gemm.ts';
 import { lossScaleFamily } from './cases/loss-scale.ts';
@@ -14,6 +15,7 @@ import { adamFamily, sgdmFamily } from './cases/training.ts';
 export const graphFamilies: readonly KernelFamily[] = [
   adamFamily,
   gemmFamily,
+  batchedFamily,
   addFamily,
   augmentFamily,
   biasFamily,

@@ -6,7 +6,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { Program } from '../gpu/program.ts';
 import type { Precision, Storage } from '../gpu/storage.ts';
-import type { Choice, Kernel } from '../kernels/kernel.ts';
+import type { Choice } from '../kernels/kernel.ts';
 import { NO_HALVES } from '../kernels/memory.ts';
 import { GUARD, GUARD_BITS, RUBBISH, type Words } from '../kernels/run.ts';
 import type { KernelCase } from './case.ts';
@@ -84,17 +84,32 @@ interface Place {
   readonly precision: Precision;
 }
 
-/** Runs each, in order; a case that occurs several times brings its inputs once. */
+/** The bindings that a text reads as vectors of four. */
+const vectorsOf = ({ kernel }: CaseRun['testCase'], { variant }: Choice): ReadonlySet<string> =>
+  new Set([
+    ...Object.keys(kernel.bindings).filter((name) => kernel.bindings[name].type === 'vec4f'),
+    ...(kernel.variants.find(({ name }) => name === variant)?.vectors ?? []),
+  ]);
+
+/** Runs each, in order; a case that occurs several times brings its inputs once, and once more for texts that read vectors. */
 export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<CaseOutput[]> {
   const [inputs, outputs] = [INPUT_GUARD_BITS, GUARD_BITS].map((guard) => ({
     f32: new Arena(guard, 'f32'),
     f16: new Arena(guard, 'f16'),
   }));
-  const read = new Map<CaseRun['testCase'], Record<string, Place>>();
-  const written = runs.map(({ testCase, halves = NO_HALVES }) => {
-    if (!read.has(testCase)) read.set(testCase, place(inputs, testCase.kernel, testCase.inputs, halves));
-    return place(outputs, testCase.kernel, testCase.outputs, halves);
+  const placed = new Map<CaseRun['testCase'], Map<string, Record<string, Place>>>();
+  const read = runs.map(({ testCase, choice, halves = NO_HALVES }) => {
+    const vectors = vectorsOf(testCase, choice);
+    const before = placed.get(testCase) ?? new Map<string, Record<string, Place>>();
+    placed.set(testCase, before);
+    const key = [...vectors].join();
+    const places = before.get(key) ?? place(inputs, testCase.inputs, halves, vectors);
+    before.set(key, places);
+    return places;
   });
+  const written = runs.map(({ testCase, choice, halves = NO_HALVES }) =>
+    place(outputs, testCase.outputs, halves, vectorsOf(testCase, choice)),
+  );
   const precisions = runs.some(({ halves }) => halves !== undefined) ? (['f32', 'f16'] as const) : (['f32'] as const);
   const onDevice = (arenas: typeof inputs, label: string) =>
     new Map(precisions.map((precision) => [precision as Precision, arenas[precision].place(gpu, label)]));
@@ -107,7 +122,7 @@ export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<Case
       const { kernel, params, name, epilogues } = testCase;
       const views = Object.fromEntries(
         Object.keys(kernel.bindings).map((binding) => {
-          const [own, given] = [written[i][binding], read.get(testCase)![binding]];
+          const [own, given] = [written[i][binding], read[i][binding]];
           if (own === undefined && given === undefined) throw new Error(`${name}: no contents for binding ${binding}`);
           return [binding, own === undefined ? viewOf(sources, given) : viewOf(targets, own)];
         }),
@@ -142,15 +157,15 @@ export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<Case
 
 function place(
   arenas: Readonly<Record<Precision, Arena>>,
-  { bindings }: Kernel,
   contents: Readonly<Record<string, number | Words>>,
   halves: ReadonlySet<string>,
+  vectors: ReadonlySet<string>,
 ): Record<string, Place> {
   return Object.fromEntries(
     Object.entries(contents).map(([name, given]) => {
       const precision = halves.has(name) ? 'f16' : 'f32';
       // Vectors begin at multiples of their size.
-      const start = arenas[precision].add(given, bindings[name].type === 'vec4f' ? 4 : 1);
+      const start = arenas[precision].add(given, vectors.has(name) ? 4 : 1);
       return [name, { start, length: typeof given === 'number' ? given : given.length, precision }];
     }),
   );

@@ -16,6 +16,12 @@ export const layoutOf = ({
   ...Object.keys(bindings).map((name) => [`${name}_base`, 'u32'] as const),
 ];
 
+/** The bindings as a text declares them that reads these as vectors of four. */
+export const withVectors = (bindings: BindingSchema, vectors: readonly string[] = []): BindingSchema =>
+  Object.fromEntries(
+    Object.entries(bindings).map(([name, spec]) => [name, vectors.includes(name) ? { ...spec, type: 'vec4f' } : spec]),
+  );
+
 /** The text of a variant on bindings of which some store halves, with what it applies. */
 export function assemble<P extends ParamSchema, B extends BindingSchema>(
   spec: KernelSpec<P, B>,
@@ -27,7 +33,8 @@ export function assemble<P extends ParamSchema, B extends BindingSchema>(
   const rule = epilogues.update?.rule;
   const whole = withRule(spec, rule);
   const updated = rule && gradientOf(spec.bindings);
-  const memory = memoryOf(whole.bindings, halves, updated);
+  const declared = withVectors(whole.bindings, variant.vectors);
+  const memory = memoryOf(declared, halves, updated);
   const enabled = new Set([
     ...(variant.subgroups ? ['subgroups'] : []),
     ...(halves.size > 0 ? ['f16'] : []),
@@ -38,7 +45,7 @@ export function assemble<P extends ParamSchema, B extends BindingSchema>(
   const constants = Object.entries(configuration).map(([name, value]) => `${name} ${value}`);
   const size = variant.workgroupSize(configuration);
   const fields = layoutOf(whole).map(([name, type]) => `  ${name}: ${type},`);
-  const bindings = Object.entries(whole.bindings).map(
+  const bindings = Object.entries(declared).map(
     ([name, { access }], i) =>
       `@group(0) @binding(${i + 1}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${memory.elementOf(name)}>;`,
   );

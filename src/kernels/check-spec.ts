@@ -18,6 +18,16 @@ export function checkSpec(spec: KernelSpec<ParamSchema, BindingSchema>): void {
       `${name}: no binding is written, so that a run of it would change nothing. Give one 'write'.`,
     );
   }
+  for (const variant of variants) {
+    for (const binding of variant.vectors ?? []) {
+      const { access, type = 'f32' } = bindings[binding] ?? {};
+      if (access === 'read' && type === 'f32') continue;
+      throw new FrostlineError(
+        `${name} ${variant.name}: vectors names ${binding}, which is no binding of f32 that is read. ` +
+          `Name some of ${Object.keys(bindings).join(', ')}, or declare the binding vec4f for all variants.`,
+      );
+    }
+  }
 }
 
 const everyMember = (is: Expectation['is']) => (value: unknown) =>

@@ -18,7 +18,7 @@ import { FrostlineError } from '../errors.ts';
 import { type Machine, profileOf } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
-import { assemble, layoutOf } from './assemble.ts';
+import { assemble, layoutOf, withVectors } from './assemble.ts';
 import { checkSpec } from './check-spec.ts';
 import { type Applies, checkApplies, type Epilogues, namesOf } from './epilogue.ts';
 import { type Memory, NO_HALVES } from './memory.ts';
@@ -101,6 +101,11 @@ export interface Variant<P extends ParamSchema> {
    * it runs only where these bindings do
    */
   readonly halves?: false | readonly string[];
+  /**
+   * Bindings that are read as vectors of four: they are declared so in this text, and it runs only where their views begin at
+   * whole vectors. `supports` sees to it that the rows it reads do, too.
+   */
+  readonly vectors?: readonly string[];
   /** what the text enables beside subgroups and, of halves, f16; with subgroup matrices `subgroup` is the subgroup's number */
   extensions?(configuration: Configuration): readonly string[];
   /** threads of a workgroup */
@@ -168,17 +173,32 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
   /** The final text of a variant, readable WGSL. @param halves the bindings that store halves; none unless given */
   source(choice: Choice, epilogues?: Epilogues, halves?: ReadonlySet<string>): string;
   /**
-   * The variants and configurations that this adapter can run for this case, where these bindings store halves; never
-   * empty: the plain one always can.
+   * The variants and configurations that this adapter can run for this case, where these bindings store halves and the views
+   * of those do not begin at whole vectors; never empty: the plain one always can.
    */
-  choices(capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice[];
+  choices(
+    capabilities: Capabilities,
+    params: Params<P>,
+    halves?: ReadonlySet<string>,
+    unaligned?: ReadonlySet<string>,
+  ): Choice[];
   /**
    * The choice measured on this adapter for this shape (`Capabilities.tuning`); where there is none, and where bindings store
    * halves, which nobody measures, the estimated one.
    */
-  best(capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice;
+  best(
+    capabilities: Capabilities,
+    params: Params<P>,
+    halves?: ReadonlySet<string>,
+    unaligned?: ReadonlySet<string>,
+  ): Choice;
   /** The choice with the least estimate. */
-  estimated(capabilities: Capabilities, params: Params<P>, halves?: ReadonlySet<string>): Choice;
+  estimated(
+    capabilities: Capabilities,
+    params: Params<P>,
+    halves?: ReadonlySet<string>,
+    unaligned?: ReadonlySet<string>,
+  ): Choice;
   /** That estimate: comparable among kernels whose variants count in the same unit. */
   time(capabilities: Capabilities, params: Params<P>): number;
   /**
@@ -232,15 +252,19 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     textHash,
     cost: (params, of = bytesOfSingles) => spec.cost(params, of),
     shape: (params) => integers.map((name) => `${name} ${params[name]}`).join(' '),
-    choices: (capabilities, params, halves = NO_HALVES) => choicesOf(spec, capabilities, params, halves),
-    estimated: (capabilities, params, halves = NO_HALVES) => quickestOf(spec, capabilities, params, halves).choice,
-    time: (capabilities, params) => quickestOf(spec, capabilities, params, NO_HALVES).time,
-    best(capabilities, params, halves = NO_HALVES) {
-      if (halves.size > 0) return kernel.estimated(capabilities, params, halves);
+    choices: (capabilities, params, halves = NO_HALVES, unaligned = ALIGNED) =>
+      choicesOf(spec, capabilities, params, { halves, unaligned }),
+    estimated: (capabilities, params, halves = NO_HALVES, unaligned = ALIGNED) =>
+      quickestOf(spec, capabilities, params, { halves, unaligned }).choice,
+    time: (capabilities, params) =>
+      quickestOf(spec, capabilities, params, { halves: NO_HALVES, unaligned: ALIGNED }).time,
+    best(capabilities, params, halves = NO_HALVES, unaligned = ALIGNED) {
+      if (halves.size > 0) return kernel.estimated(capabilities, params, halves, unaligned);
       const measured = capabilities.tuning?.find(spec.name, textHash, kernel.shape(params));
-      // The file may name what these limits, which tests make smaller, do not allow.
-      const allowed = measured && kernel.choices(capabilities, params).find((choice) => sameChoice(choice, measured));
-      return allowed ?? kernel.estimated(capabilities, params);
+      // The file may name what these limits, which tests make smaller, or these views do not allow.
+      const able = measured && kernel.choices(capabilities, params, halves, unaligned);
+      const allowed = able?.find((choice) => sameChoice(choice, measured!));
+      return allowed ?? kernel.estimated(capabilities, params, halves, unaligned);
     },
     dispatch(capabilities, params, views, chosen, epilogues = {}) {
       const { update } = epilogues;
@@ -251,11 +275,15 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
       const names = Object.keys(whole.bindings);
       const halves = halvesAmong(whole, bound);
       const own = new Set(bindingNames.filter((name) => halves.has(name)));
-      const choice = chosen ?? kernel.best(capabilities, params, own);
+      const unaligned = new Set(bindingNames.filter((name) => !beginsAtVector(views[name])));
+      const choice = chosen ?? kernel.best(capabilities, params, own, unaligned);
       const variant = variantOf(spec, choice.variant);
+      const astray = variant.vectors?.find((name) => unaligned.has(name));
+      if (astray !== undefined) throw new FrostlineError(notAtVector(spec.name, variant.name, astray, views[astray]));
+      const declared = withVectors(whole.bindings, variant.vectors);
       const bases = names.map((name) => {
         const { rest } = splitOffset(bound[name].offset, capabilities.limits.offsetAlignment);
-        return rest / ((whole.bindings[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
+        return rest / ((declared[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
       });
       const written = bound[gradientOf(spec.bindings) ?? names[0]];
       return {
@@ -273,6 +301,20 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   };
   return kernel;
 }
+
+/** Names of bindings: those that store halves, and those whose views do not begin at whole vectors. */
+interface Stored {
+  readonly halves: ReadonlySet<string>;
+  readonly unaligned: ReadonlySet<string>;
+}
+const ALIGNED: ReadonlySet<string> = new Set();
+
+/** Four numbers of a view, in bytes. */
+const vectorBytes = ({ storage }: View) => (storage.precision === 'f16' ? 8 : 16);
+const beginsAtVector = (view: View) => view.offset % vectorBytes(view) === 0;
+const notAtVector = (kernel: string, variant: string, binding: string, view: View) =>
+  `${kernel} ${variant} reads ${binding} in vectors of four, but its view begins at byte ${view.offset}. ` +
+  `Give one that begins at a multiple of ${vectorBytes(view)} bytes, or leave the choice to the kernel.`;
 
 type Spec<P extends ParamSchema> = Pick<KernelSpec<P, BindingSchema>, 'name' | 'params' | 'variants'>;
 
@@ -318,11 +360,13 @@ function choicesOf<P extends ParamSchema>(
   { variants }: Spec<P>,
   capabilities: Capabilities,
   params: Params<P>,
-  halves: ReadonlySet<string>,
+  { halves, unaligned }: Stored,
 ): Choice[] {
-  const able = variants.filter(({ halves: wanted = [] }) =>
-    wanted === false ? halves.size === 0 : wanted.every((name) => halves.has(name)),
-  );
+  const able = variants
+    .filter(({ halves: wanted = [] }) =>
+      wanted === false ? halves.size === 0 : wanted.every((name) => halves.has(name)),
+    )
+    .filter(({ vectors = [] }) => !vectors.some((name) => unaligned.has(name)));
   return able.flatMap((variant) =>
     variant.configurations
       .filter((configuration) => variant.workgroupSize(configuration) <= capabilities.limits.maxThreads)
@@ -335,11 +379,11 @@ function quickestOf<P extends ParamSchema>(
   spec: Spec<P>,
   capabilities: Capabilities,
   params: Params<P>,
-  halves: ReadonlySet<string>,
+  stored: Stored,
 ): { readonly choice: Choice; readonly time: number } {
   let chosen: Choice | undefined;
   let least = Number.POSITIVE_INFINITY;
-  for (const choice of choicesOf(spec, capabilities, params, halves)) {
+  for (const choice of choicesOf(spec, capabilities, params, stored)) {
     const variant = variantOf(spec, choice.variant);
     const estimate = variant.estimate?.(params, choice.configuration, capabilities) ?? 1e300;
     // Compared with anything it would never be the least, unnoticed.

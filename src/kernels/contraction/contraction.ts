@@ -29,6 +29,7 @@
  *   tens of multiply-adds, and this has the fewest loads.
  * - matrix: of halves, by a GPU's matrix units (./matrix.ts).
  * - tiled: threads share slabs of both operands in workgroup memory; for GPUs (./tiled.ts).
+ * - vectors: the same of plain matrices, four values a load (./vectors.ts).
  *
  * The bounds of B come in three texts: 0 no column reaches outside, 1 some do, 2 the window is spread: t must also be
  * a multiple of `spread` and is divided by it (input gradients of strided convolutions).
@@ -53,6 +54,7 @@ import {
   tilesOf,
 } from './problem.ts';
 import { tiled } from './tiled.ts';
+import { vectors } from './vectors.ts';
 
 export { biasText, boundsOf, type ContractionParams, depthOf, storeSum };
 
@@ -352,6 +354,7 @@ export const contraction = defineKernel({
     registers,
     broadcast,
     tiled,
+    vectors,
     matrixUnits,
   ],
 });

@@ -17,7 +17,7 @@
  *   turns. Each thread's 8 rows are two runs of 4, half a tile apart, for the same reason.
  */
 
-import { machineOf, profileOf } from '../../gpu/machine.ts';
+import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
@@ -29,9 +29,19 @@ import {
   type contractionParams,
   depthOf,
   GROUP,
-  storeSum,
   tilesOf,
 } from './problem.ts';
+import {
+  declareSums,
+  lines,
+  multiplyStep,
+  placeOfThread,
+  storeRows,
+  sumsOf,
+  threadsOf,
+  tileCycles,
+  tileMultiplyAdds,
+} from './tile.ts';
 
 type Schema = typeof contractionParams;
 
@@ -55,9 +65,6 @@ const TILES = [
 /** A line of a slab is so much longer than the tile. */
 const PAD = 4;
 
-/** Rows and columns of sums a thread: 8 x 8, fewer along the side of a tile of 32, so that a tile has 64 threads. */
-const sumsOf = ({ rows, columns }: Configuration) => ({ rows: rows === 32 ? 4 : 8, columns: columns === 32 ? 4 : 8 });
-const threadsOf = (c: Configuration) => (c.rows / sumsOf(c).rows) * (c.columns / sumsOf(c).columns);
 /** Values of workgroup memory for both slabs, and later for a row of sums of each thread. */
 const slabOf = (c: Configuration) =>
   Math.max(c.depth * (c.rows + c.columns + 2 * PAD), (c.rows / sumsOf(c).rows) * c.columns);
@@ -83,27 +90,11 @@ export function neighbours(p: ContractionParams): { readonly a_inner: 0 | 1; rea
   return { a_inner: wholeA > outer.a ? 1 : 0, b_inner: inner.b > outer.b ? 1 : 0 };
 }
 
-/**
- * Cycles of the whole: each multiprocessor takes its share of the tiles, at full rate where enough threads of them run
- * at once.
- */
 function cycles(p: ContractionParams, c: Configuration, capabilities: Capabilities): number {
-  // A rasteriser in software: in the unit of the variants for it.
-  if (profileOf(capabilities).unit !== 'cycles') {
-    return tilesOf(p, c.rows, c.columns) * Math.ceil(p.part_depth / c.depth) * c.depth * c.rows * c.columns;
-  }
-  const { multiprocessors, lanes, threads } = machineOf(capabilities);
-  const own = threadsOf(c);
-  const perCore = Math.ceil(tilesOf(p, c.rows, c.columns) / multiprocessors);
-  const running = Math.min(perCore * own, 2 * threads);
-  const hidden = Math.min(1, 0.15 + (0.85 * running) / threads);
-  const share = TILES.find(
+  const { share } = TILES.find(
     ({ rows, columns, depth }) => rows === c.rows && columns === c.columns && depth === c.depth,
-  )!.share;
-  const steps = Math.ceil(p.part_depth / c.depth) * c.depth;
-  // Beginning and end: the tables, and the stores, whose places are found one by one.
-  const ends = 64;
-  return (perCore * c.rows * c.columns * (steps + ends)) / (lanes * share * hidden);
+  )!;
+  return tileCycles(p, c, share, capabilities);
 }
 
 /** Loads of one operand by one thread, in the order in which they lie in registers. */
@@ -126,8 +117,6 @@ function loadsOf(extent: number, { depth, ...c }: Configuration, inner: boolean)
   const step = threads / extent;
   return { count, inner, k: (i) => `(lane / ${extent}u + ${i * step}u)`, at: () => `lane % ${extent}u` };
 }
-
-const lines = (count: number, text: (i: number) => string) => range(count).map(text).join('\n');
 
 /** The value of B at place `at` of the columns' table and `k` of the depths'. */
 const valueOfB = ({ load }: Memory) => [
@@ -182,16 +171,6 @@ function text(c: Configuration, memory: Memory) {
   const a = loadsOf(rows, c, c.a_inner === 1);
   const b = loadsOf(columns, c, c.b_inner === 1);
   const halvesOf = { rows: sums.rows / 4, columns: sums.columns / 4 };
-  const across = columns / sums.columns;
-  const down = rows / sums.rows;
-  // Threads of a warp as 4 x 8, where the tile has that many.
-  const place =
-    across % 8 === 0 && down % 4 === 0
-      ? `let warp = lane / 32u;
-  let tx = (warp % ${across / 8}u) * 8u + lane % 8u;
-  let ty = (warp / ${across / 8}u) * 4u + (lane % 32u) / 8u;`
-      : `let tx = lane % ${across}u;
-  let ty = lane / ${across}u;`;
   const four = (at: string) => `vec4f(slab[${at}], slab[${at} + 1u], slab[${at} + 2u], slab[${at} + 3u])`;
   const slab_b = depth * line_a;
   return {
@@ -215,16 +194,12 @@ ${GROUP}
   if (part >= p.parts) { return; }
   let first = part * p.part_depth;
   let end = min(first + p.part_depth, p.u * p.v * p.inner);
-  ${place}
+  ${placeOfThread(c)}
   for (var i = lane; i < ${columns}u; i += ${threads}u) { places[i] = place_of_column(n_0 + i, b_start); }
   if (lane < ${depth}u) { depths[lane] = place_of_depth(first + lane); }
 ${lines(a.count, (i) => `  var next_a${i} = 0.0;`)}
 ${lines(b.count, (i) => `  var next_b${i} = 0.0;`)}
-${lines(sums.rows, (i) =>
-  range(halvesOf.columns)
-    .map((j) => `  var c${i}_${j} = vec4f();`)
-    .join(' '),
-)}
+${declareSums(c)}
   // Where what a lane loads lies does not change from slab to slab, but for k.
 ${lines(a.count, (i) => `  let row_${i} = a_start + min(m_0 + ${a.at(i)}, p.rows - 1u) * p.a_row;`)}
   workgroupBarrier();
@@ -247,11 +222,7 @@ ${lines(b.count, (i) => `      next_b${i} = value_of_b(${b.inner ? `places[${b.a
         let at_b = ${slab_b}u + k * ${line_b}u + tx * 4u;
 ${lines(halvesOf.rows, (i) => `        let a${i} = ${four(`at_a + ${(i * rows) / 2}u`)};`)}
 ${lines(halvesOf.columns, (j) => `        let b${j} = ${four(`at_b + ${(j * columns) / 2}u`)};`)}
-${lines(sums.rows, (i) =>
-  range(halvesOf.columns)
-    .map((j) => `        c${i}_${j} = fma(vec4f(a${i >> 2}[${i & 3}]), b${j}, c${i}_${j});`)
-    .join(' '),
-)}
+${multiplyStep(c)}
       }
     }
     workgroupBarrier();
@@ -260,29 +231,14 @@ ${lines(b.count, (i) => `    slab[${slab_b}u + (${b.k(i)}) * ${line_b}u + ${b.at
     parity = ${depth}u - parity;
     if (lane < ${depth}u) { depths[parity + lane] = place_of_depth(s + ${depth}u + lane); }
   }
-  // One row of each thread at a time, by way of workgroup memory, so that neighbouring lanes write neighbours.
-  for (var i = 0u; i < ${sums.rows}u; i++) {
-    workgroupBarrier();
-    let at_c = ty * ${columns}u + tx * 4u;
-    switch (i) {
-${lines(
-  sums.rows,
-  (i) =>
-    `      ${i === sums.rows - 1 ? 'default' : `case ${i}u`}: { ${range(halvesOf.columns)
-      .flatMap((j) => range(4).map((n) => `slab[at_c + ${(j * columns) / 2 + n}u] = c${i}_${j}[${n}];`))
-      .join(' ')} }`,
-)}
-    }
-    workgroupBarrier();
-    for (var at = lane; at < ${down * columns}u; at += ${threads}u) {
-      let j = at % ${columns}u;
-      let m = m_0 + (at / ${columns}u) * 4u + (i / 4u) * ${rows / 2}u + i % 4u;
-      if (m < p.rows && n_0 + j < p.columns) {
-        var sum = slab[at];
-        let place = c_start + m * p.c_row + places[j].w;${storeSum(memory, 'place', '(n_0 + j) / p.plane')}
-      }
-    }
-  }`,
+${storeRows(c, memory, {
+  write: (at, [i, j]) =>
+    range(4)
+      .map((n) => `slab[${at} + ${n}u] = c${i}_${j}[${n}];`)
+      .join(' '),
+  read: (at) => `slab[${at}]`,
+  placeInC: 'places[j].w',
+})}`,
   };
 }
 
@@ -294,10 +250,7 @@ export const tiled: Variant<Schema> = {
     ),
   ),
   workgroupSize: threadsOf,
-  multiplyAddsPerLoad(c) {
-    const sums = sumsOf(c);
-    return (4 * sums.rows * sums.columns) / (sums.rows + sums.columns);
-  },
+  multiplyAddsPerLoad: tileMultiplyAdds,
   supports(capabilities, c, p) {
     const { limits } = capabilities;
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.
