@@ -29,6 +29,15 @@ export const precisionOption = z
     'what activations, their gradients and weights are stored as: f32 unless given; f16 halves their bytes, keeps f32 sums and weights, and needs an adapter with shader-f16',
   );
 
+/** What `--algorithm` forces, as `Gpu.open` takes it. */
+export const algorithmsOf = (option: string | undefined): Readonly<Record<string, string>> | undefined =>
+  option === undefined ? undefined : Object.fromEntries(parseAlgorithms(option, '--algorithm'));
+
+/** Refuses, of the algorithms that are forced on a device, those that no operator has. */
+export async function refuseUnknown(gpu: Gpu): Promise<void> {
+  if (gpu.algorithms.size > 0) (await import('../operators/trials.ts')).refuseUnknownAlgorithms(gpu);
+}
+
 /** Opens the adapter, names it on standard error, and closes it when the command ends. */
 export async function openAdapter(
   wish: string | undefined,
@@ -37,8 +46,7 @@ export async function openAdapter(
   precision?: Precision,
 ): Promise<Gpu> {
   const { Gpu } = await import('../gpu/device.ts');
-  const algorithms =
-    algorithm === undefined ? undefined : Object.fromEntries(parseAlgorithms(algorithm, '--algorithm'));
+  const algorithms = algorithmsOf(algorithm);
   const gpu = await Gpu.open({
     adapter: wish,
     algorithms,
@@ -47,7 +55,7 @@ export async function openAdapter(
     warn: (text) => context.note(`warning: ${text}`),
   });
   context.defer(() => gpu.destroy());
-  if (gpu.algorithms.size > 0) (await import('../operators/trials.ts')).refuseUnknownAlgorithms(gpu);
+  await refuseUnknown(gpu);
   context.note(`adapter: ${gpu.describe()}${gpu.precision === 'f16' ? ', half precision' : ''}`);
   return gpu;
 }

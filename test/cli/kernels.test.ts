@@ -133,11 +133,25 @@ describe('frostline kernels plan', () => {
     expect(h100.dispatches).not.toEqual(m2.dispatches);
     expect(m2.ms).toBeGreaterThan(5 * h100.ms);
     for (const { dispatches, ms } of [h100, m2]) {
-      expect(dispatches.some(({ variant }) => variant.startsWith('tiled'))).toBe(true);
+      expect(dispatches.some(({ variant }) => /^(tiled|vectors) /.test(variant))).toBe(true);
       expect(dispatches.reduce((sum, one) => sum + one.ms, 0)).toBeCloseTo(ms, 6);
     }
     // 132 multiprocessors: a dispatch of 4 workgroups leaves 128 of them idle.
     for (const { workgroups, idle } of h100.dispatches) expect(idle).toBe(Math.max(0, 132 - workgroups));
+  });
+
+  it('plans by the algorithm that is forced', async () => {
+    const forced = ['--as', 'h100', '--algorithm', 'conv2d=implicit-gemm'];
+    const [alexnet, vgg16] = await Promise.all(['alexnet', 'vgg16'].map((name) => plan('--network', name, ...forced)));
+    for (const { dispatches } of [alexnet, vgg16]) {
+      expect(dispatches.filter(({ kernel }) => kernel.includes('winograd'))).toEqual([]);
+    }
+    // Each direction of a convolution is one dispatch then.
+    expect(alexnet.dispatches.length).toBeLessThanOrEqual(45);
+    expect(vgg16.dispatches.length).toBeLessThanOrEqual(90);
+    const unknown = await kernels('plan', ...forced.slice(0, 3), 'conv2d=fft');
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toMatch(/fft.*implicit-gemm/s);
   });
 
   it('leaves out what is frozen', async () => {

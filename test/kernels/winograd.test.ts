@@ -174,7 +174,8 @@ describe('a convolution by tiles', () => {
     const problem = { name: 'conv', hasBias: true, differentiates: false, weightLasts: false };
     const of = (algorithms: Record<string, string>, change: Partial<Conv2dShape> = {}) =>
       tilesLeft(plannedGpu('h100', { algorithms }), { ...problem, shape: { ...shapes[0], ...change } });
-    const tiles = { bytes: 4 * 36 * 64 * (2 * 5 * 5), precision: 'f32' };
+    // Two images of 5 x 5 tiles, and two of zeros: whole vectors.
+    const tiles = { bytes: 4 * 36 * 64 * (2 * 5 * 5 + 2), precision: 'f32' };
     expect(of({ conv2d: 'winograd' })).toEqual(tiles);
     expect(of({ conv2d: 'winograd', 'conv2d forward': 'implicit-gemm' })).toBeUndefined();
     expect(of({ conv2d: 'winograd', 'conv2d filter gradient': 'implicit-gemm' })).toBeUndefined();

@@ -128,9 +128,11 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('group left out of B', 'b_group', '0u'),
     parameter('group left out of C', 'c_group', '0u'),
     // The other variants take a sum as a whole.
-    broken('the first part for all', 'part * p.part_depth', '0u', 'plain', 'tiled'),
-    parameter('a part one term too long', 'part_depth', '(p.part_depth + 1u)', 'plain', 'tiled'),
-    parameter('part left out of C', 'c_part', '0u', 'plain', 'tiled'),
+    broken('the first part for all', 'part * p.part_depth', '0u', 'plain', 'tiled', 'vectors'),
+    parameter('a part one term too long', 'part_depth', '(p.part_depth + 1u)', 'plain', 'tiled', 'vectors'),
+    parameter('part left out of C', 'c_part', '0u', 'plain', 'tiled', 'vectors'),
+    broken('rows beyond the last tile read the tile before', 'p.rows - 4u', 'p.rows - 8u', 'vectors'),
+    broken('slabs multiplied before they are all there', '    workgroupBarrier();\n  }', '  }', 'vectors'),
     parameter('last term of the inner sum left out', 'inner', '(p.inner - 1u)'),
     parameter('last row of the window left out', 'u', '(p.u - 1u)'),
     parameter('window one row beyond the image', 'height', '(p.height + 1u)'),
@@ -230,6 +232,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   'conv2d/winograd-gradient': [
     broken('group left out', 'p.groups + g)', 'p.groups)'),
     broken('beyond the last filter', 'f < p.filters', 'true'),
+    parameter('tiles of zeros left out', 'inner', '(p.items * p.tiles_y * p.tiles_x)'),
     parameter('a line too few', 'lines', '(p.lines - 1u)'),
     parameter('a column too few', 'width', '(p.width - 1u)'),
     parameter('tiles of a line', 'tiles_x', '(p.tiles_x + 1u)'),

@@ -113,7 +113,8 @@ export const winogradFamily = defineFamily<Conv2dShape>({
       output('dx', input, RELU.before),
       output('y', forward, RELU.after, 1),
       output('dx', input, RELU.before, 1),
-      gradientCase(shape, { ...filter.gradient, tile }, dy),
+      // Tiles of zeros lie behind the others.
+      gradientCase(shape, { ...filter.gradient, tile, inner: filter.gradient.inner + random.integer(4) }, dy),
       filterGradientCase(shape, { ...filter.output, accumulate: 0 }, sums, start),
       filterGradientCase(shape, { ...filter.output, accumulate: 1 }, sums, start),
     ];
@@ -296,7 +297,7 @@ function gradientCase(shape: Conv2dShape, p: WinogradGradientParams, dy: Numbers
   const { kernel, groups } = shape;
   const [kh, kw] = kernel;
   const [lines, columns] = conv2dOutput(shape);
-  const size = { places: placesOf(shape), groups, rows: p.filters, inner: tilesOf(p), tile: p.tile };
+  const size = { places: placesOf(shape), groups, rows: p.filters, inner: p.inner, tile: p.tile };
   return {
     name: 'conv2d/winograd-gradient',
     description: `${describe(shape)} tile ${p.tile}`,
@@ -309,6 +310,7 @@ function gradientCase(shape: Conv2dShape, p: WinogradGradientParams, dy: Numbers
         (change, [v]) =>
           panelsOf(size, scalesIf(halves?.has('panels'), 'gradient', kernel), (g, f, t) => {
             const { item, line, column } = placeOf(p, t);
+            if (item >= p.items) return Array.from({ length: placesOf(shape) }, () => 0);
             const [y, x] = [line * outputs(kh), column * outputs(kw)];
             const plane = (item * groups + g) * p.filters + f;
             return expanded(change(A(kh)), change(A(kw)), (i, j) =>

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Plan } from '../../bench/plan.ts';
 import { machines } from '../../gpu/machine.ts';
-import { openAdapter, precisionOption } from '../adapter.ts';
+import { algorithmOption, algorithmsOf, openAdapter, precisionOption, refuseUnknown } from '../adapter.ts';
 import { networkMaker, networkNames, percentText } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
@@ -19,6 +19,7 @@ export const command = defineCommand({
       .meta({ valueName: 'POINT' })
       .describe("'forward', or a training step with this freeze point: 'none', 'conv1', ..."),
     precision: precisionOption,
+    algorithm: algorithmOption,
     as: z.enum(adapters).optional().describe('plan for this adapter in place of the one here'),
     adapter: z
       .string()
@@ -30,9 +31,10 @@ export const command = defineCommand({
   examples: [
     { what: "AlexNet's training step on a GPU that is not here", line: '--network alexnet --batch 10 --as h100' },
     { what: 'the same of halves', line: '--precision f16 --as h100' },
+    { what: 'by one algorithm alone', line: '--as h100 --algorithm conv2d=implicit-gemm' },
     { what: 'the same as data', line: '--network vgg16 --as apple-m2 --json' },
   ],
-  async run({ network, batch, step, as, adapter, precision }, context) {
+  async run({ network, batch, step, as, adapter, algorithm, precision }, context) {
     const [{ planStep }, { plannedGpu }, { freezePoints }, { FrostlineError }] = await Promise.all([
       import('../../bench/plan.ts'),
       import('../../gpu/planned.ts'),
@@ -56,7 +58,10 @@ export const command = defineCommand({
       throw new FrostlineError(`--step: ${network} has no step '${step}'. Give one of ${steps.join(', ')}.`);
     }
     const gpu =
-      as === undefined ? await openAdapter(adapter, context, undefined, precision) : plannedGpu(as, { precision });
+      as === undefined
+        ? await openAdapter(adapter, context, algorithm, precision)
+        : plannedGpu(as, { algorithms: algorithmsOf(algorithm), precision });
+    await refuseUnknown(gpu);
     const plan = planStep(gpu, made, batch, step);
     if (context.json) return context.printJson(plan);
     context.print(await tableOf(plan));

@@ -28,6 +28,9 @@ export function tileMultiplyAdds(c: Configuration): number {
   return (4 * sums.rows * sums.columns) / (sums.rows + sums.columns);
 }
 
+/** Bytes that a thread has on its way: its share of the next slabs, sixteen values or more of every tile. */
+export const TILE_IN_FLIGHT = 64;
+
 /**
  * Cycles of the whole: each multiprocessor takes its share of the tiles, at `share` of its rate where enough threads of them
  * run at once.

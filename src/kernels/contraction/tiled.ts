@@ -38,6 +38,7 @@ import {
   placeOfThread,
   storeRows,
   sumsOf,
+  TILE_IN_FLIGHT,
   threadsOf,
   tileCycles,
   tileMultiplyAdds,
@@ -251,6 +252,7 @@ export const tiled: Variant<Schema> = {
   ),
   workgroupSize: threadsOf,
   multiplyAddsPerLoad: tileMultiplyAdds,
+  inFlight: TILE_IN_FLIGHT,
   supports(capabilities, c, p) {
     const { limits } = capabilities;
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.

@@ -28,6 +28,7 @@ import {
   placeOfThread,
   storeRows,
   sumsOf,
+  TILE_IN_FLIGHT,
   threadsOf,
   tileCycles,
   tileMultiplyAdds,
@@ -292,6 +293,7 @@ export const vectors: Variant<typeof contractionParams> = {
   ).filter((c) => (c.a_inner === 0 || blocksFit(c, c.rows)) && (c.b_inner === 0 || blocksFit(c, c.columns))),
   workgroupSize: threadsOf,
   multiplyAddsPerLoad: tileMultiplyAdds,
+  inFlight: TILE_IN_FLIGHT,
   supports(capabilities, c, p) {
     const { limits } = capabilities;
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.

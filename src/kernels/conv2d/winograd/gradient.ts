@@ -4,7 +4,7 @@
  *   panels[e, g, f, t] = (A dY A^T)[e],   dY[i, j] = dy[item, g, f, t_y m_y + i, t_x m_x + j], 0 outside
  *
  * for the places e of a tile; rows are filters, the inner index runs over tiles t, each an item and a place (t_y, t_x).
- * Rows up to whole panels are 0.
+ * Rows up to whole panels are 0, and tiles up to `inner`.
  *
  * tiles: one thread a tile of one filter, its values in registers.
  */
@@ -40,6 +40,8 @@ const params = {
   width: 'u32',
   tiles_y: 'u32',
   tiles_x: 'u32',
+  /** tiles, and those of zeros behind them */
+  inner: 'u32',
   /** rows of a panel */
   tile: 'u32',
 } as const;
@@ -47,24 +49,22 @@ const params = {
 export type WinogradGradientParams = Params<typeof params>;
 type P = WinogradGradientParams;
 
-const tiles = (p: P) => p.items * p.tiles_y * p.tiles_x;
-const placeSize = (p: P) => p.groups * Math.ceil(p.filters / p.tile) * p.tile * tiles(p);
+const placeSize = (p: P) => p.groups * Math.ceil(p.filters / p.tile) * p.tile * p.inner;
 
 export const winogradGradientSize = (p: P) => placesAt(p) * placeSize(p);
 
 const locate = /* wgsl */ `
-fn tiles() -> u32 { return p.items * p.tiles_y * p.tiles_x; }
-fn place_size() -> u32 { return p.groups * ((p.filters + p.tile - 1u) / p.tile) * p.tile * tiles(); }
+fn place_size() -> u32 { return p.groups * ((p.filters + p.tile - 1u) / p.tile) * p.tile * p.inner; }
 struct Tile { inside: bool, plane: u32, y: u32, x: u32 }
 fn tile_at(place: u32) -> Tile {
-  let t = (place / p.tile) % tiles();
-  let block = place / (p.tile * tiles());
+  let t = (place / p.tile) % p.inner;
+  let block = place / (p.tile * p.inner);
   let blocks = (p.filters + p.tile - 1u) / p.tile;
   let g = block / blocks;
   let f = (block - g * blocks) * p.tile + place % p.tile;
   let line = t / p.tiles_x;
   let item = line / p.tiles_y;
-  let inside = f < p.filters;
+  let inside = f < p.filters && t < p.items * p.tiles_y * p.tiles_x;
   let plane = select(0u, ((item * p.groups + g) * p.filters + f) * p.lines * p.width, inside);
   return Tile(inside, p.dy_base + plane, (line - item * p.tiles_y) * outputs_of(p.kernel_height), (t - line * p.tiles_x) * outputs_of(p.kernel_width));
 }`;

@@ -15,7 +15,8 @@
  * Where a rasteriser in software multiplies, panels are those of ../../gemm/packed.ts, and sums have a row a tile. On a GPU
  * the contraction multiplies, which brings its operands into workgroup memory itself: "panels" as long as the matrix are
  * plain matrices, [place, group, k, tile] and [place, group, k, filter], and sums have a row a filter, so that neighbouring
- * threads of every kernel touch neighbouring tiles in memory.
+ * threads of every kernel touch neighbouring tiles in memory. Tiles of zeros fill the last vector of four, for the contraction
+ * reads vectors.
  */
 
 import { profileOf } from '../../../gpu/machine.ts';
@@ -126,6 +127,7 @@ function matrixProducts(
 
 /** Of a row of sums. */
 const vectorsOf = (columns: number) => Math.ceil(columns / 4);
+const wholeVectors = (count: number) => 4 * vectorsOf(count);
 const tilesAlong = (outputs: number, taps: number) => Math.ceil(outputs / outputsOf(taps));
 
 export const hasStrides = ({ strides }: Conv2dShape) => strides.some((stride) => stride !== 1);
@@ -183,7 +185,8 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
   const [tiles_y, tiles_x] = [tilesAlong(outputs[0], kernel[0]), tilesAlong(outputs[1], kernel[1])];
   const tiles = items * tiles_y * tiles_x;
   const matrices = asMatrices(capabilities);
-  const tile = matrices ? { rows: tiles, columns: to } : packedTile(capabilities.subgroupWidth, tiles, to);
+  const columns = wholeVectors(tiles);
+  const tile = matrices ? { rows: columns, columns: to } : packedTile(capabilities.subgroupWidth, tiles, to);
   const image: WinogradImageParams = {
     items,
     groups,
@@ -219,9 +222,9 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
           by: 'contraction',
           params: matrixProducts(
             placesOf(kernel) * groups,
-            { rows: to, columns: tiles, depth: from },
+            { rows: to, columns, depth: from },
             { row: 1, k: to },
-            { row: 1, k: tiles },
+            { row: 1, k: columns },
           ),
         }
       : {
@@ -241,7 +244,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
       groups,
       filters: to,
       across: matrices ? 1 : 0,
-      row: matrices ? tiles : 4 * vectorsOf(to),
+      row: matrices ? columns : 4 * vectorsOf(to),
       kernel_height: kernel[0],
       kernel_width: kernel[1],
       lines: outputs[0],
@@ -255,7 +258,7 @@ function plan(capabilities: Capabilities, correlation: Correlation, hasBias: boo
     bytes: {
       image: 4 * winogradImageSize(image),
       filter: 4 * winogradFilterSize(filter),
-      sums: 4 * placesOf(kernel) * groups * tiles * (matrices ? to : 4 * vectorsOf(to)),
+      sums: 4 * placesOf(kernel) * groups * (matrices ? columns * to : tiles * 4 * vectorsOf(to)),
     },
   };
 }
@@ -288,6 +291,7 @@ export function planTilesFilterGradient(
   // As matrices the images' are forward's own.
   const image: WinogradImageParams = matrices ? forward.image : { ...forward.image, across: 1, tile: tile.columns };
   const tiles = items * tiles_y * tiles_x;
+  const depth = matrices ? wholeVectors(tiles) : tiles;
   const products = placesOf([kernel_height, kernel_width]) * groups;
   const gradient: WinogradGradientParams = {
     items,
@@ -299,6 +303,7 @@ export function planTilesFilterGradient(
     width,
     tiles_y,
     tiles_x,
+    inner: depth,
     tile: tile.rows,
   };
   return {
@@ -309,9 +314,9 @@ export function planTilesFilterGradient(
           by: 'contraction',
           params: matrixProducts(
             products,
-            { rows: filters, columns: channels, depth: tiles },
-            { row: tiles, k: 1 },
-            { row: tiles, k: 1 },
+            { rows: filters, columns: channels, depth },
+            { row: depth, k: 1 },
+            { row: depth, k: 1 },
           ),
         }
       : {
@@ -320,7 +325,7 @@ export function planTilesFilterGradient(
             products,
             rows: filters,
             columns: channels,
-            depth: tiles,
+            depth,
             tile_rows: tile.rows,
             tile_columns: tile.columns,
             c_row: vectorsOf(channels),
