@@ -118,12 +118,15 @@ const adamText: Mutation[] = [
   broken('square not kept', '] = square;', '] = decayed * decayed;'),
 ];
 
+/** The variants of the contraction that see B through a window. */
+const windowed = ['plain', 'registers', 'broadcast', 'tiled'];
+
 export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   ...(operatorMutations as Record<string, readonly Mutation[]>),
   contraction: [
     broken('sign of every product', /(?<![\w.])a\[/g, '-a['),
-    parameter('sign of the padding', 'y_0', '(-p.y_0)'),
-    parameter('padding one too large', 'x_0', '(p.x_0 - 1)'),
+    parameter('sign of the padding', 'y_0', '(-p.y_0)', ...windowed),
+    parameter('padding one too large', 'x_0', '(p.x_0 - 1)', ...windowed),
     parameter('group left out of A', 'a_group', '0u'),
     parameter('group left out of B', 'b_group', '0u'),
     parameter('group left out of C', 'c_group', '0u'),
@@ -134,12 +137,12 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     broken('rows beyond the last tile read the tile before', 'p.rows - 4u', 'p.rows - 8u', 'vectors'),
     broken('slabs multiplied before they are all there', '    workgroupBarrier();\n  }', '  }', 'vectors'),
     parameter('last term of the inner sum left out', 'inner', '(p.inner - 1u)'),
-    parameter('last row of the window left out', 'u', '(p.u - 1u)'),
-    parameter('window one row beyond the image', 'height', '(p.height + 1u)'),
-    parameter('window one column beyond the image', 'line', '(p.line + 1u)'),
-    parameter('vertical step left out', 'y_step', '1'),
-    parameter('horizontal dilation left out', 'x_v', '1'),
-    parameter('spread left out', 'y_spread', '1u'),
+    parameter('last row of the window left out', 'u', '(p.u - 1u)', ...windowed),
+    parameter('window one row beyond the image', 'height', '(p.height + 1u)', ...windowed),
+    parameter('window one column beyond the image', 'line', '(p.line + 1u)', ...windowed),
+    parameter('vertical step left out', 'y_step', '1', ...windowed),
+    parameter('horizontal dilation left out', 'x_v', '1', ...windowed),
+    parameter('spread left out', 'y_spread', '1u', ...windowed),
     parameter("item's place in C left out", 'c_item', '0u'),
     broken('group left out of the bias', /g \* p\.rows \+ m/g, 'm'),
     broken('stale accumulator', /p\.accumulate == 1u/g, 'true'),
