@@ -256,7 +256,8 @@ export {
 export { type FeaturePlace, FeatureStore } from './train/features.ts';
 export { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './train/fit.ts';
 export type { FrozenRecord } from './train/frozen.ts';
-export { type GridHooks, runGrid } from './train/grid.ts';
+export { runGrid } from './train/grid.ts';
+export type { GridHooks } from './train/grid-hooks.ts';
 export type { Halving, Rung, RungArm } from './train/halving.ts';
 export {
   type ClassMetrics,

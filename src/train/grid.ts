@@ -19,8 +19,6 @@ import { type CellResult, type GridAdapter, type GridResult, pointKey, pointName
 import type { Settings } from './run-folder.ts';
 import { Standing } from './standing.ts';
 
-export type { GridHooks } from './grid-hooks.ts';
-
 /**
  * Runs the grid into a folder. Any number of processes may share it: each claims a cell before it runs it, and all end
  * when every cell is finished. A cell whose loss is not finite is marked as failed, and the grid goes on.

@@ -1,6 +1,6 @@
 /** What a grid tells while it runs: progress of the cells that this process runs, remarks, and runs of the trackers. */
 import { visible, visibleName } from '../../text.ts';
-import type { GridHooks } from '../../train/grid.ts';
+import type { GridHooks } from '../../train/grid-hooks.ts';
 import type { PlannedCell } from '../../train/plan.ts';
 import type { Context } from '../command.ts';
 import { type GridProgress, gridProgress } from '../progress.ts';
