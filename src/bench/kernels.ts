@@ -1,5 +1,4 @@
 /** Every kernel run of the networks' training steps: verified, timed, and set against the adapter's own roofline. */
-
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { type Choice, choiceText, type Kernel, sameChoice } from '../kernels/kernel.ts';

@@ -2,7 +2,6 @@
  * The check of anybody's kernel: raw WGSL with its own bindings against the caller's float64 reference. The kernel knows
  * nothing of frostline; what it is given lies in buffers of its own, as in any WebGPU program.
  */
-
 import { checkArguments, type Expectation, FUNCTION, OBJECT, oneOf, TEXT, wholeFrom } from '../arguments.ts';
 import { chooseAdapter } from '../gpu/adapter.ts';
 import { Gpu } from '../gpu/device.ts';

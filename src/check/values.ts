@@ -2,7 +2,6 @@
  * Values of single precision for a case's inputs. Most cases hold standard normal values; the others what breaks
  * kernels: many decades, numbers below the smallest normal one, both zeros, infinities and NaN.
  */
-
 import { checkArguments, FINITE, FUNCTION, oneOf, wholeFrom } from '../arguments.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import type { Random } from '../random.ts';

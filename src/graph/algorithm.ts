@@ -3,7 +3,6 @@
  * they can be compared with each other, with what was measured, and with what a pass over memory costs that a fusion
  * would save. `select` is the only place that chooses.
  */
-
 import { FrostlineError } from '../errors.ts';
 import { type Profile, profileOf } from '../gpu/machine.ts';
 import type { Capabilities } from '../kernels/kernel.ts';

@@ -13,7 +13,6 @@
  * that shows it best, piece-graph.ts and piece-claims.ts what is done about kinks, check-input.ts the verdict, tolerance.ts what passes.
  * docs/gradcheck.md tells why single precision needs all this, and what is not checked.
  */
-
 import { checkArguments, FUNCTION, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';

@@ -12,7 +12,6 @@
  * What a binding's values are stored as is the storage's property (gpu/storage.ts): a run looks at its views, and the text
  * of a binding that may hold halves is made for what it finds (memory.ts).
  */
-
 import { checkArguments, type Expectation, FUNCTION, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { type Machine, profileOf } from '../gpu/machine.ts';

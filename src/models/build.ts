@@ -2,7 +2,6 @@
  * From a `Network` to tensors of the graph: one operation a node, one `Parameter` a weight and bias. The parameters are
  * made once (`parametersOf`) and shared by every batch size and purpose that the network is built for.
  */
-
 import { checkArguments, type Expectation, FLAG, isMap, OBJECT, wholeFrom } from '../arguments.ts';
 import { input, Parameter, type Shape, Tensor } from '../graph/tensor.ts';
 import type { Role } from '../operators/operator.ts';

@@ -1,5 +1,4 @@
 /** An ONNX model as a network: what the file computes, in frostline's operations, with its layers named and numbered. */
-
 import { checkArguments, FLAG, FUNCTION, listOf, OBJECT, oneOf, TEXT, wholeFrom, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { withinLimit } from '../limits.ts';

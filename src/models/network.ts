@@ -5,7 +5,6 @@
  *
  * Shapes are N,C,H,W. The batch is always the first dimension of every activation and never stands in a node.
  */
-
 import { isMap, listOf, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { AnyOperator, Role } from '../operators/operator.ts';

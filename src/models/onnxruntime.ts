@@ -2,7 +2,6 @@
  * onnxruntime's CPU provider, to compare with. It is an oracle, not a dependency: it is used where it is installed, from
  * the folder in FROSTLINE_ORT, else as the package onnxruntime-node beside frostline or in the project it is run from.
  */
-
 import { FrostlineError } from '../errors.ts';
 import { createRequire, join, mkdtemp, rm, tmpdir } from '../host.ts';
 import type { OnnxModel } from '../onnx/model.ts';

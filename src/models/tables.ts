@@ -1,5 +1,4 @@
 /** AlexNet, VGG16 and a small AlexNet as tables of layers, with MATLAB's names and numbers. */
-
 import { type Expectation, INTEGER, isMap, OBJECT, TEXT, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { ours } from '../operators/registry.ts';

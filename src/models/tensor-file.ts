@@ -1,5 +1,4 @@
 /** Tensors as files: NumPy's `.npy`, and ONNX's `.pb` as its test data come. */
-
 import { type NpyType, readNpy } from '../data/npy.ts';
 import { FrostlineError } from '../errors.ts';
 import { basename, extname } from '../host.ts';

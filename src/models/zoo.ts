@@ -1,5 +1,4 @@
 /** Published weights: what there is, fetching and checking it, and finding a model by name. */
-
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';

@@ -1,5 +1,4 @@
 /** Reading ONNX files: the graph by onnx-proto, the weights as places in the file. */
-
 import path from 'node:path';
 import type { onnx as Proto } from 'onnx-proto';
 import onnxProto from 'onnx-proto';

@@ -1,5 +1,4 @@
 /** Writing ONNX files, weights piece by piece: a model of 600 MB never stands in memory as one message. */
-
 import { basename, dirname } from 'node:path';
 import type { onnx as Proto } from 'onnx-proto';
 import onnxProto from 'onnx-proto';

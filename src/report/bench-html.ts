@@ -1,5 +1,4 @@
 /** The benchmarks as HTML pages in the style of the experiment's report: what was measured, a figure, every row. */
-
 import type { FirstStep } from '../bench/first-step.ts';
 import type { KernelRow } from '../bench/kernels.ts';
 import { bestPeer, ratioTo } from '../bench/peers/peer-targets.ts';

@@ -1,5 +1,4 @@
 /** Several grids on one page: each one's verdict, and their scores over the freeze layers side by side. */
-
 import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';
 import type { Verdict } from '../statistics/verdict.ts';

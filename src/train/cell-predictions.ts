@@ -1,5 +1,4 @@
 /** What a cell of a grid said of each test image: the one reader of its predictions.csv, which `predictionsCsv` writes. */
-
 import { parse } from 'csv-parse/sync';
 import { FrostlineError } from '../errors.ts';
 import { join } from '../host.ts';

@@ -3,7 +3,6 @@
  * of the parts), then the parts of the state one after the other. It is written after each epoch and removed with the
  * result; a run that was killed redoes one epoch at most and ends in the same bits.
  */
-
 import { writeFilesIn } from '../files.ts';
 import { createHash, join, readFile, rm } from '../host.ts';
 import { frostlineVersion } from '../version.ts';

@@ -13,7 +13,6 @@
  * the file is older than `expiry`, by the clock of the file system, the one clock that all share. An owner that only
  * slept finds its claim outbid, and its result is not written.
  */
-
 import { z } from 'zod';
 import { createFile, isHalfWritten, writeFilesIn } from '../files.ts';
 import {

@@ -1,5 +1,4 @@
 /** The same picture more than once: by its pixels as the network sees them, whatever its names and formats. */
-
 import type { ImageDataset } from '../data/dataset.ts';
 import type { Split } from '../data/split.ts';
 import { createHash } from '../host.ts';

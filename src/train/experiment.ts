@@ -2,7 +2,6 @@
  * What a run or a grid starts from: a network with its classifier set up for the data's classes, the data decoded at the
  * network's size, and one split. Everything later (freeze points, rates, seeds) works on this.
  */
-
 import { checkArguments, type Expectation, FUNCTION, INTEGER, OBJECT, TEXT, withMembers } from '../arguments.ts';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';

@@ -1,5 +1,4 @@
 /** The proof that what is frozen stood still: a hash of its bytes on the device, before and after training. */
-
 import type { Gpu } from '../gpu/device.ts';
 import { createHash } from '../host.ts';
 import { stateOf, trainedOf } from '../models/network.ts';

@@ -1,5 +1,4 @@
 /** A network on its way through training: its parameters on a device and what masks them. */
-
 import { checkArguments, FINITE, INTEGER, isMap, listOf, OBJECT, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';

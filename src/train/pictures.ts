@@ -3,7 +3,6 @@
  * own graph where its network was kept, and training images as augmentation makes them. One file beside the results,
  * small pictures in it as text, so that a report can be made again without data, network or device.
  */
-
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { heatOver, pictureUri, rgbOf } from '../data/picture.ts';
 import type { Gpu } from '../gpu/device.ts';

@@ -1,5 +1,4 @@
 /** What a grid runs: its plan, and the cells that come of it for a network, in the order in which they run. */
-
 import { FrostlineError } from '../errors.ts';
 import { createHash } from '../host.ts';
 import { freezePoints, freezeThrough } from '../models/layers.ts';

@@ -1,5 +1,4 @@
 /** Classes of new images: a network's inference over files, with the preprocessing and labels it carries. */
-
 import { type DecodeOptions, decodeInto } from '../data/decode.ts';
 import { imagesBelow, kindOf, type LeftOut } from '../data/files.ts';
 import { imageFormats } from '../data/image-type.ts';

@@ -1,5 +1,4 @@
 /** The experiments that have a name. */
-
 import type { augmentPresets } from '../data/augment.ts';
 import { dirname, fileURLToPath, join } from '../host.ts';
 import type { PaperNetwork } from '../models/numbering.ts';

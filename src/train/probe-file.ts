@@ -1,5 +1,4 @@
 /** probe.json in a grid's folder. */
-
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
 import { join } from '../host.ts';

@@ -2,7 +2,6 @@
  * A run is a folder: the configuration as used, the environment, the split, and for each run its history, predictions
  * and metrics. A folder that holds another configuration is refused, so that results never mix.
  */
-
 import { csvText } from '../csv-text.ts';
 import { formatSplit } from '../data/split.ts';
 import { FrostlineError } from '../errors.ts';

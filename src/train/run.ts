@@ -1,5 +1,4 @@
 /** One run, from an experiment to a folder: train, test, export. */
-
 import { checkArguments, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';

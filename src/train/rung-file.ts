@@ -1,5 +1,4 @@
 /** rung-N.json in a cell's folder: what it had shown after N epochs, when it waited for the others. */
-
 import { z } from 'zod';
 import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';

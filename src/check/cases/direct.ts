@@ -1,5 +1,4 @@
 /** The kernels of direct convolution, against the definition of convolution itself, over operands packed here. */
-
 import { conv2dDirectFilterGradient } from '../../kernels/conv2d/direct/filter-gradient.ts';
 import { conv2dDirect, STRIP_SHAPES } from '../../kernels/conv2d/direct/forward.ts';
 import { conv2dPad } from '../../kernels/conv2d/direct/pad.ts';

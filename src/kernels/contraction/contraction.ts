@@ -34,7 +34,6 @@
  * The bounds of B come in three texts: 0 no column reaches outside, 1 some do, 2 the window is spread: t must also be
  * a multiple of `spread` and is divided by it (input gradients of strided convolutions).
  */
-
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';

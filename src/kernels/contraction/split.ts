@@ -9,7 +9,6 @@
  * It serves every use of the contraction: convolution forward (k: channels and taps), its gradients by the input (filters
  * and taps) and by the filters (images and places), and products of matrices (the inner extent).
  */
-
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, elementwise, type Params } from '../kernel.ts';
 import { RELU } from '../relu/rule.ts';

@@ -16,7 +16,6 @@
  * - A warp of 32 lanes computes 4 x 8 threads' outputs: 8 distinct vectors of B and 4 of A, which it reads in the fewest
  *   turns. Each thread's 8 rows are two runs of 4, half a tile apart, for the same reason.
  */
-
 import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';

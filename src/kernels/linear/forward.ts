@@ -8,7 +8,6 @@
  * broadcast: a workgroup is one subgroup; each lane holds the sums of ITEMS items for COLUMNS outputs of its own. Four
  * inputs at a time: each weight is loaded once, by the lane that needs it, each x by one lane that hands it round.
  */
-
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { loadOf, range } from '../rasteriser.ts';

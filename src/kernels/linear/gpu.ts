@@ -7,7 +7,6 @@
  * - input gradient, `columns`: a workgroup owns COLUMNS vectors of inputs; its lanes share out the outputs.
  * - update, `rows`: a lane owns one vector of inputs of ROWS outputs, and x of all items of it in registers.
  */
-
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration } from '../kernel.ts';
 import type { Memory } from '../memory.ts';

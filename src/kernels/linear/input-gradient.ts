@@ -10,7 +10,6 @@
  * broadcast: as in ./forward.ts; a lane holds the sums of ITEMS items for COLUMNS vectors of inputs. One output at a
  * time: with several an accumulator is touched less often, but the text no longer fits the cache of decoded instructions.
  */
-
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { loadOf, range } from '../rasteriser.ts';

@@ -1,5 +1,4 @@
 /** Joining activations channel by channel, as DenseNet, SqueezeNet and GoogLeNet do. */
-
 import { checkArguments } from '../../arguments.ts';
 import { apply, type ForwardEmitter } from '../../graph/operation.ts';
 import { sizeOf, type Tensor } from '../../graph/tensor.ts';

@@ -1,5 +1,4 @@
 /** Convolutions alone, to measure their algorithms: loaded by those who measure. */
-
 import { input, Parameter } from '../../graph/tensor.ts';
 import type { DecisionTrials, Trial, Values } from '../../graph/trial.ts';
 import { conv2dOutput, type Direction } from '../../kernels/conv2d/shape.ts';

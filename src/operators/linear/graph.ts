@@ -1,5 +1,4 @@
 /** The fully connected layer; the mathematics stands in ../../kernels/gemm/gemm.ts, how it is computed in ./algorithms. */
-
 import { emitBias } from '../../graph/bias-gradient.ts';
 import { apply, hasDerivative } from '../../graph/operation.ts';
 import { checkTensors, type Tensor } from '../../graph/tensor.ts';

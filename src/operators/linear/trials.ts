@@ -1,5 +1,4 @@
 /** Fully connected layers alone, to measure their algorithms: loaded by those who measure. */
-
 import { input, Parameter } from '../../graph/tensor.ts';
 import type { DecisionTrials, Trial, Values } from '../../graph/trial.ts';
 import { linearDecisions } from './algorithms/index.ts';

@@ -1,5 +1,4 @@
 /** Products of matrices that are both computed; a matrix of weights is `linear`'s. How: ./algorithms. */
-
 import { apply } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { linear } from '../linear/graph.ts';

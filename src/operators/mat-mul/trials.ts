@@ -1,5 +1,4 @@
 /** Products of matrices alone, to measure their algorithms: loaded by those who measure. */
-
 import { input, Parameter } from '../../graph/tensor.ts';
 import type { DecisionTrials, Trial, Values } from '../../graph/trial.ts';
 import { matMulDecisions } from './algorithms/index.ts';

@@ -1,5 +1,4 @@
 /** Padding the dimensions of an item; the mathematics stands in ../../kernels/pad/pad.ts. */
-
 import { checkArguments, NUMBERS, OBJECT } from '../../arguments.ts';
 import { apply, type ForwardEmitter, refuse } from '../../graph/operation.ts';
 import { checkTensors, sizeOf, type Tensor } from '../../graph/tensor.ts';

@@ -1,5 +1,4 @@
 /** The shape rules of pooling, and all that is refused. */
-
 import { type PoolShape, poolOutput } from '../../kernels/pooling.ts';
 import { withinLimit } from '../../limits.ts';
 import type { Pads, Pair } from '../onnx/reading.ts';

@@ -18,7 +18,6 @@
  * threads of every kernel touch neighbouring tiles in memory. Tiles of zeros fill the last vector of four, for the contraction
  * reads vectors.
  */
-
 import { profileOf } from '../../../gpu/machine.ts';
 import { type Precision, shareOf } from '../../../gpu/storage.ts';
 import { type ContractionParams, inOnePart, noWindow } from '../../contraction/contraction.ts';
