@@ -1,7 +1,7 @@
 /**
  * `npm start`: installs what is missing, builds, and runs both quick-start grids at once, for neither keeps two cores or a
  * GPU busy; what the second says follows when the first is done. Further flags go to both; `--out DIR` makes DIR and
- * DIR-textures.
+ * DIR-textures. On the embedded driver, several times slower than lavapipe, it takes three splits of the four, and says so.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -18,6 +18,27 @@ build();
 const flags = process.argv.slice(2);
 const at = flags.indexOf('--out');
 const out = at < 0 ? undefined : flags.splice(at, 2)[1];
+/** The value of an option among the flags, as `--name VALUE` or `--name=VALUE`. */
+function valueOf(name) {
+  const at = flags.findIndex((flag) => flag === name || flag.startsWith(`${name}=`));
+  return at < 0 ? undefined : (flags[at].split('=')[1] ?? flags[at + 1]);
+}
+/** Fewer splits on the embedded driver, where nobody asks for a number; whatever is wrong with the adapter, the grids tell. */
+async function fewerSplits() {
+  if (['--splits', '--folds', '--help', '-h'].some((name) => flags.some((flag) => flag.split('=')[0] === name))) return;
+  const { Gpu } = await import('../dist/index.js');
+  const gpu = await Gpu.open({ adapter: valueOf('--adapter'), probe: false }).catch(() => undefined);
+  if (gpu?.kind === 'embedded') {
+    console.error(
+      'The embedded driver is slow: 3 splits in place of 4. For all of them, `npm start -- --splits 4`, or',
+    );
+    console.error('install lavapipe (README.md, "Adapters and drivers").');
+    flags.push('--splits', '3');
+  }
+  gpu?.destroy();
+}
+await fewerSplits();
+
 /** A grid in a process of its own, and a promise of its exit code. */
 function sweep(preset, folder, output) {
   const place = folder === undefined ? [] : ['--out', folder];

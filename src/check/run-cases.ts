@@ -6,6 +6,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { Program } from '../gpu/program.ts';
 import type { Precision, Storage } from '../gpu/storage.ts';
+import { withVectors } from '../kernels/assemble.ts';
 import type { Choice } from '../kernels/kernel.ts';
 import { NO_HALVES } from '../kernels/memory.ts';
 import { GUARD, GUARD_BITS, RUBBISH, type Words } from '../kernels/run.ts';
@@ -85,11 +86,10 @@ interface Place {
 }
 
 /** The bindings that a text reads as vectors of four. */
-const vectorsOf = ({ kernel }: CaseRun['testCase'], { variant }: Choice): ReadonlySet<string> =>
-  new Set([
-    ...Object.keys(kernel.bindings).filter((name) => kernel.bindings[name].type === 'vec4f'),
-    ...(kernel.variants.find(({ name }) => name === variant)?.vectors ?? []),
-  ]);
+function vectorsOf({ kernel }: CaseRun['testCase'], { variant }: Choice): ReadonlySet<string> {
+  const declared = withVectors(kernel.bindings, kernel.variants.find(({ name }) => name === variant)?.vectors);
+  return new Set(Object.keys(declared).filter((name) => declared[name].type === 'vec4f'));
+}
 
 /** Runs each, in order; a case that occurs several times brings its inputs once, and once more for texts that read vectors. */
 export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<CaseOutput[]> {

@@ -6,6 +6,7 @@ import type { Gpu } from '../../src/gpu/device.ts';
 import { type Dispatch, Program } from '../../src/gpu/program.ts';
 import type { View } from '../../src/gpu/storage.ts';
 import { adam, adamMasked } from '../../src/kernels/adam/adam.ts';
+import { withVectors } from '../../src/kernels/assemble.ts';
 import { biasGradient } from '../../src/kernels/bias/bias.ts';
 import { type Choice, choiceText, type Kernel } from '../../src/kernels/kernel.ts';
 import { GUARD, GUARD_BITS, RUBBISH, type Words } from '../../src/kernels/run.ts';
@@ -130,10 +131,11 @@ async function bothWays(
   const to = gradientOf(kernel.bindings)!;
   const output = outputs[to];
   const count = typeof output === 'number' ? output : output.length;
+  const declared = withVectors(kernel.bindings, kernel.variants.find(({ name }) => name === choice.variant)?.vectors);
   const read = Object.fromEntries(
     Object.entries(inputs).map(([name, values]) => [
       name,
-      room.put(values, kernel.bindings[name].type === 'vec4f' ? 64 : GUARD),
+      room.put(values, declared[name].type === 'vec4f' ? 64 : GUARD),
     ]),
   );
   const g = room.put(count);
