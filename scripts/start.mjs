@@ -19,7 +19,7 @@ const flags = process.argv.slice(2);
 const at = flags.indexOf('--out');
 const out = at < 0 ? undefined : flags.splice(at, 2)[1];
 /** The value of an option among the flags, as `--name VALUE` or `--name=VALUE`. */
-function valueOf(name) {
+function optionOf(name) {
   const at = flags.findIndex((flag) => flag === name || flag.startsWith(`${name}=`));
   return at < 0 ? undefined : (flags[at].split('=')[1] ?? flags[at + 1]);
 }
@@ -27,7 +27,7 @@ function valueOf(name) {
 async function fewerSplits() {
   if (['--splits', '--folds', '--help', '-h'].some((name) => flags.some((flag) => flag.split('=')[0] === name))) return;
   const { Gpu } = await import('../dist/index.js');
-  const gpu = await Gpu.open({ adapter: valueOf('--adapter'), probe: false }).catch(() => undefined);
+  const gpu = await Gpu.open({ adapter: optionOf('--adapter'), probe: false }).catch(() => undefined);
   if (gpu?.kind === 'embedded') {
     console.error(
       'The embedded driver is slow: 3 splits in place of 4. For all of them, `npm start -- --splits 4`, or',
