@@ -253,7 +253,7 @@ export {
   type ModelSource,
   openExperiment,
 } from './train/experiment.ts';
-export { type FeaturePlace, FeatureStore } from './train/features.ts';
+export { type FeaturePlace, FeatureStore } from './train/feature-store.ts';
 export { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './train/fit.ts';
 export type { FrozenRecord } from './train/frozen.ts';
 export { runGrid } from './train/grid.ts';

@@ -1,20 +1,22 @@
 /** Live progress of a grid: a bar on a terminal, plain lines elsewhere. */
 import { Presets, SingleBar } from 'cli-progress';
 import { duration, imageRate } from '../report/format.ts';
-import { TimeEstimate } from './time-estimate.ts';
+import { type Cost, TimeEstimate } from './time-estimate.ts';
 
 export interface PlannedCell {
   /** Such as '10 conv3, rate 0.0001'. */
   readonly label: string;
-  /** Proportional to the time it should take; only ratios matter. */
-  readonly cost: number;
+  /** A number is proportional to the time it should take; only ratios matter. */
+  readonly cost: number | Cost;
 }
 
 /** Where the current cell stands. */
 export interface CellProgress {
-  /** Steps done and in all: the share of the cell that is behind it. */
+  /** Steps done and in all. */
   readonly step: number;
   readonly steps: number;
+  /** The share of the cell's cost that is behind it, where it is not that of its steps. */
+  readonly share?: number;
   /** Counted from 1. */
   readonly epoch?: number;
   readonly epochs?: number;
@@ -25,7 +27,10 @@ export interface CellProgress {
 export interface GridProgress {
   /** A cell that an earlier run has finished. */
   skip(index: number): void;
-  begin(index: number): void;
+  /** @param cost of what it runs now, where it is another than was thought before; told anew where it goes on */
+  begin(index: number, cost?: Cost): void;
+  /** What cells that are not begun cost may have changed. @param costs by cell; asked for when they are needed */
+  reckon(costs: () => ReadonlyMap<number, Cost>): void;
   /** Of the cell begun last; may be called at every step. */
   update(progress: CellProgress): void;
   /** @param outcome such as 'F1 0.913', or the error */
@@ -82,19 +87,18 @@ function barProgress(
   // The clock goes on while a long step runs.
   const clock = setInterval(draw, 1000).unref();
   return {
-    skip(index) {
-      estimate.skip(index);
-      draw();
-    },
-    begin(index) {
+    // Many at once: the clock shows them.
+    skip: (index) => estimate.skip(index),
+    begin(index, cost) {
       label = cells[index].label;
       state = undefined;
-      estimate.begin(index);
+      estimate.begin(index, cost);
       draw();
     },
+    reckon: (costs) => estimate.reckon(costs),
     update(progress) {
       state = progress;
-      estimate.advance(progress.step / progress.steps);
+      estimate.advance(shareOf(progress));
       draw();
     },
     end(status) {
@@ -166,13 +170,14 @@ function lineProgress(
       estimate.skip(index);
       write(`${cells[index].label}: finished before`);
     },
-    begin(index) {
+    begin(index, cost) {
       label = cells[index].label;
       begunAt = now();
-      estimate.begin(index);
+      estimate.begin(index, cost);
     },
+    reckon: (costs) => estimate.reckon(costs),
     update(progress) {
-      estimate.advance(progress.step / progress.steps);
+      estimate.advance(shareOf(progress));
       if (now() - writtenAt >= every) write(`${label}: ${stateParts(progress).join(', ')}`);
     },
     end(status, outcome) {
@@ -190,6 +195,8 @@ function lineProgress(
     stop() {},
   };
 }
+
+const shareOf = ({ step, steps, share = step / steps }: CellProgress): number => share;
 
 function stateParts(state: CellProgress | undefined): string[] {
   if (state === undefined) return [];

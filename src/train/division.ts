@@ -5,6 +5,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { Evaluator } from './evaluate.ts';
 import type { Experiment } from './experiment.ts';
+import { sharesFeatures } from './feature-store.ts';
 import type { Model } from './model.ts';
 import { PhaseSteps } from './phases.ts';
 import type { GridPlan, PlannedCell } from './plan.ts';
@@ -54,8 +55,7 @@ export class Divisions {
     this.model = model;
     this.experiment = experiment;
     this.plan = plan;
-    // Cells of one split and seed see the same images, and begin with the same weights.
-    this.shared = cells > experiment.divisions * plan.seeds.length;
+    this.shared = sharesFeatures(cells, { divisions: experiment.divisions, seeds: plan.seeds.length });
   }
 
   /** Makes the network ready for a cell's split and first phase. */

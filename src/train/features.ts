@@ -10,63 +10,18 @@ import type { Gpu } from '../gpu/device.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
-import { trainedOf } from '../models/network.ts';
-import { count, inferShapes } from '../models/shapes.ts';
-import { lastFixedValue, splitNetwork } from '../models/split.ts';
+import { count } from '../models/shapes.ts';
+import { splitNetwork } from '../models/split.ts';
 import type { TensorData, TrainingData } from './data.ts';
+import { cutOf, drawOf, type FeatureStore, standsStill } from './feature-store.ts';
 import { createFeed, type Feed } from './feed.ts';
 import type { Model } from './model.ts';
 import { whereNotFinite } from './not-finite.ts';
 
-/** Bytes of features that are kept in host memory at most. */
-const MOST_BYTES = 2 ** 30;
-
-/** Every image of every epoch is the same. */
-export const standsStill = (data: TrainingData, { reflectX, translate, scale, rotation }: AugmentPreset): boolean =>
-  data.kind === 'tensors' ||
-  (reflectX === 0 && [...translate, ...rotation].every((value) => value === 0) && scale.every((value) => value === 1));
-
-/** Which values of which images: what drew them (augmentation and seed), where the network is cut, and the epoch. */
-export interface FeaturePlace {
-  readonly draw: string;
-  readonly cut: string;
-  readonly epoch: number;
-}
-
-/**
- * Features from cell to cell of a split, whose cells all begin with the same weights. At most a gibibyte: the oldest go
- * first, and are computed anew where they are asked for again.
- */
-export class FeatureStore {
-  private readonly kept = new Map<string, Float32Array<ArrayBuffer>>();
-  private bytes = 0;
-
-  get(place: FeaturePlace): Float32Array<ArrayBuffer> | undefined {
-    return this.kept.get(keyOf(place));
-  }
-
-  put(place: FeaturePlace, values: Float32Array<ArrayBuffer>): void {
-    this.bytes += values.byteLength;
-    for (const [key, { byteLength }] of this.kept) {
-      if (this.bytes <= MOST_BYTES) break;
-      this.kept.delete(key);
-      this.bytes -= byteLength;
-    }
-    this.kept.set(keyOf(place), values);
-  }
-
-  drop(place: FeaturePlace): void {
-    this.bytes -= this.get(place)?.byteLength ?? 0;
-    this.kept.delete(keyOf(place));
-  }
-}
-
-const keyOf = ({ draw, cut, epoch }: FeaturePlace) => JSON.stringify([draw, cut, epoch]);
-
 /** Tensors that are another epoch's from one epoch to the next. */
 class EpochTensors implements TensorData {
   readonly kind = 'tensors';
-  values = new Float32Array();
+  values: Float32Array<ArrayBuffer> = new Float32Array();
   readonly shape: readonly number[];
   readonly labels: Uint32Array<ArrayBuffer>;
 
@@ -110,9 +65,8 @@ export class FrozenPrefix {
   }
 
   /**
-   * Up to the last value that stands still and of which all epochs fit into a gibibyte.
    * @param epochs that are to be kept at once; @param store of the cells before, whose frozen layers have the same weights
-   * @returns nothing where a trained parameter, dropout or augmentation changes the first value already, or none fits
+   * @returns nothing where there is nothing to keep, as `cutOf` says
    */
   static of(
     gpu: Gpu,
@@ -121,14 +75,8 @@ export class FrozenPrefix {
     { batchSize, dropout, epochs, store }: { batchSize: number; dropout: boolean; epochs: number; store: FeatureStore },
   ): FrozenPrefix | undefined {
     const { network, parameters } = whole;
-    const trained = (name: string | undefined) => name !== undefined && parameters.get(name)!.trainable;
-    const shapes = inferShapes(network, 1);
-    const fits = (value: string) => 4 * count(shapes.get(value)!) * images.labels.length * epochs <= MOST_BYTES;
-    const cut = lastFixedValue(
-      network,
-      (node) => trainedOf(network, node).some(trained) || (node.op.kind === 'dropout' && dropout),
-      fits,
-    );
+    const trained = (name: string) => parameters.get(name)!.trainable;
+    const cut = cutOf(network, trained, { samples: images.labels.length, epochs, dropout, most: store.most });
     return cut === undefined ? undefined : new FrozenPrefix(gpu, whole, images, batchSize, cut, store);
   }
 
@@ -142,14 +90,16 @@ export class FrozenPrefix {
     signal?: AbortSignal,
   ): Promise<void> {
     const still = standsStill(this.images, augment);
-    const place = { draw: still ? 'none' : JSON.stringify([augment, seed]), epoch: still ? 0 : epoch };
-    const own = { ...place, cut: this.cut };
-    let values = this.store.get(own);
-    if (values === undefined) {
-      values = await this.make(place, still ? undefined : { augment, seed }, signal);
-      this.store.put(own, values);
+    const drawn = drawOf(still, augment, { seed, epoch });
+    const { cut, store } = this;
+    const from = store.deepest(this.head.network, drawn);
+    const kept = from === undefined ? undefined : { cut: from, values: store.get({ ...drawn, cut: from })! };
+    if (kept?.cut === cut) {
+      this.data.values = kept.values;
+      return;
     }
-    this.data.values = values;
+    this.data.values = await this.make(kept, still ? undefined : { augment, seed, epoch }, signal);
+    store.keep({ ...drawn, cut }, this.data.values, from);
   }
 
   destroy(): void {
@@ -157,25 +107,21 @@ export class FrozenPrefix {
     this.heads.clear();
   }
 
-  /** From the deepest value on the way that is kept, which nobody needs afterwards: deeper points go on from this one's. */
+  /** @param kept of a value on the way; of the images unless given. @param drawn how images are changed; not, unless given */
   private async make(
-    place: Omit<FeaturePlace, 'cut'>,
-    drawn: { readonly augment: AugmentPreset; readonly seed: number } | undefined,
+    kept: { readonly cut: string; readonly values: Float32Array<ArrayBuffer> } | undefined,
+    drawn: { readonly augment: AugmentPreset; readonly seed: number; readonly epoch: number } | undefined,
     signal?: AbortSignal,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { images, store } = this;
-    const begin = this.head.network.nodes.findLast(({ outputs: [cut] }) => store.get({ ...place, cut }) !== undefined);
-    const cut = begin?.outputs[0];
-    const { head, from } = await this.headFrom(cut, drawn?.augment.fill);
+    const { images } = this;
+    const { head, from } = await this.headFrom(kept?.cut, drawn?.augment.fill);
     const values = new Float32Array(count(this.data.shape) * images.labels.length);
-    if (cut !== undefined) {
-      from!.values = store.get({ ...place, cut })!;
+    if (kept !== undefined) {
+      from!.values = kept.values;
       await head.run(values, undefined, signal);
-      store.drop({ ...place, cut });
     } else if (drawn !== undefined && images.kind === 'images') {
       const { height, width } = images;
-      const { augment, seed } = drawn;
-      const { epoch } = place;
+      const { augment, seed, epoch } = drawn;
       await head.run(values, (samples) => drawTransforms(augment, { seed, epoch, samples, height, width }), signal);
     } else await head.run(values, undefined, signal);
     return values;

@@ -22,7 +22,8 @@ import {
   type ValidationScores,
   type Watched,
 } from './early-stopping.ts';
-import { FeatureStore, FrozenPrefix, standsStill } from './features.ts';
+import { FeatureStore, keptEpochs, standsStill } from './feature-store.ts';
+import { FrozenPrefix } from './features.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { MODEL, type Model } from './model.ts';
 import { whereNotFinite } from './not-finite.ts';
@@ -180,7 +181,7 @@ export class TrainingStep {
       );
     }
     const still = standsStill(images, augment);
-    const epochs = still ? 1 : kept?.epochs;
+    const epochs = keptEpochs(still, kept?.epochs);
     const store = kept?.store ?? new FeatureStore();
     const prefix =
       reuse && epochs !== undefined

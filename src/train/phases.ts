@@ -9,7 +9,7 @@ import { freezePoints } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
 import type { TrainingData } from './data.ts';
 import type { EpochRecord } from './early-stopping.ts';
-import { FeatureStore } from './features.ts';
+import { FeatureStore } from './feature-store.ts';
 import { type FitHooks, type FitSettings, type Progress, type StepRecord, TrainingStep } from './fit.ts';
 import { type MaskRule, type Model, masksOf, setMasks } from './model.ts';
 import type { Phase } from './strategy.ts';

@@ -1,9 +1,8 @@
 /** What a grid runs: its plan, and the cells that come of it for a network, in the order in which they run. */
 import { FrostlineError } from '../errors.ts';
 import { createHash } from '../host.ts';
-import { freezePoints, freezeThrough } from '../models/layers.ts';
+import { freezePoints } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
-import { inferShapes } from '../models/shapes.ts';
 import { checkPositive } from './detail.ts';
 import type { Experiment } from './experiment.ts';
 import { checkFit, type FitSettings } from './fit.ts';
@@ -63,9 +62,6 @@ export interface PlannedCell {
   /** from 0 */
   readonly division: number;
   readonly seed: number;
-  /** multiply-adds of a step for an image: the mean over its phases, and each phase's */
-  readonly cost: number;
-  readonly phaseCosts: readonly number[];
   /** of all phases, where none stops early */
   readonly epochs: number;
 }
@@ -78,28 +74,6 @@ export function allFreezePoints(network: Network): (number | string)[] {
       .slice(0, -1)
       .map(({ number }) => number),
   ];
-}
-
-/** Multiply-adds of a training step for an image: forward, and above the frost line two products backward. */
-export function trainingCost(network: Network, freeze: number | string): number {
-  const frozen = freezeThrough(network, freeze);
-  return costOf(network, (name) => !frozen.has(name));
-}
-
-function costOf(network: Network, isTrained: (parameter: string) => boolean): number {
-  const shapes = inferShapes(network, 1);
-  let cost = 0;
-  let above = false;
-  for (const node of network.nodes) {
-    const name = node.parameters['weight'];
-    if (name === undefined) continue;
-    const weight = network.parameters.get(name)!.shape.reduce((product, extent) => product * extent, 1);
-    const places = (shapes.get(node.outputs[0]) ?? []).slice(2).reduce((product, extent) => product * extent, 1);
-    const products = 1 + (isTrained(name) ? 1 : 0) + (above ? 1 : 0);
-    cost += products * weight * places;
-    above ||= isTrained(name);
-  }
-  return cost;
 }
 
 /**
@@ -168,10 +142,9 @@ const clean = (rate: number) => Number(rate.toPrecision(12));
 function pointOf(network: Network, training: Training, plan: GridPlan, masks: PhaseMasks) {
   const phases = phasesOf(network, training, { ...plan.fit, layerDecay: plan.layerDecay });
   const epochs = plannedEpochs(phases);
-  const trained = trainedBy(network, phases, masks);
-  const phaseCosts = trained.map((names) => costOf(network, (name) => names.has(name)));
-  const cost = phases.reduce((sum, phase, p) => sum + phase.epochs * phaseCosts[p], 0) / epochs;
-  return { training, phases, freeze: describeTraining(network, training), cost, phaseCosts, epochs };
+  // Refuses what would train nothing, and layers that are not there.
+  trainedBy(network, phases, masks);
+  return { training, phases, freeze: describeTraining(network, training), epochs };
 }
 
 /** 'nothing frozen', 'frozen to 10 conv3, head first', 'only conv3..conv5' */

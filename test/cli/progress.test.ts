@@ -1,7 +1,7 @@
 import type { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { gridProgress, progressLine } from '../../src/cli/progress.ts';
-import { TimeEstimate } from '../../src/cli/time-estimate.ts';
+import { type Cost, TimeEstimate } from '../../src/cli/time-estimate.ts';
 import { collector } from './run.ts';
 
 describe('TimeEstimate', () => {
@@ -36,6 +36,62 @@ describe('TimeEstimate', () => {
     time = 65_000;
     estimate.end(true);
     expect(estimate.left()).toBeCloseTo(5, 9);
+  });
+
+  it('tells what a run takes from what its work takes, as soon as cells differ in both', () => {
+    // A second for a unit of work, a tenth for a run.
+    const seconds = ({ work, runs }: Cost) => work / 1e9 + runs / 10;
+    const costs = [10e9, 10e9, 1e9, 0.1e9].map((work) => ({ work, runs: 100 }));
+    let time = 0;
+    const estimate = new TimeEstimate(costs, () => time);
+    for (const index of [0, 2]) {
+      estimate.begin(index);
+      time += 1000 * seconds(costs[index]);
+      estimate.end(true);
+    }
+    const left = seconds(costs[1]) + seconds(costs[3]);
+    expect(Math.abs(estimate.left()! / left - 1)).toBeLessThan(0.03);
+  });
+
+  it('takes noise for no pace that would give time back', () => {
+    let time = 0;
+    const estimate = new TimeEstimate(
+      [1, 10, 1].map((work) => ({ work: work * 1e9, runs: 100 })),
+      () => time,
+    );
+    for (const [index, seconds] of [9, 5].entries()) {
+      estimate.begin(index);
+      time += 1000 * seconds;
+      estimate.end(true);
+    }
+    // The mean of both, by one over what they weigh: 1.7 and 10.7.
+    expect(estimate.left()).toBeCloseTo((9 / 1.7 + 5 / 10.7) / (1 / 1.7 + 1 / 10.7), 9);
+  });
+
+  it('goes by what cells cost now', () => {
+    let time = 0;
+    const estimate = new TimeEstimate([0, 0, 0], () => time);
+    const work = (of: number) => ({ work: of, runs: 0 });
+    const asked: number[] = [];
+    estimate.reckon(() => {
+      asked.push(time);
+      return new Map([1, 2].map((index) => [index, work(5)]));
+    });
+    expect(asked).toEqual([]);
+    estimate.begin(0, work(10));
+    time = 10_000;
+    estimate.advance(0.5);
+    expect(estimate.left()).toBeCloseTo(2 * (5 + 10), 9);
+    expect(estimate.fraction).toBeCloseTo(5 / 20, 9);
+    // It waits, and has as much again before it.
+    time = 20_000;
+    estimate.pause();
+    estimate.reckon(() => new Map([0, 1, 2].map((index) => [index, work(10)])));
+    expect(estimate.left()).toBeCloseTo(60, 9);
+    expect(estimate.fraction).toBeCloseTo(10 / 40, 9);
+    estimate.skip(1);
+    expect(estimate.left()).toBeCloseTo(40, 9);
+    expect(asked).toEqual([0]);
   });
 
   it('counts a failed cell only as far as it came', () => {

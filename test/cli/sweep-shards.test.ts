@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { slurmFiles } from '../../src/cli/slurm-files.ts';
+import { rehearsalText } from '../../src/report/rehearsal.ts';
 import { temporaryFolder, writeImage, writeTiny } from './models.ts';
 import { collector, run } from './run.ts';
 
@@ -141,7 +142,41 @@ it('frostline sweep --dry-run tells cells and times, and writes nothing', async 
   const { code, stdout } = await sweep('dry', '--dry-run');
   expect(code).toBe(0);
   expect(stdout).toMatch(/4 cells, 24 steps, .* multiply-adds, about/);
+  expect(stdout).not.toMatch(/finished before|left to other shards|want of memory|after each rung/);
   expect(existsSync(at('dry'))).toBe(false);
+});
+
+it('frostline sweep --dry-run leaves out what is finished, or of other shards', async () => {
+  const first = await sweep('left', '--shard', '1/4');
+  expect([first.code, first.code === 0 ? '' : first.stderr]).toEqual([0, '']);
+  const { code, stdout } = await sweep('left', '--shard', '2/2', '--dry-run');
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/2 cells, 12 steps, .*\n.*\n.*\n1 cell of the grid finished before/),
+  ]);
+  expect(stdout).toContain('1 cell left to other shards');
+  const told = await sweep('left', '--dry-run', '--json');
+  expect(JSON.parse(told.stdout)).toMatchObject({ steps: [6, 6, 6], finished: 1, elsewhere: 0, unkept: { cells: 0 } });
+  const halved = ['--budget', '1', '--validation-fraction', '0.3', '--epochs', '2'];
+  const { stdout: half } = await sweep('halved', ...halved, '--dry-run');
+  expect(half).toContain('after each rung, a cell counts by the share of points and rates that goes on');
+});
+
+it('says what comes of features that are too many', () => {
+  const rehearsal = {
+    ...{
+      cells: [],
+      finished: 0,
+      elsewhere: 0,
+      steps: [6],
+      multiplyAdds: [5e9],
+      work: 5e9,
+      halved: false,
+      seconds: [3],
+    },
+    unkept: { cells: 2, multiplyAdds: 3e9 },
+  };
+  expect(rehearsalText(rehearsal)).toMatch(/3\.00 G of it, in 2 cells, for want of memory/);
 });
 
 describe('frostline slurm', () => {

@@ -4,7 +4,7 @@ import { lastFixedValue, splitNetwork } from '../../src/models/split.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
 import { Random } from '../../src/random.ts';
 import type { TrainingData } from '../../src/train/data.ts';
-import { FeatureStore } from '../../src/train/features.ts';
+import { FeatureStore } from '../../src/train/feature-store.ts';
 import { TrainingStep } from '../../src/train/fit.ts';
 import { createModel, type Model, releaseModel, setMasks } from '../../src/train/model.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';

@@ -1,5 +1,5 @@
 /** The grid on a narrow network and random images: what is written, resumed, marked and refused. */
-import { renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { verdictOf } from '../../src/statistics/verdict.ts';
 import { StoppedError } from '../../src/train/checkpoint.ts';
 import type { Experiment } from '../../src/train/experiment.ts';
 import { runGrid } from '../../src/train/grid.ts';
+import type { GridHooks } from '../../src/train/grid-hooks.ts';
 import type { GridPlan } from '../../src/train/plan.ts';
 import { rehearseGrid } from '../../src/train/rehearsal.ts';
 import { type CellResult, pointName } from '../../src/train/results.ts';
@@ -458,10 +459,23 @@ describe('a grid that stops and goes on', () => {
     expect(merged).toEqual({ ...last, startedAt: expect.any(String) });
   });
 
-  it('reckons a grid without writing anything', async () => {
-    const { cells, seconds, steps, work } = await rehearseGrid(gpu(), experiment, plan);
+  it('reckons a grid without writing anything, and what is left of one', async () => {
+    const out = join(folder, 'reckoned');
+    const reckon = (hooks?: Pick<GridHooks, 'only'>) => rehearseGrid(gpu(), experiment, plan, { a: 1 }, out, hooks);
+    const { cells, seconds, steps, work, multiplyAdds, unkept } = await reckon();
+    expect(existsSync(out)).toBe(false);
     expect([cells.length, seconds.length, steps]).toEqual([3, 3, [8, 8, 8]]);
-    expect(seconds.every((one) => Number.isFinite(one))).toBe(true);
-    expect(work).toBe(cells.reduce((sum, { cost }) => sum + cost, 0) * 5 * 8);
+    expect(seconds.every((one) => Number.isFinite(one) && one > 0)).toBe(true);
+    expect([work, unkept.cells]).toEqual([multiplyAdds.reduce((sum, one) => sum + one, 0), 0]);
+    const shard = await reckon({ only: (index) => index > 0 });
+    expect([shard.cells, shard.elsewhere]).toEqual([cells.slice(1), 1]);
+    await runGrid(gpu(), experiment, plan, { a: 1 }, out, { only: (index) => index === 1 });
+    const rest = await reckon();
+    expect([rest.cells, rest.finished, rest.elsewhere]).toEqual([[cells[0], cells[2]], 1, 0]);
+    // The second cell has left the third nothing of its frozen layers.
+    expect(rest.multiplyAdds[1]).toBeGreaterThan(multiplyAdds[2]);
+    await runGrid(gpu(), experiment, plan, { a: 1 }, out);
+    expect(await reckon()).toMatchObject({ cells: [], finished: 3, work: 0 });
+    await expect(rehearseGrid(gpu(), experiment, plan, { a: 2 }, out)).rejects.toThrow('another configuration');
   });
 });

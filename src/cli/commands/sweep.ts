@@ -29,14 +29,10 @@ export const command = defineCommand({
     const only = cellsToRun(values);
     const printed = await typedRows(values.printed, values.printedCounts);
     const opened = await openSweep(settings, values.adapter, context);
-    if (values.dryRun) return rehearseSweep(opened, context);
+    const out = folderOf(values);
+    if (values.dryRun) return rehearseSweep(opened, settings, { out, only }, context);
     const { merge, tensorboard, mlflow } = values;
-    await runSweep(
-      opened,
-      settings,
-      { out: folderOf(values), only, gathers: merge, printed, tensorboard, mlflow },
-      context,
-    );
+    await runSweep(opened, settings, { out, only, gathers: merge, printed, tensorboard, mlflow }, context);
   },
 });
 

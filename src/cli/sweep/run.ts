@@ -6,6 +6,7 @@ import { rehearsalText } from '../../report/rehearsal.ts';
 import { StoppedError } from '../../train/checkpoint.ts';
 import { runGrid } from '../../train/grid.ts';
 import type { GridHooks } from '../../train/grid-hooks.ts';
+import type { GridPlan } from '../../train/plan.ts';
 import { rehearseGrid } from '../../train/rehearsal.ts';
 import type { Context } from '../command.ts';
 import { CellFollower, openTrackers } from '../tracking.ts';
@@ -36,8 +37,14 @@ export async function runSweep(
 ): Promise<void> {
   const { out, only, gathers = false, printed } = run;
   const tracker = gathers ? undefined : await openTrackers(run, { out, title: plan.title }, context);
-  const followed = followGrid(out, only, new CellFollower(tracker, { epochs: settings.epochs }), context);
-  const recorded = { ...settings, freeze: plan.freeze };
+  const followed = followGrid(
+    { experiment, plan },
+    out,
+    only,
+    new CellFollower(tracker, { epochs: settings.epochs }),
+    context,
+  );
+  const recorded = recordedOf(settings, plan);
   const ending = acrossLosses(
     gpu,
     reopen,
@@ -75,9 +82,18 @@ function tellMissing(cells: number, out: string, gathers: boolean, context: Cont
   if (context.json) context.printJson({ missing: cells });
 }
 
-/** What the grid would take; no cell is run. */
-export async function rehearseSweep({ gpu, experiment, plan }: OpenedSweep, context: Context): Promise<void> {
-  const rehearsal = await rehearseGrid(gpu, experiment, plan, context.signal);
+/** What the grid would take from here on; no cell is run. */
+export async function rehearseSweep(
+  { gpu, experiment, plan }: OpenedSweep,
+  settings: SweepSettings,
+  { out, only }: Pick<SweepRun, 'out' | 'only'>,
+  context: Context,
+): Promise<void> {
+  const { signal } = context;
+  const rehearsal = await rehearseGrid(gpu, experiment, plan, recordedOf(settings, plan), out, { only, signal });
   if (context.json) context.printJson(rehearsal);
   else context.print(rehearsalText(rehearsal));
 }
+
+/** The settings as the grid's folder has them. */
+const recordedOf = (settings: SweepSettings, { freeze }: Pick<GridPlan, 'freeze'>) => ({ ...settings, freeze });
