@@ -19,8 +19,24 @@ export async function halve(
   earlyStopping: boolean,
   { onDrop }: Pick<GridHooks, 'onDrop'>,
 ): Promise<Rung | undefined> {
-  const { cells, dropped } = standing;
-  const alive = cells.filter((cell) => !dropped.has(cell));
+  const judged = await judgeStanding(standing, epochs, earlyStopping);
+  for (const index of judged?.dropped ?? []) {
+    const cell = standing.cells[index];
+    onDrop?.(index);
+    await clearClaims(join(folder, cell.folder));
+    await removeCheckpoint(join(folder, cell.folder));
+  }
+  return judged?.rung;
+}
+
+/** Judges a rung and says so to `standing`; changes no file. @returns as `halve`, with the cells that are dropped */
+export async function judgeStanding(
+  standing: Standing,
+  epochs: number,
+  earlyStopping: boolean,
+): Promise<{ readonly rung: Rung; readonly dropped: readonly number[] } | undefined> {
+  const { cells, dropped: before } = standing;
+  const alive = cells.filter((cell) => !before.has(cell));
   const runs: { arm: PlannedCell; score: RungScore | undefined }[] = [];
   for (const cell of alive) {
     const result = standing.resultOf(cell);
@@ -30,12 +46,11 @@ export async function halve(
   }
   const rung = judgeRung(epochs, runs);
   const kept = new Set(rung.arms.filter((arm) => arm.kept).map(armKey));
+  const dropped: number[] = [];
   for (const [index, cell] of cells.entries()) {
     if (!alive.includes(cell) || kept.has(armKey(cell)) || standing.resultOf(cell) !== undefined) continue;
     standing.drop(cell, epochs);
-    onDrop?.(index);
-    await clearClaims(join(folder, cell.folder));
-    await removeCheckpoint(join(folder, cell.folder));
+    dropped.push(index);
   }
-  return rung;
+  return { rung, dropped };
 }

@@ -6,6 +6,8 @@ import type { Experiment } from './experiment.ts';
 import { TrainingStep } from './fit.ts';
 import { GridFolder } from './grid-folder.ts';
 import type { GridHooks } from './grid-hooks.ts';
+import { judgeStanding } from './halve.ts';
+import { rungEpochs } from './halving.ts';
 import { createModel, type Model, releaseModel, setMasks } from './model.ts';
 import { checkPlan, type GridPlan, type PlannedCell, planCells } from './plan.ts';
 import type { Settings } from './run-folder.ts';
@@ -50,12 +52,13 @@ export async function rehearseGrid(
   const cells = planCells(experiment.network, plan, experiment.divisions, experiment.newParameters);
   const home = new GridFolder(folder, settings, experiment);
   await home.check();
-  const finished = new Set<number>();
-  await new Standing(folder, home.configuration, cells, { onSkip: (index) => finished.add(index) }).lookForAll();
+  const { finished, stands, dropped } = await lookAt(folder, home.configuration, cells, plan);
   /** @param most bytes of features; as many as are kept unless given */
   const piecesOf = (most?: number) => {
     const ahead = new WorkAhead(GridWork.of(experiment, plan, cells.length, most), cells, plan, only);
     for (const index of finished) ahead.skip(index);
+    for (const [index, epochs] of stands) ahead.stand(index, epochs);
+    for (const index of dropped) ahead.drop(index);
     return [...ahead.pieces()].sort(([a], [b]) => a - b);
   };
   const own = piecesOf();
@@ -75,7 +78,7 @@ export async function rehearseGrid(
   return {
     cells: own.map(([index]) => cells[index]),
     finished: finished.size,
-    elsewhere: cells.length - finished.size - own.length,
+    elsewhere: cells.length - finished.size - dropped.length - own.length,
     steps: own.map(([, pieces]) => Math.round(sum(pieces.map(({ kind, runs }) => (kind === 'steps' ? runs : 0))))),
     multiplyAdds,
     work: sum(multiplyAdds),
@@ -83,6 +86,29 @@ export async function rehearseGrid(
     halved: plan.budget !== undefined,
     seconds: own.map(([, pieces]) => sum(pieces.map((piece) => piece.runs * time(piece)))),
   };
+}
+
+/** What is there of a grid: cells with a result, those that wait at a rung with its epochs, and those that were dropped. */
+async function lookAt(
+  folder: string,
+  configuration: string,
+  cells: readonly PlannedCell[],
+  { budget, fit }: Pick<GridPlan, 'budget' | 'fit'>,
+) {
+  const finished = new Set<number>();
+  const standing = new Standing(folder, configuration, cells, { onSkip: (index) => finished.add(index) });
+  await standing.lookForAll();
+  const stands = new Map<number, number>();
+  const dropped: number[] = [];
+  for (const epochs of budget === undefined ? [] : rungEpochs(budget, fit.epochs)) {
+    for (const [index, cell] of cells.entries()) {
+      if ((await standing.shownAt(cell, epochs)) !== undefined) stands.set(index, epochs);
+    }
+    const judged = await judgeStanding(standing, epochs, fit.earlyStopping !== undefined);
+    if (judged === undefined) break;
+    dropped.push(...judged.dropped);
+  }
+  return { finished, stands, dropped };
 }
 
 /** @returns seconds of a run of a piece */

@@ -41,6 +41,11 @@ export class WorkAhead {
     this.open.delete(index);
   }
 
+  /** It has waited at a rung since before this process began. @param epochs the rung's */
+  stand(index: number, epochs: number): void {
+    if (this.open.has(index)) this.open.set(index, epochs);
+  }
+
   /** It is not trained to its end. */
   drop(index: number): void {
     this.pass(this.open.get(index) ?? 0);

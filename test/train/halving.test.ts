@@ -7,6 +7,7 @@ import { StoppedError } from '../../src/train/checkpoint.ts';
 import { runGrid } from '../../src/train/grid.ts';
 import { armKey, judgeRung, rungEpochs, scoreAfter, shareOfSteps, whatHalvingCosts } from '../../src/train/halving.ts';
 import type { GridPlan } from '../../src/train/plan.ts';
+import { rehearseGrid } from '../../src/train/rehearsal.ts';
 import type { CellResult, GridResult } from '../../src/train/results.ts';
 import { useGpu } from '../support/gpu.ts';
 import { divided, experiment, plan } from '../support/narrow-experiment.ts';
@@ -111,6 +112,7 @@ describe('a grid with a budget', () => {
     const out = join(folder, 'halved');
     let result: GridResult | undefined;
     let stops = 0;
+    const rehearse = () => rehearseGrid(gpu(), one, halved, { h: 1 }, out);
     for (; result === undefined; stops++) {
       const stop = new AbortController();
       const hooks = { stop: stop.signal, onStep: () => stop.abort() };
@@ -118,7 +120,10 @@ describe('a grid with a budget', () => {
         if (!(error instanceof StoppedError)) throw error;
         return undefined;
       });
+      // All four stand at the first rung: two go on for an epoch of four steps, and one of these for two.
+      if (stops === 3) expect(await rehearse()).toMatchObject({ steps: [8, 8], finished: 0, elsewhere: 0 });
     }
+    expect(await rehearse()).toMatchObject({ cells: [], finished: 1, elsewhere: 0, work: 0 });
     expect(stops).toBeGreaterThan(5);
     const { cells, halving, dropped = [], leftOut } = result;
     // Two of four arms go on after an epoch, one after two.
