@@ -24,6 +24,8 @@ export interface Work {
 
 export interface Algorithm<Problem, Operands> {
   readonly name: string;
+  /** how it computes, for the documentation, in a line */
+  readonly how: string;
   /** the names of those that it consists of, where it is several in turn */
   readonly parts?: readonly string[];
   /** all that it may run: what its measurements depend on */
@@ -285,6 +287,7 @@ function remembering<A extends Algorithm<never, never>>(one: A): A {
 function together<P, O>(set: readonly Algorithm<P, O>[]): Algorithm<P, O> {
   return {
     name: set.map(({ name }) => name).join(' + '),
+    how: set.map(({ how }) => how).join('; then '),
     parts: set.map(({ name }) => name),
     kernels: [...new Set(set.flatMap(({ kernels }) => kernels))],
     obstacle(adapter, problem) {

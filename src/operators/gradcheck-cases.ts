@@ -3,10 +3,12 @@
  * algorithm, at shapes of more than one of its tiles, strips and phases, and graphs that branch, whose gradients are summed.
  */
 import type { Choose } from '../check/choose.ts';
+import { plannedGpu } from '../gpu/planned.ts';
 import { define, normal, type OperationCases } from '../graph/operation-case.ts';
 import type { Shape, Tensor } from '../graph/tensor.ts';
 import { add, multiply } from './arithmetic/graph.ts';
 import { concat } from './concat/graph.ts';
+import type { Convolution } from './conv2d/algorithms/convolution.ts';
 import { convolutionDecisions } from './conv2d/algorithms/index.ts';
 import { conv2d } from './conv2d/graph.ts';
 import { linearDecisions } from './linear/algorithms/index.ts';
@@ -38,38 +40,65 @@ const large = (choose: Choose): Drawn => {
   return { x, weight: [filters, channels, 3, 3], bias: choose(0, 1) === 1, pads: [pad, pad, pad, pad] };
 };
 
-const DRAWS: Readonly<Record<string, (choose: Choose) => Drawn>> = {
-  // Panels of a product, and some over.
-  pointwise: (choose) => {
-    const [channels, filters] = [choose(1, 40), choose(1, 70)];
-    const x = [choose(1, 3), channels, choose(3, 7), choose(3, 11)];
-    return { x, weight: [filters, channels, 1, 1], bias: false, pads: [0, 0, 0, 0] };
-  },
-  // Sums so long, and so few of them, that parts pay.
-  'implicit-gemm-in-parts': (choose) => {
-    const channels = choose(64, 160);
-    const [x, weight] = [
-      [1, channels, 3, choose(3, 4)],
-      [choose(1, 2), channels, 3, 3],
-    ];
-    return { x, weight, bias: choose(0, 1) === 1, pads: [0, 0, 0, 0] };
-  },
+// Panels of a product, and some over.
+const pointwise = (choose: Choose): Drawn => {
+  const [channels, filters] = [choose(1, 40), choose(1, 70)];
+  const x = [choose(1, 3), channels, choose(3, 7), choose(3, 11)];
+  return { x, weight: [filters, channels, 1, 1], bias: false, pads: [0, 0, 0, 0] };
 };
+
+// Sums so long, and so few of them, that parts pay.
+const longSums = (choose: Choose): Drawn => {
+  const channels = choose(64, 160);
+  const [x, weight] = [
+    [1, channels, 3, choose(3, 4)],
+    [choose(1, 2), channels, 3, 3],
+  ];
+  return { x, weight, bias: choose(0, 1) === 1, pads: [0, 0, 0, 0] };
+};
+
+/** An algorithm is drawn the first of these that it computes, at its smallest and at its largest. */
+const KINDS = [large, pointwise, longSums];
+const EXTREMES: readonly Choose[] = [(low) => low, (_, high) => high];
+/** What computes nothing on a rasteriser is checked where an adapter is planned for as a GPU. */
+const PLANNED = [
+  [undefined, plannedGpu('lavapipe')],
+  ['hardware', plannedGpu('h100')],
+] as const;
+
+function problemOf({ x, weight, bias, pads }: Drawn): Convolution {
+  const [batch, channels, height, width] = x;
+  const [filters, , ...kernel] = weight;
+  const same = { strides: [1, 1], dilations: [1, 1], groups: 1 } as const;
+  const shape = { batch, channels, height, width, filters, kernel: [kernel[0], kernel[1]] as const, pads, ...same };
+  return { name: 'drawn', shape, hasBias: bias, differentiates: false, weightLasts: false };
+}
+
+function drawnFor(algorithm: string) {
+  const own = Object.values(convolutionDecisions).flatMap(({ algorithms }) =>
+    algorithms.filter(({ name }) => name === algorithm),
+  );
+  for (const [kind, adapter] of PLANNED) {
+    const draw = KINDS.find((of) =>
+      own.some((one) => EXTREMES.every((choose) => one.obstacle(adapter, problemOf(of(choose))) === undefined)),
+    );
+    if (draw !== undefined) return { kind, draw };
+  }
+  throw new Error(`conv2d's ${algorithm} computes no kind of convolution that gradcheck draws: one is missing here.`);
+}
 
 const names = [
   ...new Set(Object.values(convolutionDecisions).flatMap(({ algorithms }) => algorithms.map(({ name }) => name))),
 ];
 
-/** Sums in parts are open on GPUs alone. */
-const kindOf = (algorithm: string) => (algorithm.endsWith('-in-parts') ? 'hardware' : undefined);
-
-const ofConvolution = names.map(
-  (algorithm): CasesOfAlgorithm => ({
+const ofConvolution = names.map((algorithm): CasesOfAlgorithm => {
+  const { kind, draw } = drawnFor(algorithm);
+  return {
     operator: 'conv2d',
     algorithm,
-    kind: kindOf(algorithm),
+    kind,
     cases: define(`conv2d by ${algorithm}`, (choose, random) => {
-      const { x, weight, bias, pads } = (DRAWS[algorithm] ?? large)(choose);
+      const { x, weight, bias, pads } = draw(choose);
       return {
         options: { pads },
         inputs: {
@@ -77,11 +106,15 @@ const ofConvolution = names.map(
           weight: normal(random, weight),
           ...(bias ? { bias: normal(random, [weight[0]]) } : undefined),
         },
-        build: (tensors) => conv2d(tensors['x'], tensors['weight'], tensors['bias'], { pads }),
+        // With maps on both sides: what applies them, or their derivatives, is looked at, too.
+        build: ({ x, weight, bias }) => sigmoid(conv2d(sigmoid(x), weight, bias, { pads })),
       };
     }),
-  }),
-);
+  };
+});
+
+/** Sums in parts are open on GPUs alone. */
+const kindOf = (algorithm: string) => (algorithm.endsWith('-in-parts') ? 'hardware' : undefined);
 
 /** Panels of a product, items of a lane, and some over; or a sum that is worth parts. */
 const ofLinear = linearDecisions.forward.algorithms.map(

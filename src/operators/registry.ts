@@ -1,68 +1,18 @@
 /**
- * Every operator of frostline by its kind: one line each. All else is derived: the type of a network's nodes, import and
+ * What is derived from the list of operators (ours.ts): the type of a network's nodes, import and
  * export, shapes, building, layer numbers, the list of kernels, cases, mutations, the table in the documentation.
  *
  * Beside the closed set stands an open one: `withOperators` adds those of other packages, whose kinds have a colon.
  */
 import { FrostlineError } from '../errors.ts';
-import { affine } from './affine/operator.ts';
-import { add, divide, multiply, subtract } from './arithmetic/operator.ts';
-import { batchNormalization } from './batch-normalization/operator.ts';
-import { clip } from './clip/operator.ts';
-import { concat } from './concat/operator.ts';
-import { conv2d } from './conv2d/operator.ts';
-import { dropout } from './dropout/operator.ts';
-import { elu } from './elu/operator.ts';
-import { hardSwish } from './hard-swish/operator.ts';
-import { identity } from './identity/operator.ts';
-import { leakyRelu } from './leaky-relu/operator.ts';
-import { linear } from './linear/operator.ts';
-import { lrn } from './lrn/operator.ts';
-import { matMul } from './mat-mul/operator.ts';
 import type { Read } from './onnx/form.ts';
 import type { AnyOperator, Operator } from './operator.ts';
-import { pad } from './pad/operator.ts';
-import { averagePool, globalAveragePool, maxPool } from './pooling/operator.ts';
-import { relu } from './relu/operator.ts';
-import { flatten, reshape } from './reshape/operator.ts';
+import * as list from './ours.ts';
 import { rewrites } from './rewrites/index.ts';
 import type { Rewrite } from './rewrites/match.ts';
-import { sigmoid } from './sigmoid/operator.ts';
-import { silu } from './silu/operator.ts';
-import { logSoftmax, softmax } from './softmax/operator.ts';
-import { transpose } from './transpose/operator.ts';
 
-export const operators = {
-  add,
-  affine,
-  averagePool,
-  batchNormalization,
-  clip,
-  concat,
-  conv2d,
-  divide,
-  dropout,
-  elu,
-  flatten,
-  globalAveragePool,
-  hardSwish,
-  identity,
-  leakyRelu,
-  linear,
-  logSoftmax,
-  lrn,
-  matMul,
-  maxPool,
-  multiply,
-  pad,
-  relu,
-  reshape,
-  sigmoid,
-  silu,
-  softmax,
-  subtract,
-  transpose,
-} satisfies { readonly [kind: string]: AnyOperator };
+/** By kind, in the alphabet's order. */
+export const operators = { ...list } satisfies { readonly [kind: string]: AnyOperator };
 
 /** Names of the operators that the package brings. */
 export type Kind = keyof typeof operators;

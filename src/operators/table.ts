@@ -2,6 +2,7 @@
 import type { AnyOperator, Attribute, Role } from './operator.ts';
 import { ours } from './registry.ts';
 import { rewrites } from './rewrites/index.ts';
+import { decisionTrials } from './trials.ts';
 
 const cell = (text: string) => text.replaceAll('|', '\\|');
 
@@ -23,6 +24,20 @@ function row({ kind, formula, inputs, outputs, attributes, parameters, onnx, fol
     .join(' | ');
 }
 
+/** Algorithms that an operator's results are chosen among: what one has in common in several results is one row. */
+function algorithmRows(): string[] {
+  const rows = new Map<string, string[]>();
+  for (const { decision } of decisionTrials) {
+    const [operator, ...result] = decision.purpose.split(' ');
+    // Several in turn are told of one by one.
+    for (const { name, how } of decision.algorithms.filter(({ parts }) => parts === undefined)) {
+      const key = `\`${operator}\` | \`${name}\` | ${cell(how)}`;
+      rows.set(key, [...(rows.get(key) ?? []), result.join(' ')]);
+    }
+  }
+  return [...rows].map(([key, results]) => `| ${key} | ${[...new Set(results)].join(', ')} |`);
+}
+
 /** docs/operators.md. */
 export function operatorTable(): string {
   const rows = ours.all.toSorted((a, b) => (a.kind < b.kind ? -1 : 1)).map((operator) => `| ${row(operator)} |`);
@@ -39,6 +54,15 @@ export function operatorTable(): string {
     ...rows,
     '',
     `Patterns of several ONNX nodes that are read as one operator: ${[...new Set(rewrites.map(({ name }) => name))].join(', ')}.`,
+    '',
+    '## Algorithms',
+    '',
+    'Where an operator has several, `select` takes the quickest by estimate, or by `frostline tune`; `--algorithm',
+    'OPERATOR=NAME` forces one.',
+    '',
+    '| operator | algorithm | how | results |',
+    '| --- | --- | --- | --- |',
+    ...algorithmRows(),
     '',
   ].join('\n');
 }

@@ -16,11 +16,15 @@ import { plannedGpu } from '../../src/gpu/planned.ts';
 import { decisionsIn, decisionText } from '../../src/graph/algorithm.ts';
 import { type CompileOptions, planGraph } from '../../src/graph/compile.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
+import type { KernelDispatch } from '../../src/kernels/kernel.ts';
+import { importOnnx } from '../../src/models/import-onnx.ts';
 import { alexnet } from '../../src/models/tables.ts';
+import type { OnnxModel } from '../../src/onnx/model.ts';
 import { convolutionDecisions } from '../../src/operators/conv2d/algorithms/index.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { decisionTrials } from '../../src/operators/trials.ts';
 import { createModel } from '../../src/train/model.ts';
+import { GraphBuilder, int, ints } from '../models/zoo-graphs.ts';
 
 const BUDGET = { seconds: 0.001 };
 
@@ -33,6 +37,18 @@ function step(): CompileOptions {
   const two = conv2d(one, weight('w2'), undefined, { pads, name: 'two' });
   const upstream = input('upstream', two.shape);
   return { loss: two, upstream, update: true };
+}
+
+/** Places of an image weighed by what they have in common: two products of what is computed, and one with a weight. */
+function products(): OnnxModel {
+  const g = new GraphBuilder();
+  const values = g.node('Conv', ['x', g.weight('w', 32, 3, 3, 3)], 'conv');
+  const rows = g.node('Reshape', [values, g.integers('rows', 0, 32, 256)], 'rows of places');
+  const columns = g.node('Transpose', [rows], 'turned', { perm: ints(0, 2, 1) });
+  const scores = g.node('Softmax', [g.node('MatMul', [rows, columns], 'scores')], 'shares', { axis: int(-1) });
+  const flat = g.node('Flatten', [g.node('MatMul', [scores, rows], 'weighed')], 'flat');
+  g.node('Gemm', [flat, g.weight('fc', 5, 32 * 256)], 'y', { transB: int(1) });
+  return g.model(17, { name: 'x', dims: ['N', 3, 18, 18] }, 'y');
 }
 
 const plan = (gpu: Gpu) => decisionsIn(gpu, () => void planGraph(gpu, step()));
@@ -179,6 +195,40 @@ describe('tuning of algorithms', () => {
       );
     }
     expect(readFileSync(other.tuning!.file, 'utf8')).toBe(before);
+  });
+
+  it("a user's network of products: all are measured, each way that is forced runs, and the choice is followed", async () => {
+    const gpu = await open();
+    // Parameters live on one device: each gets a model of its own.
+    const stepOf = () => graphOf(createModel(importOnnx(products())), 2, 'none').options;
+    const options = stepOf();
+    const decided = () => decisionsIn(gpu, () => void planGraph(gpu, options));
+    const cases = problemCases(gpu, decided());
+    const purposes = cases.map(({ decision }) => decision.purpose);
+    for (const purpose of ['matMul forward', 'matMul left gradient', 'matMul right gradient', 'linear forward']) {
+      expect(purposes).toContain(purpose);
+    }
+    for (const one of cases.filter(({ decision }) => decision.purpose.startsWith('matMul'))) {
+      expect(one.names).toEqual(['gemm', 'gemm-packed']);
+      const { choice, measurements } = await tuneProblem(gpu, one, BUDGET);
+      expect(measurements.map(({ algorithm, wrong }) => [algorithm, wrong])).toEqual(
+        one.names.map((name) => [name, undefined]),
+      );
+      const other = one.names.find((name) => name !== choice)!;
+      await gpu.tuning!.recordAlgorithm(one.decision.purpose, decisionText(one.decision), one.case, madeUp(other));
+      expect(problemMeasuredBefore(await open(), one)?.choice).toBe(other);
+      const same = decided().filter(({ decision, case: text }) => decision === one.decision && text === one.case);
+      expect(same.map(({ selected }) => `${selected.algorithm.name} by ${selected.by}`)).toEqual(
+        same.map(() => `${other} by measurement`),
+      );
+    }
+    for (const algorithm of ['gemm', 'gemm-packed']) {
+      const forced = await open({ algorithms: { matMul: algorithm } });
+      const kernels = (planGraph(forced, stepOf()).dispatches as KernelDispatch[]).map(({ kernel }) => kernel.name);
+      // Two products forward, each with two gradients.
+      const packed = algorithm === 'gemm-packed' ? 6 * 2 : 0;
+      expect(kernels.filter((name) => name === 'gemm/packed')).toHaveLength(packed);
+    }
   });
 
   it.each(['lavapipe', 'h100'])('everything that is decided for AlexNet on %s can be measured', (name) => {

@@ -96,7 +96,7 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
       { seed: testSeed, numRuns: 30 },
     );
     // In parts is for discrete GPUs and long sums.
-    if (!name.endsWith('parts')) expect(computed).toBeGreaterThan(/pointwise|at-a-time/.test(name) ? 0 : 3);
+    if (!name.endsWith('parts')) expect(computed, `drawn problems that ${name} computes`).toBeGreaterThan(0);
   });
 });
 
@@ -106,6 +106,7 @@ describe('select', () => {
   type One = Algorithm<typeof problem, object>;
   const as = (name: string, instructions: number, supported = true, bytes = 0): One => ({
     name,
+    how: '',
     kernels: [],
     obstacle: () => (supported ? undefined : 'it does not compute it'),
     work: () => ({ instructions, movedBytes: 0, dispatches: 1 }),

@@ -59,12 +59,18 @@ it.each([...allKernels.values()])('$name has cases, and five ways to break it', 
   expect(all.length, `${name}: ways to break it`).toBeGreaterThanOrEqual(5);
 });
 
-it('every algorithm that is chosen among has a row in docs/glossary.md', () => {
-  const names = decisionTrials.flatMap(({ decision: { algorithms } }) =>
-    algorithms.flatMap(({ name, parts }) => parts ?? [name]),
-  );
-  const glossary = readFileSync(at('docs/glossary.md'), 'utf8');
-  for (const name of new Set(names)) expect(glossary, `docs/glossary.md: ${name}`).toContain(`\`${name}\``);
+it('every algorithm that is chosen among says how it computes', () => {
+  for (const { decision } of decisionTrials) {
+    for (const { name, how } of decision.algorithms)
+      expect(how.trim(), `${decision.purpose} ${name}: how`).not.toBe('');
+  }
+});
+
+it("every file of convolution's algorithms stands in their list", () => {
+  const folder = 'src/operators/conv2d/algorithms/';
+  const list = readFileSync(at(`${folder}ours.ts`), 'utf8');
+  const files = readdirSync(at(folder)).filter((name) => !['convolution.ts', 'index.ts', 'ours.ts'].includes(name));
+  expect(files.filter((name) => !list.includes(`'./${name}'`))).toEqual([]);
 });
 
 it('every folder of an operator has its parts', () => {

@@ -17,7 +17,7 @@ import type { ForwardEmitter } from '../operation.ts';
 import type { Tensor } from '../tensor.ts';
 import { type ContractionViews, contractionWork, emitContraction } from './contraction.ts';
 
-export interface ProductMethod extends Pick<Algorithm<never, never>, 'name' | 'kernels'> {
+export interface ProductMethod extends Pick<Algorithm<never, never>, 'name' | 'how' | 'kernels'> {
   /** As an algorithm's. */
   obstacle(adapter: Capabilities, shape: GemmShape): string | undefined;
   /** @param lasts what is packed of B is made once, not in each run */
@@ -73,6 +73,7 @@ const inParts = (depth: (adapter: Capabilities, params: ContractionParams) => nu
 /** On the operands as they lie: computes every product. */
 export const plainProduct: ProductMethod = {
   name: 'gemm',
+  how: 'a product of matrices by the contraction, on operands as they lie',
   kernels: [contraction],
   obstacle: () => undefined,
   workspaceBytes: () => 0,
@@ -82,6 +83,7 @@ export const plainProduct: ProductMethod = {
 /** The same, its sum in as many parts as the estimate takes for best: split-K. */
 export const productInParts: ProductMethod = {
   name: 'gemm-in-parts',
+  how: 'as gemm, long sums in parts that are worked on side by side (split-K)',
   obstacle(adapter, shape) {
     const params = gemm(shape);
     return splitDepth(adapter, params) < depthOf(params) ? undefined : 'its sums are not worth parts';
@@ -92,6 +94,7 @@ export const productInParts: ProductMethod = {
 /** The same in so many parts, for those who measure. */
 export const productInSomeParts = (parts: number): ProductMethod => ({
   name: `gemm-in-${parts}-parts`,
+  how: `as gemm, long sums in ${parts} parts`,
   obstacle(adapter, shape) {
     const params = gemm(shape);
     if (splitDepth(adapter, params) === depthOf(params)) return 'its sums are not worth parts';
@@ -108,6 +111,7 @@ const panelBytes = (adapter: Capabilities, shape: GemmShape) => {
 /** On operands that are packed into panels first; several products one after another. */
 export const packedProduct: ProductMethod = {
   name: 'gemm-packed',
+  how: 'a product of matrices on operands that are packed into panels first',
   kernels: [packedGemm, packMatrix],
   obstacle: (adapter, shape) =>
     planPackedGemm(adapter, shape) === undefined
@@ -185,6 +189,7 @@ export const byProducts = <P>(
   lasts: (problem: P) => boolean = () => false,
 ): Omit<Algorithm<P, never>, 'emit'> => ({
   name: method.name,
+  how: method.how,
   kernels: method.kernels,
   obstacle: (adapter, problem) => method.obstacle(adapter, shapesOf(adapter, problem)[0]),
   work: (adapter, problem) => shapesOf(adapter, problem).map((shape) => method.work(adapter, shape, lasts(problem))),

@@ -4,7 +4,7 @@ import { image, normal } from '../../graph/operation-case.ts';
 import { eluMap } from '../../kernels/elu/elu.ts';
 import { eachValue } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
-import type { EluAttributes } from './operator.ts';
+import type { EluAttributes } from './graph.ts';
 
 const alpha = 0.5;
 

@@ -1,23 +1,15 @@
 import { eluMap } from '../../kernels/elu/elu.ts';
 import { field, sameInOnnx } from '../onnx/form.ts';
-import { defineOperator, number } from '../operator.ts';
-import { elu as build, checkAlpha } from './graph.ts';
-
-export interface EluAttributes {
-  readonly alpha: number;
-}
+import { defineOperator } from '../operator.ts';
+import { elu as build, type EluAttributes, rule } from './graph.ts';
 
 export const elu = defineOperator<EluAttributes>()({
   kind: 'elu',
   formula: 'y = x where x > 0, else alpha (exp(x) - 1)',
-  attributes: { alpha: number('factor of what is below 0') },
+  ...rule,
   parameters: {},
   inputs: 1,
   outputs: 1,
-  shape({ inputs: [x], attributes: { alpha } }) {
-    checkAlpha(alpha);
-    return [x.shape];
-  },
   build: ({ inputs: [x], attributes: { alpha }, name }) => [build(x, alpha, name)],
   reference: ({ values: [x], attributes: { alpha } }) => [
     Float64Array.from(x, (v) => (v > 0 ? v : alpha * Math.expm1(v))),

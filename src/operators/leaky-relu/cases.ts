@@ -5,7 +5,7 @@ import { image, normal } from '../../graph/operation-case.ts';
 import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
 import { sums } from '../bounds.ts';
 import type { Checks } from '../checks.ts';
-import type { LeakyReluAttributes } from './operator.ts';
+import type { LeakyReluAttributes } from './graph.ts';
 
 const family = defineFamily<{ count: number; slope: number }>({
   names: ['leaky-relu/forward', 'leaky-relu/backward'],

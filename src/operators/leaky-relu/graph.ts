@@ -1,19 +1,23 @@
 /** Leaky ReLU as an operation of tensors; the mathematics stands in ../../kernels/leaky-relu/leaky-relu.ts. */
 import { mapValues } from '../../graph/map.ts';
 import { mapPieces } from '../../graph/pieces.ts';
-import { checkTensors, type Tensor } from '../../graph/tensor.ts';
+import type { Tensor } from '../../graph/tensor.ts';
 import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
-import { asked, refuse } from '../operator.ts';
+import { number, type Rule, shapesOf } from '../operator.ts';
 
-/** Of a slope of 0 or less the sign of y would not tell that of x; 0 is a ReLU. */
-export function checkSlope(slope: number): void {
-  if (!(Number.isFinite(slope) && slope > 0)) refuse(`has a slope of ${slope}`, 'A finite number above 0 is expected.');
+export interface LeakyReluAttributes {
+  readonly slope: number;
 }
+
+export const rule: Rule<LeakyReluAttributes> = {
+  // Of a slope of 0 or less the sign of y would not tell that of x; 0 is a ReLU.
+  attributes: { slope: number('factor of what is below 0', (slope) => slope > 0, ' above 0') },
+  shape: ({ inputs: [x] }) => [x.shape],
+};
 
 /** y = x where x is not below 0, else slope x */
 export function leakyRelu(x: Tensor, slope = 0.01, name = 'leakyRelu'): Tensor {
-  checkTensors(name, { x });
-  asked(`${name}:`, () => checkSlope(slope));
+  shapesOf(name, rule, { slope }, [x]);
   return mapValues(x, {
     operation: 'leakyRelu',
     name,

@@ -1,23 +1,15 @@
 import { leakyReluMap } from '../../kernels/leaky-relu/leaky-relu.ts';
 import { field, sameInOnnx } from '../onnx/form.ts';
-import { defineOperator, number } from '../operator.ts';
-import { leakyRelu as build, checkSlope } from './graph.ts';
-
-export interface LeakyReluAttributes {
-  readonly slope: number;
-}
+import { defineOperator } from '../operator.ts';
+import { leakyRelu as build, type LeakyReluAttributes, rule } from './graph.ts';
 
 export const leakyRelu = defineOperator<LeakyReluAttributes>()({
   kind: 'leakyRelu',
   formula: 'y = x where x >= 0, else slope x',
-  attributes: { slope: number('factor of what is below 0') },
+  ...rule,
   parameters: {},
   inputs: 1,
   outputs: 1,
-  shape({ inputs: [x], attributes: { slope } }) {
-    checkSlope(slope);
-    return [x.shape];
-  },
   build: ({ inputs: [x], attributes: { slope }, name }) => [build(x, slope, name)],
   reference: ({ values: [x], attributes: { slope } }) => [Float64Array.from(x, (v) => (v < 0 ? slope * v : v))],
   folds: 'reference',

@@ -1,10 +1,8 @@
 /** Products of matrices that are both computed; a matrix of weights is `linear`'s. How: ./algorithms. */
 import { apply } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
-import { linear } from '../linear/graph.ts';
 import type { LinearRole } from '../linear/rule.ts';
 import { type None, shapesOf } from '../operator.ts';
-import { reshape } from '../reshape/graph.ts';
 import { selectMatMul } from './algorithms/index.ts';
 import type { Products } from './algorithms/products.ts';
 import { rule } from './rule.ts';
@@ -46,11 +44,4 @@ export function matMul(a: Tensor, b: Tensor, name = 'matMul'): Tensor {
     shape,
     name,
   );
-}
-
-/** y [..., P] = x [..., K] weight^T + bias, weight [P, K]: a fully connected layer for each row. */
-export function matMulWeight(x: Tensor, weight: Tensor, bias: Tensor | undefined, name: string): Tensor {
-  const [shape] = shapesOf<None, LinearRole>(name, rule, {}, [x], { weight, bias });
-  const width = x.shape.at(-1)!;
-  return reshape(linear(reshape(x, [x.size / width, width], name), weight, bias, name), shape, name);
 }

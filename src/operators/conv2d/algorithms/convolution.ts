@@ -61,6 +61,15 @@ export interface ConvolutionAlgorithm<D extends Direction = Direction> extends A
   readonly takesTiles?: boolean;
 }
 
+/** An algorithm in the directions that it serves. */
+export type Serves = { readonly [D in Direction]?: ConvolutionAlgorithm<D> };
+
+export const inEachDirection = (make: <D extends Direction>(direction: D) => ConvolutionAlgorithm<D>): Serves => ({
+  forward: make('forward'),
+  'input gradient': make('input gradient'),
+  'filter gradient': make('filter gradient'),
+});
+
 /** Bytes of one image, one output, one filter. */
 export function bytesOf({ channels, height, width, filters, kernel, groups, ...rest }: Conv2dShape) {
   const [lines, columns] = conv2dOutput({ channels, height, width, filters, kernel, groups, ...rest });

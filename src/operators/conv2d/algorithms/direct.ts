@@ -26,6 +26,7 @@ import {
   type Convolution,
   type ConvolutionAlgorithm,
   imageWindows,
+  inEachDirection,
   type Operands,
   operandOf,
   outputs,
@@ -137,29 +138,32 @@ function moved(adapter: Capabilities, shape: Conv2dShape, direction: Direction):
   return pad.bytes + pack.bytes;
 }
 
-export const direct = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
-  name: 'direct',
-  kernels:
-    direction === 'filter gradient' ? [conv2dPad, conv2dDirectFilterGradient] : [conv2dPad, packMatrix, conv2dDirect],
-  obstacle(adapter, { shape }) {
-    if (adapter.precision === 'f16') return 'it has no text for half precision';
-    if (!directFits(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
-    // Packing takes all filters as one matrix.
-    if (shape.filters * bytesOf(shape).filter > adapter.limits.maxBinding - adapter.limits.offsetAlignment) {
-      return 'the weight is larger than a binding';
-    }
-    return direction === 'input gradient' && shape.strides.some((stride) => stride !== 1)
-      ? 'its input gradient has strides of 1 alone'
-      : undefined;
-  },
-  work: (adapter, problem) => ({
-    instructions: instructionsOf(adapter, problem.shape, direction),
-    movedBytes: moved(adapter, problem.shape, direction),
-    dispatches: 3,
+export const direct = inEachDirection(
+  <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+    name: 'direct',
+    how: 'as the definition has it, on padded images and packed weights, a strip of an output row in the registers of a thread',
+    kernels:
+      direction === 'filter gradient' ? [conv2dPad, conv2dDirectFilterGradient] : [conv2dPad, packMatrix, conv2dDirect],
+    obstacle(adapter, { shape }) {
+      if (adapter.precision === 'f16') return 'it has no text for half precision';
+      if (!directFits(adapter, shape)) return 'the shape does not fit its registers, or the adapter has no subgroups';
+      // Packing takes all filters as one matrix.
+      if (shape.filters * bytesOf(shape).filter > adapter.limits.maxBinding - adapter.limits.offsetAlignment) {
+        return 'the weight is larger than a binding';
+      }
+      return direction === 'input gradient' && shape.strides.some((stride) => stride !== 1)
+        ? 'its input gradient has strides of 1 alone'
+        : undefined;
+    },
+    work: (adapter, problem) => ({
+      instructions: instructionsOf(adapter, problem.shape, direction),
+      movedBytes: moved(adapter, problem.shape, direction),
+      dispatches: 3,
+    }),
+    workspaceBytes: (adapter, { name, shape }) => {
+      const [{ count }] = windows(adapter, shape.batch, [paddedImageBytes(shape)], `${name}: one image`);
+      return moved(adapter, { ...shape, batch: count }, direction);
+    },
+    emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
   }),
-  workspaceBytes: (adapter, { name, shape }) => {
-    const [{ count }] = windows(adapter, shape.batch, [paddedImageBytes(shape)], `${name}: one image`);
-    return moved(adapter, { ...shape, batch: count }, direction);
-  },
-  emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
-});
+);

@@ -22,6 +22,7 @@ import {
   type ConvolutionAlgorithm,
   filterWindows,
   imageWindows,
+  inEachDirection,
   type Operands,
   operandOf,
   outputs,
@@ -95,6 +96,7 @@ const emits: {
 
 export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'implicit-gemm',
+  how: 'a product of matrices of which the matrix of windows is never stored: the contraction, on operands as they lie',
   kernels: [contraction],
   obstacle: () => undefined,
   work: (adapter, { shape }) => contractionWork(adapter, paramsOf(direction, shape), Number.POSITIVE_INFINITY),
@@ -103,8 +105,9 @@ export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgo
 });
 
 /** The same, its long sums in parts that are worked on side by side: as many as the estimate takes for best. */
-export const implicitGemmInParts = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
+const implicitGemmInSuchParts = <D extends Direction>(direction: D): ConvolutionAlgorithm<D> => ({
   name: 'implicit-gemm-in-parts',
+  how: 'as implicit-gemm, long sums in parts that are worked on side by side (split-K)',
   obstacle(adapter, { shape }) {
     const params = paramsOf(direction, shape);
     return splitDepth(adapter, params) < depthOf(params) ? undefined : 'its sums are not worth parts';
@@ -115,6 +118,7 @@ export const implicitGemmInParts = <D extends Direction>(direction: D): Convolut
 /** The same in so many parts, for those who measure. */
 export const implicitGemmInSomeParts = <D extends Direction>(direction: D, parts: number): ConvolutionAlgorithm<D> => ({
   name: `implicit-gemm-in-${parts}-parts`,
+  how: `as implicit-gemm, long sums in ${parts} parts`,
   obstacle(adapter, { shape }) {
     const params = paramsOf(direction, shape);
     if (splitDepth(adapter, params) === depthOf(params)) return 'its sums are not worth parts';
@@ -136,3 +140,5 @@ const inParts = <D extends Direction>(direction: D, depth: Depth) =>
     },
     emit: (emit, problem, operands) => emits[direction](emit, problem, operands, depth),
   }) satisfies Partial<ConvolutionAlgorithm<D>>;
+
+export const implicitGemmInParts = inEachDirection(implicitGemmInSuchParts);

@@ -1,32 +1,37 @@
-/** The algorithms of a convolution, the plain one first. To add one: its file, and a line for each direction it serves. */
+/** The algorithms of a convolution, the plain one first. To add one: its file, and a line of ours.ts. */
 import { type Decision, refuseUnknown, type Selected, select } from '../../../graph/algorithm.ts';
 import type { Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
-import { type Convolution, type ConvolutionAlgorithm, caseOf, type Left, type Operands } from './convolution.ts';
-import { direct } from './direct.ts';
-import { implicitGemm, implicitGemmInParts, implicitGemmInSomeParts } from './implicit-gemm.ts';
-import { pointwise } from './pointwise.ts';
-import { winograd } from './winograd.ts';
+import {
+  type Convolution,
+  type ConvolutionAlgorithm,
+  caseOf,
+  type Left,
+  type Operands,
+  type Serves,
+} from './convolution.ts';
+import { implicitGemm, implicitGemmInSomeParts } from './implicit-gemm.ts';
+import * as ours from './ours.ts';
+import { winogradAtATime } from './winograd.ts';
 
 const PARTS = [2, 4, 8, 16, 32, 64, 128];
 const IMAGES = [1, 2, 4, 8, 16, 32];
 
-const decisionOn = <D extends Direction>(
-  direction: D,
-  ...own: ConvolutionAlgorithm<D>[]
-): Decision<Convolution, Operands[D]> => ({
+const others: readonly Serves[] = Object.values(ours);
+
+const decisionOn = <D extends Direction>(direction: D): Decision<Convolution, Operands[D]> => ({
   purpose: `conv2d ${direction}`,
-  algorithms: [implicitGemm(direction), implicitGemmInParts(direction), direct(direction), winograd(direction), ...own],
+  algorithms: [implicitGemm(direction), ...others.flatMap((one) => one[direction] ?? [])],
   measured: [
     ...PARTS.map((parts) => implicitGemmInSomeParts(direction, parts)),
-    ...IMAGES.map((images) => winograd(direction, images)),
+    ...IMAGES.map((images) => winogradAtATime(direction, images)),
   ],
   caseOf,
 });
 
 /** By what they compute; mapped, so that a direction cannot be left out. */
 export const convolutionDecisions: { readonly [D in Direction]: Decision<Convolution, Operands[D]> } = {
-  forward: decisionOn('forward', pointwise),
+  forward: decisionOn('forward'),
   'input gradient': decisionOn('input gradient'),
   'filter gradient': decisionOn('filter gradient'),
 };

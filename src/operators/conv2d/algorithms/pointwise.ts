@@ -3,7 +3,7 @@ import { epiloguesOf } from '../../../graph/operation.ts';
 import { packedProduct } from '../../../graph/ops/product.ts';
 import type { Conv2dShape } from '../../../kernels/conv2d/shape.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
-import { bytesOf, type ConvolutionAlgorithm, operandOf } from './convolution.ts';
+import { bytesOf, type ConvolutionAlgorithm, operandOf, type Serves } from './convolution.ts';
 
 function productOf({ channels, height, width, filters }: Conv2dShape): GemmShape {
   const plane = height * width;
@@ -17,8 +17,9 @@ function productOf({ channels, height, width, filters }: Conv2dShape): GemmShape
   };
 }
 
-export const pointwise: ConvolutionAlgorithm<'forward'> = {
+const forward: ConvolutionAlgorithm<'forward'> = {
   name: 'pointwise',
+  how: '1 x 1 taps: a product of packed matrices for each image',
   kernels: packedProduct.kernels,
   obstacle(adapter, { shape, hasBias }) {
     if (hasBias) return 'it adds no bias';
@@ -50,3 +51,5 @@ export const pointwise: ConvolutionAlgorithm<'forward'> = {
     }
   },
 };
+
+export const pointwise: Serves = { forward };

@@ -41,7 +41,14 @@ import {
 import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { packedGemmBatch } from '../../../kernels/gemm/packed.ts';
 import { HELD } from '../../../kernels/nan.ts';
-import { bytesOf, type Convolution, type ConvolutionAlgorithm, type Operands, operandOf } from './convolution.ts';
+import {
+  bytesOf,
+  type Convolution,
+  type ConvolutionAlgorithm,
+  inEachDirection,
+  type Operands,
+  operandOf,
+} from './convolution.ts';
 
 /** How many images at a time, where somebody asked for a number. */
 type Asked = number | undefined;
@@ -254,8 +261,9 @@ const kernels = {
 };
 
 /** @param asked images at a time, for those who measure; where it is left out, what is kept between kernels stays small */
-export const winograd = <D extends Direction>(direction: D, asked?: number): ConvolutionAlgorithm<D> => ({
+export const winogradAtATime = <D extends Direction>(direction: D, asked?: number): ConvolutionAlgorithm<D> => ({
   name: asked === undefined ? 'winograd' : `winograd-${asked}-at-a-time`,
+  how: 'minimal filtering: tiles of outputs by fewer products; strides by phases (space-to-depth)',
   kernels: kernels[direction],
   // Where the gradient comes back from phases, no ReLU before can be applied to it.
   obstacle(adapter, { shape, differentiates }) {
@@ -280,3 +288,5 @@ export const winograd = <D extends Direction>(direction: D, asked?: number): Con
   },
   emit: (emit, problem, operands) => emits[direction](emit, problem, operands, asked),
 });
+
+export const winograd = inEachDirection((direction) => winogradAtATime(direction));

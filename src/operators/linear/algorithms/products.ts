@@ -108,6 +108,7 @@ export function updateBy(method: ProductMethod): PartialAlgorithm<Layer, Operand
   const gradient: Algorithm<Layer, Operands['weight gradient']> = byProduct('weight gradient', method);
   return {
     name: `update-by-${method.name}`,
+    how: `the weight's gradient by ${method.name}; its sums update the weight where they are finished`,
     makes: ['update'],
     kernels: [...gradient.kernels, sgdm],
     obstacle: gradient.obstacle,

@@ -54,6 +54,7 @@ const ofAny = { mask: 1, decay_factor: 1 };
 
 export const vectorsForward: LayerAlgorithm<'forward'> = {
   name: 'vectors',
+  how: 'the weight is read once, in vectors of four, for the sums of several items in registers',
   kernels: [linearForward],
   obstacle: noWholeVectors,
   work: workOf('vectors', (adapter, { batch, inputs, outputs, hasBias }, { count }) =>
@@ -76,6 +77,7 @@ export const vectorsForward: LayerAlgorithm<'forward'> = {
 
 export const vectorsInputGradient: LayerAlgorithm<'input gradient'> = {
   name: 'vectors',
+  how: 'the weight is read once, in vectors of four, for the sums of several items in registers',
   kernels: [linearInputGradient],
   obstacle: noWholeVectors,
   work: workOf('vectors', (adapter, layer, at) => linearInputGradient.time(adapter, backParams(layer, at))),
@@ -93,6 +95,7 @@ export const vectorsInputGradient: LayerAlgorithm<'input gradient'> = {
 
 export const fusedUpdate: PartialAlgorithm<Layer, Operands['update'], 'update'> = {
   name: 'update-fused',
+  how: 'the gradient of a weight is summed where it updates the weight, and never written',
   makes: ['update'],
   kernels: [linearUpdate, linearUpdateScaled],
   obstacle: noWholeVectors,
@@ -119,6 +122,7 @@ export const fusedUpdate: PartialAlgorithm<Layer, Operands['update'], 'update'> 
 
 export const onePass: PartialAlgorithm<Layer, Operands['backward'], 'dx' | 'update'> = {
   name: 'one-pass',
+  how: 'input gradient and update in one pass over the weight',
   makes: ['dx', 'update'],
   kernels: [linearBackward],
   obstacle: (adapter, layer) =>

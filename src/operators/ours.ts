@@ -1,0 +1,23 @@
+/** Every operator of the package, by its kind: one line for each. `registry.ts` makes everything else of them. */
+export { affine } from './affine/operator.ts';
+export { add, divide, multiply, subtract } from './arithmetic/operator.ts';
+export { batchNormalization } from './batch-normalization/operator.ts';
+export { clip } from './clip/operator.ts';
+export { concat } from './concat/operator.ts';
+export { conv2d } from './conv2d/operator.ts';
+export { dropout } from './dropout/operator.ts';
+export { elu } from './elu/operator.ts';
+export { hardSwish } from './hard-swish/operator.ts';
+export { identity } from './identity/operator.ts';
+export { leakyRelu } from './leaky-relu/operator.ts';
+export { linear } from './linear/operator.ts';
+export { lrn } from './lrn/operator.ts';
+export { matMul } from './mat-mul/operator.ts';
+export { pad } from './pad/operator.ts';
+export { averagePool, globalAveragePool, maxPool } from './pooling/operator.ts';
+export { relu } from './relu/operator.ts';
+export { flatten, reshape } from './reshape/operator.ts';
+export { sigmoid } from './sigmoid/operator.ts';
+export { silu } from './silu/operator.ts';
+export { logSoftmax, softmax } from './softmax/operator.ts';
+export { transpose } from './transpose/operator.ts';
