@@ -184,7 +184,11 @@ const linearCases = define('large linear', (choose, random) => {
 });
 
 const productCases = define('large products', (choose, random) => {
-  const [products, rows, depth, columns] = [choose(1, 2), choose(1, 140), choose(1, 200), choose(1, 140)];
+  // Large enough for the largest tiles to pay on a GPU, and in whole vectors of four; or neither.
+  const [products, rows, depth, columns] =
+    choose(0, 4) === 4
+      ? [1, 4 * choose(120, 150), 4 * choose(40, 50), 4 * choose(120, 150)]
+      : [choose(1, 2), choose(1, 140), choose(1, 200), choose(1, 140)];
   return {
     options: {},
     inputs: { a: normal(random, [products, rows, depth]), b: normal(random, [products, depth, columns]) },
