@@ -183,12 +183,14 @@ ${range(tile)
   }
   var sums = array<f32, ${sums.length}>(${sums.map(({ name }) => name).join(', ')});
   let filters = min(${tile}u, p.rows - m_0);
+  // Bounds known at run time only: unrolled, with an update in each store, they cost seconds of compilation.
+  let columns = min(${columns}u, pairs);
   for (var m = 0u; m < filters; m++) {
-    for (var k = 0u; k < ${columns}u; k++) {
+    for (var k = 0u; k < columns; k++) {
       let j = first + k * ${lanes}u;
       if (j >= pairs) { break; }
       let start = p.dw_base + ((g * p.rows + m_0 + m) * pairs + j) * ${window}u;
-      for (var kx = 0u; kx < ${window}u; kx++) {
+      for (var kx = 0u; kx < p.kernel_width; kx++) {
         let sum = sums[(m * ${columns}u + k) * ${window}u + kx];
         ${memory.gradient('dw', 'start + kx', 'sum')}
       }
