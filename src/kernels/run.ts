@@ -24,11 +24,12 @@ export class Bench {
     this.gpu = gpu;
   }
 
-  /** A view of these values between guards. */
-  put(label: string, values: Words): View {
-    const words = new Uint32Array(values.length + 2 * GUARD).fill(GUARD_BITS);
-    words.set(new Uint32Array(values.buffer, values.byteOffset, values.length), GUARD);
-    const view = this.gpu.storage(label, words).view(4 * GUARD, 4 * values.length);
+  /** A view of these values between guards. @param vectors it begins at a whole vector of four, for texts that read such */
+  put(label: string, values: Words, vectors = false): View {
+    const start = vectors ? 4 * Math.ceil(GUARD / 4) : GUARD;
+    const words = new Uint32Array(start + values.length + GUARD).fill(GUARD_BITS);
+    words.set(new Uint32Array(values.buffer, values.byteOffset, values.length), start);
+    const view = this.gpu.storage(label, words).view(4 * start, 4 * values.length);
     this.views.push(view);
     return view;
   }

@@ -59,7 +59,9 @@ export async function checkMatrixProduct(
     try {
       const c = bench.room('c', size * size);
       const unused = bench.put('unused', new Float32Array(1));
-      const views = { a: bench.put('a', a), b: bench.put('b', b), bias: unused, aux: unused, c };
+      const { vectors = [] } = contraction.variants.find(({ name }) => name === choice.variant)!;
+      const [inA, inB] = [bench.put('a', a, vectors.includes('a')), bench.put('b', b, vectors.includes('b'))];
+      const views = { a: inA, b: inB, bias: unused, aux: unused, c };
       const dispatch = contraction.dispatch(gpu, params, views, choice);
       const milliseconds = await time(gpu, dispatch);
       const actual = await bench.floats(c);
