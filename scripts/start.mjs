@@ -1,11 +1,13 @@
 /**
  * `npm start`: installs what is missing, builds, and runs both quick-start grids at once, for neither keeps two cores or a
  * GPU busy; what the second says follows when the first is done. Further flags go to both; `--out DIR` makes DIR and
- * DIR-textures. On the embedded driver, several times slower than lavapipe, it takes three splits of the four, and says so.
+ * DIR-textures. On the embedded driver, several times slower than lavapipe, it takes fewer
+ * splits (quick-splits.mjs), and says so.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { build, install, root } from './prepare.mjs';
+import { quickSplits } from './quick-splits.mjs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -26,16 +28,18 @@ function optionOf(name) {
 /** Fewer splits on the embedded driver, where nobody asks for a number; whatever is wrong with the adapter, the grids tell. */
 async function fewerSplits() {
   if (['--splits', '--folds', '--help', '-h'].some((name) => flags.some((flag) => flag.split('=')[0] === name))) return;
-  const { Gpu } = await import('../dist/index.js');
+  const [{ Gpu }, { presets }] = await Promise.all([import('../dist/index.js'), import('../dist/train/presets.js')]);
   const gpu = await Gpu.open({ adapter: optionOf('--adapter'), probe: false }).catch(() => undefined);
-  if (gpu?.kind === 'embedded') {
-    console.error(
-      'The embedded driver is slow: 3 splits in place of 4. For all of them, `npm start -- --splits 4`, or',
-    );
-    console.error('install lavapipe (README.md, "Adapters and drivers").');
-    flags.push('--splits', '3');
-  }
+  const { splits: usual } = presets.quickstart;
+  const splits = quickSplits(gpu?.kind, usual, out ?? join(root, 'runs', 'quickstart'));
   gpu?.destroy();
+  if (splits === undefined) return;
+  flags.push('--splits', `${splits}`);
+  if (splits >= usual) return;
+  console.error(
+    `The embedded driver is slow: ${splits} splits in place of ${usual}. For all of them, ` +
+      `\`npm start -- --splits ${usual}\`, or install lavapipe (README.md, "Adapters and drivers").`,
+  );
 }
 await fewerSplits();
 

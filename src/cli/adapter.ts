@@ -34,7 +34,7 @@ export const algorithmsOf = (option: string | undefined): Readonly<Record<string
   option === undefined ? undefined : Object.fromEntries(parseAlgorithms(option, '--algorithm'));
 
 /** Refuses, of the algorithms that are forced on a device, those that no operator has. */
-export async function refuseUnknown(gpu: Gpu): Promise<void> {
+export async function checkAlgorithms(gpu: Gpu): Promise<void> {
   if (gpu.algorithms.size > 0) (await import('../operators/trials.ts')).refuseUnknownAlgorithms(gpu);
 }
 
@@ -55,7 +55,7 @@ export async function openAdapter(
     warn: (text) => context.note(`warning: ${text}`),
   });
   context.defer(() => gpu.destroy());
-  await refuseUnknown(gpu);
+  await checkAlgorithms(gpu);
   context.note(`adapter: ${gpu.describe()}${gpu.precision === 'f16' ? ', half precision' : ''}`);
   return gpu;
 }

@@ -105,9 +105,7 @@ export async function checkAgainstReference(question: ReferenceQuestion): Promis
 
 function boundedOf({ op, params = {}, inputs, output, gradient }: ReferenceQuestion) {
   if (!Object.hasOwn(operators, op)) {
-    throw new FrostlineError(
-      `There is no operator '${op}'. There are ${Object.keys(operators).toSorted().join(', ')}.`,
-    );
+    throw new FrostlineError(`There is no operator '${op}'. There are ${Object.keys(operators).join(', ')}.`);
   }
   // biome-ignore lint/suspicious/noExplicitAny: any operator's attributes
   const operator = operators[op] as any;

@@ -5,14 +5,15 @@
  * Beside the closed set stands an open one: `withOperators` adds those of other packages, whose kinds have a colon.
  */
 import { FrostlineError } from '../errors.ts';
+import { byName } from './by-name.ts';
 import type { Read } from './onnx/form.ts';
 import type { AnyOperator, Operator } from './operator.ts';
 import * as list from './ours.ts';
 import { rewrites } from './rewrites/index.ts';
 import type { Rewrite } from './rewrites/match.ts';
 
-/** By kind, in the alphabet's order. */
-export const operators = { ...list } satisfies { readonly [kind: string]: AnyOperator };
+/** By kind. */
+export const operators = byName(list) satisfies { readonly [kind: string]: AnyOperator };
 
 /** Names of the operators that the package brings. */
 export type Kind = keyof typeof operators;

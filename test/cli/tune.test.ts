@@ -1,18 +1,19 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { registry } from '../../src/cli/registry.ts';
 import { run } from './run.ts';
 
 describe('frostline tune', () => {
   let folder: string;
-  beforeAll(() => {
+  // A cache each: the results of another test, whose algorithms were others, would be in this one's table.
+  beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'frostline-tune-'));
     vi.stubEnv('FROSTLINE_CACHE', folder);
     vi.stubEnv('FROSTLINE_TUNE', '');
   });
-  afterAll(() => {
+  afterEach(() => {
     vi.unstubAllEnvs();
     rmSync(folder, { recursive: true });
   });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Plan } from '../../bench/plan.ts';
 import { machines } from '../../gpu/machine.ts';
-import { algorithmOption, algorithmsOf, openAdapter, precisionOption, refuseUnknown } from '../adapter.ts';
+import { algorithmOption, algorithmsOf, checkAlgorithms, openAdapter, precisionOption } from '../adapter.ts';
 import { networkMaker, networkNames, percentText } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
@@ -57,11 +57,9 @@ export const command = defineCommand({
     if (!steps.includes(step)) {
       throw new FrostlineError(`--step: ${network} has no step '${step}'. Give one of ${steps.join(', ')}.`);
     }
-    const gpu =
-      as === undefined
-        ? await openAdapter(adapter, context, algorithm, precision)
-        : plannedGpu(as, { algorithms: algorithmsOf(algorithm), precision });
-    await refuseUnknown(gpu);
+    const planned = as && plannedGpu(as, { algorithms: algorithmsOf(algorithm), precision });
+    if (planned) await checkAlgorithms(planned);
+    const gpu = planned || (await openAdapter(adapter, context, algorithm, precision));
     const plan = planStep(gpu, made, batch, step);
     if (context.json) return context.printJson(plan);
     context.print(await tableOf(plan));

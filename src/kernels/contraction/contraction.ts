@@ -47,7 +47,7 @@ import {
   type ContractionParams,
   contractionParams,
   depthOf,
-  GROUP,
+  groupText,
   storeSum,
   storeValue,
   tilesOf,
@@ -69,7 +69,7 @@ const plain = perElement<typeof contractionParams>(
   let j = index % p.columns;
   let m = (index / p.columns) % p.rows;
   let group = index / (p.columns * p.rows);
-${GROUP}
+${groupText()}
   let at = column(j);
   let a_0 = a_start + m * p.a_row;
   let b_0 = b_start + at.item * p.b_item;
@@ -170,7 +170,7 @@ function locateTile(tile: 'index' | 'workgroup', rows: number, columns: number):
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
   let group = ${tile} / (tiles_m * tiles_n);
-${GROUP}
+${groupText()}
   let m_0 = (${tile} % tiles_m) * ${rows}u;
   let n_0 = ((${tile} / tiles_m) % tiles_n) * ${columns}u;`;
 }

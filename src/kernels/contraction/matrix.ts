@@ -20,7 +20,7 @@ import {
   COLUMN_OF,
   type ContractionParams,
   type contractionParams,
-  GROUP,
+  groupText,
   storeSum,
   tilesOf,
 } from './problem.ts';
@@ -94,7 +94,7 @@ ${placeFunctions(bounds, memory)}`,
   let tiles_m = (p.rows + ${ROWS - 1}u) / ${ROWS}u;
   let tiles_n = (p.columns + ${COLUMNS - 1}u) / ${COLUMNS}u;
   let group = workgroup / (tiles_m * tiles_n);
-${GROUP}
+${groupText()}
   let m_0 = (workgroup % tiles_m) * ${ROWS}u;
   let n_0 = ((workgroup / tiles_m) % tiles_n) * ${COLUMNS}u;
   if (part >= p.parts) { return; }

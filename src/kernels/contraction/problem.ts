@@ -110,11 +110,11 @@ fn column(j: u32) -> Column {
   return Column(item, rest, y, rest - y * p.width);
 }
 `;
-/** Where a group of a part begins in each matrix. */
-export const GROUP = /* wgsl */ `  let part = group / p.groups;
+/** Where a group of a part begins in each matrix: in A and B in vectors of so many values. */
+export const groupText = (vector: 1 | 4 = 1) => /* wgsl */ `  let part = group / p.groups;
   let g = group - part * p.groups;
-  let a_start = p.a_base + g * p.a_group;
-  let b_start = p.b_base + g * p.b_group;
+  let a_start = p.a_base + g * ${vector === 1 ? 'p.a_group' : `(p.a_group / ${vector}u)`};
+  let b_start = p.b_base + g * ${vector === 1 ? 'p.b_group' : `(p.b_group / ${vector}u)`};
   let c_start = g * p.c_group + part * p.c_part;`;
 
 /** Tiles of so many rows and columns, of all parts and groups. */

@@ -31,6 +31,13 @@ export function tileMultiplyAdds(c: Configuration): number {
 /** Bytes that a thread has on its way: its share of the next slabs, sixteen values or more of every tile. */
 export const TILE_IN_FLIGHT = 64;
 
+/** Rows, columns and depth of a tile, and the share of the peak rate that it reaches with enough workgroups. */
+export type Tile = Readonly<Record<'rows' | 'columns' | 'depth' | 'share', number>>;
+
+/** The share that the list gives the tile of a configuration. */
+export const shareOf = (tiles: readonly Tile[], c: Configuration): number =>
+  tiles.find(({ rows, columns, depth }) => rows === c.rows && columns === c.columns && depth === c.depth)!.share;
+
 /**
  * Cycles of the whole: each multiprocessor takes its share of the tiles, at `share` of its rate where enough threads of them
  * run at once.

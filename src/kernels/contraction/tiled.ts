@@ -13,8 +13,7 @@
  * - Neighbouring lanes load neighbours in memory: along k, or along the rows of A and the columns of B, whichever run is
  *   longer (`neighbours`). Workgroup memory holds both as [k][row or column], each line four values longer than the tile,
  *   so that lanes that store along k meet at most in pairs in a bank.
- * - A warp of 32 lanes computes 4 x 8 threads' outputs: 8 distinct vectors of B and 4 of A, which it reads in the fewest
- *   turns. Each thread's 8 rows are two runs of 4, half a tile apart, for the same reason.
+ * - Which outputs are a thread's, and how they go out: ./tile.ts.
  */
 import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
@@ -27,7 +26,7 @@ import {
   type ContractionParams,
   type contractionParams,
   depthOf,
-  GROUP,
+  groupText,
   tilesOf,
 } from './problem.ts';
 import {
@@ -35,6 +34,7 @@ import {
   lines,
   multiplyStep,
   placeOfThread,
+  shareOf,
   storeRows,
   sumsOf,
   TILE_IN_FLIGHT,
@@ -90,12 +90,8 @@ export function neighbours(p: ContractionParams): { readonly a_inner: 0 | 1; rea
   return { a_inner: wholeA > outer.a ? 1 : 0, b_inner: inner.b > outer.b ? 1 : 0 };
 }
 
-function cycles(p: ContractionParams, c: Configuration, capabilities: Capabilities): number {
-  const { share } = TILES.find(
-    ({ rows, columns, depth }) => rows === c.rows && columns === c.columns && depth === c.depth,
-  )!;
-  return tileCycles(p, c, share, capabilities);
-}
+const cycles = (p: ContractionParams, c: Configuration, capabilities: Capabilities) =>
+  tileCycles(p, c, shareOf(TILES, c), capabilities);
 
 /** Loads of one operand by one thread, in the order in which they lie in registers. */
 interface Loads {
@@ -187,7 +183,7 @@ ${placeFunctions(bounds, memory)}`,
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
   let group = workgroup / (tiles_m * tiles_n);
-${GROUP}
+${groupText()}
   // Neighbours in time share B.
   let m_0 = (workgroup % tiles_m) * ${rows}u;
   let n_0 = ((workgroup / tiles_m) % tiles_n) * ${columns}u;

@@ -20,12 +20,13 @@ import { profileOf } from '../../gpu/machine.ts';
 import type { Capabilities, Configuration, Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 import { range } from '../rasteriser.ts';
-import { biasText, type ContractionParams, type contractionParams, tilesOf } from './problem.ts';
+import { biasText, type ContractionParams, type contractionParams, groupText, tilesOf } from './problem.ts';
 import {
   declareSums,
   lines,
   multiplyStep,
   placeOfThread,
+  shareOf,
   storeRows,
   sumsOf,
   TILE_IN_FLIGHT,
@@ -125,12 +126,11 @@ interface Operand {
   readonly step: string;
   /** where its lines begin in the slab */
   readonly start: number;
-  /** number of the lane among those that bring it */
-  readonly lane: string;
 }
 
+/** In the text `own` is the number of the lane among those that bring the operand. */
 function bringing(c: Configuration, operand: Operand, first: number, { load }: Memory): Bringing {
-  const { name, extent, layout, origin, count, place, step, start, lane } = operand;
+  const { name, extent, layout, origin, count, place, step, start } = operand;
   const lanes = lanesOf(c);
   const line = lineOf(extent);
   const value = (at: string, k: string) =>
@@ -139,21 +139,21 @@ function bringing(c: Configuration, operand: Operand, first: number, { load }: M
   if (layout === 'rows') {
     const along = extent / 4;
     const vectors = (along * c.depth) / lanes;
-    const k = (i: number) => `(${lane} / ${along}u + ${(i * lanes) / along}u)`;
+    const k = (i: number) => `(own / ${along}u + ${(i * lanes) / along}u)`;
     return {
       vectors,
-      places: `  let place_${name} = ${place(`min(${origin} + 4u * (${lane} % ${along}u), ${count} - 4u)`)};`,
+      places: `  let place_${name} = ${place(`min(${origin} + 4u * (own % ${along}u), ${count} - 4u)`)};`,
       load: lines(
         vectors,
         (i) => `      ${next(i)} = ${value(`place_${name} + (s + ${k(i)}) * ${step}`, `s + ${k(i)}`)};`,
       ),
-      store: lines(vectors, (i) => `    slab[${start}u + ${k(i)} * ${line}u + ${lane} % ${along}u] = ${next(i)};`),
+      store: lines(vectors, (i) => `    slab[${start}u + ${k(i)} * ${line}u + own % ${along}u] = ${next(i)};`),
     };
   }
   const along = c.depth / 4;
   const blocks = (extent * c.depth) / 16 / lanes;
-  const k = `4u * (${lane} % ${along}u)`;
-  const row = (block: number) => `(${lane} / ${along}u + ${(block * lanes) / along}u)`;
+  const k = `4u * (own % ${along}u)`;
+  const row = (block: number) => `(own / ${along}u + ${(block * lanes) / along}u)`;
   const each = (text: (block: number, n: number) => string) =>
     range(blocks)
       .flatMap((block) => range(4).map((n) => text(block, n)))
@@ -189,7 +189,6 @@ function text(c: Configuration, memory: Memory) {
     place: (row) => (a_inner === 1 ? `a_start + ${row} * (p.a_row / 4u)` : `a_start + ${row} / 4u`),
     step: '(p.a_inner / 4u)',
     start: 0,
-    lane: 'own',
   };
   const operandB: Operand = {
     name: 'b',
@@ -200,7 +199,6 @@ function text(c: Configuration, memory: Memory) {
     place: (column) => `b_start + place_of_column(${column})`,
     step: '(p.b_inner / 4u)',
     start: slab_b,
-    lane: 'own',
   };
   const a = bringing(c, operandA, 0, memory);
   const b = bringing(c, operandB, split ? 0 : a.vectors, memory);
@@ -236,11 +234,7 @@ fn place_in_c(j: u32) -> u32 {
   let tiles_m = (p.rows + ${rows - 1}u) / ${rows}u;
   let tiles_n = (p.columns + ${columns - 1}u) / ${columns}u;
   let group = workgroup / (tiles_m * tiles_n);
-  let part = group / p.groups;
-  let g = group - part * p.groups;
-  let a_start = p.a_base + g * (p.a_group / 4u);
-  let b_start = p.b_base + g * (p.b_group / 4u);
-  let c_start = g * p.c_group + part * p.c_part;
+${groupText(4)}
   // Neighbours in time share B.
   let m_0 = (workgroup % tiles_m) * ${rows}u;
   let n_0 = ((workgroup / tiles_m) % tiles_n) * ${columns}u;
@@ -274,9 +268,7 @@ ${storeRows(c, memory, {
 }
 
 function cycles(p: ContractionParams, c: Configuration, capabilities: Capabilities): number {
-  const { share } = TILES.find(
-    ({ rows, columns, depth }) => rows === c.rows && columns === c.columns && depth === c.depth,
-  )!;
+  const share = shareOf(TILES, c);
   return tileCycles(p, c, c.unrolled === 1 ? share : ROLLED * share, capabilities);
 }
 

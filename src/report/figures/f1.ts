@@ -3,6 +3,7 @@ import { isSamePoint } from '../../train/results.ts';
 import { freezeLabel } from '../format.ts';
 import { type Baseline, bestOf, type Entry, type GridSummary, regularEntries } from '../summary.ts';
 import { colours, config, type FigureSize, legendColumns, render, shapes } from '../vega.ts';
+import { baselineLayer } from './baseline.ts';
 import { curveOf, freezeAxis, sideStep } from './freeze-axis.ts';
 
 /** @param baseline of the classifier that always says the commonest class: a dashed line */
@@ -108,30 +109,6 @@ function colourOf(labels: readonly string[], width: number) {
       // Room for the line of the dashed classifier.
       offset: 20,
     },
-  };
-}
-
-/** The dashed line, and above the plot, where no points stand, what it is. */
-function baselineLayer({ label, f1 }: Baseline, y: ReturnType<typeof scoreAxis>, width: number) {
-  return {
-    data: { values: [{ f1, text: `dashed: always “${label}”, ${f1.toFixed(3)}` }] },
-    layer: [
-      {
-        mark: { type: 'rule' as const, strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
-        encoding: { y },
-      },
-      {
-        mark: {
-          type: 'text' as const,
-          align: 'right' as const,
-          baseline: 'bottom' as const,
-          color: 'currentColor',
-          fontSize: 11,
-          limit: width - 10,
-        },
-        encoding: { x: { value: width }, y: { value: -4 }, text: { field: 'text' } },
-      },
-    ],
   };
 }
 

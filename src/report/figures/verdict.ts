@@ -2,6 +2,7 @@
 import type { Verdict } from '../../statistics/verdict.ts';
 import { type FreezePoint, pointName } from '../../train/results.ts';
 import { config, type FigureSize, render } from '../vega.ts';
+import { baselineLayer } from './baseline.ts';
 import { freezeAxis } from './freeze-axis.ts';
 
 const inside = '#0072B2';
@@ -36,35 +37,7 @@ export async function verdictFigure(
     height: narrow ? 200 : 240,
     data: { values },
     layer: [
-      ...(baseline
-        ? [
-            {
-              data: {
-                values: [
-                  { score: baseline.score, text: `dashed: always “${baseline.label}”, ${baseline.score.toFixed(3)}` },
-                ],
-              },
-              layer: [
-                {
-                  mark: { type: 'rule' as const, strokeDash: [5, 4], color: 'currentColor', opacity: 0.7 },
-                  encoding: { y },
-                },
-                {
-                  mark: {
-                    type: 'text' as const,
-                    align: 'right' as const,
-                    baseline: 'bottom' as const,
-                    color: 'currentColor',
-                    fontSize: 11,
-                    limit: width - 10,
-                  },
-                  // Above the plot: on the line it would stand on points.
-                  encoding: { x: { value: width }, y: { value: -4 }, text: { field: 'text' } },
-                },
-              ],
-            },
-          ]
-        : []),
+      ...(baseline ? [baselineLayer({ label: baseline.label, f1: baseline.score }, y, width)] : []),
       {
         mark: { type: 'rule', strokeWidth: 2 },
         encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color: colour },

@@ -2,6 +2,7 @@
 import { type Decision, refuseUnknown, type Selected, select } from '../../../graph/algorithm.ts';
 import type { Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import { byName } from '../../by-name.ts';
 import {
   type Convolution,
   type ConvolutionAlgorithm,
@@ -17,7 +18,7 @@ import { winogradAtATime } from './winograd.ts';
 const PARTS = [2, 4, 8, 16, 32, 64, 128];
 const IMAGES = [1, 2, 4, 8, 16, 32];
 
-const others: readonly Serves[] = Object.values(ours);
+const others: readonly Serves[] = Object.values(byName(ours));
 
 const decisionOn = <D extends Direction>(direction: D): Decision<Convolution, Operands[D]> => ({
   purpose: `conv2d ${direction}`,
