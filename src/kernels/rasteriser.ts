@@ -24,3 +24,10 @@ export const textTime = (instructions: number) => instructions + Math.max(0, ins
 
 /** 0 .. n - 1: the rows, columns and taps that a text is unrolled over. */
 export const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/**
+ * How many of at most so many from `first` on lie before `end`: an expression. The lesser of the two says the same, but Mesa
+ * takes the constant in it for the loop's length and unrolls what is done for each: seconds of compilation.
+ */
+export const countBefore = (end: string, first: string, most: number) =>
+  `select(${end} - ${first}, ${most}u, ${first} + ${most}u <= ${end})`;

@@ -37,7 +37,7 @@
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { type Capabilities, defineKernel, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
-import { range } from '../rasteriser.ts';
+import { countBefore, range } from '../rasteriser.ts';
 import { RELU } from '../relu/rule.ts';
 import { matrixUnits } from './matrix.ts';
 import {
@@ -49,7 +49,6 @@ import {
   depthOf,
   groupText,
   storeSum,
-  storeValue,
   tilesOf,
 } from './problem.ts';
 import { tiled } from './tiled.ts';
@@ -144,22 +143,15 @@ function storeTile(rows: number, columns: number, first: string, step: number, m
   var tile = array<vec4f, ${(rows * columns) / 4}>(${range(rows)
     .flatMap((i) => range(columns / 4).map((j) => `c${i}_${j}`))
     .join(', ')});
-  let row_count = min(${rows}u, p.rows - m_0);
+  let row_count = ${countBefore('p.rows', 'm_0', rows)};
   for (var j = 0u; j < ${columns}u; j++) {
     let at_column = ${first} + j * ${step}u;
     if (at_column >= p.columns) { break; }
     let at = column(at_column);
-    let rest = c_start + m_0 * p.c_row + at.item * p.c_item + at.rest;
-    for (var i = 0u; i < differentiated(row_count); i++) {
-      let own = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
-      tile[i * ${columns / 4}u + (j >> 2u)][j & 3u] = derivative(own, operand_at(rest + i * p.c_row));
-    }
-    let place = p.c_base + rest;
+    let start = c_start + m_0 * p.c_row + at.item * p.c_item + at.rest;
     for (var i = 0u; i < row_count; i++) {
-      let sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];
-      let own = rest + i * p.c_row;
-      let channel = g * p.rows + m_0 + i;
-      ${storeValue(memory, 'place + i * p.c_row', { sum: 'sum', bias: 'bias_of(g, m_0 + i, at.item)', at: 'own, channel' })}
+      let m = m_0 + i;
+      var sum = tile[i * ${columns / 4}u + (j >> 2u)][j & 3u];${storeSum(memory, 'start + i * p.c_row', 'at.item')}
     }
   }`;
 }

@@ -88,7 +88,7 @@ export const storeSum = (memory: Memory, place: string, item: string) => /* wgsl
  * Writes an expression with what the run applies to it.
  * @param at the place in C without its base, and the channel
  */
-export const storeValue = (
+const storeValue = (
   { store, add, updates }: Memory,
   place: string,
   { sum, bias, at }: { readonly sum: string; readonly bias: string; readonly at: string },

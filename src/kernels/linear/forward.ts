@@ -10,7 +10,7 @@
  */
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
-import { loadOf, range } from '../rasteriser.ts';
+import { countBefore, loadOf, range } from '../rasteriser.ts';
 import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { broadcastOverItems } from './shape.ts';
 
@@ -76,7 +76,7 @@ ${range(items)
   var sums = array<vec4f, ${items}>(${range(items)
     .map((n) => `c${n}`)
     .join(', ')});
-  let count = min(${items}u, p.batch - n_0);
+  let count = ${countBefore('p.batch', 'n_0', items)};
   for (var j = 0u; j < ${COLUMNS}u; j++) {
     let o = first + j * ${lanes}u;
     if (o >= p.outputs) { break; }
