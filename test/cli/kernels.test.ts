@@ -3,13 +3,13 @@ import { missingForMachineCode } from '../../src/bench/analysis/machine-code.ts'
 import { graphOf } from '../../src/bench/steps.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { Gpu } from '../../src/gpu/device.ts';
-import { createInstance } from '../../src/gpu/node.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { contractionUses } from '../../src/kernels/contraction/uses.ts';
 import { choiceText, type KernelDispatch } from '../../src/kernels/kernel.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { createModel } from '../../src/train/model.ts';
+import { nullAdapter } from '../support/null-device.ts';
 import { run } from './run.ts';
 
 const kernels = (...args: string[]) => run(registry, 'kernels', ...args);
@@ -34,12 +34,9 @@ describe('frostline kernels list', () => {
 });
 
 describe('frostline kernels show', () => {
-  // The null backend checks WGSL without a driver.
-  const { gpu } = createInstance(['backend=null']);
   let device: GPUDevice;
   beforeAll(async () => {
-    const adapter = (await gpu.requestAdapter())!;
-    device = await adapter.requestDevice();
+    device = await (await nullAdapter()).requestDevice();
   });
 
   it.each([...allKernels.keys(), ...contractionUses.map(({ name }) => name)])(

@@ -5,6 +5,7 @@ import { reluFamily } from '../../src/check/cases/elementwise.ts';
 import { lrnFamily } from '../../src/check/cases/lrn.ts';
 import { kernelRows } from '../../src/check/kernel-rows.ts';
 import type { KernelDispatch } from '../../src/kernels/kernel.ts';
+import { Random } from '../../src/random.ts';
 import { mutateKernel } from '../mutations/mutate.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
@@ -87,13 +88,20 @@ it('does not pass a reference that leaves an output out, or one without any slop
         .draw(...drawing)
         .map((one) => ({ ...one, derivative: one.derivative && { ...one.derivative, forward } })),
   });
-  for (const forward of [(x: Float64Array) => x.fill(Number.NaN), (x: Float64Array) => x.map(() => Math.random())]) {
+  const unchecked = /the float64 reference cannot be checked: none of 2 directions has a slope/;
+  const random = new Random(testSeed);
+  for (const [forward, refusal] of [
+    [(x: Float64Array) => x.fill(Number.NaN), unchecked],
+    // By chance its differences agree in one of many directions, and then with no derivative.
+    [
+      (x: Float64Array) => x.map(() => random.uniform()),
+      new RegExp(`${unchecked.source}|is no derivative of its forward`),
+    ],
+  ] as const) {
     const names = ['relu/backward'];
     const [row] = await kernelRows(gpu, derivativeOf(forward), { names, seed: testSeed, count: 20 });
     expect(row.failures.length).toBeGreaterThan(0);
-    for (const { problem } of row.failures) {
-      expect(problem).toMatch(/the float64 reference cannot be checked: none of 2 directions has a slope/);
-    }
+    for (const { problem } of row.failures) expect(problem).toMatch(refusal);
   }
 });
 

@@ -5,21 +5,20 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
-import { createInstance } from '../../src/gpu/node.ts';
 import { contraction } from '../../src/kernels/contraction/contraction.ts';
 import { conv2dForward } from '../../src/kernels/conv2d/conv2d.ts';
 import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../src/kernels/kernel.ts';
+import { nullAdapter } from '../support/null-device.ts';
 
 const variant = contraction.variants.find(({ name }) => name === 'matrix')!;
 const byUnits = variant.configurations.filter(({ units }) => units === 1);
 
 describe('by matrix units', () => {
-  const { gpu } = createInstance(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
-  const device = gpu.requestAdapter().then((adapter) =>
-    adapter!.requestDevice({
+  const device = nullAdapter('enable-dawn-features=allow_unsafe_apis').then((adapter) =>
+    adapter.requestDevice({
       requiredFeatures: ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[],
-      requiredLimits: { maxComputeWorkgroupStorageSize: adapter!.limits.maxComputeWorkgroupStorageSize },
+      requiredLimits: { maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize },
     }),
   );
 
