@@ -39,6 +39,10 @@ export async function traceStep(graph: CompiledGraph, runs = 9): Promise<TracedD
   });
 }
 
+/** In thousands of millions; left out where the device's clock is too coarse for the dispatch. */
+const perSecond = (count: number, { milliseconds }: TracedDispatch) =>
+  milliseconds > 0 ? count / milliseconds / 1e6 : undefined;
+
 /** One track a step. */
 export function traceEvents(
   steps: readonly { readonly name: string; readonly dispatches: readonly TracedDispatch[] }[],
@@ -59,8 +63,8 @@ export function traceEvents(
           variant: one.variant,
           shape: one.shape,
           workgroups: one.workgroups,
-          'GFLOP/s': one.flops / one.milliseconds / 1e6,
-          'GB/s': one.bytes / one.milliseconds / 1e6,
+          'GFLOP/s': perSecond(one.flops, one),
+          'GB/s': perSecond(one.bytes, one),
         },
       })),
     ]),

@@ -57,6 +57,27 @@ describe('frostline bench', () => {
     }
   });
 
+  it("steps: a trace has an event for each of a step's dispatches, in turn, with what was run", async () => {
+    const { code } = await steps('--filter', 'none', '--trace', at('trace.json'));
+    expect(code).toBe(0);
+    const { traceEvents } = JSON.parse(readFileSync(at('trace.json'), 'utf8'));
+    const [named, ...events] = traceEvents;
+    expect(named).toMatchObject({ ph: 'M', name: 'thread_name' });
+    const planned = await run(registry, 'kernels', 'plan', '--network', 'alexnet-small', '--batch', '2', '--json');
+    const { dispatches } = JSON.parse(planned.stdout);
+    expect(events.map(({ args }: { args: { kernel: string } }) => args.kernel)).toEqual(
+      dispatches.map(({ kernel }: { kernel: string }) => kernel),
+    );
+    let end = 0;
+    for (const { ph, tid, ts, dur, args } of events) {
+      expect([ph, tid]).toEqual(['X', named.tid]);
+      expect(dur).toBeGreaterThanOrEqual(0);
+      for (const rate of ['GFLOP/s', 'GB/s']) expect(args[rate] !== undefined).toBe(dur > 0);
+      expect(ts).toBeGreaterThanOrEqual(end);
+      end = ts;
+    }
+  });
+
   it("kernels: one's own text is checked and timed beside ours, and refused by name", async () => {
     const { stdout: text } = await run(registry, 'kernels', 'show', 'relu/forward', '--variant', 'plain');
     const mine = (name: string, contents: string) => {
