@@ -17,6 +17,7 @@ import { LOAD } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
 import { loopOverOutputs } from './columns.ts';
+import { memoryCycles, onGpu } from './gpu.ts';
 import { argumentGradientAt } from './shape.ts';
 
 const params = {
@@ -77,7 +78,11 @@ export const linearBackward = defineKernel({
   }`,
         (memory) => sgdmRule('vec4f') + argumentGradientAt(memory),
       ),
-      estimate: (p) => (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
+      // Few threads, each with all outputs before it, twice: their loads one after another are what takes time on a GPU.
+      estimate: (p, _, capabilities) =>
+        onGpu(capabilities)
+          ? memoryCycles((16 + 4 * p.batch) * p.inputs * p.outputs, (4 * p.batch + 2) * p.outputs, capabilities)
+          : (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },
     loopOverOutputs(true),
   ],

@@ -1,0 +1,167 @@
+/**
+ * What algorithms say of their work, against the dispatches that they emit: every algorithm of layers that are drawn is
+ * planned alone, on adapters that need not be here. Nothing runs, nothing is timed.
+ *
+ * The reference of a time is a roofline of these dispatches (src/kernels/time-model.ts): of what each kernel says that it
+ * computes and moves, and of the machine's rates, none of which `work` reads.
+ */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decisionsOf, drawLayers, layerName } from '../../src/bench/selection.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { knownMachine, type Machine } from '../../src/gpu/machine.ts';
+import { plannedGpu } from '../../src/gpu/planned.ts';
+import { type Algorithm, type Decided, decisionsIn, milliseconds, type Work } from '../../src/graph/algorithm.ts';
+import { planGraph } from '../../src/graph/compile.ts';
+import { mostAlive } from '../../src/graph/memory.ts';
+import type { KernelDispatch } from '../../src/kernels/kernel.ts';
+import { modelTime } from '../../src/kernels/time-model.ts';
+import { decisionTrials, freshLayers } from '../../src/operators/trials.ts';
+import { testSeed } from '../support/gpu.ts';
+
+/** An algorithm of a problem: what it says, and what it emits. */
+interface Planned {
+  readonly layer: string;
+  readonly algorithm: Algorithm<never, never>;
+  readonly works: readonly Work[];
+  readonly workspace: number;
+  readonly dispatches: readonly KernelDispatch[];
+}
+
+/** The dispatches of a trial with the algorithm forced. A trial may leave out what other passes leave to this one. */
+function planAlone(
+  gpu: Gpu,
+  { decision, problem }: Decided,
+  algorithm: Algorithm<never, never>,
+  layer: string,
+): Planned {
+  const { purpose } = decision;
+  // Nothing runs: values are asked for, and never looked at.
+  const trial = decisionTrials
+    .find((one) => one.decision.purpose === purpose)!
+    .trial(problem as never, () => new Float32Array());
+  gpu.algorithms.set(purpose, algorithm.name);
+  try {
+    let planned: ReturnType<typeof planGraph> | undefined;
+    const made = decisionsIn(gpu, () => {
+      planned = planGraph(gpu, trial.options);
+    });
+    const own = made.findLast((one) => one.decision.purpose === purpose)!;
+    expect(own.selected, `${layer}: ${purpose}`).toMatchObject({ by: 'force', algorithm: { name: algorithm.name } });
+    const { dispatches, forwardDispatches } = planned!;
+    const part =
+      trial.part === 'forward' ? dispatches.slice(0, forwardDispatches) : dispatches.slice(forwardDispatches);
+    return {
+      layer,
+      algorithm,
+      works: [algorithm.work(gpu, own.problem as never)].flat(),
+      workspace: algorithm.workspaceBytes(gpu, own.problem as never),
+      dispatches: part as KernelDispatch[],
+    };
+  } finally {
+    gpu.algorithms.delete(purpose);
+    for (const parameter of trial.parameters) parameter.release(gpu);
+  }
+}
+
+/** By purpose and name; those that differ in a number are one. */
+function planAll(gpu: Gpu): Map<string, Planned[]> {
+  const found = new Map<string, Planned[]>();
+  for (const fresh of freshLayers) {
+    for (const drawn of drawLayers(fresh, { seed: testSeed, count: 40, gflop: 2 })) {
+      for (const decided of decisionsOf(gpu, drawn.layer)) {
+        const { purpose, algorithms, measured = [] } = decided.decision;
+        // Of those that differ in a number, some.
+        for (const algorithm of [...algorithms, ...measured.filter(({ name }) => /-[24]-/.test(name))]) {
+          if (algorithm.obstacle(gpu, decided.problem as never) !== undefined) continue;
+          const key = `${purpose} by ${algorithm.name.replace(/\d+/, 'N')}`;
+          if (!found.has(key)) found.set(key, []);
+          found.get(key)!.push(planAlone(gpu, decided, algorithm, layerName(drawn)));
+        }
+      }
+    }
+  }
+  return found;
+}
+
+const sumOf = <T>(list: readonly T[], of: (one: T) => number) => list.reduce((sum, one) => sum + of(one), 0);
+const rooflineOf = (gpu: Gpu, machine: Machine, { dispatches }: Planned) =>
+  sumOf(dispatches, (one) => modelTime(one, gpu, machine).milliseconds);
+const quarter = (list: readonly number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 4)];
+
+/**
+ * A quarter of the layers, those that an algorithm suits best, take at most so many times as long as the roofline says.
+ * Estimates for a GPU go by its rates, too; those for a rasteriser were fitted to times, and its texts reach from a fifth
+ * of the peak to all of it. Either range spans a factor of ten, so that whatever is ten times too much or too little is
+ * outside; over four seeds were found 0.42 to 1.01, and 0.73 to 5.3.
+ */
+const TIMES = { h100: [0.3, 3], lavapipe: [0.6, 6] } as const;
+
+describe.each(['h100', 'lavapipe'] as const)('on %s', (adapter) => {
+  const gpu = plannedGpu(adapter);
+  const { machine } = knownMachine(adapter)!;
+  let planned: Map<string, Planned[]>;
+  beforeAll(() => {
+    planned = planAll(gpu);
+  }, 120_000);
+
+  const wrong = (is: (one: Planned) => string | undefined) =>
+    [...planned].flatMap(([key, list]) =>
+      list.flatMap((one) => {
+        const said = is(one);
+        return said === undefined ? [] : [`${key} (${one.layer}): ${said}`];
+      }),
+    );
+
+  it('the quickest quarter takes the time of a roofline of the dispatches, within a factor', () => {
+    const ratios = [...planned].map(([key, list]) => ({
+      key,
+      ratio: quarter(list.map((one) => milliseconds(gpu, one.works) / rooflineOf(gpu, machine, one))),
+    }));
+    const [least, most] = TIMES[adapter];
+    expect(ratios.filter(({ ratio }) => !(ratio >= least && ratio <= most))).toEqual([]);
+  });
+
+  it('every kernel that is run is named', () => {
+    expect(
+      wrong(({ algorithm, dispatches }) => {
+        const named = new Set(algorithm.kernels.map(({ name }) => name));
+        return dispatches.find(({ kernel }) => !named.has(kernel.name))?.kernel.name;
+      }),
+    ).toEqual([]);
+  });
+
+  it('nothing is negative, and bytes moved between kernels are bytes that these read or write', () => {
+    expect(
+      wrong(({ works, dispatches }) => {
+        const numbers = works.flatMap((one) => Object.entries(one));
+        const negative = numbers.find(([, value]) => !(value >= 0));
+        if (negative !== undefined) return negative.join(' ');
+        const moved = sumOf(works, ({ movedBytes }) => movedBytes);
+        const all = sumOf(dispatches, ({ cost }) => cost.bytes);
+        return moved > 2 * all ? `moves ${moved} bytes of ${all}` : undefined;
+      }),
+    ).toEqual([]);
+  });
+
+  it('dispatches are counted: on a GPU, where they cost most, all but those that finish a sum in parts', () => {
+    expect(
+      wrong(({ works, dispatches: { length } }) => {
+        const counted = sumOf(works, ({ dispatches }) => dispatches);
+        const fits = counted <= 2 * length && (adapter === 'lavapipe' || counted >= length / 2);
+        return fits ? undefined : `counts ${counted} of ${length} dispatches`;
+      }),
+    ).toEqual([]);
+  });
+
+  it('memory between kernels is what is alive at one time', () => {
+    expect(
+      wrong(({ algorithm: { name }, workspace, dispatches }) => {
+        // By tiles only what grows with the images is told.
+        if (name.startsWith('winograd')) return undefined;
+        const storages = new Set(dispatches.flatMap(({ bindings }) => bindings.map(({ view }) => view.storage)));
+        const alive = mostAlive(dispatches, storages);
+        return workspace === alive ? undefined : `says ${workspace} bytes, ${alive} are alive`;
+      }),
+    ).toEqual([]);
+  });
+});
