@@ -7,6 +7,7 @@
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decisionsOf, drawLayers, layerName } from '../../src/bench/selection.ts';
+import { FrostlineError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { knownMachine, type Machine } from '../../src/gpu/machine.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
@@ -83,7 +84,36 @@ function planAll(gpu: Gpu): Map<string, Planned[]> {
   return found;
 }
 
+/** The problem with each of its sizes doubled, and each of what holds or not turned round; without names. */
+function neighbours(problem: object): object[] {
+  return Object.entries(problem).flatMap(([key, value]) => {
+    // The derivative of a map before hardly matters to the time, as every text says.
+    if (key === 'differentiates') return [];
+    if (typeof value === 'number') return [{ ...problem, [key]: 2 * value }];
+    if (typeof value === 'boolean') return [{ ...problem, [key]: !value }];
+    if (Array.isArray(value))
+      return value.map((one, i) => ({ ...problem, [key]: value.with(i, one === 0 ? 1 : 2 * one) }));
+    if (typeof value === 'object') return neighbours(value).map((one) => ({ ...problem, [key]: one }));
+    return [];
+  });
+}
+
+/** Whether plans are the same, kernel by kernel. */
+const planText = (list: readonly KernelDispatch[]) =>
+  JSON.stringify(list.map(({ kernel, choice, params }) => [kernel.name, choice, params]));
+
 const sumOf = <T>(list: readonly T[], of: (one: T) => number) => list.reduce((sum, one) => sum + of(one), 0);
+
+/** What `ask` gives, or nothing where shapes do not fit. */
+function whereItFits<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof FrostlineError) return undefined;
+    throw error;
+  }
+}
+
 const rooflineOf = (gpu: Gpu, machine: Machine, { dispatches }: Planned) =>
   sumOf(dispatches, (one) => modelTime(one, gpu, machine).milliseconds);
 const quarter = (list: readonly number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 4)];
@@ -163,5 +193,29 @@ describe.each(['h100', 'lavapipe'] as const)('on %s', (adapter) => {
         return workspace === alive ? undefined : `says ${workspace} bytes, ${alive} are alive`;
       }),
     ).toEqual([]);
+  });
+
+  it.each(freshLayers)('the text of a problem of $operator tells what is planned otherwise', (fresh) => {
+    const alike: string[] = [];
+    for (const drawn of drawLayers(fresh, { seed: testSeed, count: 4, gflop: 0.1 })) {
+      for (const decided of decisionsOf(gpu, drawn.layer)) {
+        const { decision, problem } = decided;
+        for (const other of neighbours(problem) as (typeof problem)[]) {
+          if (decision.caseOf(other as never) !== decision.caseOf(problem as never)) continue;
+          for (const algorithm of decision.algorithms) {
+            const plan = (of: typeof problem) =>
+              whereItFits(() =>
+                algorithm.obstacle(gpu, of as never) === undefined
+                  ? planText(planAlone(gpu, { ...decided, problem: of }, algorithm, layerName(drawn)).dispatches)
+                  : undefined,
+              );
+            const [one, two] = [plan(problem), plan(other)];
+            if (one !== undefined && two !== undefined && one !== two)
+              alike.push(`${decision.purpose} by ${algorithm.name}: '${decision.caseOf(problem as never)}'`);
+          }
+        }
+      }
+    }
+    expect(alike).toEqual([]);
   });
 });
