@@ -153,6 +153,42 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
       }),
   );
 
+  it('is folded where it gives the same in every step of training, and only there', async () => {
+    let differs = false;
+    await drawn(async (_, { attributes, inputs, parameters = {} }) => {
+      const all = [...Object.entries(inputs), ...Object.entries(parameters)].map(([name, { shape, values }]) => ({
+        name,
+        values,
+        tensor: input(name, shape),
+      }));
+      const given = Object.fromEntries(all.map(({ name, tensor }) => [name, tensor]));
+      const outputs = operator.build({
+        name: 'y',
+        attributes,
+        inputs: Object.keys(inputs).map((name) => given[name]),
+        parameters: Object.fromEntries(Object.keys(parameters).map((role) => [role, given[role]])),
+      });
+      const [first] = outputs;
+      // A loss: so that it is training, in which things are drawn.
+      const graph = await compile(gpu(), {
+        outputs,
+        loss: first,
+        upstream: input('v', first.shape),
+        gradients: [all[0].tensor],
+      });
+      for (const { tensor, values } of all) graph.write(tensor, values as Float32Array);
+      const found: unknown[] = [];
+      for (const step of [0, 1]) {
+        graph.setStep({ learningRate: 0, momentum: 0, weightDecay: 0, step, seed: step });
+        await graph.run();
+        found.push(await Promise.all(outputs.map((one) => graph.read(one))));
+      }
+      graph.destroy();
+      differs ||= JSON.stringify(found[0]) !== JSON.stringify(found[1]);
+    });
+    expect(operator.folds, `${operator.kind}: folds`).toBe(differs ? 'never' : 'reference');
+  });
+
   it('has cases of each of its kernels', () => {
     const names = new Set(
       kernelFamilies.flatMap((family) => family.examples(new Random(1)).map(({ kernel }) => kernel.name)),
