@@ -17,10 +17,14 @@ import type { Network } from '../../src/models/network.ts';
 import { inferShapes } from '../../src/models/shapes.ts';
 import { OnnxTensor } from '../../src/onnx/tensor.ts';
 import { checkedOperators, kernelFamilies, operationCases } from '../../src/operators/all.ts';
+import { checkAgainstReference } from '../../src/operators/check-against-reference.ts';
 import type { Drawn } from '../../src/operators/checks.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
-import { ours } from '../../src/operators/registry.ts';
+import { leakyRelu } from '../../src/operators/leaky-relu/graph.ts';
+import type { AnyOperator } from '../../src/operators/operator.ts';
+import { type Kind, ours } from '../../src/operators/registry.ts';
+import { sigmoid } from '../../src/operators/sigmoid/graph.ts';
 import { decisionTrials } from '../../src/operators/trials.ts';
 import { Random } from '../../src/random.ts';
 import { interpret } from '../models/interpret.ts';
@@ -57,14 +61,35 @@ function networkOf(kind: string, { attributes, inputs, parameters = {} }: Drawn<
   };
 }
 
+/** A drawn case as inputs of a graph, and the operator on them, with another first activation where one is given. */
+function tensorsOf(operator: AnyOperator, { attributes, inputs, parameters = {} }: Drawn<object>) {
+  const tensors = [...Object.entries(inputs), ...Object.entries(parameters)].map(([name, { shape, values }]) => ({
+    name,
+    values: values as Float32Array<ArrayBuffer>,
+    tensor: input(name, shape),
+  }));
+  const of = (name: string) => tensors.find((one) => one.name === name)!.tensor;
+  const [first, ...others] = Object.keys(inputs);
+  return {
+    tensors,
+    build: (argument = of(first)) =>
+      operator.build({
+        name: 'y',
+        attributes,
+        inputs: [argument, ...others.map(of)],
+        parameters: Object.fromEntries(Object.keys(parameters).map((role) => [role, of(role)])),
+      }),
+  };
+}
+
 describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
-  const drawn = (visit: (network: Network, one: Drawn<object>) => Promise<void> | void) =>
+  const drawn = (visit: (network: Network, one: Drawn<object>) => Promise<void> | void, numRuns = 12) =>
     fc.assert(
       fc.asyncProperty(choices, fc.nat(), async (list, seed) => {
         const one = checks.draw(choicesOf(list) as Choose, new Random(seed));
         await visit(networkOf(operator.kind, one, operator.outputs), one);
       }),
-      { seed: testSeed, numRuns: 12 },
+      { seed: testSeed, numRuns },
     );
 
   it('comes back from ONNX as it was', () =>
@@ -155,28 +180,18 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
 
   it('is folded where it gives the same in every step of training, and only there', async () => {
     let differs = false;
-    await drawn(async (_, { attributes, inputs, parameters = {} }) => {
-      const all = [...Object.entries(inputs), ...Object.entries(parameters)].map(([name, { shape, values }]) => ({
-        name,
-        values,
-        tensor: input(name, shape),
-      }));
-      const given = Object.fromEntries(all.map(({ name, tensor }) => [name, tensor]));
-      const outputs = operator.build({
-        name: 'y',
-        attributes,
-        inputs: Object.keys(inputs).map((name) => given[name]),
-        parameters: Object.fromEntries(Object.keys(parameters).map((role) => [role, given[role]])),
-      });
+    await drawn(async (_, one) => {
+      const { tensors, build } = tensorsOf(operator, one);
+      const outputs = build();
       const [first] = outputs;
       // A loss: so that it is training, in which things are drawn.
       const graph = await compile(gpu(), {
         outputs,
         loss: first,
         upstream: input('v', first.shape),
-        gradients: [all[0].tensor],
+        gradients: [tensors[0].tensor],
       });
-      for (const { tensor, values } of all) graph.write(tensor, values as Float32Array);
+      for (const { tensor, values } of tensors) graph.write(tensor, values);
       const found: unknown[] = [];
       for (const step of [0, 1]) {
         graph.setStep({ learningRate: 0, momentum: 0, weightDecay: 0, step, seed: step });
@@ -188,6 +203,52 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
     });
     expect(operator.folds, `${operator.kind}: folds`).toBe(differs ? 'never' : 'reference');
   });
+
+  it('has a bound that takes what is rounded, and not what is off by a thousandth', () =>
+    drawn(async (network, { attributes, inputs, parameters = {} }) => {
+      const activations = Object.entries(inputs);
+      const values = Object.fromEntries(activations.map(([name, one]) => [name, one.values as Float32Array]));
+      const [reference] = interpret(network, values, activations[0][1].shape[0]);
+      const output = Float32Array.from(reference);
+      const report = () =>
+        checkAgainstReference({
+          op: operator.kind as Kind,
+          params: attributes as Record<string, unknown>,
+          inputs: { ...inputs, ...parameters },
+          output,
+        });
+      expect((await report()).problem).toBeUndefined();
+      const largest = output.reduce((at, value, i) => (Math.abs(value) > Math.abs(output[at]) ? i : at), 0);
+      if (output[largest] === 0) return;
+      output[largest] *= 1.001;
+      expect(await report(), `${operator.kind}: bound`).toMatchObject({ passed: false, element: largest });
+    }));
+
+  it('gives the same values and gradients between maps, whichever of these it applies itself', () =>
+    drawn(async (_, one) => {
+      const { tensors, build } = tensorsOf(operator, one);
+      const [{ tensor: x }] = tensors;
+      const argument = leakyRelu(x, 0.25);
+      const [y] = build(argument);
+      const z = sigmoid(y);
+      const upstream = input('v', z.shape);
+      const results: Float32Array[][] = [];
+      // Nothing is fused over what is read.
+      for (const read of [{}, { outputs: [z, y, argument], gradients: [x, y, argument] }]) {
+        const graph = await compile(gpu(), { outputs: [z], gradients: [x], loss: z, upstream, ...read });
+        for (const { tensor, values } of tensors) graph.write(tensor, values);
+        graph.write(
+          upstream,
+          Float32Array.from({ length: z.size }, (_, i) => 1 - (i % 3)),
+        );
+        graph.setStep({ learningRate: 0, momentum: 0, weightDecay: 0, step: 0, seed: 0 });
+        await graph.run();
+        results.push([await graph.read(z), await graph.readGradient(x)]);
+        graph.destroy();
+      }
+      for (const [i, found] of results[0].entries())
+        expectClose(found, results[1][i], { absolute: 1e-5, relative: 1e-5 });
+    }, 4));
 
   it('has cases of each of its kernels', () => {
     const names = new Set(

@@ -86,7 +86,7 @@ function planAll(gpu: Gpu): Map<string, Planned[]> {
 
 /** The problem with each of its sizes doubled, and each of what holds or not turned round; without names. */
 function neighbours(problem: object): object[] {
-  return Object.entries(problem).flatMap(([key, value]) => {
+  return Object.entries(problem).flatMap(([key, value]): object[] => {
     // The derivative of a map before hardly matters to the time, as every text says.
     if (key === 'differentiates') return [];
     if (typeof value === 'number') return [{ ...problem, [key]: 2 * value }];
