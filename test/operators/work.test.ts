@@ -6,7 +6,7 @@
  * computes and moves, and of the machine's rates, none of which `work` reads.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decisionsOf, drawLayers, layerName } from '../../src/bench/selection.ts';
+import { type DrawnLayer, decisionsOf, drawLayers, layerName } from '../../src/bench/selection.ts';
 import { FrostlineError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { knownMachine, type Machine } from '../../src/gpu/machine.ts';
@@ -22,6 +22,8 @@ import { testSeed } from '../support/gpu.ts';
 /** An algorithm of a problem: what it says, and what it emits. */
 interface Planned {
   readonly layer: string;
+  /** of the layer's forward pass, by its definition */
+  readonly flops: number;
   readonly algorithm: Algorithm<never, never>;
   readonly works: readonly Work[];
   readonly workspace: number;
@@ -33,7 +35,7 @@ function planAlone(
   gpu: Gpu,
   { decision, problem }: Decided,
   algorithm: Algorithm<never, never>,
-  layer: string,
+  drawn: DrawnLayer,
 ): Planned {
   const { purpose } = decision;
   // Nothing runs: values are asked for, and never looked at.
@@ -47,12 +49,16 @@ function planAlone(
       planned = planGraph(gpu, trial.options);
     });
     const own = made.findLast((one) => one.decision.purpose === purpose)!;
-    expect(own.selected, `${layer}: ${purpose}`).toMatchObject({ by: 'force', algorithm: { name: algorithm.name } });
+    expect(own.selected, `${layerName(drawn)}: ${purpose}`).toMatchObject({
+      by: 'force',
+      algorithm: { name: algorithm.name },
+    });
     const { dispatches, forwardDispatches } = planned!;
     const part =
       trial.part === 'forward' ? dispatches.slice(0, forwardDispatches) : dispatches.slice(forwardDispatches);
     return {
-      layer,
+      layer: layerName(drawn),
+      flops: drawn.layer.flops,
       algorithm,
       works: [algorithm.work(gpu, own.problem as never)].flat(),
       workspace: algorithm.workspaceBytes(gpu, own.problem as never),
@@ -76,7 +82,7 @@ function planAll(gpu: Gpu): Map<string, Planned[]> {
           if (algorithm.obstacle(gpu, decided.problem as never) !== undefined) continue;
           const key = `${purpose} by ${algorithm.name.replace(/\d+/, 'N')}`;
           if (!found.has(key)) found.set(key, []);
-          found.get(key)!.push(planAlone(gpu, decided, algorithm, layerName(drawn)));
+          found.get(key)!.push(planAlone(gpu, decided, algorithm, drawn));
         }
       }
     }
@@ -151,6 +157,15 @@ describe.each(['h100', 'lavapipe'] as const)('on %s', (adapter) => {
     expect(ratios.filter(({ ratio }) => !(ratio >= least && ratio <= most))).toEqual([]);
   });
 
+  it('the arithmetic that its kernels count is that of the definition, within a factor', () => {
+    const ratios = [...planned].map(([key, list]) => ({
+      key,
+      ratio: quarter(list.map(({ dispatches, flops }) => sumOf(dispatches, ({ cost }) => cost.flops) / flops)),
+    }));
+    // Tiles take down to a fourth of the products; backward of a fully connected layer is two of them.
+    expect(ratios.filter(({ ratio }) => !(ratio >= 0.2 && ratio <= 3))).toEqual([]);
+  });
+
   it('every kernel that is run is named', () => {
     expect(
       wrong(({ algorithm, dispatches }) => {
@@ -206,7 +221,7 @@ describe.each(['h100', 'lavapipe'] as const)('on %s', (adapter) => {
             const plan = (of: typeof problem) =>
               whereItFits(() =>
                 algorithm.obstacle(gpu, of as never) === undefined
-                  ? planText(planAlone(gpu, { ...decided, problem: of }, algorithm, layerName(drawn)).dispatches)
+                  ? planText(planAlone(gpu, { ...decided, problem: of }, algorithm, drawn).dispatches)
                   : undefined,
               );
             const [one, two] = [plan(problem), plan(other)];
