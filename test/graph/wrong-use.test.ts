@@ -7,6 +7,7 @@ import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { dropout } from '../../src/operators/dropout/graph.ts';
+import { elu } from '../../src/operators/elu/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
 import { pad } from '../../src/operators/pad/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
@@ -280,5 +281,16 @@ describe('after destroy', () => {
     expect(() => other.storage('t', 16)).toThrow(/destroyed/);
     await expect(compile(other, { outputs: [relu(input('z', [3]))] })).rejects.toThrow(/destroyed/);
     graph.destroy();
+  });
+});
+
+describe('attributes beside those for which the formula holds', () => {
+  const x = input('x', [1, 2, 3, 3]);
+  it.each([
+    ['ELU without a sign in what is below 0', () => elu(x, 0), /has alpha 0\. A number above 0 is expected/],
+    ['ELU that turns what is below 0', () => elu(x, -1), /has alpha -1/],
+    ['dropout of all', () => dropout(x, 1), /has ratio 1/],
+  ] as const)('%s', (_, make, message) => {
+    expect(make).toThrow(message);
   });
 });
