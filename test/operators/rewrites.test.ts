@@ -84,7 +84,8 @@ const patterns: readonly (readonly [string, readonly OnnxNode[], readonly string
 ];
 
 describe('a pattern of nodes', () => {
-  it.each(patterns)('%s', (_, nodes, outputs, kind) => {
+  it.each(patterns.map(([what, nodes, outputs, kind]) => ({ what, nodes, outputs, kind })))('$what', (pattern) => {
+    const { nodes, outputs, kind } = pattern;
     const network = () => importOnnx(model(nodes, outputs));
     if (kind !== undefined) expect(network().nodes.map(({ op }) => op.kind)).toEqual([kind]);
     // The larger of two activations is nothing of ours: without a pattern it is refused.
