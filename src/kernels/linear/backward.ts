@@ -78,10 +78,10 @@ export const linearBackward = defineKernel({
   }`,
         (memory) => sgdmRule('vec4f') + argumentGradientAt(memory),
       ),
-      // Few threads, each with all outputs before it, twice: their loads one after another are what takes time on a GPU.
+      // Few threads, each with all outputs before it, twice: loads one after another, taken for two at a time on a GPU.
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)
-          ? memoryCycles((16 + 4 * p.batch) * p.inputs * p.outputs, (4 * p.batch + 2) * p.outputs, capabilities)
+          ? memoryCycles((16 + 4 * p.batch) * p.inputs * p.outputs, (8 * p.batch + 4) * p.outputs, capabilities)
           : (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },
     loopOverOutputs(true),

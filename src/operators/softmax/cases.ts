@@ -6,10 +6,10 @@ import type { Checks } from '../checks.ts';
 import { count } from '../operator.ts';
 import type { SoftmaxAttributes } from './rule.ts';
 
-/** Over all of a row, or any run of an image's dimensions but all; a dimension of 1 could be left out of the run. */
 /** The variants in which a thread takes a row. */
 const byThread = ['plain', 'coarsened'];
 
+/** Over all of a row, or any run of an image's dimensions but all; a dimension of 1 could be left out of the run. */
 const draw: Checks<SoftmaxAttributes>['draw'] = (choose, random) => {
   if (choose(0, 1) === 0) return { attributes: {}, inputs: { x: normal(random, [choose(1, 17), choose(1, 23)]) } };
   const first = choose(0, 2);
