@@ -110,9 +110,9 @@ function isEqual({ mean }: Entry, best: Entry): boolean {
 export const asGoodAs = ({ entries }: GridSummary, best: Entry): Entry[] =>
   entries.filter((entry) => entry !== best && entry.series === best.series && isEqual(entry, best));
 
-/** Cells of an entry that predict one class for every test image. */
+/** Cells of an entry, of those that are compared, that predict one class for every test image. */
 export const constantCells = ({ cells }: Entry): readonly CellResult[] =>
-  cells.filter((cell) => predictsOneClass(cell));
+  cells.filter((cell) => cell.status === 'done' && predictsOneClass(cell));
 
 /** Told from the confusion matrix, so that results of earlier versions are told, too. */
 function predictsOneClass({ confusion }: CellResult): boolean {

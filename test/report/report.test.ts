@@ -395,6 +395,19 @@ describe('terminalTable', () => {
     expect(text).toContain('3 of 4 cells done');
   });
 
+  it('marks and counts who says one class for all, among those that are compared', () => {
+    const always = [
+      [10, 0],
+      [10, 0],
+    ];
+    const diverged = { ...cell(conv1, 2e-4, always), status: 'diverged', error: 'the loss ended at 1e9' } as const;
+    const cells = [cell(none, 1e-4, half(9)), cell(conv1, 1e-4, always), cell(none, 2e-4, always), diverged];
+    const text = terminalTable(smallGrid(cells), { columns: 100, color: false });
+    expect(text).toMatch(/│ 2 conv1 +│ 0\.\d{3} \(50\.0 %\) = +│ +failed +│/);
+    expect(text).toContain('= 2 runs of 3 predict one class for every image');
+    expect(text).toContain('3 of 4 cells done');
+  });
+
   it('names every adapter that cells ran on', () => {
     const other = { name: 'SwiftShader Device', driver: '', kind: 'embedded' } as const;
     const text = terminalTable({ ...grid, adapters: [...grid.adapters, other] }, { columns: 100, color: false });
