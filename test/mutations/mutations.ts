@@ -21,6 +21,17 @@ export function generalMutations(kernel: Kernel): Mutation[] {
 /** SwiftShader's exp makes a number of NaN; elsewhere infinity less infinity is NaN enough. */
 const whereExpLosesNan = { adapter: 'embedded' };
 
+/** Of convolution by tiles in one kernel: the transforms, and the way through workgroup memory. */
+const slabText: Mutation[] = [
+  broken('transform: a sign', /column1_odd1 = /g, 'column1_odd1 = -', 'fused'),
+  broken('transform: a half', /0\.5 \* c/g, '0.25 * c', 'fused'),
+  broken('slab: odd places as even ones', /odd_(a|b) = (.*) \+ 4u \+/g, 'odd_$1 = $2 +', 'fused'),
+  broken('slab: a place of another line', /k_b \* 8u/g, '(k_b ^ 1u) * 8u', 'fused'),
+  broken('slab: the second run of rows', /v_a \+ 4u/g, 'v_a', 'fused'),
+  broken('sums: a place of another thread', 'v_out = tx + 4u * (ty % 2u)', 'v_out = tx', 'fused'),
+  broken('sums: rows of the other half', '(turn / 2u) * 16u', '(turn % 2u) * 16u', 'fused'),
+];
+
 const softmaxLoss: Mutation[] = [
   broken('maximum not subtracted', /exp\(logits\[start \+ i\] - largest\)/g, 'exp(logits[start + i])'),
   broken('sign of the loss', '= weight * (log(sum)', '= weight * (-log(sum)'),
@@ -246,6 +257,44 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
     parameter('rows of sums one too far', 'row', '(p.row + 1u)'),
     broken('stale accumulator', 'part +=', 'part =', 'plain'),
     broken('a tap too few', 't < taps', 't + 1u < taps', 'tiles'),
+  ],
+  'conv2d/winograd-fused': [
+    ...auxText(),
+    parameter('pad left out at the top', 'top', '0'),
+    parameter('pad left out on the left', 'left', '0'),
+    parameter('taps never turned', 'flip', '0u', 'plain'),
+    parameter('rows and steps of the filters exchanged', 'w_row', 'p.w_k'),
+    parameter('group of the filters left out', 'w_group', '0u'),
+    broken('group of the images left out', 'p.groups + g) * p.inner', 'p.groups) * p.inner'),
+    broken('bias left out', 'p.has_bias == 1u', 'false'),
+    parameter('ReLU left out', 'relu', '0u'),
+    parameter('ReLU unasked', 'relu', '1u'),
+    stale('sum +=', 'sum =', 'plain'),
+    broken('a tap too few', /filter_at \+ 8u/g, 'filter_at + 7u', 'fused'),
+    broken('steps beyond the last', /in_(a|b) = s \+ k_\1 < end/g, 'in_$1 = true', 'fused'),
+    broken('a line below the image', /in_b && y_start \+ (\d)u < p\.height/g, 'in_b', 'fused'),
+    broken('a column beside the image', /x_start \+ (\d)u < p\.width/g, 'true', 'fused'),
+    ...slabText,
+    broken('outputs: a column too many', 'right = ox + 1u < p.columns', 'right = true', 'fused'),
+    broken('outputs: a line too many', 'below = oy + 1u < p.lines', 'below = true', 'fused'),
+    broken('outputs: a sign', 'column0_0 + line0_sum1', 'column0_0 - line0_sum1', 'fused'),
+  ],
+  'conv2d/winograd-fused-filter-gradient': [
+    parameter('pad left out at the top', 'top', '0'),
+    parameter('pad left out on the left', 'left', '0'),
+    parameter('parts over one another', 'c_part', '0u'),
+    parameter('tiles of a part too few', 'part_depth', '(p.part_depth - 1u)'),
+    broken('group of the images left out', 'p.groups + g) * p.channels', 'p.groups) * p.channels'),
+    broken('accumulation lost', 'p.accumulate == 1u', 'false'),
+    broken('stale start', 'p.accumulate == 1u', 'true'),
+    stale('sum +=', 'sum =', 'plain'),
+    broken('tiles of the part behind', 'inside = s + k_a < end', 'inside = true', 'fused'),
+    broken('a line below the gradient', 'select(0u, p.columns, oy + 1u < p.lines)', 'p.columns', 'fused'),
+    broken('a column beside the gradient', 'select(0u, 1u, ox + 1u < p.columns)', '1u', 'fused'),
+    broken('a line below the image', /inside && y_start \+ (\d)u < p\.height/g, 'inside', 'fused'),
+    broken('a column beside the image', /x_start \+ (\d)u < p\.width;/g, 'true;', 'fused'),
+    ...slabText,
+    broken('a tap left out', /write_gradient\((\w+), place \+ 8u\)/g, 'write_gradient($1, place + 7u)', 'fused'),
   ],
   'add/accumulate': [
     broken('sign', '+= a[', '-= a['),

@@ -40,6 +40,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   'contraction/sum c': TILES,
   'conv2d/winograd-filter panels': TILES,
   'conv2d/winograd-filter-gradient dw': 'the phases of the gradient of a weight',
+  'conv2d/winograd-fused-filter-gradient dw': PARTS,
   'conv2d/winograd-gradient panels': TILES,
   'conv2d/winograd-image panels': TILES,
   'gemm/packed-batch c': TILES,

@@ -131,6 +131,8 @@ const quarter = (list: readonly number[]) => list.toSorted((a, b) => a - b)[Math
  * outside; over four seeds were found 0.42 to 1.01, and 0.73 to 5.3.
  */
 const TIMES = { h100: [0.3, 3], lavapipe: [0.6, 6] } as const;
+/** Texts for GPUs alone, which a rasteriser runs at a tenth of its peak: threads that wait for one another. */
+const FOR_GPUS = { lavapipe: { algorithm: /winograd-fused$/, times: [3, 30] } } as const;
 
 describe.each(['h100', 'lavapipe'] as const)('on %s', (adapter) => {
   const gpu = plannedGpu(adapter);
@@ -153,8 +155,13 @@ describe.each(['h100', 'lavapipe'] as const)('on %s', (adapter) => {
       key,
       ratio: quarter(list.map((one) => milliseconds(gpu, one.works) / rooflineOf(gpu, machine, one))),
     }));
-    const [least, most] = TIMES[adapter];
-    expect(ratios.filter(({ ratio }) => !(ratio >= least && ratio <= most))).toEqual([]);
+    const timesOf = (key: string) =>
+      adapter === 'lavapipe' && FOR_GPUS[adapter].algorithm.test(key) ? FOR_GPUS[adapter].times : TIMES[adapter];
+    const outside = ratios.filter(({ key, ratio }) => {
+      const [least, most] = timesOf(key);
+      return !(ratio >= least && ratio <= most);
+    });
+    expect(outside).toEqual([]);
   });
 
   it('the arithmetic that its kernels count is that of the definition, within a factor', () => {

@@ -35,6 +35,28 @@ const B_8: Matrix = [
 /** 2 a^2 (a^2 - b^2) (a^2 - c^2) at a = 1/2: 1/2 * 3/4 * 15/4; at a = 1: -2 * 3/4 * 3; at a = 2: 8 * 15/4 * 3. */
 const WEIGHTS_8 = [-1, 32 / 45, 32 / 45, -2 / 9, -2 / 9, 1 / 90, 1 / 90, 1];
 
+/** Of tiles of 4 values, for 3 taps and 2 outputs. Points 0, 1, -1: (x - 1)(x + 1), x (x + 1), x (x - 1), x^3 - x. */
+export const FOUR: Readonly<Record<'A' | 'B' | 'G', Matrix>> = {
+  A: [
+    [1, 0],
+    [1, 1],
+    [1, -1],
+    [0, 1],
+  ],
+  B: [
+    [-1, 0, 1, 0],
+    [0, 1, 1, 0],
+    [0, -1, 1, 0],
+    [0, -1, 0, 1],
+  ],
+  G: [
+    [-1, 0, 0],
+    [1 / 2, 1 / 2, 1 / 2],
+    [1 / 2, -1 / 2, 1 / 2],
+    [0, 0, 1],
+  ],
+};
+
 /** Values of a tile: 6 for filters of up to three taps, 8 for longer ones. They make side + 1 - taps outputs. */
 export const side = (taps: number) => (taps <= 3 ? 6 : 8);
 export const outputs = (taps: number) => side(taps) + 1 - taps;
@@ -50,7 +72,7 @@ export const G = (taps: number): Matrix => {
   const weights = side(taps) === 6 ? WEIGHTS_6 : WEIGHTS_8;
   return powers(taps, taps).map((row, e) => row.map((power) => power * weights[e]));
 };
-const absolute = (matrix: Matrix): Matrix => matrix.map((row) => row.map(Math.abs));
+export const absolute = (matrix: Matrix): Matrix => matrix.map((row) => row.map(Math.abs));
 
 /**
  * What is stored as halves is stored times a power of two, the same along both sides: images over 8 or 16, filters times 4 or

@@ -68,29 +68,31 @@ export function placeOfThread(c: Configuration): string {
   let ty = lane / ${across}u;`;
 }
 
+/** How many sums a thread has. */
+interface Sums {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** The sums of a thread: c0_0 is of row 0 and its first four columns. */
-export const declareSums = (c: Configuration) => {
-  const sums = sumsOf(c);
-  return lines(
-    sums.rows,
+export const declareSums = ({ rows, columns }: Sums) =>
+  lines(
+    rows,
     (i) =>
-      `  ${range(sums.columns / 4)
+      `  ${range(columns / 4)
         .map((j) => `var c${i}_${j} = vec4f();`)
         .join(' ')}`,
   );
-};
 
 /** c += a b of one k, with a0, a1 and b0, b1 of it in registers. */
-export const multiplyStep = (c: Configuration) => {
-  const sums = sumsOf(c);
-  return lines(
-    sums.rows,
+export const multiplyStep = ({ rows, columns }: Sums) =>
+  lines(
+    rows,
     (i) =>
-      `        ${range(sums.columns / 4)
+      `        ${range(columns / 4)
         .map((j) => `c${i}_${j} = fma(vec4f(a${i >> 2}[${i & 3}]), b${j}, c${i}_${j});`)
         .join(' ')}`,
   );
-};
 
 /** How sums pass through workgroup memory, where places are counted in values. */
 interface Passage {

@@ -195,7 +195,7 @@ ${groupText()}
   if (lane < ${depth}u) { depths[lane] = place_of_depth(first + lane); }
 ${lines(a.count, (i) => `  var next_a${i} = 0.0;`)}
 ${lines(b.count, (i) => `  var next_b${i} = 0.0;`)}
-${declareSums(c)}
+${declareSums(sums)}
   // Where what a lane loads lies does not change from slab to slab, but for k.
 ${lines(a.count, (i) => `  let row_${i} = a_start + min(m_0 + ${a.at(i)}, p.rows - 1u) * p.a_row;`)}
   workgroupBarrier();
@@ -218,7 +218,7 @@ ${lines(b.count, (i) => `      next_b${i} = value_of_b(${b.inner ? `places[${b.a
         let at_b = ${slab_b}u + k * ${line_b}u + tx * 4u;
 ${lines(halvesOf.rows, (i) => `        let a${i} = ${four(`at_a + ${(i * rows) / 2}u`)};`)}
 ${lines(halvesOf.columns, (j) => `        let b${j} = ${four(`at_b + ${(j * columns) / 2}u`)};`)}
-${multiplyStep(c)}
+${multiplyStep(sums)}
       }
     }
     workgroupBarrier();

@@ -211,7 +211,7 @@ function text(c: Configuration, memory: Memory) {
         let a1 = slab[${k} * ${line_a}u + ${rows / 8}u + ty];
         let b0 = slab[${slab_b}u + ${k} * ${line_b}u + tx];
         let b1 = slab[${slab_b}u + ${k} * ${line_b}u + ${columns / 8}u + tx];
-${multiplyStep(c)}`;
+${multiplyStep(sumsOf(c))}`;
   const steps =
     unrolled === 1
       ? lines(depth, (k) => `      {\n${step(`${k}u`)}\n      }`)
@@ -246,7 +246,7 @@ ${groupText(4)}
 ${a.places}
 ${b.places}
 ${lines(next, (i) => `  var next${i} = vec4f();`)}
-${declareSums(c)}
+${declareSums(sumsOf(c))}
   // A turn loads the slab from s on, multiplies the one before, and hands the loaded one on.
   for (var s = first; s < end + ${depth}u; s += ${depth}u) {
     if (s < end) {

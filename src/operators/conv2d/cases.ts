@@ -2,6 +2,7 @@ import { conv2dFamily } from '../../check/cases/conv2d.ts';
 import { directFamily } from '../../check/cases/direct.ts';
 import { phasesFamily } from '../../check/cases/phases.ts';
 import { winogradFamily } from '../../check/cases/winograd.ts';
+import { winogradFusedFamily } from '../../check/cases/winograd-fused.ts';
 import { pair } from '../../check/choose.ts';
 import { normal } from '../../graph/operation-case.ts';
 import { sums } from '../bounds.ts';
@@ -28,7 +29,7 @@ const draw: Checks<Conv2dAttributes>['draw'] = (choose, random) => {
 
 export const checks: Checks<Conv2dAttributes> = {
   bound: sums(({ parameters }) => count(parameters['weight'].shape.slice(1)) + 1),
-  families: [conv2dFamily, directFamily, phasesFamily, winogradFamily],
+  families: [conv2dFamily, directFamily, phasesFamily, winogradFamily, winogradFusedFamily],
   draw,
   torch: 'conv',
   // Still in test/mutations/mutations.ts.

@@ -5,6 +5,8 @@ import { conv2dPad } from '../../kernels/conv2d/direct/pad.ts';
 import { conv2dPhases, conv2dPhasesBackward } from '../../kernels/conv2d/phases/phases.ts';
 import { winogradFilter } from '../../kernels/conv2d/winograd/filter.ts';
 import { winogradFilterGradient } from '../../kernels/conv2d/winograd/filter-gradient.ts';
+import { fusedCorrelation } from '../../kernels/conv2d/winograd/fused/correlation.ts';
+import { fusedFilterGradient } from '../../kernels/conv2d/winograd/fused/filter-gradient.ts';
 import { winogradGradient } from '../../kernels/conv2d/winograd/gradient.ts';
 import { winogradImage } from '../../kernels/conv2d/winograd/image.ts';
 import { winogradOutput } from '../../kernels/conv2d/winograd/output.ts';
@@ -37,7 +39,7 @@ export const conv2d = defineOperator<Conv2dAttributes>()<'conv2d', Conv2dRole>({
   onnx,
   kernels: [
     ...[conv2dPad, conv2dPhases, conv2dPhasesBackward, conv2dDirect, conv2dDirectFilterGradient, winogradFilter],
-    ...[winogradFilterGradient, winogradGradient, winogradImage, winogradOutput],
+    ...[winogradFilterGradient, winogradGradient, winogradImage, winogradOutput, fusedCorrelation, fusedFilterGradient],
   ],
   checks: () => import('./cases.ts'),
   numbered: 'always',

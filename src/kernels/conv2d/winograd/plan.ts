@@ -428,6 +428,8 @@ export function tilesFit(capabilities: Capabilities, shape: Conv2dShape, directi
 export interface TilesWork {
   /** of all lanes together, as of direct convolution (../direct/forward.ts); on a GPU, cycles of the products */
   readonly instructions: number;
+  /** on a GPU, read and written by the products while they multiply */
+  readonly streamedBytes?: number;
   /** written and read between the kernels, and read and written by those at the ends */
   readonly movedBytes: number;
   readonly dispatches: number;
@@ -438,9 +440,9 @@ export function tilesWork(
   shape: Conv2dShape,
   direction: Direction,
   { asked, left = false }: { readonly asked?: number; readonly left?: boolean } = {},
-): TilesWork {
+): readonly TilesWork[] {
   if (!asMatrices(capabilities)) {
-    return { instructions: tilesTime(capabilities, shape, direction), movedBytes: 0, dispatches: 4 };
+    return [{ instructions: tilesTime(capabilities, shape, direction), movedBytes: 0, dispatches: 4 }];
   }
   const tiled = unstrided(shape);
   const atATime = imagesAtATime(capabilities, tiled, direction, asked);
@@ -453,18 +455,25 @@ export function tilesWork(
   const value = capabilities.precision === 'f16' ? 2 : 4;
   const images = value * batch * channels * height * width;
   const ends = (left ? 0 : images) + value * batch * filters * lines * columns;
-  // Everything between is written once and read once.
-  const written = left ? -shareOf(plan.precision) * plan.bytes.image : 0;
-  const between = keptBytes(plan).reduce((sum, bytes) => sum + 2 * bytes, written);
+  // Everything between is written once and read once: once by the products, and once by a transform.
+  const kept = keptBytes(plan).reduce((sum, bytes) => sum + bytes, 0);
+  const transformed = kept - (left ? shareOf(plan.precision) * plan.bytes.image : 0);
   const { image, filter } = planPhases(shape);
   const ofFilter = direction === 'filter gradient' ? 4 : value;
   const ofImages = left ? 0 : 2 * value * phasesSize(image);
   const phases = hasStrides(shape) ? [ofImages, 2 * ofFilter * phasesSize(filter)] : [];
-  return {
+  const products = {
     instructions: windows * splitCycles(capabilities, params, depth),
-    movedBytes: windows * between + ends + phases.reduce((sum, bytes) => sum + bytes, 0),
-    dispatches: 4 * windows + phases.length - (left ? phases.length / 2 + 1 : 0),
+    streamedBytes: windows * kept,
+    movedBytes: 0,
+    dispatches: windows,
   };
+  const transforms = {
+    instructions: 0,
+    movedBytes: windows * transformed + ends + phases.reduce((sum, bytes) => sum + bytes, 0),
+    dispatches: 3 * windows + phases.length - (left ? phases.length / 2 + 1 : 0),
+  };
+  return [products, transforms];
 }
 
 /** Instructions of all lanes together, as of direct convolution (../direct/forward.ts), where panels are multiplied. */

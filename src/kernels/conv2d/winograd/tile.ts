@@ -62,29 +62,37 @@ const polynomial = (roots: readonly number[]) =>
     [1],
   );
 /** product over f != e of (a_e - a_f); 1 for the point at infinity */
-const differences = (side: Side) => {
-  const points: readonly number[] = POINTS[side];
-  return [...points.map((a, e) => without(points, e).reduce((product, b) => product * (a - b), 1)), 1];
-};
-const powers = (side: Side, count: number) => [
-  ...POINTS[side].map((a) => range(count).map((k) => a ** k)),
+const differences = (points: readonly number[]) => [
+  ...points.map((a, e) => without(points, e).reduce((product, b) => product * (a - b), 1)),
+  1,
+];
+const powers = (points: readonly number[], count: number) => [
+  ...points.map((a) => range(count).map((k) => a ** k)),
   range(count).map((k) => (k === count - 1 ? 1 : 0)),
 ];
 
 export type Matrix = readonly (readonly number[])[];
 
+/** A [side][outputs], G [side][taps] and B [side][side] by these points and infinity. */
+export function matricesBy(
+  points: readonly number[],
+  taps: number,
+): { readonly output: Matrix; readonly filter: Matrix; readonly image: Matrix } {
+  const of = differences(points);
+  return {
+    output: powers(points, points.length + 2 - taps),
+    filter: powers(points, taps).map((row, e) => row.map((value) => value / of[e])),
+    image: [...points.map((_, e) => [...polynomial(without(points, e)), 0]), polynomial(points)],
+  };
+}
+const matricesOf = (taps: number) => matricesBy(POINTS[sideOf(taps)], taps);
+
 /** A: [side][outputs] */
-export const outputMatrix = (taps: number): Matrix => powers(sideOf(taps), outputsOf(taps));
+export const outputMatrix = (taps: number): Matrix => matricesOf(taps).output;
 /** G: [side][taps] */
-export const filterMatrix = (taps: number): Matrix => {
-  const of = differences(sideOf(taps));
-  return powers(sideOf(taps), taps).map((row, e) => row.map((value) => value / of[e]));
-};
+export const filterMatrix = (taps: number): Matrix => matricesOf(taps).filter;
 /** B: [side][side] */
-export const imageMatrix = (side: Side): Matrix => [
-  ...POINTS[side].map((_, e) => [...polynomial(without(POINTS[side], e)), 0]),
-  polynomial(POINTS[side]),
-];
+export const imageMatrix = (side: Side): Matrix => matricesOf(tapsOf(side)).image;
 
 /** The sum of absolute values of a row: what a transform makes at most of values up to 1. */
 const largest = (row: readonly number[]) => row.reduce((sum, value) => sum + Math.abs(value), 0);
@@ -213,7 +221,7 @@ ${SIDES.flatMap((side) => [
   table(`POINTS_${side}`, POINTS[side]),
   table(
     `INVERSES_${side}`,
-    differences(side).map((value) => 1 / value),
+    differences(POINTS[side]).map((value) => 1 / value),
   ),
   table(`IMAGE_${side}`, imageMatrix(side).flat()),
 ]).join('\n')}

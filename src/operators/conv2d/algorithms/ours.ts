@@ -3,3 +3,4 @@ export { direct } from './direct.ts';
 export { implicitGemmInParts } from './implicit-gemm.ts';
 export { pointwise } from './pointwise.ts';
 export { winograd } from './winograd.ts';
+export { winogradFused } from './winograd-fused.ts';
