@@ -6,9 +6,9 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { AlgorithmMeasurement } from '../gpu/tuning.ts';
-import { type Decided, decisionsIn } from '../graph/algorithm.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
-import type { DecisionTrials, Trial } from '../graph/trial.ts';
+import { type Decided, decisionsIn } from '../operators/algorithms/algorithm.ts';
+import type { DecisionTrials, Trial } from '../operators/algorithms/trial.ts';
 import { decisionTrials } from '../operators/trials.ts';
 import { noise } from './noise.ts';
 import { HOPELESS, type Placing, type RaceOptions, race } from './race.ts';

@@ -5,9 +5,9 @@
  * time costs none.
  */
 import type { Gpu } from '../gpu/device.ts';
-import { type Decided, decisionsIn, estimated } from '../graph/algorithm.ts';
 import { planGraph } from '../graph/compile.ts';
-import type { FreshLayer, FreshLayers } from '../graph/trial.ts';
+import { type Decided, decisionsIn, estimated } from '../operators/algorithms/algorithm.ts';
+import type { FreshLayer, FreshLayers } from '../operators/algorithms/trial.ts';
 import { Random } from '../random.ts';
 import type { RaceOptions } from './race.ts';
 import { type RacedAlgorithms, raceAlgorithms } from './race-algorithms.ts';

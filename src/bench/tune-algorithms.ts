@@ -4,7 +4,7 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { TunedProblem } from '../gpu/tuning.ts';
-import { type Decided, decisionText, estimated } from '../graph/algorithm.ts';
+import { type Decided, decisionText, estimated } from '../operators/algorithms/algorithm.ts';
 import { decisionTrials } from '../operators/trials.ts';
 import { keeps, type RaceOptions } from './race.ts';
 import { raceAlgorithms } from './race-algorithms.ts';

@@ -3,9 +3,9 @@
  * `bench selection` measures how good the choices are.
  */
 import { FrostlineError } from '../errors.ts';
-import { refuseUnknown } from '../graph/algorithm.ts';
-import type { DecisionTrials, FreshLayers } from '../graph/trial.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
+import { refuseUnknown } from './algorithms/algorithm.ts';
+import type { DecisionTrials, FreshLayers } from './algorithms/trial.ts';
 import { freshConvolutions } from './conv2d/fresh.ts';
 import { convolutionTrials } from './conv2d/trials.ts';
 import { freshLinear } from './linear/fresh.ts';

@@ -13,13 +13,13 @@ import {
 } from '../../src/bench/tune-algorithms.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
-import { decisionsIn, decisionText } from '../../src/graph/algorithm.ts';
 import { type CompileOptions, planGraph } from '../../src/graph/compile.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import type { KernelDispatch } from '../../src/kernels/kernel.ts';
 import { importOnnx } from '../../src/models/import-onnx.ts';
 import { alexnet } from '../../src/models/tables.ts';
 import type { OnnxModel } from '../../src/onnx/model.ts';
+import { decisionsIn, decisionText } from '../../src/operators/algorithms/algorithm.ts';
 import { convolutionDecisions } from '../../src/operators/conv2d/algorithms/index.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { decisionTrials } from '../../src/operators/trials.ts';

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { machineNamed, profileOf } from '../../src/gpu/machine.ts';
-import { milliseconds } from '../../src/graph/algorithm.ts';
 import type { Capabilities } from '../../src/kernels/kernel.ts';
+import { milliseconds } from '../../src/operators/algorithms/algorithm.ts';
 
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 

@@ -9,12 +9,12 @@ import {
 import { normals } from '../../src/check/values.ts';
 import { parseAlgorithms } from '../../src/gpu/algorithms.ts';
 import type { Storage } from '../../src/gpu/storage.ts';
-import { type Algorithm, milliseconds, select, ways } from '../../src/graph/algorithm.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { apply, type ForwardEmitter, inMemory } from '../../src/graph/operation.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../src/kernels/conv2d/shape.ts';
 import type { Capabilities, KernelDispatch } from '../../src/kernels/kernel.ts';
+import { type Algorithm, milliseconds, select, ways } from '../../src/operators/algorithms/algorithm.ts';
 import { convolutionDecisions } from '../../src/operators/conv2d/algorithms/index.ts';
 import { type Conv2dOptions, conv2d } from '../../src/operators/conv2d/graph.ts';
 import { Random } from '../../src/random.ts';

@@ -1,12 +1,12 @@
 /** Convolutions and fully connected layers by each algorithm, and graphs that branch: derivatives as differences show them. */
 import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
-import { decisionsIn } from '../../src/graph/algorithm.ts';
 import { planGraph } from '../../src/graph/compile.ts';
 import { tensorOf } from '../../src/graph/gradcheck/options.ts';
 import { gradcheck } from '../../src/graph/gradcheck.ts';
 import { describeCase, drawCase } from '../../src/graph/operation-case.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
+import { decisionsIn } from '../../src/operators/algorithms/algorithm.ts';
 import { algorithmCases, branchingCases } from '../../src/operators/gradcheck-cases.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 

@@ -1,10 +1,10 @@
 /** Every algorithm of the fully connected layer gives its results, forward, backward and updated, in windows too. */
 import { describe, expect, it } from 'vitest';
 import type { Gpu } from '../../src/gpu/device.ts';
-import { decisionsIn, namesOf } from '../../src/graph/algorithm.ts';
 import { type CompiledGraph, compile } from '../../src/graph/compile.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import type { KernelDispatch } from '../../src/kernels/kernel.ts';
+import { decisionsIn, namesOf } from '../../src/operators/algorithms/algorithm.ts';
 import { linearDecisions, selectLinear } from '../../src/operators/linear/algorithms/index.ts';
 import type { Layer, Operands } from '../../src/operators/linear/algorithms/layer.ts';
 import { linear } from '../../src/operators/linear/graph.ts';

@@ -1,10 +1,10 @@
 /** Every algorithm of a product of matrices gives it and its gradients, in windows too; what is forced is used or told. */
 import { describe, expect, it } from 'vitest';
 import type { Gpu } from '../../src/gpu/device.ts';
-import { decisionsIn } from '../../src/graph/algorithm.ts';
 import { type CompiledGraph, compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
 import type { KernelDispatch } from '../../src/kernels/kernel.ts';
+import { decisionsIn } from '../../src/operators/algorithms/algorithm.ts';
 import { matMulDecisions, selectMatMul } from '../../src/operators/mat-mul/algorithms/index.ts';
 import type { Products, Result } from '../../src/operators/mat-mul/algorithms/products.ts';
 import { matMul } from '../../src/operators/mat-mul/graph.ts';

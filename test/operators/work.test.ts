@@ -11,11 +11,17 @@ import { FrostlineError } from '../../src/errors.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { knownMachine, type Machine } from '../../src/gpu/machine.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
-import { type Algorithm, type Decided, decisionsIn, milliseconds, type Work } from '../../src/graph/algorithm.ts';
 import { planGraph } from '../../src/graph/compile.ts';
 import { mostAlive } from '../../src/graph/memory.ts';
 import type { KernelDispatch } from '../../src/kernels/kernel.ts';
 import { modelTime } from '../../src/kernels/time-model.ts';
+import {
+  type Algorithm,
+  type Decided,
+  decisionsIn,
+  milliseconds,
+  type Work,
+} from '../../src/operators/algorithms/algorithm.ts';
 import { decisionTrials, freshLayers } from '../../src/operators/trials.ts';
 import { testSeed } from '../support/gpu.ts';
 

@@ -140,7 +140,7 @@ async function tuneAlgorithms(
   const [{ problemCases, problemMeasuredBefore, problemName, tuneProblem }, { decisionsIn }, { planGraph }] =
     await Promise.all([
       import('../../bench/tune-algorithms.ts'),
-      import('../../graph/algorithm.ts'),
+      import('../../operators/algorithms/algorithm.ts'),
       import('../../graph/compile.ts'),
     ]);
   const decided = (

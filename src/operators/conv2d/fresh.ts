@@ -1,8 +1,8 @@
 /** Convolutions as networks have them, drawn to measure the choice of algorithms on. */
 import { input, Parameter } from '../../graph/tensor.ts';
-import { type FreshLayer, type FreshLayers, oneOf, upTo } from '../../graph/trial.ts';
 import { type Conv2dShape, conv2dOutput } from '../../kernels/conv2d/shape.ts';
 import type { Random } from '../../random.ts';
+import { type FreshLayer, type FreshLayers, oneOf, upTo } from '../algorithms/trial.ts';
 import { relu } from '../relu/graph.ts';
 import { conv2d } from './graph.ts';
 

@@ -1,7 +1,7 @@
 /** Convolutions alone, to measure their algorithms: loaded by those who measure. */
 import { input, Parameter } from '../../graph/tensor.ts';
-import type { DecisionTrials, Trial, Values } from '../../graph/trial.ts';
 import { conv2dOutput, type Direction } from '../../kernels/conv2d/shape.ts';
+import type { DecisionTrials, Trial, Values } from '../algorithms/trial.ts';
 import type { Convolution } from './algorithms/convolution.ts';
 import { convolutionDecisions } from './algorithms/index.ts';
 import { conv2d } from './graph.ts';

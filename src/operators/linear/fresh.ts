@@ -1,7 +1,7 @@
 /** Fully connected layers as networks have them, drawn to measure the choice of algorithms on. */
 import { input, Parameter } from '../../graph/tensor.ts';
-import { type FreshLayer, type FreshLayers, oneOf, upTo } from '../../graph/trial.ts';
 import type { Random } from '../../random.ts';
+import { type FreshLayer, type FreshLayers, oneOf, upTo } from '../algorithms/trial.ts';
 import { relu } from '../relu/graph.ts';
 import { linear } from './graph.ts';
 

@@ -1,6 +1,6 @@
 /** Fully connected layers alone, to measure their algorithms: loaded by those who measure. */
 import { input, Parameter } from '../../graph/tensor.ts';
-import type { DecisionTrials, Trial, Values } from '../../graph/trial.ts';
+import type { DecisionTrials, Trial, Values } from '../algorithms/trial.ts';
 import { linearDecisions } from './algorithms/index.ts';
 import type { Layer, Operands } from './algorithms/layer.ts';
 import { linear } from './graph.ts';

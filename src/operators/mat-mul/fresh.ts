@@ -1,7 +1,7 @@
 /** Products of matrices as networks have them, drawn to measure the choice of algorithms on. */
 import { input } from '../../graph/tensor.ts';
-import { type FreshLayer, type FreshLayers, oneOf, upTo } from '../../graph/trial.ts';
 import type { Random } from '../../random.ts';
+import { type FreshLayer, type FreshLayers, oneOf, upTo } from '../algorithms/trial.ts';
 import { matMul } from './graph.ts';
 
 /** Attention of some heads, its scores or what they weigh; or one product an image, as bilinear pooling has it. */

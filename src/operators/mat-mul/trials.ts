@@ -1,6 +1,6 @@
 /** Products of matrices alone, to measure their algorithms: loaded by those who measure. */
 import { input, Parameter } from '../../graph/tensor.ts';
-import type { DecisionTrials, Trial, Values } from '../../graph/trial.ts';
+import type { DecisionTrials, Trial, Values } from '../algorithms/trial.ts';
 import { matMulDecisions } from './algorithms/index.ts';
 import type { Products, Result } from './algorithms/products.ts';
 import { matMul } from './graph.ts';

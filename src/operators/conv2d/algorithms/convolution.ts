@@ -1,11 +1,11 @@
 /** What the algorithms of a convolution have in common: the three problems, what they read and write, and windows. */
 import type { Precision, Storage } from '../../../gpu/storage.ts';
-import type { Algorithm } from '../../../graph/algorithm.ts';
 import { type Applied, type Destination, type ForwardEmitter, refuse } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import { type Conv2dShape, conv2dOutput, type Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import type { Algorithm } from '../../algorithms/algorithm.ts';
 
 export interface Convolution {
   readonly name: string;

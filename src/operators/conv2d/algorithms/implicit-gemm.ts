@@ -3,7 +3,6 @@
  * windows of images and filters; on discrete GPUs also in parts of the sum.
  */
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
-import { contractionWork, emitContraction } from '../../../graph/ops/contraction.ts';
 import { rows } from '../../../graph/windows.ts';
 import { type ContractionParams, contraction, depthOf } from '../../../kernels/contraction/contraction.ts';
 import {
@@ -16,6 +15,7 @@ import {
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import { contractionWork, emitContraction } from '../../algorithms/contraction.ts';
 import {
   bytesOf,
   type Convolution,

@@ -1,7 +1,8 @@
 /** The algorithms of a convolution, the plain one first. To add one: its file, and a line of ours.ts. */
-import { type Decision, refuseUnknown, type Selected, select } from '../../../graph/algorithm.ts';
+
 import type { Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import { type Decision, refuseUnknown, type Selected, select } from '../../algorithms/algorithm.ts';
 import { byName } from '../../by-name.ts';
 import {
   type Convolution,

@@ -1,8 +1,8 @@
 /** A convolution of 1 x 1 taps is a product of matrices an image: y[n] = w x[n], of packed operands. */
 import { epiloguesOf } from '../../../graph/operation.ts';
-import { packedProduct } from '../../../graph/ops/product.ts';
 import type { Conv2dShape } from '../../../kernels/conv2d/shape.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
+import { packedProduct } from '../../algorithms/product.ts';
 import { bytesOf, type ConvolutionAlgorithm, operandOf, type Serves } from './convolution.ts';
 
 function productOf({ channels, height, width, filters }: Conv2dShape): GemmShape {

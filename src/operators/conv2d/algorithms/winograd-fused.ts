@@ -5,9 +5,7 @@
  */
 import { profileOf } from '../../../gpu/machine.ts';
 import { Storage } from '../../../gpu/storage.ts';
-import type { Work } from '../../../graph/algorithm.ts';
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
-import { contractionWork } from '../../../graph/ops/contraction.ts';
 import { rows } from '../../../graph/windows.ts';
 import { contractionSum } from '../../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
@@ -23,6 +21,8 @@ import {
 } from '../../../kernels/conv2d/winograd/fused/plan.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { RELU } from '../../../kernels/relu/rule.ts';
+import type { Work } from '../../algorithms/algorithm.ts';
+import { contractionWork } from '../../algorithms/contraction.ts';
 import {
   bytesOf,
   type Convolution,

@@ -11,7 +11,6 @@ import {
   type ForwardEmitter,
   type Run,
 } from '../../../graph/operation.ts';
-import { emitContraction } from '../../../graph/ops/contraction.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import { contraction } from '../../../kernels/contraction/contraction.ts';
@@ -41,6 +40,7 @@ import {
 import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { packedGemmBatch } from '../../../kernels/gemm/packed.ts';
 import { HELD } from '../../../kernels/nan.ts';
+import { emitContraction } from '../../algorithms/contraction.ts';
 import {
   bytesOf,
   type Convolution,

@@ -2,6 +2,8 @@
  * The algorithms of a fully connected layer. Input gradient and update are one decision where both are wanted, since one
  * pass over the weight may make them; the plain one of each comes first.
  */
+
+import type { Capabilities } from '../../../kernels/kernel.ts';
 import {
   type Algorithm,
   type Decision,
@@ -10,9 +12,8 @@ import {
   type Selected,
   select,
   ways,
-} from '../../../graph/algorithm.ts';
-import { eachProductMethod, measuredProductMethods } from '../../../graph/ops/product.ts';
-import type { Capabilities } from '../../../kernels/kernel.ts';
+} from '../../algorithms/algorithm.ts';
+import { eachProductMethod, measuredProductMethods } from '../../algorithms/product.ts';
 import { caseOf, type Layer, type LayerAlgorithm, type Operands } from './layer.ts';
 import { byProduct, updateBy } from './products.ts';
 import { fusedUpdate, onePass, vectorsForward, vectorsInputGradient } from './vectors.ts';

@@ -3,11 +3,11 @@
  * weight that is larger than one binding is worked on in windows of its rows, each a layer of fewer outputs.
  */
 import type { Storage, View } from '../../../gpu/storage.ts';
-import type { Algorithm } from '../../../graph/algorithm.ts';
 import type { Applied, BackwardEmitter, Destination } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { type Window, windows } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import type { Algorithm } from '../../algorithms/algorithm.ts';
 
 /** x [batch, inputs], weight [outputs, inputs], y [batch, outputs] */
 export interface Layer {

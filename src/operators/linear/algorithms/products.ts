@@ -1,15 +1,15 @@
 /**
  * The fully connected layer's results as matrix products (../../../kernels/gemm/gemm.ts), by each way to work on one
- * (../../../graph/ops/product.ts). Where a weight's gradient is finished it may be used for the update.
+ * (../../algorithms/product.ts). Where a weight's gradient is finished it may be used for the update.
  */
 import { profileOf } from '../../../gpu/machine.ts';
-import type { Algorithm, PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
-import { byProducts, type ProductMethod } from '../../../graph/ops/product.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
 import { sgdm } from '../../../kernels/sgdm/sgdm.ts';
+import type { Algorithm, PartialAlgorithm, Work } from '../../algorithms/algorithm.ts';
+import { byProducts, type ProductMethod } from '../../algorithms/product.ts';
 import {
   columns,
   type Layer,

@@ -4,7 +4,6 @@
  * its update uses it, and never stores it; `one-pass` makes the input gradient on the same way over the weight.
  */
 import { profileOf } from '../../../gpu/machine.ts';
-import type { PartialAlgorithm, Work } from '../../../graph/algorithm.ts';
 import { derivativeBefore, epiloguesOf } from '../../../graph/operation.ts';
 import { rows, type Window } from '../../../graph/windows.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
@@ -12,6 +11,7 @@ import { linearBackward } from '../../../kernels/linear/backward.ts';
 import { linearForward } from '../../../kernels/linear/forward.ts';
 import { linearInputGradient } from '../../../kernels/linear/input-gradient.ts';
 import { linearUpdate, linearUpdateScaled } from '../../../kernels/linear/update.ts';
+import type { PartialAlgorithm, Work } from '../../algorithms/algorithm.ts';
 import {
   columns,
   type Layer,

@@ -1,7 +1,8 @@
 /** The algorithms of a product of matrices and of its two gradients, the plain one first. */
-import { type Decision, refuseUnknown, type Selected, select } from '../../../graph/algorithm.ts';
-import { eachProductMethod, measuredProductMethods } from '../../../graph/ops/product.ts';
+
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import { type Decision, refuseUnknown, type Selected, select } from '../../algorithms/algorithm.ts';
+import { eachProductMethod, measuredProductMethods } from '../../algorithms/product.ts';
 import { byProduct, caseOf, type Operands, type Products, type ProductsAlgorithm, type Result } from './products.ts';
 
 const decisionOn = (result: Result): Decision<Products, Operands> => ({

@@ -4,11 +4,11 @@
  * worked on in windows of whole matrices.
  */
 import type { Storage } from '../../../gpu/storage.ts';
-import type { Algorithm } from '../../../graph/algorithm.ts';
-import { byProducts, type ProductMethod } from '../../../graph/ops/product.ts';
 import { rows, type Window, windows } from '../../../graph/windows.ts';
 import type { GemmShape } from '../../../kernels/gemm/gemm.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
+import type { Algorithm } from '../../algorithms/algorithm.ts';
+import { byProducts, type ProductMethod } from '../../algorithms/product.ts';
 
 export interface Products {
   readonly name: string;

@@ -5,6 +5,8 @@
  */
 import { profileOf } from '../../gpu/machine.ts';
 import { Storage, type View } from '../../gpu/storage.ts';
+import type { ForwardEmitter } from '../../graph/operation.ts';
+import type { Tensor } from '../../graph/tensor.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, depthInParts, fitsInParts, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
@@ -12,9 +14,7 @@ import { packMatrix } from '../../kernels/gemm/pack.ts';
 import { packedGemm, packedGemmTime, packedTilesOf } from '../../kernels/gemm/packed.ts';
 import { type PackedGemmPlan, planPackedGemm } from '../../kernels/gemm/plan.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
-import type { Algorithm, Work } from '../algorithm.ts';
-import type { ForwardEmitter } from '../operation.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Algorithm, Work } from './algorithm.ts';
 import { type ContractionViews, contractionWork, emitContraction } from './contraction.ts';
 
 export interface ProductMethod extends Pick<Algorithm<never, never>, 'name' | 'how' | 'kernels'> {

@@ -1,12 +1,13 @@
 /**
  * A trial: a graph of one problem that an operator chooses an algorithm for, and of nothing else, so that the algorithm
  * can be checked and timed as a whole, with its packing and its windows. Operators have theirs in their `trials.ts`; who
- * runs them compiles one with each algorithm forced (../bench/tune-algorithms.ts).
+ * runs them compiles one with each algorithm forced (../../bench/tune-algorithms.ts).
  */
-import type { Random } from '../random.ts';
+
+import type { CompileOptions } from '../../graph/compile.ts';
+import type { Parameter, Tensor } from '../../graph/tensor.ts';
+import type { Random } from '../../random.ts';
 import type { Decision } from './algorithm.ts';
-import type { CompileOptions } from './compile.ts';
-import type { Parameter, Tensor } from './tensor.ts';
 
 export interface Trial {
   /** its outputs, gradients and updates are what the algorithm makes */

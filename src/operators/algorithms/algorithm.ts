@@ -3,11 +3,11 @@
  * they can be compared with each other, with what was measured, and with what a pass over memory costs that a fusion
  * would save. `select` is the only place that chooses.
  */
-import { FrostlineError } from '../errors.ts';
-import { type Profile, profileOf } from '../gpu/machine.ts';
-import type { Capabilities } from '../kernels/kernel.ts';
-import { textHash } from '../kernels/text-hash.ts';
-import type { ForwardEmitter } from './operation.ts';
+import { FrostlineError } from '../../errors.ts';
+import { type Profile, profileOf } from '../../gpu/machine.ts';
+import type { ForwardEmitter } from '../../graph/operation.ts';
+import type { Capabilities } from '../../kernels/kernel.ts';
+import { textHash } from '../../kernels/text-hash.ts';
 
 /** What is to be done, counted by the algorithm; what it takes, an adapter knows (`milliseconds`). */
 export interface Work {

@@ -1,12 +1,12 @@
 /** A contraction as dispatches: one, or in parts and a second pass over them where that keeps more of a GPU busy. */
 import { profileOf } from '../../gpu/machine.ts';
 import { Storage, type View } from '../../gpu/storage.ts';
+import type { ForwardEmitter } from '../../graph/operation.ts';
 import { boundsOf, type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
 import { contractionSum, planSplit, splitCycles } from '../../kernels/contraction/split.ts';
 import type { Epilogues } from '../../kernels/epilogue.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
-import type { Work } from '../algorithm.ts';
-import type { ForwardEmitter } from '../operation.ts';
+import type { Work } from './algorithm.ts';
 
 export interface ContractionViews {
   readonly a: View;
