@@ -274,7 +274,7 @@ export function fusedCycles(products: FusedProducts, { unrolled }: Configuration
 
 /** The time of one thread an output, with two loads of memory for each of `terms` products. */
 export function plainCycles(outputs: number, terms: number, capabilities: Capabilities): number {
-  // On a rasteriser as ../../../../graph/ops/contraction.ts counts the contraction's plain variant.
+  // On a rasteriser as ../../../../operators/algorithms/contraction.ts counts the contraction's plain variant.
   if (profileOf(capabilities).unit !== 'cycles') return outputs * terms * 90;
   const { multiprocessors, lanes } = machineOf(capabilities);
   // As measured of the contraction's (../../../contraction/contraction.ts).
