@@ -50,8 +50,9 @@ export const winogradFusedFamily = defineFamily<Conv2dShape>({
       ...base,
       batch: choose(1, 4),
       channels: groups * (many === 3 ? choose(5, 36) : choose(1, 4)),
-      height: 3 + choose(0, 9),
-      width: 3 + choose(0, 12),
+      // Of one image a thread an output is to fit 15 x 15 workgroups.
+      height: 3 + choose(0, many < 2 ? 9 : 5),
+      width: 3 + choose(0, many < 2 ? 12 : 6),
       filters: groups * (many === 2 ? choose(5, 36) : choose(1, 4)),
       pads: four(choose, 0, 3),
       groups,
