@@ -2,8 +2,9 @@
 import { expect, it } from 'vitest';
 import { conv2dReference } from '../../src/check/reference/conv2d.ts';
 import { normals } from '../../src/check/values.ts';
+import type { Conv2dShape } from '../../src/kernels/conv2d/shape.ts';
 import { fusedCorrelation } from '../../src/kernels/conv2d/winograd/fused/correlation.ts';
-import { planFusedForward } from '../../src/kernels/conv2d/winograd/fused/plan.ts';
+import { fusedComputes, planFusedForward } from '../../src/kernels/conv2d/winograd/fused/plan.ts';
 import { RELU } from '../../src/kernels/relu/rule.ts';
 import { Bench } from '../../src/kernels/run.ts';
 import { Random } from '../../src/random.ts';
@@ -42,4 +43,22 @@ it('keeps NaN of one image, and of one filter, from all others', async () => {
   const filter = await spoilt(x.fill(1, 60), w.fill(Number.NaN, 27));
   expectClose(filter.slice(0, 20), first, { absolute: 1e-5, relative: 1e-5 });
   expect(filter.slice(20, 40)).toEqual(new Float32Array(20).fill(Number.NaN));
+});
+
+it('is of 3 x 3 taps, without strides and dilations', () => {
+  const shape: Conv2dShape = {
+    ...{ batch: 1, channels: 2, height: 9, width: 9, filters: 2, groups: 1 },
+    ...{ kernel: [3, 3], pads: [0, 0, 0, 0], strides: [1, 1], dilations: [1, 1] },
+  };
+  expect(fusedComputes(shape)).toBe(true);
+  for (const change of [
+    { kernel: [3, 5] as const },
+    { kernel: [1, 3] as const },
+    { strides: [1, 2] as const },
+    { strides: [2, 1] as const },
+    { dilations: [1, 2] as const },
+    { dilations: [2, 1] as const },
+  ]) {
+    expect(fusedComputes({ ...shape, ...change }), JSON.stringify(change)).toBe(false);
+  }
 });
