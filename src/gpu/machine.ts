@@ -172,8 +172,12 @@ export interface Profile {
   readonly cachesSums: boolean;
   /** neighbouring threads should touch neighbouring addresses */
   readonly coalesces: boolean;
-  /** its driver takes seconds for a long text: of those that it never runs a few are compiled, to show that they are right */
-  readonly compilesSlowly: boolean;
+  /**
+   * Milliseconds that a text of its own must save a run, for the driver takes seconds for a long one: they are paid back in
+   * the tens of thousands of runs of an experiment. Of texts that such an adapter never runs a few are compiled, to show
+   * that they are right. 0 where a driver compiles in the background
+   */
+  readonly compile: number;
 }
 
 /** A thread is a lane of a processor's vector unit. */
@@ -183,7 +187,7 @@ const RASTERISER = {
   busyChannels: 0,
   cachesSums: true,
   coalesces: false,
-  compilesSlowly: true,
+  compile: 0.02,
 } as const;
 
 /** Rasterisers in software, as measured: lavapipe on two cores of eight lanes, and the driver that npm brings, by comparison. */
@@ -224,7 +228,7 @@ export function profileOf({ kind, machine = ANY }: Profiled): Profile {
     busyChannels: 2 * multiprocessors,
     cachesSums: false,
     coalesces: true,
-    compilesSlowly: false,
+    compile: 0,
   };
 }
 

@@ -113,6 +113,8 @@ export interface Variant<P extends ParamSchema> {
   supports?(capabilities: Capabilities, configuration: Configuration, params: Params<P>): boolean;
   /** a time in arbitrary units, to choose among variants and configurations without a measurement */
   estimate?(params: Params<P>, configuration: Configuration, capabilities: Capabilities): number;
+  /** how much of the text is written out one by one: sums, say. Of configurations about as quick the least is taken (NEAR) */
+  unrolled?(configuration: Configuration): number;
   /** cycles of the whole GPU, where they are known better than by operations and bytes (time-model.ts) */
   cycles?(params: Params<P>, configuration: Configuration, capabilities: Capabilities): number;
   /** bytes that a thread has on its way from memory at a time (time-model.ts); 16 where left out: a few values of four */
@@ -374,26 +376,28 @@ function choicesOf<P extends ParamSchema>(
   );
 }
 
+/** Estimates this close say nothing; where a driver takes seconds to compile a long text, the shortest is taken then. */
+const NEAR = 1.05;
+
 function quickestOf<P extends ParamSchema>(
   spec: Spec<P>,
   capabilities: Capabilities,
   params: Params<P>,
   stored: Stored,
 ): { readonly choice: Choice; readonly time: number } {
-  let chosen: Choice | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (const choice of choicesOf(spec, capabilities, params, stored)) {
-    const variant = variantOf(spec, choice.variant);
-    const estimate = variant.estimate?.(params, choice.configuration, capabilities) ?? 1e300;
+  const rated = choicesOf(spec, capabilities, params, stored).map((choice) => {
+    const { estimate, unrolled } = variantOf(spec, choice.variant);
+    const time = estimate?.(params, choice.configuration, capabilities) ?? 1e300;
     // Compared with anything it would never be the least, unnoticed.
-    if (Number.isNaN(estimate)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
-    if (estimate < least) {
-      least = estimate;
-      chosen = choice;
-    }
-  }
-  if (chosen === undefined) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
-  return { choice: chosen, time: least };
+    if (Number.isNaN(time)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
+    return { choice, time, unrolled: unrolled?.(choice.configuration) ?? 0 };
+  });
+  if (rated.length === 0) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
+  const quickest = rated.reduce((a, b) => (b.time < a.time ? b : a));
+  if (profileOf(capabilities).compile === 0) return quickest;
+  return rated
+    .filter(({ choice, time }) => choice.variant === quickest.choice.variant && time <= NEAR * quickest.time)
+    .reduce((a, b) => (b.unrolled < a.unrolled || (b.unrolled === a.unrolled && b.time < a.time) ? b : a));
 }
 
 /** The uniform struct of a run: the parameters, then where each binding's view begins. */

@@ -289,6 +289,7 @@ const broadcast: Variant<typeof contractionParams> = {
   workgroups: (p, { lanes, rows, columns }) => tilesOf(p, rows, lanes * columns),
   estimate: (p, { lanes, rows, columns }) =>
     tilesOf(p, rows, lanes * columns) * tileTime(p, rows, columns, rows / lanes + columns) * (lanes / 8),
+  unrolled: ({ rows, columns }) => rows * columns,
   text: ({ lanes, rows, columns, bounds }, memory) => ({
     declarations: declarationsOf(memory),
     main: `${locateTile('workgroup', rows, lanes * columns)}

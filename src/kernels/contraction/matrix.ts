@@ -164,7 +164,7 @@ export const matrixUnits: Variant<typeof contractionParams> = {
     const { a_inner, b_inner } = neighbours(p);
     // By plain arithmetic it shows that the text is right, on a rasteriser in software.
     const able =
-      c.units === 1 ? subgroupMatrices === true && subgroupWidth === LANES : profileOf(capabilities).compilesSlowly;
+      c.units === 1 ? subgroupMatrices === true && subgroupWidth === LANES : profileOf(capabilities).compile > 0;
     const fits = able && MEMORY <= limits.maxWorkgroupMemory;
     return fits && c.bounds === boundsOf(p) && c.a_inner === a_inner && c.b_inner === b_inner;
   },

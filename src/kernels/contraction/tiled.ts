@@ -251,7 +251,7 @@ export const tiled: Variant<Schema> = {
   supports(capabilities, c, p) {
     const { limits } = capabilities;
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.
-    if (profileOf(capabilities).compilesSlowly && !(c.rows === c.columns && c.rows * c.depth === 512)) return false;
+    if (profileOf(capabilities).compile > 0 && !(c.rows === c.columns && c.rows * c.depth === 512)) return false;
     const { a_inner, b_inner } = neighbours(p);
     const fits = threadsOf(c) <= limits.maxThreads && memoryOf(c) <= limits.maxWorkgroupMemory;
     return fits && c.bounds === boundsOf(p) && c.a_inner === a_inner && c.b_inner === b_inner;

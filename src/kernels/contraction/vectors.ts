@@ -290,7 +290,7 @@ export const vectors: Variant<typeof contractionParams> = {
     const { limits } = capabilities;
     // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.
     const shown = c.rows * c.columns === 64 * 64 && splits(c) === (c.unrolled === 1);
-    if (profileOf(capabilities).compilesSlowly && !shown) return false;
+    if (profileOf(capabilities).compile > 0 && !shown) return false;
     const fits = threadsOf(c) <= limits.maxThreads && 16 * slabOf(c) <= limits.maxWorkgroupMemory;
     const layouts = layoutsOf(p);
     return (

@@ -99,7 +99,7 @@ const rows: Variant<typeof params> = {
   inFlight: 128,
   supports: (capabilities, c, p) =>
     serves(c, p) &&
-    (!profileOf(capabilities).compilesSlowly || c.rows === 4) &&
+    (profileOf(capabilities).compile === 0 || c.rows === 4) &&
     16 * c.items * LINE <= capabilities.limits.maxWorkgroupMemory,
   workgroups: (p, { items, rows }) => Math.ceil(p.batch / items) * Math.ceil(p.outputs / rows),
   estimate(p, { items, rows }, capabilities) {

@@ -101,7 +101,7 @@ const columns: Variant<typeof params> = {
   supports: (capabilities, c, p) =>
     serves(c, p) &&
     // Of a rasteriser in software's minutes of compilation, the one that shows that the text is right.
-    (!profileOf(capabilities).compilesSlowly || c.columns === 8) &&
+    (profileOf(capabilities).compile === 0 || c.columns === 8) &&
     4 * OUTPUTS * 4 * Math.ceil(c.items / 4) + 16 * LANES_ON_GPU <= capabilities.limits.maxWorkgroupMemory,
   workgroups: (p, { items, columns }) => Math.ceil(p.batch / items) * Math.ceil(p.inputs / 4 / columns),
   estimate(p, { items, columns }, capabilities) {

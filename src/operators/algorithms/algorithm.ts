@@ -49,6 +49,10 @@ export function milliseconds(adapter: Capabilities, works: Work | readonly Work[
   }, 0);
 }
 
+/** What its texts must be worth (`Profile.compile`), one a dispatch. */
+const compilation = (adapter: Capabilities, works: Work | readonly Work[]): number =>
+  profileOf(adapter).compile * [works].flat().reduce((sum, { dispatches }) => sum + dispatches, 0);
+
 /** How many times as long as with all cores at work, where each works on whole workgroups. */
 const idleness = ({ cores }: Profile, workgroups?: number) =>
   cores === undefined || workgroups === undefined ? 1 : (Math.ceil(workgroups / cores) * cores) / workgroups;
@@ -120,10 +124,12 @@ export interface SelectOptions {
 }
 
 const SLOWER = 'it is slower';
+const COMPILED = 'what it saves is not worth compiling its texts';
 
 /**
  * The algorithm that somebody forces (`Capabilities.algorithms`), else the one measured to be the quickest on this adapter
- * (`Capabilities.tuning`), else the quickest by estimate, of equals the first; always one that computes the problem.
+ * (`Capabilities.tuning`), else the quickest by estimate, with what its texts take to compile, of equals the first; always
+ * one that computes the problem.
  */
 export function select<P extends Named, O>(
   adapter: Capabilities,
@@ -137,10 +143,11 @@ export function select<P extends Named, O>(
     if (obstacle !== undefined) return { algorithm, reason: obstacle };
     if (algorithm.workspaceBytes(adapter, problem) > workspace)
       return { algorithm, reason: 'it takes too much memory' };
-    const time = milliseconds(adapter, algorithm.work(adapter, problem));
+    const work = algorithm.work(adapter, problem);
+    const time = milliseconds(adapter, work);
     // Compared with anything it would never be the least, unnoticed.
     if (!(time >= 0)) throw new Error(`${algorithm.name} takes ${time} ms`);
-    return { algorithm, time, reason: SLOWER };
+    return { algorithm, time, charged: time + compilation(adapter, work), reason: SLOWER };
   };
   const rated = algorithms.map(rate);
   const named = (name: string) => {
@@ -172,7 +179,11 @@ export function select<P extends Named, O>(
       algorithm: best.algorithm,
       milliseconds: best.time,
       by,
-      others: others.map(({ algorithm, time, reason }) => ({ name: algorithm.name, milliseconds: time, reason })),
+      others: others.map(({ algorithm: { name }, time, reason }) => ({
+        name,
+        milliseconds: time,
+        reason: time !== undefined && time < best.time ? COMPILED : reason,
+      })),
     };
     listeners.get(adapter)?.({
       decision: decision,
@@ -196,14 +207,16 @@ const untuned = (adapter: Capabilities): Capabilities =>
 interface Rated<P, O> {
   readonly algorithm: Algorithm<P, O>;
   readonly time?: number;
+  /** the time, and what compiling adds to it */
+  readonly charged?: number;
   readonly reason: string;
 }
 
 const quickest = <P, O>(rated: readonly Rated<P, O>[]) =>
   rated
-    .filter((one): one is Rated<P, O> & { time: number } => one.time !== undefined)
-    .reduce<(Rated<P, O> & { time: number }) | undefined>(
-      (a, b) => (a === undefined || b.time < a.time ? b : a),
+    .filter((one): one is Required<Rated<P, O>> => one.charged !== undefined)
+    .reduce<Required<Rated<P, O>> | undefined>(
+      (a, b) => (a === undefined || b.charged < a.charged ? b : a),
       undefined,
     );
 

@@ -116,6 +116,7 @@ const registerTile: Variant<typeof params> = {
     // Few tiles leave a core idle at the end.
     return Math.ceil(tiles / 4) * 4 * p.items * p.lines * perLine;
   },
+  unrolled: ({ window, tile, columns }) => window * tile * columns,
   text: ({ lanes, window, stride, tile, columns }, memory) => {
     const quads = STRIP / 4;
     const { vectors, kept } = imageOf(window, stride);

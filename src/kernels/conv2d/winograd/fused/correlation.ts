@@ -120,7 +120,7 @@ const fused: Variant<typeof params> = {
   configurations: [0, 1].flatMap((turned) => UNROLLED_OR_NOT.map((unrolled) => ({ turned, unrolled }))),
   // A rasteriser in software compiles each for seconds and takes none: two show that the text is right.
   supports: (capabilities, { turned, unrolled }, p) =>
-    fusedFits(capabilities) && turned === p.flip && (turned !== unrolled || !profileOf(capabilities).compilesSlowly),
+    fusedFits(capabilities) && turned === p.flip && (turned !== unrolled || profileOf(capabilities).compile === 0),
   workgroups: (p) => fusedWorkgroups(productsOf(p)),
   estimate: (p, c, capabilities) => fusedCycles(productsOf(p), c, capabilities),
   cycles: (p, c, capabilities) => fusedCycles(productsOf(p), c, capabilities),
