@@ -5,7 +5,7 @@ import { normals } from '../../src/check/values.ts';
 import { FrostlineError } from '../../src/errors.ts';
 import { biasGradient } from '../../src/kernels/bias/bias.ts';
 import { dropoutForward, dropoutParams, replayDropout } from '../../src/kernels/dropout/dropout.ts';
-import type { Kernel } from '../../src/kernels/kernel.ts';
+import { type Capabilities, defineKernel, type Kernel, type Variant } from '../../src/kernels/kernel.ts';
 import { lrnBackward, lrnForward } from '../../src/kernels/lrn/lrn.ts';
 import { Bench, type Words } from '../../src/kernels/run.ts';
 import { sgdm, sgdmMasked } from '../../src/kernels/sgdm/sgdm.ts';
@@ -186,6 +186,33 @@ describe('the choice of a variant', () => {
     expect(lrnBackward.dispatch(gpu(), alexnet, views).label).toBe('lrn/backward sliding');
     expect(lrnBackward.dispatch(gpu(), { ...alexnet, size: 25 }, views).label).toBe('lrn/backward plain');
     gpu().release(view.storage.buffer!);
+  });
+
+  it('takes the shortest of texts within 5 % where a driver takes seconds to compile one, elsewhere the quickest', () => {
+    const tiles: Variant<{ count: 'u32' }> = {
+      name: 'tiles',
+      configurations: [{ sums: 256 }, { sums: 64 }, { sums: 128 }, { sums: 8 }],
+      workgroupSize: () => 64,
+      workgroups: () => 1,
+      estimate: (_, { sums }) => ({ 256: 100, 64: 106, 128: 104, 8: 200 })[sums]!,
+      unrolled: ({ sums }) => sums,
+      text: () => ({ main: '' }),
+    };
+    const chosen = (kind: 'software' | 'hardware') => {
+      const kernel = defineKernel({
+        name: 'test/tiles',
+        params: { count: 'u32' },
+        bindings: { y: { access: 'write' } },
+        cost: () => ({ flops: 1, bytes: 1 }),
+        // Shorter, and as near, but another way to compute it.
+        variants: [{ ...tiles, name: 'plain', configurations: [{}], estimate: () => 101, unrolled: undefined }, tiles],
+      });
+      const adapter = { kind, subgroupWidth: 8, limits: gpu().limits } as unknown as Capabilities;
+      const { variant, configuration } = kernel.estimated(adapter, { count: 1 });
+      return [variant, configuration['sums'], kernel.time(adapter, { count: 1 })];
+    };
+    expect(chosen('software')).toEqual(['tiles', 128, 104]);
+    expect(chosen('hardware')).toEqual(['tiles', 256, 100]);
   });
 });
 

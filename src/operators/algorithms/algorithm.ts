@@ -215,10 +215,7 @@ interface Rated<P, O> {
 const quickest = <P, O>(rated: readonly Rated<P, O>[]) =>
   rated
     .filter((one): one is Required<Rated<P, O>> => one.charged !== undefined)
-    .reduce<Required<Rated<P, O>> | undefined>(
-      (a, b) => (a === undefined || b.charged < a.charged ? b : a),
-      undefined,
-    );
+    .reduce<Required<Rated<P, O>> | undefined>((a, b) => (a === undefined || b.charged < a.charged ? b : a), undefined);
 
 /** By its own name, or by that of one of those that it consists of. */
 const isCalled = (algorithm: { readonly name: string; readonly parts?: readonly string[] }, name: string) =>
