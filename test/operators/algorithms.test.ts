@@ -55,7 +55,6 @@ describe.each(['forward', 'input gradient', 'filter gradient'] as Direction[])('
         if (algorithm.obstacle(device, problem) !== undefined) return;
         computed++;
         expect(milliseconds(device, algorithm.work(device, problem))).toBeGreaterThan(0);
-        expect(algorithm.workspaceBytes(device, problem)).toBeGreaterThanOrEqual(0);
         const random = new Random(seed);
         const [lines, columns] = conv2dOutput(shape);
         const x = input('x', [shape.batch, shape.channels, shape.height, shape.width]);
@@ -105,21 +104,19 @@ describe('select', () => {
   const adapter = { kind: 'software', subgroupWidth: 8, limits: {} } as unknown as Capabilities;
   const problem = { name: 'c' };
   type One = Algorithm<typeof problem, object>;
-  const as = (name: string, instructions: number, supported = true, bytes = 0): One => ({
+  const as = (name: string, instructions: number, supported = true): One => ({
     name,
     how: '',
     kernels: [],
     obstacle: () => (supported ? undefined : 'it does not compute it'),
     work: () => ({ instructions, movedBytes: 0, dispatches: 1 }),
-    workspaceBytes: () => bytes,
     emit() {},
   });
   const among = (...algorithms: [One, ...One[]]) => ({ purpose: 'conv2d forward', algorithms, caseOf: () => 'one' });
 
-  it('takes the quickest that computes it and fits, the first of equals, and says why not the others', () => {
-    const list = among(as('plain', 9e6), as('quick', 1e6, true, 100), as('same', 1e6), as('none', 1, false));
+  it('takes the quickest that computes it, the first of equals, and says why not the others', () => {
+    const list = among(as('plain', 9e6), as('quick', 1e6), as('same', 1e6), as('none', 1, false));
     expect(select(adapter, list, problem)).toMatchObject({ algorithm: { name: 'quick' }, by: 'estimate' });
-    expect(select(adapter, list, problem, { workspace: 99 }).algorithm.name).toBe('same');
     expect(select(adapter, list, problem).others.map(({ name, reason }) => `${name}: ${reason}`)).toEqual([
       'plain: it is slower',
       'same: it is slower',

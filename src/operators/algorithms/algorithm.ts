@@ -34,8 +34,6 @@ export interface Algorithm<Problem, Operands> {
   obstacle(adapter: Capabilities, problem: Problem): string | undefined;
   /** one thing, or several one after another */
   work(adapter: Capabilities, problem: Problem): Work | readonly Work[];
-  /** Memory that lives between its kernels, at most. */
-  workspaceBytes(adapter: Capabilities, problem: Problem): number;
   emit(emit: ForwardEmitter, problem: Problem, operands: Operands): void;
 }
 
@@ -118,11 +116,6 @@ export function decisionText({ algorithms, measured = [] }: Decision<never, neve
   return text;
 }
 
-export interface SelectOptions {
-  /** bytes that the workspace may take */
-  readonly workspace?: number;
-}
-
 const SLOWER = 'it is slower';
 const COMPILED = 'what it saves is not worth compiling its texts';
 
@@ -135,14 +128,11 @@ export function select<P extends Named, O>(
   adapter: Capabilities,
   decision: Decision<P, O>,
   problem: P,
-  { workspace = Number.POSITIVE_INFINITY }: SelectOptions = {},
 ): Selected<Algorithm<P, O>> {
   const { purpose, algorithms, measured = [] } = decision;
   const rate = (algorithm: Algorithm<P, O>): Rated<P, O> => {
     const obstacle = algorithm.obstacle(adapter, problem);
     if (obstacle !== undefined) return { algorithm, reason: obstacle };
-    if (algorithm.workspaceBytes(adapter, problem) > workspace)
-      return { algorithm, reason: 'it takes too much memory' };
     const work = algorithm.work(adapter, problem);
     const time = milliseconds(adapter, work);
     // Compared with anything it would never be the least, unnoticed.
@@ -290,7 +280,6 @@ function remembering<A extends Algorithm<never, never>>(one: A): A {
     ...one,
     obstacle: remembered(one.obstacle),
     work: remembered(one.work),
-    workspaceBytes: remembered(one.workspaceBytes),
   };
 }
 
@@ -308,7 +297,6 @@ function together<P, O>(set: readonly Algorithm<P, O>[]): Algorithm<P, O> {
       return undefined;
     },
     work: (adapter, problem) => set.flatMap((one) => one.work(adapter, problem)),
-    workspaceBytes: (adapter, problem) => Math.max(...set.map((one) => one.workspaceBytes(adapter, problem))),
     emit(emit, problem, operands) {
       for (const one of set) one.emit(emit, problem, operands);
     },

@@ -8,7 +8,7 @@ import { Storage, type View } from '../../gpu/storage.ts';
 import type { ForwardEmitter } from '../../graph/operation.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { type ContractionParams, contraction, depthOf } from '../../kernels/contraction/contraction.ts';
-import { contractionSum, depthInParts, fitsInParts, planSplit, splitDepth } from '../../kernels/contraction/split.ts';
+import { contractionSum, depthInParts, fitsInParts, splitDepth } from '../../kernels/contraction/split.ts';
 import { type GemmShape, gemm } from '../../kernels/gemm/gemm.ts';
 import { packMatrix } from '../../kernels/gemm/pack.ts';
 import { packedGemm, packedGemmTime, packedTilesOf } from '../../kernels/gemm/packed.ts';
@@ -22,7 +22,6 @@ export interface ProductMethod extends Pick<Algorithm<never, never>, 'name' | 'h
   obstacle(adapter: Capabilities, shape: GemmShape): string | undefined;
   /** @param lasts what is packed of B is made once, not in each run */
   work(adapter: Capabilities, shape: GemmShape, lasts?: boolean): Work;
-  workspaceBytes(adapter: Capabilities, shape: GemmShape): number;
   /** @param weight the tensor that B is a part of, where it is a weight: what is packed of it may outlast a run */
   emit(emit: ForwardEmitter, shape: GemmShape, views: ContractionViews, weight?: Tensor): void;
 }
@@ -64,10 +63,6 @@ const inParts = (depth: (adapter: Capabilities, params: ContractionParams) => nu
   ({
     kernels: [contraction, contractionSum],
     ...inDepth(depth),
-    workspaceBytes(adapter, shape) {
-      const params = gemm(shape);
-      return planSplit(params, depth(adapter, params)).bytes;
-    },
   }) satisfies Partial<ProductMethod>;
 
 /** On the operands as they lie: computes every product. */
@@ -76,7 +71,6 @@ export const plainProduct: ProductMethod = {
   how: 'a product of matrices by the contraction, on operands as they lie',
   kernels: [contraction],
   obstacle: () => undefined,
-  workspaceBytes: () => 0,
   ...inDepth(() => Number.POSITIVE_INFINITY),
 };
 
@@ -103,11 +97,6 @@ export const productInSomeParts = (parts: number): ProductMethod => ({
   ...inParts((_, params) => depthInParts(params, parts)),
 });
 
-const panelBytes = (adapter: Capabilities, shape: GemmShape) => {
-  const plan = planPackedGemm(adapter, shape);
-  return plan === undefined ? [0, 0] : [plan.a.bytes, plan.b.bytes];
-};
-
 /** On operands that are packed into panels first; several products one after another. */
 export const packedProduct: ProductMethod = {
   name: 'gemm-packed',
@@ -129,7 +118,6 @@ export const packedProduct: ProductMethod = {
       workgroups: packedTilesOf(run),
     };
   },
-  workspaceBytes: (adapter, shape) => panelBytes(adapter, shape).reduce((x, y) => x + y),
   emit(emit, shape, views, weight) {
     const plan = planPackedGemm(emit.gpu, shape)!;
     const { a, b, c } = shape.groups ?? { a: 0, b: 0, c: 0 };
@@ -193,5 +181,4 @@ export const byProducts = <P>(
   kernels: method.kernels,
   obstacle: (adapter, problem) => method.obstacle(adapter, shapesOf(adapter, problem)[0]),
   work: (adapter, problem) => shapesOf(adapter, problem).map((shape) => method.work(adapter, shape, lasts(problem))),
-  workspaceBytes: (adapter, problem) => method.workspaceBytes(adapter, shapesOf(adapter, problem)[0]),
 });

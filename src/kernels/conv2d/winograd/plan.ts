@@ -347,11 +347,7 @@ export function planTilesFilterGradient(
   };
 }
 
-export const planOf = (
-  capabilities: Capabilities,
-  shape: Conv2dShape,
-  direction: Direction,
-): TilePlan | TileFilterPlan => {
+const planOf = (capabilities: Capabilities, shape: Conv2dShape, direction: Direction): TilePlan | TileFilterPlan => {
   if (direction === 'forward') return planTilesForward(capabilities, shape, { hasBias: true, relu: RELU.none });
   if (direction === 'input gradient') return planTilesInputGradient(capabilities, shape);
   return planTilesFilterGradient(capabilities, shape, false);
@@ -389,7 +385,7 @@ export function imagesAtATime(
 }
 
 /** Of what grows with the images, in bytes on the device. */
-export const workspaceOf = ({ bytes, precision }: TilePlan | TileFilterPlan) =>
+const workspaceOf = ({ bytes, precision }: TilePlan | TileFilterPlan) =>
   shareOf(precision) * Math.max(bytes.image, 'gradient' in bytes ? bytes.gradient : bytes.sums);
 
 /**

@@ -2,7 +2,7 @@
 import { Storage, type View } from '../../../gpu/storage.ts';
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
-import { rows, windows } from '../../../graph/windows.ts';
+import { rows } from '../../../graph/windows.ts';
 import { conv2dDirectFilterGradient } from '../../../kernels/conv2d/direct/filter-gradient.ts';
 import { conv2dDirect } from '../../../kernels/conv2d/direct/forward.ts';
 import { conv2dPad } from '../../../kernels/conv2d/direct/pad.ts';
@@ -160,10 +160,6 @@ export const direct = inEachDirection(
       movedBytes: moved(adapter, problem.shape, direction),
       dispatches: 3,
     }),
-    workspaceBytes: (adapter, { name, shape }) => {
-      const [{ count }] = windows(adapter, shape.batch, [paddedImageBytes(shape)], `${name}: one image`);
-      return moved(adapter, { ...shape, batch: count }, direction);
-    },
     emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
   }),
 );

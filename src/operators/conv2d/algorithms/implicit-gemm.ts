@@ -5,13 +5,7 @@
 import { derivativeBefore, epiloguesOf, type ForwardEmitter } from '../../../graph/operation.ts';
 import { rows } from '../../../graph/windows.ts';
 import { type ContractionParams, contraction, depthOf } from '../../../kernels/contraction/contraction.ts';
-import {
-  contractionSum,
-  depthInParts,
-  fitsInParts,
-  planSplit,
-  splitDepth,
-} from '../../../kernels/contraction/split.ts';
+import { contractionSum, depthInParts, fitsInParts, splitDepth } from '../../../kernels/contraction/split.ts';
 import { conv2dFilterGradient, conv2dForward, conv2dInputGradient } from '../../../kernels/conv2d/conv2d.ts';
 import type { Conv2dShape, Direction } from '../../../kernels/conv2d/shape.ts';
 import type { Capabilities } from '../../../kernels/kernel.ts';
@@ -100,7 +94,6 @@ export const implicitGemm = <D extends Direction>(direction: D): ConvolutionAlgo
   kernels: [contraction],
   obstacle: () => undefined,
   work: (adapter, { shape }) => contractionWork(adapter, paramsOf(direction, shape), Number.POSITIVE_INFINITY),
-  workspaceBytes: () => 0,
   emit: (emit, problem, operands) => emits[direction](emit, problem, operands, () => Number.POSITIVE_INFINITY),
 });
 
@@ -133,10 +126,6 @@ const inParts = <D extends Direction>(direction: D, depth: Depth) =>
     work(adapter, { shape }) {
       const params = paramsOf(direction, shape);
       return contractionWork(adapter, params, depth(adapter, params));
-    },
-    workspaceBytes(adapter, { shape }) {
-      const params = paramsOf(direction, shape);
-      return planSplit(params, depth(adapter, params)).bytes;
     },
     emit: (emit, problem, operands) => emits[direction](emit, problem, operands, depth),
   }) satisfies Partial<ConvolutionAlgorithm<D>>;

@@ -38,7 +38,6 @@ const forward: ConvolutionAlgorithm<'forward'> = {
     const { batch } = shape;
     return { instructions: batch * instructions, movedBytes: batch * movedBytes, dispatches: batch * dispatches };
   },
-  workspaceBytes: (adapter, { shape }) => packedProduct.workspaceBytes(adapter, productOf(shape)),
   emit(emit, { shape }, { x, weight, y }) {
     const { image, output } = bytesOf(shape);
     const applied = epiloguesOf(emit);

@@ -143,8 +143,6 @@ export const winogradFused = inEachDirection(
       return weight <= limits.maxBinding - limits.offsetAlignment ? undefined : 'the weight passes one binding';
     },
     work: (adapter, { shape }) => workOf(adapter, shape, direction),
-    workspaceBytes: (adapter, { shape }) =>
-      direction === 'filter gradient' ? planOfGradient(adapter, shape).bytes : 0,
     emit: (emit, problem, operands) => emits[direction](emit, problem, operands),
   }),
 );

@@ -26,7 +26,6 @@ import {
   hasStrides,
   imagesAtATime,
   type Products,
-  planOf,
   planTilesFilterGradient,
   planTilesForward,
   planTilesInputGradient,
@@ -35,7 +34,6 @@ import {
   tilesToLeave,
   tilesWork,
   unstrided,
-  workspaceOf,
 } from '../../../kernels/conv2d/winograd/plan.ts';
 import type { Epilogues } from '../../../kernels/epilogue.ts';
 import { packedGemmBatch } from '../../../kernels/gemm/packed.ts';
@@ -280,12 +278,6 @@ export const winogradAtATime = <D extends Direction>(direction: D, asked?: numbe
   },
   ...(asked === undefined && { leaves: (adapter, { shape }) => tilesToLeave(adapter, shape), takesTiles: true }),
   work: (adapter, { shape, tilesLeft: left }) => tilesWork(adapter, shape, direction, { asked, left }),
-  workspaceBytes(adapter, { shape }) {
-    const tiled = unstrided(shape);
-    return workspaceOf(
-      planOf(adapter, { ...tiled, batch: imagesAtATime(adapter, tiled, direction, asked) }, direction),
-    );
-  },
   emit: (emit, problem, operands) => emits[direction](emit, problem, operands, asked),
 });
 

@@ -113,8 +113,6 @@ export function updateBy(method: ProductMethod): PartialAlgorithm<Layer, Operand
     kernels: [...gradient.kernels, sgdm],
     obstacle: gradient.obstacle,
     work: (adapter, layer) => [gradient.work(adapter, layer), updateWork(adapter, layer)].flat(),
-    workspaceBytes: (adapter, layer) =>
-      gradient.workspaceBytes(adapter, layer) + (adapter.precision === 'f16' ? layer.outputs * rowBytesOf(layer) : 0),
     emit(emit, layer, { dy, x, back }) {
       gradient.emit(emit, layer, { dy, x, dw: back.destination(1)! });
     },

@@ -60,7 +60,6 @@ export const vectorsForward: LayerAlgorithm<'forward'> = {
   work: workOf('vectors', (adapter, { batch, inputs, outputs, hasBias }, { count }) =>
     linearForward.time(adapter, { batch, inputs, outputs: count, y_row: outputs, has_bias: hasBias ? 1 : 0, relu: 0 }),
   ),
-  workspaceBytes: () => 0,
   emit(emit, layer, { x, weight, bias, y }) {
     const applied = epiloguesOf(emit);
     const { relu, epilogues } = applied;
@@ -81,7 +80,6 @@ export const vectorsInputGradient: LayerAlgorithm<'input gradient'> = {
   kernels: [linearInputGradient],
   obstacle: noWholeVectors,
   work: workOf('vectors', (adapter, layer, at) => linearInputGradient.time(adapter, backParams(layer, at))),
-  workspaceBytes: () => 0,
   emit(emit, layer, { dy, x, weight, dx }) {
     const { epilogues } = derivativeBefore(emit);
     for (const at of weightWindows(emit.gpu, layer)) {
@@ -100,7 +98,6 @@ export const fusedUpdate: PartialAlgorithm<Layer, Operands['update'], 'update'> 
   kernels: [linearUpdate, linearUpdateScaled],
   obstacle: noWholeVectors,
   work: workOf('update', (adapter, layer, at) => linearUpdate.time(adapter, { ...sizesOf(layer, at), ...ofAny })),
-  workspaceBytes: () => 0,
   emit(emit, layer, { dy, x, weight, back }) {
     const update = back.update(1);
     const scaled = update === undefined ? back.scaledUpdate(1) : undefined;
@@ -128,7 +125,6 @@ export const onePass: PartialAlgorithm<Layer, Operands['backward'], 'dx' | 'upda
   obstacle: (adapter, layer) =>
     adapter.precision === 'f16' ? 'it has no text for half precision' : noWholeVectors(adapter, layer),
   work: workOf('onePass', (adapter, layer, at) => linearBackward.time(adapter, { ...backParams(layer, at), ...ofAny })),
-  workspaceBytes: () => 0,
   emit(emit, layer, { dy, x, weight, dx, back }) {
     const { v, mask, decayFactor } = back.update(1)!;
     const { epilogues } = derivativeBefore(emit);
