@@ -49,12 +49,14 @@ const readers: readonly Reader[] = [
     what: 'a convolution by tiles',
     shape: [2, 64, 16, 15],
     read: (x) => conv2d(x, weight('w', [64, 64, 3, 3]), undefined, { pads: [1, 1, 1, 1] }),
+    algorithm: ['conv2d', 'winograd'],
     by: 'conv2d/winograd-output',
   },
   {
     what: 'a direct convolution',
     shape: [2, 16, 24, 40],
     read: (x) => conv2d(x, weight('w', [16, 16, 1, 3]), undefined, { pads: [0, 1, 0, 1] }),
+    algorithm: ['conv2d', 'direct'],
     by: 'conv2d/direct',
   },
   {
