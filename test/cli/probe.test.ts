@@ -31,7 +31,8 @@ describe('frostline probe', () => {
     const points = ['--freeze', 'conv3,all', '--learning-rates', '0.01', '--epochs', '1', '--seed', '7'];
     expect((await run(registry, 'sweep', ...common(), ...points, '--out', out)).code).toBe(0);
     expect(readFileSync(`${out}/report.html`, 'utf8')).not.toContain('Probes of the frozen features');
-    const { code, stdout } = await run(registry, 'probe', out, '--json');
+    // As many images at a time as below: algorithms, and so last bits, depend on it.
+    const { code, stdout } = await run(registry, 'probe', out, '--batch-size', '4', '--json');
     expect(code).toBe(0);
     const probe = JSON.parse(stdout);
     expect(probe).toEqual(JSON.parse(readFileSync(`${out}/probe.json`, 'utf8')));
