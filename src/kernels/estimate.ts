@@ -1,4 +1,4 @@
-import { profileOf } from '../gpu/machine.ts';
+import { type Machine, profileOf } from '../gpu/machine.ts';
 import type { Capabilities } from './kernel.ts';
 
 /** Time in memory accesses, where each of `threads` makes `accesses` one after another. */
@@ -7,3 +7,13 @@ export const serialAccesses = (
   accesses: number,
   adapter: Pick<Capabilities, 'kind' | 'machine'>,
 ): number => accesses * Math.max(1, threads / profileOf(adapter).threadsAtOnce);
+
+/** Bytes that a thread of most kernels has on its way from memory: a few values of four. */
+export const IN_FLIGHT = 16;
+
+/**
+ * The share of memory's rate that so many threads reach. By Little's law bytes on their way are rate times latency, and a
+ * thread has a few on its way: `resident` threads of most kernels on each multiprocessor reach the whole rate.
+ */
+export const memoryShare = (threads: number, inFlight: number, { multiprocessors, resident }: Machine): number =>
+  Math.min(1, (Math.min(threads / multiprocessors, resident) * inFlight) / (resident * IN_FLIGHT));

@@ -6,15 +6,12 @@
  *   memory:     bytes / rate / min(1, bytes on their way / what `resident` threads of most kernels have on their way)
  *   time:       the longer of both, and the beginning of a dispatch
  *
- * By Little's law bytes on their way are rate times latency, and a thread has a few on its way: so the rate that memory
- * reaches grows with the threads. Workgroups that are not a multiple of the multiprocessors leave some idle in the last
+ * The rate that memory reaches grows with the threads (estimate.ts). Workgroups that are not a multiple of the multiprocessors leave some idle in the last
  * round.
  */
 import { type Machine, profileOf } from '../gpu/machine.ts';
+import { IN_FLIGHT, memoryShare } from './estimate.ts';
 import type { Capabilities, KernelDispatch } from './kernel.ts';
-
-/** Bytes that a thread of most kernels has on its way. */
-const IN_FLIGHT = 16;
 
 export interface ModelTime {
   readonly milliseconds: number;
@@ -41,7 +38,7 @@ export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, 
     profileOf(capabilities).unit === 'cycles' && variant.cycles !== undefined
       ? variant.cycles(params, choice.configuration, capabilities) / cycles
       : flops / peak / Math.min(1, running / threads);
-  const memory = bytes / rate / Math.min(1, (running * (variant.inFlight ?? IN_FLIGHT)) / (resident * IN_FLIGHT));
+  const memory = bytes / rate / memoryShare(workgroups * size, variant.inFlight ?? IN_FLIGHT, machine);
   const work = Math.max(arithmetic, memory);
   const bound = work < machine.dispatch ? 'dispatch' : arithmetic > memory ? 'arithmetic' : 'memory';
   return {

@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { type CaseRun, runCases } from '../../src/check/run-cases.ts';
 import { normals } from '../../src/check/values.ts';
 import { FrostlineError } from '../../src/errors.ts';
+import { plannedGpu } from '../../src/gpu/planned.ts';
 import { biasGradient } from '../../src/kernels/bias/bias.ts';
 import { dropoutForward, dropoutParams, replayDropout } from '../../src/kernels/dropout/dropout.ts';
 import { type Capabilities, defineKernel, type Kernel, type Variant } from '../../src/kernels/kernel.ts';
+import { linearForward } from '../../src/kernels/linear/forward.ts';
+import { linearInputGradient } from '../../src/kernels/linear/input-gradient.ts';
 import { lrnBackward, lrnForward } from '../../src/kernels/lrn/lrn.ts';
 import { Bench, type Words } from '../../src/kernels/run.ts';
 import { sgdm, sgdmMasked } from '../../src/kernels/sgdm/sgdm.ts';
@@ -186,6 +189,21 @@ describe('the choice of a variant', () => {
     expect(lrnBackward.dispatch(gpu(), alexnet, views).label).toBe('lrn/backward sliding');
     expect(lrnBackward.dispatch(gpu(), { ...alexnet, size: 25 }, views).label).toBe('lrn/backward plain');
     gpu().release(view.storage.buffer!);
+  });
+
+  it('gives a GPU enough threads to reach its memory', () => {
+    const h100 = plannedGpu('h100');
+    const pixels = { batch: 10, size: 5, alpha: 1e-4, beta: 0.75, bias: 1, differentiates: 1 };
+    const norm1 = { ...pixels, channels: 96, plane: 3025 };
+    // 30,250 pixels are a quarter of the threads that an H100 has at once; 200 times as many images fill it.
+    expect(lrnBackward.estimated(h100, norm1).variant).toBe('segments');
+    expect(lrnBackward.estimated(h100, { ...norm1, batch: 2000 }).variant).toBe('sliding');
+    expect(lrnBackward.estimated(plannedGpu('lavapipe'), norm1).variant).toBe('sliding');
+    const fc8 = { batch: 10, inputs: 4096, outputs: 1000, y_row: 1000, has_bias: 1, relu: 0 };
+    expect(linearForward.estimated(h100, fc8)).toEqual({ variant: 'rows', configuration: { items: 10, rows: 4 } });
+    // One thread for four inputs would have 6,272 threads read 411 MB.
+    const fc6 = { batch: 1, inputs: 25088, outputs: 4096, dy_row: 4096, accumulate: 0, differentiates: 0 };
+    expect(linearInputGradient.estimated(plannedGpu('navi31'), fc6).variant).toBe('columns');
   });
 
   it('takes the shortest of texts within 5 % where a driver takes seconds to compile one, elsewhere the quickest', () => {

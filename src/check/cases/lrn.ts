@@ -10,6 +10,8 @@ const shapes: [batch: number, channels: number, plane: number, size: number][] =
   [1, 11, 5, 3],
   [3, 6, 67, 4],
   [2, 17, 31, 5],
+  [2, 37, 5, 5],
+  [1, 50, 3, 4],
   [2, 9, 7, 6],
   [2, 13, 3, 7],
   [1, 3, 10, 8],
@@ -32,7 +34,8 @@ export const lrnFamily = defineFamily<Lrn>({
   })),
   shape: (choose) => ({
     batch: choose(1, 17),
-    channels: choose(1, 17),
+    // Of several segments (../../kernels/lrn/lrn.ts), too.
+    channels: choose(0, 3) === 3 ? choose(18, 50) : choose(1, 17),
     plane: choose(1, 13),
     size: choose(0, 7) === 7 ? choose(10, 25) : choose(1, 9),
     alpha: choose(0, 8) / 4,

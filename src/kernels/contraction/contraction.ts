@@ -228,6 +228,9 @@ function threadCycles(
   return Math.max(alone, (threads * p.part_depth * step) / (multiprocessors * lanes));
 }
 
+const registerCycles: Variant<typeof contractionParams>['cycles'] = (p, { rows, columns }, capabilities) =>
+  threadCycles(p, tilesOf(p, rows, columns), rows * columns, rows + columns, capabilities);
+
 const registers: Variant<typeof contractionParams> = {
   name: 'registers',
   configurations: [
@@ -241,9 +244,10 @@ const registers: Variant<typeof contractionParams> = {
   workgroups: (p, { rows, columns }) => Math.ceil(tilesOf(p, rows, columns) / 64),
   estimate: (p, { rows, columns }, capabilities) =>
     profileOf(capabilities).unit === 'cycles'
-      ? threadCycles(p, tilesOf(p, rows, columns), rows * columns, rows + columns, capabilities)
+      ? registerCycles(p, { rows, columns }, capabilities)
       : // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8.
         (Math.ceil(tilesOf(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) / 8,
+  cycles: registerCycles,
   text: ({ rows, columns, bounds }, memory) => ({
     declarations: declarationsOf(memory),
     main: `${locateTile('index', rows, columns)}

@@ -81,7 +81,14 @@ export const linearBackward = defineKernel({
       // Few threads, each with all outputs before it, twice: loads one after another, taken for two at a time on a GPU.
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)
-          ? memoryCycles((16 + 4 * p.batch) * p.inputs * p.outputs, (8 * p.batch + 4) * p.outputs, capabilities)
+          ? memoryCycles(
+              {
+                bytes: (16 + 4 * p.batch) * p.inputs * p.outputs,
+                threads: p.inputs / 4,
+                loads: (8 * p.batch + 4) * p.outputs,
+              },
+              capabilities,
+            )
           : (p.inputs / 4) * p.outputs * (p.batch * 120 + 4 * LOAD),
     },
     loopOverOutputs(true),

@@ -11,7 +11,7 @@
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { countBefore, loadOf, range } from '../rasteriser.ts';
-import { GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { GPU_IN_FLIGHT, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { broadcastOverItems } from './shape.ts';
 
 const params = {
@@ -96,7 +96,7 @@ const rows: Variant<typeof params> = {
   name: 'rows',
   configurations: GPU_ITEMS.toReversed().flatMap((items) => [4, 8].map((rows) => ({ items, rows }))),
   workgroupSize: () => LANES_ON_GPU,
-  inFlight: 128,
+  inFlight: GPU_IN_FLIGHT,
   supports: (capabilities, c, p) =>
     serves(c, p) &&
     (profileOf(capabilities).compile === 0 || c.rows === 4) &&
@@ -109,7 +109,8 @@ const rows: Variant<typeof params> = {
     // x comes from the cache, for each workgroup anew: at some three times memory's rate.
     const bytes = 4 * p.inputs * Math.ceil(p.batch / items) * p.outputs + (16 * p.inputs * items * workgroups) / 12;
     const steps = p.inputs / 4 / LANES_ON_GPU;
-    return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 16), capabilities);
+    const loads = steps * Math.ceil(workgroups / multiprocessors / 16);
+    return memoryCycles({ bytes, threads: workgroups * LANES_ON_GPU, loads, inFlight: GPU_IN_FLIGHT }, capabilities);
   },
   text: ({ items, rows }, memory) => ({
     declarations: /* wgsl */ `
@@ -197,7 +198,10 @@ export const linearForward = defineKernel({
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)
-          ? memoryCycles(64 * p.inputs * p.outputs, 2 * p.inputs, capabilities)
+          ? memoryCycles(
+              { bytes: 64 * p.inputs * p.outputs, threads: p.batch * p.outputs, loads: 2 * p.inputs },
+              capabilities,
+            )
           : p.batch * p.outputs * (p.inputs / 4) * 80,
     },
     broadcast,

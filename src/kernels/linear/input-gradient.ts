@@ -13,7 +13,7 @@
 import { machineOf, profileOf } from '../../gpu/machine.ts';
 import { defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import { loadOf, range } from '../rasteriser.ts';
-import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { fourItemsOfDy, GPU_IN_FLIGHT, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 import { argumentGradientAt, broadcastOverItems } from './shape.ts';
 
 const params = {
@@ -97,7 +97,7 @@ const columns: Variant<typeof params> = {
   name: 'columns',
   configurations: GPU_ITEMS.toReversed().flatMap((items) => [4, 8, 16].map((columns) => ({ items, columns }))),
   workgroupSize: () => LANES_ON_GPU,
-  inFlight: 128,
+  inFlight: GPU_IN_FLIGHT,
   supports: (capabilities, c, p) =>
     serves(c, p) &&
     // Of a rasteriser in software's minutes of compilation, the one that shows that the text is right.
@@ -111,7 +111,8 @@ const columns: Variant<typeof params> = {
     const steps = (p.outputs * columns) / LANES_ON_GPU / AT_A_TIME;
     // Rows of fewer vectors than a page of memory likes.
     const bytes = 4 * p.inputs * Math.ceil(p.batch / items) * p.outputs * (1 + 1 / columns);
-    return memoryCycles(bytes, steps * Math.ceil(workgroups / multiprocessors / 4), capabilities);
+    const loads = steps * Math.ceil(workgroups / multiprocessors / 4);
+    return memoryCycles({ bytes, threads: workgroups * LANES_ON_GPU, loads, inFlight: GPU_IN_FLIGHT }, capabilities);
   },
   text: ({ items, columns }, memory) => {
     const fours = Math.ceil(items / 4);
@@ -223,7 +224,14 @@ export const linearInputGradient = defineKernel({
       ),
       estimate: (p, _, capabilities) =>
         onGpu(capabilities)
-          ? memoryCycles(4 * p.batch * p.inputs * p.outputs, 2 * p.outputs, capabilities)
+          ? memoryCycles(
+              {
+                bytes: 4 * p.batch * p.inputs * p.outputs,
+                threads: (p.batch * p.inputs) / 4,
+                loads: 2 * p.outputs,
+              },
+              capabilities,
+            )
           : p.batch * (p.inputs / 4) * p.outputs * 60,
     },
     broadcast,

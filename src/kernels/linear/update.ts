@@ -22,7 +22,7 @@ import { LANES, LOAD, loadOf, range } from '../rasteriser.ts';
 import { sgdmRule } from '../sgdm/sgdm.ts';
 import { stepBinding } from '../step.ts';
 import { loopOverOutputs } from './columns.ts';
-import { fourItemsOfDy, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
+import { fourItemsOfDy, GPU_IN_FLIGHT, GPU_ITEMS, memoryCycles, onGpu, serves } from './gpu.ts';
 
 const params = {
   batch: 'u32',
@@ -137,16 +137,25 @@ const OUTPUTS = 16;
 const AT_A_TIME = 4;
 
 /** On a GPU: ./gpu.ts. */
+const rowTiles = (p: P) => Math.ceil(p.outputs / OUTPUTS) * Math.ceil(p.inputs / 4 / LANES_ON_GPU);
 const rows = (rule: Rule): Variant<typeof params> => ({
   name: 'rows',
   configurations: GPU_ITEMS.toReversed().map((items) => ({ items })),
   workgroupSize: () => LANES_ON_GPU,
-  inFlight: 128,
+  inFlight: GPU_IN_FLIGHT,
   supports: (_, c, p) => serves(c, p) && p.batch <= c.items,
-  workgroups: (p) => Math.ceil(p.outputs / OUTPUTS) * Math.ceil(p.inputs / 4 / LANES_ON_GPU),
+  workgroups: rowTiles,
   estimate: (p, _, capabilities) =>
     onGpu(capabilities)
-      ? memoryCycles(16 * p.inputs * p.outputs, OUTPUTS, capabilities)
+      ? memoryCycles(
+          {
+            bytes: 16 * p.inputs * p.outputs,
+            threads: rowTiles(p) * LANES_ON_GPU,
+            loads: OUTPUTS,
+            inFlight: GPU_IN_FLIGHT,
+          },
+          capabilities,
+        )
       : p.outputs * (p.inputs / 4) * (p.batch * 60 + 8 * LOAD) * 2,
   text: ({ items }, memory) => {
     const fours = Math.ceil(items / 4);
@@ -225,7 +234,14 @@ const plain = (rule: Rule): Variant<typeof params> => ({
   ),
   estimate: (p, _, capabilities) =>
     onGpu(capabilities)
-      ? memoryCycles((16 + 2 * p.batch) * p.inputs * p.outputs, p.batch, capabilities)
+      ? memoryCycles(
+          {
+            bytes: (16 + 2 * p.batch) * p.inputs * p.outputs,
+            threads: p.outputs * (p.inputs / 4),
+            loads: p.batch,
+          },
+          capabilities,
+        )
       : p.outputs * (p.inputs / 4) * (p.batch * 60 + 4 * LOAD),
 });
 

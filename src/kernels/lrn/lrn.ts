@@ -19,6 +19,7 @@
  * Where x is the output of a map, a ReLU most often, backward can apply its derivative to what it writes: it has x at
  * hand, and a pass over the activations is saved.
  */
+import { profileOf } from '../../gpu/machine.ts';
 import { serialAccesses } from '../estimate.ts';
 import { type Capabilities, defineKernel, type Params, perElement, type Variant } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
@@ -72,26 +73,60 @@ fn scale_at(origin: u32, channel: u32) -> f32 {
 /** Sizes for which a sliding text exists. */
 const SLIDING_SIZES = [2, 3, 4, 5, 6, 7, 8, 9];
 
+/** What the texts that slide over the channels are made of, forward and backward. */
+interface Sliding {
+  /** of a thread that writes so many channels of windows of this size */
+  accesses(channels: number, size: number): number;
+  /** @param begin statements that return, or define `origin` and the channels from `first` to `end` */
+  text(size: number, begin: string, memory: Memory): string;
+  readonly declarations: string;
+}
+
 /**
- * One thread walks the channels of one pixel with the window in registers, so that each value is loaded once in place of
- * `size` times (backward: `size`^2). The window is summed anew at each channel: a running sum that adds the value that
+ * One thread goes over the channels of one pixel with the window in registers, so that each value is loaded once in place
+ * of `size` times (backward: `size`^2). The window is summed anew at each channel: a running sum that adds the value that
  * enters and subtracts the one that leaves would drift, and one infinity would leave a NaN in all channels after it;
  * for the small windows in use the few additions cost less than a load.
  */
-function sliding(
-  count: { accesses: (p: P) => number },
-  text: (size: number, memory: Memory) => string,
-  declarations = '',
-): Variant<typeof params> {
+function sliding({ accesses, text, declarations }: Sliding): Variant<typeof params> {
   const threads = (p: P) => p.batch * p.plane;
   return {
     name: 'sliding',
     configurations: SLIDING_SIZES.flatMap((size) => [0, 1].map((roots) => ({ size, roots }))),
     workgroupSize: () => 64,
     supports: (_, { size, roots }, p) => p.size === size && roots === byRoots(p),
-    estimate: (p, _, capabilities) => serialAccesses(threads(p), count.accesses(p), capabilities),
+    // As if nothing lay outside the channels.
+    estimate: (p, _, capabilities) => serialAccesses(threads(p), accesses(p.channels, 1), capabilities),
     workgroups: (p) => Math.ceil(threads(p) / 64),
-    text: ({ size, roots }, memory) => ({ main: text(size, memory), declarations: power(roots === 1) + declarations }),
+    text: ({ size, roots }, memory) => ({
+      main: text(size, ALL_CHANNELS, memory),
+      declarations: power(roots === 1) + declarations,
+    }),
+  };
+}
+
+/** Channels of a thread where a pixel's are shared out. */
+const SEGMENT = 16;
+
+/**
+ * The same for GPUs that have more threads than there are pixels: a thread has SEGMENT channels of one, and loads those
+ * around them that its first and last windows hold. The same sums in the same order.
+ */
+function segments({ accesses, text, declarations }: Sliding): Variant<typeof params> {
+  const threads = (p: P) => p.batch * p.plane * Math.ceil(p.channels / SEGMENT);
+  return {
+    name: 'segments',
+    configurations: SLIDING_SIZES.flatMap((size) => [0, 1].map((roots) => ({ size, roots }))),
+    workgroupSize: () => 64,
+    // Of a rasteriser in software's seconds of compilation, an even and an odd size show that the text is right.
+    supports: (capabilities, { size, roots }, p) =>
+      p.size === size && roots === byRoots(p) && (profileOf(capabilities).compile === 0 || [4, 5].includes(size)),
+    estimate: (p, { size }, capabilities) => serialAccesses(threads(p), accesses(SEGMENT, size), capabilities),
+    workgroups: (p) => Math.ceil(threads(p) / 64),
+    text: ({ size, roots }, memory) => ({
+      main: text(size, ONE_SEGMENT, memory),
+      declarations: power(roots === 1) + declarations,
+    }),
   };
 }
 
@@ -113,27 +148,39 @@ const shift = (names: readonly string[]) =>
     .map((name, i) => `    ${names[i]} = ${name};`)
     .join('\n');
 
-const begin = /* wgsl */ `
+const ALL_CHANNELS = /* wgsl */ `
   if (index >= p.batch * p.plane) { return; }
-  let origin = (index / p.plane) * p.channels * p.plane + index % p.plane;`;
+  let origin = (index / p.plane) * p.channels * p.plane + index % p.plane;
+  let first = 0u;
+  let end = p.channels;`;
 
-function slidingForward(size: number, { load, store }: Memory) {
+const ONE_SEGMENT = /* wgsl */ `
+  let segments = (p.channels + ${SEGMENT - 1}u) / ${SEGMENT}u;
+  if (index >= p.batch * segments * p.plane) { return; }
+  let line = index / p.plane;
+  let item = line / segments;
+  let origin = item * p.channels * p.plane + index % p.plane;
+  let first = (line - item * segments) * ${SEGMENT}u;
+  let end = min(first + ${SEGMENT}u, p.channels);`;
+
+function slidingForward(size: number, begin: string, { load, store }: Memory) {
   const ahead = Math.floor(size / 2);
+  const behind = size - 1 - ahead;
   const x = registers('x', size);
   return /* wgsl */ `${begin}
   // ${x[0]}..${x[size - 1]}: channels k - ${size - 1} .. k; 0 outside the channels.
 ${declare(x)}
-  for (var k = 0u; k < p.channels + ${ahead}u; k++) {
+  for (var k = max(first, ${behind}u) - ${behind}u; k < end + ${ahead}u; k++) {
 ${shift(x)}
     ${x[size - 1]} = 0.0;
     if (k < p.channels) { ${x[size - 1]} = ${load('x', 'p.x_base + origin + k * p.plane')}; }
-    if (k < ${ahead}u) { continue; }
+    if (k < first + ${ahead}u) { continue; }
     let s = p.bias + p.alpha / ${size}.0 * (${x.map((name) => `${name} * ${name}`).join(' + ')});
     ${store('y', `p.y_base + origin + (k - ${ahead}u) * p.plane`, `${x[size - 1 - ahead]} * power(s)`)}
   }`;
 }
 
-function slidingBackward(size: number, { load, store }: Memory) {
+function slidingBackward(size: number, begin: string, { load, store }: Memory) {
   const ahead = Math.floor(size / 2);
   const behind = size - 1 - ahead;
   const x = registers('x', size);
@@ -146,7 +193,7 @@ ${declare(x)}
   // ${t[0]}..${t[size - 1]}: t at the ${size} channels up to k - ${ahead}; ${g[0]}..: dy s^-beta at the last ${behind + 1} of them.
 ${declare(t)}
 ${declare(g)}
-  for (var k = 0u; k < p.channels + ${size - 1}u; k++) {
+  for (var k = max(first, ${size - 1}u) - ${size - 1}u; k < end + ${size - 1}u; k++) {
 ${shift(x)}
 ${shift(t)}
 ${shift(g)}
@@ -159,7 +206,7 @@ ${shift(g)}
       ${g[behind]} = ${load('dy', `p.dy_base + origin + (k - ${ahead}u) * p.plane`)} * power(s);
       ${t[size - 1]} = ${g[behind]} * ${x[size - 1 - ahead]} / s;
     }
-    if (k < ${size - 1}u) { continue; }
+    if (k < first + ${size - 1}u) { continue; }
     let value = argument_gradient(${g[0]} - factor * ${x[0]} * (${t.join(' + ')}), ${x[0]});
     ${store('dx', `p.dx_base + origin + (k - ${size - 1}u) * p.plane`, 'value')}
   }`;
@@ -175,6 +222,18 @@ const decode = /* wgsl */ `
   let channel = (index / p.plane) % p.channels;
   let origin = index - channel * p.plane;`;
 
+const forward: Sliding = {
+  accesses: (channels, size) => 2 * channels + size - 1,
+  text: slidingForward,
+  declarations: '',
+};
+
+const backward: Sliding = {
+  accesses: (channels, size) => 3 * channels + 4 * (size - 1),
+  text: slidingBackward,
+  declarations: ARGUMENT_GRADIENT,
+};
+
 export const lrnForward = defineKernel({
   name: 'lrn/forward',
   params,
@@ -187,7 +246,8 @@ export const lrnForward = defineKernel({
   ${store('y', 'p.y_base + index', `${load('x', 'p.x_base + index')} * power(scale_at(origin, channel))`)}`,
       scaleAt,
     ),
-    sliding({ accesses: (p) => 2 * p.channels }, slidingForward),
+    sliding(forward),
+    segments(forward),
   ],
 });
 
@@ -222,6 +282,7 @@ export const lrnBackward = defineKernel<typeof backwardParams, typeof gradients>
   ${store('dx', 'p.dx_base + index', 'argument_gradient(gradient, value)')}`,
       (memory) => scaleAt(memory) + ARGUMENT_GRADIENT,
     ),
-    sliding({ accesses: (p) => 3 * p.channels }, slidingBackward, ARGUMENT_GRADIENT),
+    sliding(backward),
+    segments(backward),
   ],
 });
