@@ -14,12 +14,13 @@
  */
 import { checkArguments, type Expectation, FUNCTION, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import { type Machine, profileOf } from '../gpu/machine.ts';
+import { type Machine, machineOf, profileOf } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
 import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
 import { assemble, layoutOf, withVectors } from './assemble.ts';
 import { checkSpec } from './check-spec.ts';
 import { type Applies, checkApplies, type Epilogues, namesOf } from './epilogue.ts';
+import { memoryTime } from './estimate.ts';
 import { type Memory, NO_HALVES } from './memory.ts';
 import { textHash as hashOf } from './text-hash.ts';
 import { gradientOf, withRule } from './update.ts';
@@ -234,6 +235,10 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
   const bytesOf = (halves: ReadonlySet<string>) =>
     Object.fromEntries(bindingNames.map((name) => [name, halves.has(name) ? 2 : 4])) as BytesOf<B>;
   const bytesOfSingles = bytesOf(NO_HALVES);
+  const costed = {
+    ...spec,
+    bytes: (params: Params<P>, halves: ReadonlySet<string>) => spec.cost(params, bytesOf(halves)).bytes,
+  };
   const integers = Object.keys(spec.params).filter((name) => spec.params[name] !== 'f32');
 
   /** Of a run: an update's bytes are those of the binding that it takes the place of. */
@@ -256,9 +261,9 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     choices: (capabilities, params, halves = NO_HALVES, unaligned = ALIGNED) =>
       choicesOf(spec, capabilities, params, { halves, unaligned }),
     estimated: (capabilities, params, halves = NO_HALVES, unaligned = ALIGNED) =>
-      quickestOf(spec, capabilities, params, { halves, unaligned }).choice,
+      quickestOf(costed, capabilities, params, { halves, unaligned }).choice,
     time: (capabilities, params) =>
-      quickestOf(spec, capabilities, params, { halves: NO_HALVES, unaligned: ALIGNED }).time,
+      quickestOf(costed, capabilities, params, { halves: NO_HALVES, unaligned: ALIGNED }).time,
     best(capabilities, params, halves = NO_HALVES, unaligned = ALIGNED) {
       if (halves.size > 0) return kernel.estimated(capabilities, params, halves, unaligned);
       const measured = capabilities.tuning?.find(spec.name, textHash, kernel.shape(params));
@@ -318,6 +323,9 @@ const notAtVector = (kernel: string, variant: string, binding: string, view: Vie
   `Give one that begins at a multiple of ${vectorBytes(view)} bytes, or leave the choice to the kernel.`;
 
 type Spec<P extends ParamSchema> = Pick<KernelSpec<P, BindingSchema>, 'name' | 'params' | 'variants'>;
+
+/** A spec, and what a run costs at so many bytes a value of each binding. */
+type Costed<P extends ParamSchema> = Spec<P> & { bytes(params: Params<P>, halves: ReadonlySet<string>): number };
 
 function variantOf<P extends ParamSchema>({ name: kernel, variants }: Spec<P>, name: string): Variant<P> {
   const variant = variants.find((candidate) => candidate.name === name);
@@ -379,15 +387,34 @@ function choicesOf<P extends ParamSchema>(
 /** Estimates this close say nothing; where a driver takes seconds to compile a long text, the shortest is taken then. */
 const NEAR = 1.05;
 
+/** Cycles that a GPU's memory takes, where a variant's estimate is cycles of its arithmetic. */
+function memoryBound<P extends ParamSchema>(
+  spec: Costed<P>,
+  variant: Pick<Variant<P>, 'cycles' | 'inFlight' | 'workgroups' | 'workgroupSize'>,
+  run: { readonly params: Params<P>; readonly choice: Choice; readonly halves: ReadonlySet<string> },
+  capabilities: Capabilities,
+): number {
+  if (variant.cycles === undefined || profileOf(capabilities).unit !== 'cycles') return 0;
+  const { params, choice, halves } = run;
+  const machine = machineOf(capabilities);
+  const threads = variant.workgroups(params, choice.configuration) * variant.workgroupSize(choice.configuration);
+  return (
+    machine.cycles * memoryTime({ bytes: spec.bytes(params, halves), threads, inFlight: variant.inFlight }, machine)
+  );
+}
+
 function quickestOf<P extends ParamSchema>(
-  spec: Spec<P>,
+  spec: Costed<P>,
   capabilities: Capabilities,
   params: Params<P>,
   stored: Stored,
 ): { readonly choice: Choice; readonly time: number } {
   const rated = choicesOf(spec, capabilities, params, stored).map((choice) => {
-    const { estimate, unrolled } = variantOf(spec, choice.variant);
-    const time = estimate?.(params, choice.configuration, capabilities) ?? 1e300;
+    const { estimate, unrolled, ...variant } = variantOf(spec, choice.variant);
+    const time = Math.max(
+      estimate?.(params, choice.configuration, capabilities) ?? 1e300,
+      memoryBound(spec, variant, { params, choice, halves: stored.halves }, capabilities),
+    );
     // Compared with anything it would never be the least, unnoticed.
     if (Number.isNaN(time)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
     return { choice, time, unrolled: unrolled?.(choice.configuration) ?? 0 };

@@ -10,7 +10,7 @@
  * round.
  */
 import { type Machine, profileOf } from '../gpu/machine.ts';
-import { IN_FLIGHT, memoryShare } from './estimate.ts';
+import { memoryTime } from './estimate.ts';
 import type { Capabilities, KernelDispatch } from './kernel.ts';
 
 export interface ModelTime {
@@ -25,7 +25,7 @@ export interface ModelTime {
 
 export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, machine: Machine): ModelTime {
   const { kernel, params, choice, workgroups } = dispatch;
-  const { multiprocessors, lanes, threads, resident, cycles, bytes: rate } = machine;
+  const { multiprocessors, lanes, threads, resident, cycles } = machine;
   const variant = kernel.variants.find(({ name }) => name === choice.variant)!;
   const size = variant.workgroupSize(choice.configuration);
   const perCore = Math.max(1, Math.floor(resident / size));
@@ -38,7 +38,7 @@ export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, 
     profileOf(capabilities).unit === 'cycles' && variant.cycles !== undefined
       ? variant.cycles(params, choice.configuration, capabilities) / cycles
       : flops / peak / Math.min(1, running / threads);
-  const memory = bytes / rate / memoryShare(workgroups * size, variant.inFlight ?? IN_FLIGHT, machine);
+  const memory = memoryTime({ bytes, threads: workgroups * size, inFlight: variant.inFlight }, machine);
   const work = Math.max(arithmetic, memory);
   const bound = work < machine.dispatch ? 'dispatch' : arithmetic > memory ? 'arithmetic' : 'memory';
   return {

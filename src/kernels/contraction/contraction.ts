@@ -248,6 +248,8 @@ const registers: Variant<typeof contractionParams> = {
       : // 64 threads run as 8 or so lanes in turn: a tile counts 1 / 8.
         (Math.ceil(tilesOf(p, rows, columns) / 64) * 64 * tileTime(p, rows, columns, rows + columns)) / 8,
   cycles: registerCycles,
+  // Eight or twelve loads of a step, none of which waits for another.
+  inFlight: 40,
   text: ({ rows, columns, bounds }, memory) => ({
     declarations: declarationsOf(memory),
     main: `${locateTile('index', rows, columns)}

@@ -8,7 +8,7 @@
  * - update, `rows`: a lane owns one vector of inputs of ROWS outputs, and x of all items of it in registers.
  */
 import { machineOf, profileOf } from '../../gpu/machine.ts';
-import { IN_FLIGHT, memoryShare } from '../estimate.ts';
+import { memoryTime, type Traffic } from '../estimate.ts';
 import type { Capabilities, Configuration } from '../kernel.ts';
 import type { Memory } from '../memory.ts';
 
@@ -18,24 +18,14 @@ export const GPU_ITEMS = [1, 2, 4, 8, 10, 12, 16];
 /** Bytes that a thread of the variants here has on its way at a time. */
 export const GPU_IN_FLIGHT = 128;
 
-/** What a kernel reads and writes. */
-interface Traffic {
-  readonly bytes: number;
-  readonly threads: number;
-  /** of a thread, one after another, four of them on their way at a time */
-  readonly loads: number;
-  readonly inFlight?: number;
-}
-
-/** Cycles of a kernel that is bound by memory: as long as its threads take to move the bytes, or as one thread's loads take. */
-export function memoryCycles(
-  { bytes, threads, loads, inFlight = IN_FLIGHT }: Traffic,
-  capabilities: Capabilities,
-): number {
+/**
+ * Cycles of a kernel that memory bounds: as long as its threads take to move the bytes, or as one thread's `loads` take, one
+ * after another, four of them on their way at a time.
+ */
+export function memoryCycles(traffic: Traffic & { readonly loads: number }, capabilities: Capabilities): number {
   const machine = machineOf(capabilities);
   const latency = 600;
-  const rate = (machine.bytes / machine.cycles) * memoryShare(threads, inFlight, machine);
-  return Math.max(bytes / rate, (loads * latency) / 4);
+  return Math.max(machine.cycles * memoryTime(traffic, machine), (traffic.loads * latency) / 4);
 }
 
 /** dy of four items from n on at output o, 0 beyond the batch and the outputs: for the text before `main`. */
