@@ -50,6 +50,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'batch-normalization/coefficients coarsened': 'a value a channel: no network has 4,096',
   'softmax-loss/weights': 'the sum of the weights: no derivative',
   'contraction/sum coarsened': 'parts are for GPUs, which take a value a thread',
+  'lrn/forward segments': 'values by the hundred thousand on a GPU: drawn by the kernel checks',
+  'lrn/backward segments': 'likewise',
   'softmax/forward coarsened': 'rows by the thousand, shorter than a workgroup: drawn by the kernel checks',
   'softmax/backward coarsened': 'likewise',
   'log-softmax/forward coarsened': 'likewise',
