@@ -12,6 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bundle=$work/frostline
 mkdir "$bundle"
+mkdir "$bundle/bench"
+cp bench/product.mjs "$bundle/bench"/
 cp -r dist bin package.json package-lock.json weights samples "$bundle"/
 (cd "$bundle" && npm install --ignore-scripts --omit=dev --no-audit --no-fund >/dev/null)
 # Drivers of other systems, the software driver, and what only an editor reads.

@@ -96,7 +96,8 @@ async function instanceAt(wish: string): Promise<Instance> {
   if (twins > 1) {
     throw new FrostlineError(
       `${twins} adapters are called ${wanted.name}, and Dawn chooses by name. Leave one of them to this process by the ` +
-        "driver's own means (CUDA_VISIBLE_DEVICES does not count for Vulkan; MESA_VK_DEVICE_SELECT does, for Mesa).",
+        'means of the system: MESA_VK_DEVICE_SELECT for Mesa; for others a container or a job that sees one card ' +
+        "(docker --gpus device=1, Slurm's --gres=gpu:1 with cgroups). CUDA_VISIBLE_DEVICES does not count for Vulkan.",
     );
   }
   return instanceOf(wanted);

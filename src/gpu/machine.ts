@@ -55,7 +55,7 @@ export const machines: readonly KnownMachine[] = [
   },
   {
     name: 'rtx-4090',
-    matches: /rtx 4090/i,
+    matches: /rtx 4090(?! laptop)/i,
     machine: { ...discrete, multiprocessors: 128, cycles: 2.5e6, bytes: 9e8 },
     subgroups: [32, 32],
     maxBinding: 4 * GIB - 4,
@@ -71,7 +71,8 @@ export const machines: readonly KnownMachine[] = [
   },
   {
     name: 'apple-m2',
-    matches: /apple m2|apple.*common-3|metal-3/i,
+    // Its larger ones have two to eight times as much of everything.
+    matches: /apple m2(?! (pro|max|ultra))/i,
     machine: { ...discrete, multiprocessors: 10, cycles: 1.4e6, bytes: 9e7, dispatch: 0.01 },
     subgroups: [4, 64],
     maxBinding: 4 * GIB - 4,
@@ -79,7 +80,8 @@ export const machines: readonly KnownMachine[] = [
   },
   {
     name: 'xe',
-    matches: /iris.*xe|gen-12lp|xe-lpg/i,
+    // With all of its cores: processors that call theirs otherwise have a third.
+    matches: /iris.*xe/i,
     machine: { ...discrete, multiprocessors: 12, lanes: 64, cycles: 1.3e6, bytes: 5e7, dispatch: 0.01 },
     subgroups: [8, 32],
     maxBinding: GIB,

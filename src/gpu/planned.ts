@@ -46,5 +46,7 @@ export function plannedGpu(name: string, options: Pick<OpenOptions, 'algorithms'
     queue: { writeBuffer() {} },
     destroy() {},
   };
-  return Gpu.from(device as unknown as GPUDevice, { ...options, tuning: false, machine: known.machine });
+  // No plan is made of matrix units, which no machine in the table is known to have: whatever the environment asks for.
+  const fixed = { tuning: false, machine: known.machine, subgroupMatrices: false } as const;
+  return Gpu.from(device as unknown as GPUDevice, { ...options, ...fixed });
 }

@@ -18,7 +18,7 @@ describe.each(['h100', 'rtx-4090', 'navi31', 'apple-m2', 'xe'])(
     it.each([1, 32])('of %s images is not known to be quicker by an algorithm that was not chosen', (batch) => {
       const planned = (algorithms?: Readonly<Record<string, string>>) => {
         // Of layers that an algorithm does not compute it would tell each time.
-      const gpu = Object.assign(plannedGpu(name, { algorithms }), { notice: () => {} });
+        const gpu = Object.assign(plannedGpu(name, { algorithms }), { notice: () => {} });
         return planStep(gpu, alexnetSmall({ classes: 1000 }), batch, 'none').ms;
       };
       const gpu = plannedGpu(name);

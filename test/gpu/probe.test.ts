@@ -99,9 +99,13 @@ describe('a reading that is kept', () => {
   });
 
   it('of a probe that failed is kept too: the plan stays the same', async () => {
-    const failed = { date: reading.date, failure: 'it takes longer than 500 ms' };
+    const failed = { date: new Date().toISOString(), failure: 'it takes longer than 500 ms' };
     await file().keep(failed, { warn });
     expect(await elsewhere()).toEqual(failed);
+    // Of a day ago: the machine may have been busy.
+    vi.useFakeTimers({ now: Date.now() + 25 * 3600e3, toFake: ['Date'] });
+    expect(await elsewhere()).toBeUndefined();
+    vi.useRealTimers();
     const read = readMachine('Some GPU', failed);
     expect(read).toEqual({ ...machineReport('Some GPU'), refused: 'it takes longer than 500 ms' });
   });

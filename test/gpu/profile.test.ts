@@ -1,7 +1,8 @@
 /** Rates stand in one place: estimates ask an adapter's profile, never which kind of adapter it is. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
-import { machineNamed, profileOf } from '../../src/gpu/machine.ts';
+import { expect, it, vi } from 'vitest';
+import { knownMachine, machineNamed, profileOf } from '../../src/gpu/machine.ts';
+import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Capabilities } from '../../src/kernels/kernel.ts';
 import { milliseconds } from '../../src/operators/algorithms/algorithm.ts';
 
@@ -38,4 +39,30 @@ it('threads at once, and what must be many, come from the machine', () => {
   const { threadsAtOnce, busyChannels } = profileOf({ kind: 'hardware', machine: machineNamed('Apple M2') });
   expect([threadsAtOnce, busyChannels]).toEqual([10 * 1024, 20]);
   expect(profileOf({ kind: 'software', machine: machineNamed('h100') })).toEqual(profileOf({ kind: 'software' }));
+});
+
+it('takes no card for a larger or smaller one of its family', () => {
+  const ofTable = [
+    'NVIDIA GeForce RTX 4090',
+    'Apple M2',
+    'Intel(R) Iris(R) Xe Graphics (TGL GT2)',
+    'NVIDIA H100 80GB HBM3',
+  ];
+  expect(ofTable.map((name) => knownMachine(name)?.name)).toEqual(['rtx-4090', 'apple-m2', 'xe', 'h100']);
+  const others = [
+    'NVIDIA GeForce RTX 4090 Laptop GPU',
+    'Apple M2 Ultra, apple, metal-3',
+    'Apple M1, apple, common-3',
+    'Intel(R) UHD Graphics 770 (ADL-S GT1), intel, gen-12lp',
+  ];
+  expect(others.map((name) => knownMachine(name)?.name)).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+it('is planned without matrix units, whatever the environment asks of the adapter here', () => {
+  vi.stubEnv('FROSTLINE_SUBGROUP_MATRIX', '1');
+  try {
+    expect(plannedGpu('h100', { precision: 'f16' }).subgroupMatrices).toBe(false);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });

@@ -16,7 +16,12 @@ import { type ProbeTimes, readTimes } from './times.ts';
 
 const FORMAT = 'frostline probe 1';
 
-/** What came of one probe. One that failed is kept too, or each opening would try again, and plan by what it got. */
+/** Milliseconds that a failure counts for: a day. The machine may have been busy. */
+const FAILURE_LASTS = 24 * 3600e3;
+
+/**
+ * What came of one probe. One that failed is kept too, for a day, or each opening would try again, and plan by what it got.
+ */
 export interface ProbeReading {
   /** ISO 8601 */
   readonly date: string;
@@ -116,7 +121,8 @@ export class ReadingFile {
         JSON.stringify(adapter) === JSON.stringify(this.adapter) &&
         typeof date === 'string';
       if (ours && isTimes(times)) return { date, times };
-      if (ours && times === undefined && typeof failure === 'string') return { date, failure };
+      const failed = ours && times === undefined && typeof failure === 'string';
+      if (failed && Date.now() - Date.parse(date) < FAILURE_LASTS) return { date, failure };
     } catch {}
     return undefined;
   }
