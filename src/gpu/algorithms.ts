@@ -21,3 +21,10 @@ export function parseAlgorithms(text: string, from = 'FROSTLINE_ALGORITHM'): Map
     }),
   );
 }
+
+/** What `parseAlgorithms` reads back, the same for the same choices; empty where nothing is forced. */
+export const algorithmsText = (algorithms: ForcedAlgorithms): string =>
+  [...algorithms]
+    .map(([operator, name]) => `${operator}=${name}`)
+    .sort()
+    .join(',');

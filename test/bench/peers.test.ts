@@ -2,18 +2,21 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { measureFirstStep } from '../../src/bench/first-step.ts';
 import { noise } from '../../src/bench/noise.ts';
 import { openFrostline } from '../../src/bench/peers/frostline.ts';
 import { peerEntries } from '../../src/bench/peers/list.ts';
 import { loaderFrom, type Peer, Unsupported, versionOf } from '../../src/bench/peers/peer.ts';
 import { bestPeer, peerTargets, ratioTo } from '../../src/bench/peers/peer-targets.ts';
+import { PeerPool } from '../../src/bench/peers/pool.ts';
 import { PeerFailure, PeerProcess } from '../../src/bench/peers/process.ts';
 import { PeerServer } from '../../src/bench/peers/protocol.ts';
 import { distance, measureCase, type Outcome, type PeerRow, worstOf } from '../../src/bench/peers/rounds.ts';
 import { permuted } from '../../src/bench/peers/tfjs.ts';
 import { openTorch } from '../../src/bench/peers/torch.ts';
 import { layerCases, peerCases, type WorkCase, workName, workOf } from '../../src/bench/peers/work.ts';
+import { algorithmsText, parseAlgorithms } from '../../src/gpu/algorithms.ts';
 import { pythonWith } from '../support/python.ts';
 
 let folder: string;
@@ -248,6 +251,32 @@ describe('the protocol', () => {
     const { outcomes } = await measureCase(work, [slow], options);
     expect(outcomes['slow']).toMatchObject({ status: 'timed', timing: { median: 500, samples: 1 } });
     for (const process of [other, slow]) process.kill();
+  });
+});
+
+describe('algorithms that are forced', () => {
+  it('reach the processes of peers and of first steps', async () => {
+    const module = join(folder, 'tells.mjs');
+    await writeFile(module, "process.on('message', () => process.send({ failed: process.env.FROSTLINE_ALGORITHM }));");
+    const common = { module, adapter: 'software', timeout: 60, algorithms: new Map([['conv2d', 'direct']]) };
+    const pool = new PeerPool({ ...common, roots: [], only: [], adapterName: '', environment: {} });
+    await expect(pool.open()).rejects.toThrow('conv2d=direct');
+    pool.close();
+    const step = measureFirstStep('alexnet-small', 1, { ...common, kind: 'software' });
+    await expect(step).rejects.toThrow('conv2d=direct');
+  });
+
+  it('are refused there too, where there are none of that name', async () => {
+    vi.stubEnv('FROSTLINE_ALGORITHM', 'conv2d=foo');
+    await expect(openFrostline()).rejects.toThrow("conv2d has no algorithm 'foo'");
+    vi.unstubAllEnvs();
+  });
+
+  it('are written as they are read', () => {
+    const text = 'conv2d forward=winograd,linear=vectors';
+    expect(algorithmsText(parseAlgorithms('linear = vectors, conv2d forward=winograd'))).toBe(text);
+    expect(algorithmsText(parseAlgorithms(text))).toBe(text);
+    expect(algorithmsText(new Map())).toBe('');
   });
 });
 

@@ -192,6 +192,9 @@ describe('frostline bench', () => {
     const given = await peers('--peers', at('nowhere'));
     expect([given.code, given.stderr]).toEqual([2, expect.stringMatching(message)]);
     expect(given.stderr).toContain(`--peers ${at('nowhere')}`);
+    // Before a peer is looked for.
+    const unknown = await peers('--algorithm', 'conv2d=foo');
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringMatching(/foo/)]);
     vi.stubEnv('FROSTLINE_PEERS', at('nowhere'));
     expect((await peers()).stderr).toMatch(/FROSTLINE_PEERS .*nowhere: there is no such folder/);
   });

@@ -5,13 +5,15 @@ import { compile } from '../../graph/compile.ts';
 import { softmaxCrossEntropy } from '../../graph/ops/classification.ts';
 import { input, type Parameter } from '../../graph/tensor.ts';
 import { buildNetwork, parametersOf } from '../../models/build.ts';
+import { refuseUnknownAlgorithms } from '../../operators/trials.ts';
 import { frostlineVersion } from '../../version.ts';
 import type { Peer, Prepared } from './peer.ts';
 import { difference, firstAndLastWeight, training, type Work } from './work.ts';
 
-/** @param adapter as for `Gpu.open` */
+/** @param adapter as for `Gpu.open`; forced algorithms come by the environment */
 export async function openFrostline(adapter?: string): Promise<Peer> {
   const gpu = await Gpu.open({ adapter });
+  refuseUnknownAlgorithms(gpu);
   return {
     version: frostlineVersion,
     adapter: gpu.name,

@@ -3,9 +3,10 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FrostlineError } from '../../errors.ts';
+import { algorithmsText, type ForcedAlgorithms } from '../../gpu/algorithms.ts';
 import { OURS, type PeerEntry, type PeerName, peerEntries } from './list.ts';
 import { loaderFrom } from './peer.ts';
-import { PeerFailure, PeerProcess } from './process.ts';
+import { PeerFailure, PeerProcess, type PeerProcessOptions } from './process.ts';
 import { pythonWithTorch } from './torch.ts';
 
 export interface FoundPeer {
@@ -20,7 +21,7 @@ export interface MissingPeer {
   readonly reason: string;
 }
 
-export interface PoolOptions {
+export interface PoolOptions extends Pick<PeerProcessOptions, 'module' | 'timeout'> {
   /** folders that may hold node_modules with the peers, the first that has them wins */
   readonly roots: readonly string[];
   /** all where left out */
@@ -28,9 +29,9 @@ export interface PoolOptions {
   /** the adapter as for `Gpu.open`, and its name: whoever takes another is left out */
   readonly adapter: string;
   readonly adapterName: string;
+  /** that frostline is to use */
+  readonly algorithms: ForcedAlgorithms;
   readonly environment: Readonly<Record<string, string>>;
-  /** seconds until an answer is no longer waited for */
-  readonly timeout: number;
 }
 
 export class PeerPool {
@@ -90,8 +91,9 @@ export class PeerPool {
   }
 
   private async launch(name: string) {
-    const { environment, timeout, adapter } = this.options;
-    const process = new PeerProcess(name, { environment, timeout });
+    const { module, timeout, adapter, algorithms } = this.options;
+    const environment = { ...this.options.environment, FROSTLINE_ALGORITHM: algorithmsText(algorithms) };
+    const process = new PeerProcess(name, { module, environment, timeout });
     this.processes.set(name, process);
     return process.ask({ do: 'open', peer: name, root: this.roots.get(name)!, adapter });
   }

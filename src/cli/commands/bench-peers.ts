@@ -53,7 +53,7 @@ export const command = defineCommand({
     { what: 'one training step', line: "--networks alexnet --filter 'training step' --only jax-js" },
   ],
   async run(
-    { filter, batch, quick, networks, only, peers, patience, timeout, compare, html, adapter, ...rest },
+    { filter, batch, quick, networks, only, peers, patience, timeout, compare, html, adapter, algorithm, ...rest },
     context,
   ) {
     const [
@@ -82,7 +82,7 @@ export const command = defineCommand({
       );
     }
     const roots = peerRoots(peers);
-    const gpu = await openAdapter(adapter, context);
+    const gpu = await openAdapter(adapter, context, algorithm);
     const sampling = samplingOf({ quick, ...rest });
     const names = networks ?? (quick ? (['gemm', 'alexnet-small'] as const) : (['gemm', 'alexnet', 'vgg16'] as const));
     const all = names.flatMap((name) => peerCases(name, { batch, quick }));
@@ -99,6 +99,7 @@ export const command = defineCommand({
       only,
       adapter: adapter ?? gpu.kind,
       adapterName: gpu.name,
+      algorithms: gpu.algorithms,
       environment: await driverEnvironment(gpu.kind),
       timeout,
     });

@@ -96,7 +96,7 @@ export const command = defineCommand({
     for (const { network, batch: size } of firstStep && ofSingles ? rows.filter(({ step }) => step === 'none') : []) {
       context.signal.throwIfAborted();
       context.note(`${network} ${size}: first step of a new process, caches cold and warm`);
-      const options = { adapter: adapter ?? gpu.kind, kind: gpu.kind, timeout };
+      const options = { adapter: adapter ?? gpu.kind, kind: gpu.kind, algorithms: gpu.algorithms, timeout };
       try {
         firstSteps.push(await measureFirstStep(network, size, options));
       } catch (error) {
