@@ -1,11 +1,21 @@
 /** Two benchmark files against each other: what got slower or faster beyond the noise of both. */
 import { readFile } from 'node:fs/promises';
 import { FrostlineError } from '../errors.ts';
+import type { Precision } from '../gpu/storage.ts';
 import { deviationsOf, type Timing } from './statistics.ts';
 
 export interface Measured {
   readonly name: string;
   readonly timing: Timing;
+}
+
+/** What a row's name does not say of how it was measured. */
+export interface Conditions {
+  /** the adapter's name */
+  readonly adapter: string;
+  readonly precision: Precision;
+  /** that were forced, as `algorithmsText` writes them; null where none were */
+  readonly algorithm: string | null;
 }
 
 export interface Change {
@@ -75,10 +85,10 @@ export async function compareTwice<Row extends Measured>(
 
 /**
  * The rows of a file that `frostline bench ... --json` wrote.
- * @throws FrostlineError where it is no such file, or of another adapter, whose times mean nothing here
+ * @throws FrostlineError where it is no such file, or of other conditions, under which times mean nothing here
  */
-export async function readMeasured(path: string, adapter: string): Promise<Measured[]> {
-  let file: { adapter?: { name?: string }; rows?: Measured[] };
+export async function readMeasured(path: string, { adapter, precision, algorithm }: Conditions): Promise<Measured[]> {
+  let file: { adapter?: { name?: string }; rows?: Measured[] } & Partial<Omit<Conditions, 'adapter'>>;
   try {
     file = JSON.parse(await readFile(path, 'utf8'));
   } catch (error) {
@@ -95,6 +105,21 @@ export async function readMeasured(path: string, adapter: string): Promise<Measu
     throw new FrostlineError(
       `--compare ${path}: measured on ${file.adapter?.name ?? 'an unnamed adapter'}, this is ${adapter}. ` +
         'Choose that one with --adapter, or measure anew.',
+    );
+  }
+  // A file that does not say was measured in single precision, by estimate.
+  const was = { precision: file.precision ?? 'f32', algorithm: file.algorithm ?? null };
+  if (was.precision !== precision) {
+    throw new FrostlineError(
+      `--compare ${path}: measured in ${was.precision}, this is ${precision}. ` +
+        `Give --precision ${was.precision} where the command has it, or measure anew.`,
+    );
+  }
+  if (was.algorithm !== algorithm) {
+    const text = (forced: string | null) => (forced === null ? 'no algorithm forced' : `algorithm ${forced}`);
+    const remedy = was.algorithm === null ? 'Leave out --algorithm' : `Give --algorithm '${was.algorithm}'`;
+    throw new FrostlineError(
+      `--compare ${path}: measured with ${text(was.algorithm)}, this is with ${text(algorithm)}. ${remedy}, or measure anew.`,
     );
   }
   return rows;

@@ -5,6 +5,7 @@ import type { Sampling } from '../bench/sample.ts';
 import type { Timing } from '../bench/statistics.ts';
 import type { Target } from '../bench/targets.ts';
 import { FrostlineError } from '../errors.ts';
+import { algorithmsText } from '../gpu/algorithms.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Network } from '../models/network.ts';
 import { frostlineVersion } from '../version.ts';
@@ -55,7 +56,7 @@ export async function prepareResults(
     await checkWritable(dirname(html));
   }
   if (compare === undefined) return undefined;
-  const old = await readMeasured(compare, gpu.name);
+  const old = await readMeasured(compare, { adapter: gpu.name, ...conditionsOf(gpu) });
   if (!old.some(({ name }) => names.includes(name))) {
     throw new FrostlineError(
       `--compare ${compare}: it has none of the rows measured here, ${someOf(names)}, only ${someOf(old.map(({ name }) => name))}. ` +
@@ -99,6 +100,9 @@ export function chooseByName<T>(all: readonly T[], nameOf: (one: T) => string, f
   throw new FrostlineError(`--filter: no row's name has '${filter.join("' or '")}' in it; there are ${names}; ...`);
 }
 
+/** What times depend on besides the adapter: see `Conditions`. */
+const conditionsOf = ({ precision, algorithms }: Gpu) => ({ precision, algorithm: algorithmsText(algorithms) || null });
+
 /** What stands at the head of the JSON of a benchmark: enough to measure again. */
 export function benchHead(gpu: Gpu) {
   const { name, kind, driver } = gpu;
@@ -108,6 +112,7 @@ export function benchHead(gpu: Gpu) {
     frostline: frostlineVersion,
     date: new Date().toISOString(),
     adapter: { name, kind, driver },
+    ...conditionsOf(gpu),
     tuning,
     ...machine,
   };

@@ -113,14 +113,26 @@ describe('comparison', () => {
     const path = join(folder, 'old.json');
     const rows = [row('a', 1, 0)];
     await writeFile(path, JSON.stringify({ adapter: { name: 'here' }, rows }));
-    expect(await readMeasured(path, 'here')).toEqual(rows);
-    await expect(readMeasured(path, 'there')).rejects.toThrow('measured on here, this is there');
+    const here = { adapter: 'here', precision: 'f32', algorithm: null } as const;
+    expect(await readMeasured(path, here)).toEqual(rows);
+    const refused = (other: object, words: string) =>
+      expect(readMeasured(path, { ...here, ...other })).rejects.toThrow(words);
+    await refused({ adapter: 'there' }, 'measured on here, this is there');
+    // Files without these fields are of f32 and estimates.
+    await refused({ precision: 'f16' }, 'measured in f32, this is f16. Give --precision f32');
+    const winograd = { algorithm: 'conv2d=winograd' };
+    await refused(winograd, 'no algorithm forced, this is with algorithm conv2d=winograd. Leave out --algorithm');
+    const other = { precision: 'f16', ...winograd } as const;
+    await writeFile(path, JSON.stringify({ adapter: { name: 'here' }, ...other, rows }));
+    expect(await readMeasured(path, { ...here, ...other })).toEqual(rows);
+    await refused(winograd, 'measured in f16, this is f32. Give --precision f16');
+    await refused({ precision: 'f16' }, "this is with no algorithm forced. Give --algorithm 'conv2d=winograd'");
     // Without a spread nothing is beyond the noise, and all would be the same.
     for (const bad of [null, {}, { name: 'a', timing: { median: 1 } }]) {
       await writeFile(path, JSON.stringify({ adapter: { name: 'here' }, rows: [bad] }));
-      await expect(readMeasured(path, 'here')).rejects.toThrow('no rows with times');
+      await expect(readMeasured(path, here)).rejects.toThrow('no rows with times');
     }
-    await expect(readMeasured(join(folder, 'none.json'), 'here')).rejects.toThrow('ENOENT');
+    await expect(readMeasured(join(folder, 'none.json'), here)).rejects.toThrow('ENOENT');
     await rm(folder, { recursive: true });
   });
 });

@@ -49,6 +49,11 @@ describe('frostline bench', () => {
     expect(compared.stdout).toContain(`not in the old file: ${report.rows[2].name}`);
     expect(compared.stdout).not.toContain('of another run');
 
+    // Times of an algorithm that is forced are no times of what the estimates choose.
+    expect(report).toMatchObject({ precision: 'f32', algorithm: null });
+    const forced = await kernels('--algorithm', 'linear=vectors', '--compare', at('old.json'));
+    expect([forced.code, forced.stderr]).toEqual([2, expect.stringContaining('with algorithm linear=vectors. Leave')]);
+
     // Rows of another command, or of every variant, are others.
     for (const other of [steps('--compare', at('old.json')), filtered('fc8', '--compare', at('old.json'))]) {
       const { code: refused, stdout: nothing, stderr } = await other;
