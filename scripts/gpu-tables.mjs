@@ -9,8 +9,12 @@ import { planDispatches, planStep } from '../dist/bench/plan.js';
 import { Gpu } from '../dist/gpu/device.js';
 import { machines } from '../dist/gpu/machine.js';
 import { plannedGpu } from '../dist/gpu/planned.js';
+import { planGraph } from '../dist/graph/compile.js';
+import { input } from '../dist/graph/tensor.js';
 import { choiceText } from '../dist/kernels/kernel.js';
+import { modelTime } from '../dist/kernels/time-model.js';
 import { alexnet, vgg16 } from '../dist/models/tables.js';
+import { matMul } from '../dist/operators/mat-mul/graph.js';
 
 const missing = missingForMachineCode();
 if (missing !== undefined) {
@@ -36,6 +40,31 @@ for (const { name } of machines.filter(({ name }) => name !== 'lavapipe')) {
     const { dispatches, ms, shareOfPeak, shareStarved } = planStep(plannedGpu(name), network, 10, 'none');
     row(name, network.name, dispatches.length, ms.toPrecision(3), percent(shareOfPeak), percent(shareStarved));
   }
+}
+
+console.log('\n## Steps of other batches, predicted: dispatches and ms\n');
+row('adapter', 'network', '1 image', '10', '32');
+row('---', '---', '---:', '---:', '---:');
+for (const { name } of machines.filter(({ name }) => name !== 'lavapipe')) {
+  for (const network of networks) {
+    const cells = [1, 10, 32].map((batch) => planStep(plannedGpu(name), network, batch, 'none'));
+    row(name, network.name, ...cells.map(({ dispatches, ms }) => `${dispatches.length}, ${ms.toPrecision(3)}`));
+  }
+}
+
+console.log('\n## A product of two 4096 x 4096 matrices, predicted\n');
+row('adapter', 'dispatches', 'ms (model)', 'TFLOP/s', 'share of peak');
+row('---', '---', '---:', '---:', '---:');
+for (const { name } of machines.filter(({ name }) => name !== 'lavapipe')) {
+  const gpu = plannedGpu(name);
+  const y = matMul(...['a', 'b'].map((operand) => input(operand, [1, 4096, 4096])));
+  const { machine } = gpu.machineReport;
+  const dispatches = planGraph(gpu, { outputs: [y], training: false }).dispatches;
+  const ms = dispatches.reduce((sum, one) => sum + modelTime(one, gpu, machine).milliseconds, 0);
+  const flops = 2 * 4096 ** 3;
+  const peak = 2 * machine.lanes * machine.multiprocessors * machine.cycles;
+  const texts = dispatches.map(({ kernel, choice }) => `${kernel.name} ${choiceText(choice)}`).join('; ');
+  row(name, texts, ms.toPrecision(3), (flops / ms / 1e9).toFixed(1), percent(flops / ms / peak));
 }
 
 console.log('\n## The same steps in half precision, predicted\n');
