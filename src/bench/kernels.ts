@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { type Choice, choiceText, type Kernel, sameChoice } from '../kernels/kernel.ts';
 import { compareRows } from './compare.ts';
 import { caseName, type LayerCase } from './layer-cases.ts';
-import { floorOf, type Roofline } from './roofline.ts';
+import { type Ceilings, floorOf, type Roofline } from './roofline.ts';
 import type { Sampling } from './sample.ts';
 import type { Timing } from './statistics.ts';
 import { timeDispatch } from './time-dispatch.ts';
@@ -27,6 +27,8 @@ export interface KernelRow {
   readonly timing: Timing;
   readonly gflops: number;
   readonly gigabytes: number;
+  /** the adapter's, right before and right after this row */
+  readonly roofline: Roofline;
   /** the roofline's time over the measured one: 1 is the ceiling */
   readonly share: number;
   /** of the plain variant, where it was asked for and is not the chosen one */
@@ -58,7 +60,7 @@ export const rowName = (layerCase: LayerCase, choice?: Choice) =>
 export async function benchCase(
   gpu: Gpu,
   layerCase: LayerCase,
-  roofline: Roofline,
+  ceilings: Ceilings,
   sampling: Sampling,
   {
     choice,
@@ -75,7 +77,7 @@ export async function benchCase(
     const ownVerdict = own && (await (await Oracle.of(gpu, layerCase, buffers)).check(taken, own));
     const time = (one: Choice, hopeless?: number) =>
       timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, one), sampling, hopeless);
-    const timing = await time(taken);
+    const { result: timing, roofline } = await ceilings.around(() => time(taken));
     const [{ name: variant, configurations }] = kernel.variants;
     const isPlain = taken.variant === variant;
     const plain =
@@ -98,6 +100,7 @@ export async function benchCase(
       timing,
       gflops: cost.flops / timing.median / 1e6,
       gigabytes: cost.bytes / timing.median / 1e6,
+      roofline,
       share: floorOf(cost, roofline) / timing.median,
       ...(plain !== undefined && { plain }),
       ...(ownRow !== undefined && { own: ownRow }),

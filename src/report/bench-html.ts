@@ -30,7 +30,7 @@ export async function kernelsHtml(report: KernelsReport): Promise<string> {
   const { roofline, rows } = report;
   const wrong = rows.filter(({ verdict }) => !verdict.passed).length;
   const plain = rows.filter(({ verdict }) => verdict.against === 'plain').length;
-  const caption = html`<b>Figure 1.</b> The roofline of the adapter, measured in the same run by a multiply-add kernel (${roofline.gflops.toFixed(1)} GFLOP/s) and a copy kernel (${roofline.gigabytes.toFixed(1)} GB/s), and a point for every kernel run that computes; those that only move values are in the table. Operations a byte: with the fewest bytes that must move. A point above the sloping line reads from caches.`;
+  const caption = html`<b>Figure 1.</b> The roofline of the adapter, measured in turns with the kernel runs (medians) by a multiply-add kernel (${roofline.gflops.toFixed(1)} GFLOP/s) and a copy kernel (${roofline.gigabytes.toFixed(1)} GB/s), and a point for every kernel run that computes; those that only move values are in the table. Operations a byte: with the fewest bytes that must move. A point above the sloping line reads from caches.`;
   const verdicts = { plain: 'is plain', device: 'yes', host: 'sampled' };
   const table = ruled(
     ['Network', 'Layers', 'Direction', 'Kernel'],

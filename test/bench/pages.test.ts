@@ -52,6 +52,7 @@ const kernel = (name: string, share: number, passed = true): KernelRow => ({
   timing: timing(40),
   gflops: 25,
   gigabytes: 2.5,
+  roofline,
   share,
 });
 

@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { floorOf } from '../../src/bench/roofline.ts';
+import { median } from '../../src/bench/statistics.ts';
 import { registry } from '../../src/cli/registry.ts';
 import { run } from './run.ts';
 
@@ -31,9 +33,14 @@ describe('frostline bench', () => {
     expect(report.rows.length).toBeGreaterThan(2);
     for (const row of report.rows) {
       expect(row).toMatchObject({ network: 'alexnet-small', batch: 2, verdict: { passed: true } });
-      expect(row.share).toBeGreaterThan(0);
+      expect(row.share).toBeCloseTo(floorOf(row, row.roofline) / row.timing.median, 10);
     }
-    expect(report.roofline.gflops * report.roofline.gigabytes).toBeGreaterThan(0);
+    // The ceilings take turns with the rows: no two are the same to the last digit.
+    for (const ceiling of ['gflops', 'gigabytes']) {
+      const measured = report.rows.map(({ roofline }: { roofline: Record<string, number> }) => roofline[ceiling]);
+      expect(new Set(measured).size).toBe(report.rows.length);
+      expect(report.roofline[ceiling]).toBe(median(measured));
+    }
     expect(readFileSync(at('kernels.html'), 'utf8')).toContain(`${report.rows.length} kernel runs`);
 
     // Times of an hour and of a nanosecond are beyond any noise, one row is new, and one is of another run.

@@ -54,7 +54,7 @@ type Values = z.output<z.ZodObject<typeof options>>;
 
 export const command = defineCommand({
   description:
-    "Times every kernel on every layer shape of AlexNet's and VGG16's training steps, forward and backward. Every variant but the plain one, which the tests check, is verified before it is timed. GFLOP/s, GB/s and the share of the adapter's own ceilings, which a multiply-add kernel and a copy kernel show in the same run. Exits with 1 where a kernel is wrong, or slower than --compare.",
+    "Times every kernel on every layer shape of AlexNet's and VGG16's training steps, forward and backward. Every variant but the plain one, which the tests check, is verified before it is timed. GFLOP/s, GB/s and the share of the adapter's own ceilings, which a multiply-add kernel and a copy kernel show right before and right after each row. Exits with 1 where a kernel is wrong, or slower than --compare.",
   options: z.object(options),
   json: true,
   examples: [
@@ -76,9 +76,9 @@ export const command = defineCommand({
       gpu,
     );
     const sampling = samplingOf(values);
-    const besideBench = second && (await benchOn(second, sampling));
-    const bench = await benchOn(gpu, sampling);
-    const { gflops, gigabytes } = bench.roofline;
+    const besideBench = second && (await benchOn(second, sampling, context));
+    const bench = await benchOn(gpu, sampling, context);
+    const { gflops, gigabytes } = bench.ceilings.first;
     context.note(`ceilings: ${gflops.toFixed(1)} GFLOP/s (multiply-add), ${gigabytes.toFixed(1)} GB/s (copy)`);
     const rows: KernelRow[] = [];
     for (const { name, layerCase, choice, own, twin } of runs) {
@@ -92,7 +92,7 @@ export const command = defineCommand({
       for (const fault of await faultsOf(row, file, second?.name)) context.checkFailed(fault);
     }
     const besideHead = second && { beside: { name: second.name, kind: second.kind, driver: second.driver } };
-    await tell({ ...benchHead(gpu), ...besideHead, roofline: bench.roofline, rows }, values, context);
+    await tell({ ...benchHead(gpu), ...besideHead, roofline: bench.ceilings.usual, rows }, values, context);
     if (old === undefined) return;
     await printChanges(old, rows, context, async ({ name }) => {
       const { layerCase, choice } = runs.find((run) => run.name === name)!;
@@ -158,15 +158,16 @@ async function runsToTime(
 }
 
 /** An adapter with its ceilings, and what times a run on it. */
-async function benchOn(gpu: Gpu, sampling: Sampling) {
-  const [{ benchCase }, { measureRoofline }] = await Promise.all([
+async function benchOn(gpu: Gpu, sampling: Sampling, context: Context) {
+  const [{ benchCase }, { Ceilings }] = await Promise.all([
     import('../../bench/kernels.ts'),
     import('../../bench/roofline.ts'),
   ]);
-  const roofline = await measureRoofline(gpu, sampling);
+  const ceilings = await Ceilings.on(gpu, sampling);
+  context.defer(() => ceilings.destroy());
   const time = (layerCase: LayerCase, asked?: Parameters<typeof benchCase>[4]) =>
-    benchCase(gpu, layerCase, roofline, sampling, asked);
-  return { roofline, time };
+    benchCase(gpu, layerCase, ceilings, sampling, asked);
+  return { ceilings, time };
 }
 
 const resultOf = ({ choice, verdict, timing }: KernelRow) => ({ choice, verdict, timing });
