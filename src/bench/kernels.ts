@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { type Choice, choiceText, type Kernel, sameChoice } from '../kernels/kernel.ts';
 import { compareRows } from './compare.ts';
 import { caseName, type LayerCase } from './layer-cases.ts';
+import { OperandSets } from './operand-sets.ts';
 import { type Ceilings, floorOf, type Roofline } from './roofline.ts';
 import type { Sampling } from './sample.ts';
 import type { Timing } from './statistics.ts';
@@ -71,20 +72,22 @@ export async function benchCase(
   const { kernel, params, network, batch, layers, direction } = layerCase;
   const taken = choice ?? kernel.best(gpu, params);
   const buffers = new CaseBuffers(gpu, layerCase);
+  const sets = new OperandSets(gpu);
   try {
     const verdict = await verify(gpu, layerCase, buffers, taken);
     // Before ours is timed: what it leaves in the outputs would pass for what the text did not write.
     const ownVerdict = own && (await (await Oracle.of(gpu, layerCase, buffers)).check(taken, own));
     const time = (one: Choice, hopeless?: number) =>
-      timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, one), sampling, hopeless);
+      timeDispatch(gpu, kernel.dispatch(gpu, params, buffers.views, one), sampling, { hopeless, sets });
     const { result: timing, roofline } = await ceilings.around(() => time(taken));
     const [{ name: variant, configurations }] = kernel.variants;
     const isPlain = taken.variant === variant;
     const plain =
       besidePlain && !isPlain ? await time({ variant, configuration: configurations[0] }, HOPELESS) : undefined;
+    const ownDispatch = { ...kernel.dispatch(gpu, params, buffers.views, taken), ...own };
     const ownRow = own && {
       verdict: ownVerdict!,
-      timing: await timeDispatch(gpu, { ...kernel.dispatch(gpu, params, buffers.views, taken), ...own }, sampling),
+      timing: await timeDispatch(gpu, ownDispatch, sampling, { sets }),
     };
     const cost = kernel.cost(params);
     return {
@@ -106,6 +109,7 @@ export async function benchCase(
       ...(ownRow !== undefined && { own: ownRow }),
     };
   } finally {
+    sets.release();
     buffers.release();
   }
 }

@@ -11,6 +11,7 @@ import { type Decided, decisionsIn } from '../operators/algorithms/algorithm.ts'
 import type { DecisionTrials, Trial } from '../operators/algorithms/trial.ts';
 import { decisionTrials } from '../operators/trials.ts';
 import { noise } from './noise.ts';
+import { OperandSets } from './operand-sets.ts';
 import { HOPELESS, type Placing, type RaceOptions, race } from './race.ts';
 import { Stopwatch } from './time-dispatch.ts';
 import { worstOf } from './verify.ts';
@@ -39,6 +40,7 @@ interface Entrant {
   readonly name: string;
   readonly graph: CompiledGraph;
   readonly watch: Stopwatch;
+  readonly sets: OperandSets;
 }
 
 /** Checks and races algorithms of a problem, on values in [-1, 1). */
@@ -52,6 +54,7 @@ export async function raceAlgorithms(gpu: Gpu, one: AlgorithmRace, options: Race
   try {
     for (const name of names) {
       const graph = await compileWith(gpu, trial, one, name);
+      const sets = new OperandSets(gpu);
       let watch: Stopwatch | undefined;
       try {
         const results = await resultsOf(gpu, graph, trial);
@@ -61,16 +64,17 @@ export async function raceAlgorithms(gpu: Gpu, one: AlgorithmRace, options: Race
           measurements.set(name, { algorithm: name, wrong: Number.isFinite(worst) ? worst : Number.MAX_VALUE });
           continue;
         }
-        watch = await Stopwatch.of(gpu, dispatchesOf(graph, trial));
+        watch = await Stopwatch.of(gpu, dispatchesOf(graph, trial), sets);
         if (watch.first > HOPELESS * least) {
           measurements.set(name, { algorithm: name, milliseconds: watch.first, rounds: 1 });
           continue;
         }
         least = Math.min(least, watch.first);
-        entrants.push({ name, graph, watch });
+        entrants.push({ name, graph, watch, sets });
       } finally {
         if (entrants.at(-1)?.graph !== graph) {
           watch?.destroy();
+          sets.release();
           graph.destroy();
         }
       }
@@ -91,8 +95,9 @@ export async function raceAlgorithms(gpu: Gpu, one: AlgorithmRace, options: Race
     }
     return { order: placings, measurements: names.map((name) => measurements.get(name)!), settled };
   } finally {
-    for (const { watch, graph } of entrants) {
+    for (const { watch, sets, graph } of entrants) {
       watch.destroy();
+      sets.release();
       graph.destroy();
     }
     for (const parameter of trial.parameters) parameter.release(gpu);

@@ -2,6 +2,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Program } from '../gpu/program.ts';
 import { PassTimer } from '../gpu/timer.ts';
+import type { OperandSets } from './operand-sets.ts';
 import { LONG_ENOUGH, type Sampling, sample } from './sample.ts';
 import { type Timing, timingOf } from './statistics.ts';
 
@@ -13,36 +14,49 @@ export class Stopwatch {
   readonly first: number;
   private readonly gpu: Gpu;
   private readonly timer: PassTimer | undefined;
-  private readonly program: Program;
-  /** so many runs in one pass, so that it is long enough */
+  /** each a pass that is long enough; one after another, they go round over all sets of operands */
+  private readonly programs: readonly Program[];
+  /** so many runs in one pass */
   private readonly repeats: number;
+  private turn = 0;
 
   private constructor(
     gpu: Gpu,
     timer: PassTimer | undefined,
-    { first, program, repeats }: { first: number; program: Program; repeats: number },
+    { first, programs, repeats }: { first: number; programs: readonly Program[]; repeats: number },
   ) {
     this.gpu = gpu;
     this.timer = timer;
     this.first = first;
-    this.program = program;
+    this.programs = programs;
     this.repeats = repeats;
   }
 
-  /** Runs them twice. Every storage must have its buffer. */
-  static async of(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<Stopwatch> {
+  /**
+   * Runs them twice. Every storage must have its buffer.
+   * @param sets where repeated runs are not to find their operands in a cache
+   */
+  static async of(gpu: Gpu, dispatches: readonly Dispatch[], sets?: OperandSets): Promise<Stopwatch> {
     const timer = PassTimer.on(gpu);
+    const programs: Program[] = [];
     try {
       const program = await Program.prepare(gpu, dispatches);
-      const once = new Stopwatch(gpu, timer, { first: 0, program, repeats: 1 });
+      programs.push(program);
+      const once = new Stopwatch(gpu, timer, { first: 0, programs, repeats: 1 });
       await once.sample();
       const first = Math.max(0.005, await once.sample());
       const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(LONG_ENOUGH / first)));
-      if (repeats === 1) return new Stopwatch(gpu, timer, { first, program, repeats });
+      const rounds = sets?.of(dispatches) ?? [dispatches];
+      if (repeats === 1 && rounds.length === 1) return new Stopwatch(gpu, timer, { first, programs, repeats });
+      programs.splice(0);
       program.destroy();
-      const several = await Program.prepare(gpu, Array(repeats).fill(dispatches).flat());
-      return new Stopwatch(gpu, timer, { first, program: several, repeats });
+      for (let done = 0; done < rounds.length; done += repeats) {
+        const runs = Array.from({ length: repeats }, (_, i) => rounds[(done + i) % rounds.length]);
+        programs.push(await Program.prepare(gpu, runs.flat()));
+      }
+      return new Stopwatch(gpu, timer, { first, programs, repeats });
     } catch (error) {
+      for (const program of programs) program.destroy();
       timer?.destroy();
       throw error;
     }
@@ -63,13 +77,13 @@ export class Stopwatch {
   }
 
   destroy(): void {
-    this.program.destroy();
+    for (const program of this.programs) program.destroy();
     this.timer?.destroy();
   }
 
   /** Milliseconds of a pass, where the device has a clock. */
   private async pass(): Promise<number | undefined> {
-    this.program.submit(this.timer);
+    this.programs[this.turn++ % this.programs.length].submit(this.timer);
     if (this.timer !== undefined) return this.timer.milliseconds();
     await this.gpu.idle();
     return undefined;
@@ -78,15 +92,15 @@ export class Stopwatch {
 
 /**
  * The time of one dispatch. The first run compiles and does not count.
- * @param hopeless milliseconds: a dispatch that takes longer is timed by one run alone
+ * @param options `hopeless`, milliseconds: a dispatch that takes longer is timed by one run alone; `sets`: see `Stopwatch.of`
  */
 export async function timeDispatch(
   gpu: Gpu,
   dispatch: Dispatch,
   sampling: Sampling,
-  hopeless = Number.POSITIVE_INFINITY,
+  { hopeless = Number.POSITIVE_INFINITY, sets }: { readonly hopeless?: number; readonly sets?: OperandSets } = {},
 ): Promise<Timing> {
-  const watch = await Stopwatch.of(gpu, [dispatch]);
+  const watch = await Stopwatch.of(gpu, [dispatch], sets);
   try {
     return timingOf(watch.first > hopeless ? [watch.first] : await watch.samples(sampling));
   } finally {

@@ -9,6 +9,7 @@ import type { View } from '../gpu/storage.ts';
 import type { Measurement, TunedShape } from '../gpu/tuning.ts';
 import { type Choice, type Kernel, type KernelDispatch, sameChoice } from '../kernels/kernel.ts';
 import type { LayerCase } from './layer-cases.ts';
+import { OperandSets } from './operand-sets.ts';
 import { HOPELESS, keeps, type RaceOptions, race } from './race.ts';
 import { Stopwatch } from './time-dispatch.ts';
 import { CaseBuffers, Oracle } from './verify.ts';
@@ -59,6 +60,7 @@ export function measuredBefore(gpu: Gpu, { kernel, shape }: TuneCase): TunedShap
 export async function tuneCase(gpu: Gpu, one: TuneCase, options: RaceOptions): Promise<TunedShape> {
   const { kernel, params, shape } = one;
   const buffers = new CaseBuffers(gpu, one);
+  const sets = new OperandSets(gpu);
   const entrants: { readonly choice: Choice; readonly watch: Stopwatch }[] = [];
   try {
     const oracle = await Oracle.of(gpu, one, buffers, AFFORDABLE[gpu.kind]);
@@ -77,7 +79,7 @@ export async function tuneCase(gpu: Gpu, one: TuneCase, options: RaceOptions): P
         measurements.push(choice);
         continue;
       }
-      const watch = await Stopwatch.of(gpu, [kernel.dispatch(gpu, params, oracle.scratch, choice)]);
+      const watch = await Stopwatch.of(gpu, [kernel.dispatch(gpu, params, oracle.scratch, choice)], sets);
       if (watch.first > HOPELESS * least) {
         measurements.push({ ...choice, milliseconds: watch.first, rounds: 1 });
         watch.destroy();
@@ -92,6 +94,7 @@ export async function tuneCase(gpu: Gpu, one: TuneCase, options: RaceOptions): P
     return result;
   } finally {
     for (const { watch } of entrants) watch.destroy();
+    sets.release();
     buffers.release();
   }
 }
