@@ -34,8 +34,8 @@ export interface KernelRow {
   readonly share: number;
   /** of the plain variant, where it was asked for and is not the chosen one */
   readonly plain?: Timing;
-  /** of somebody's own text, where there is one */
-  readonly own?: { readonly verdict: Verdict; readonly timing: Timing };
+  /** of somebody's own text, where there is one; what computes wrongly has no time */
+  readonly own?: { readonly verdict: Verdict; readonly timing?: Timing };
   /** the same run on a second adapter, where one was asked for */
   readonly beside?: { readonly choice: Choice; readonly verdict: Verdict; readonly timing: Timing };
 }
@@ -85,9 +85,9 @@ export async function benchCase(
     const plain =
       besidePlain && !isPlain ? await time({ variant, configuration: configurations[0] }, HOPELESS) : undefined;
     const ownDispatch = { ...kernel.dispatch(gpu, params, buffers.views, taken), ...own };
-    const ownRow = own && {
-      verdict: ownVerdict!,
-      timing: await timeDispatch(gpu, ownDispatch, sampling, { sets }),
+    const ownRow = ownVerdict && {
+      verdict: ownVerdict,
+      ...(ownVerdict.passed && { timing: await timeDispatch(gpu, ownDispatch, sampling, { sets }) }),
     };
     const cost = kernel.cost(params);
     return {

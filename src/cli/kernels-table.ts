@@ -34,11 +34,11 @@ const besideOurs = (name: string, quotient: string, of: (row: KernelRow) => Kern
   left(`${name}, ms`, (row) => {
     const other = of(row);
     if (other === undefined) return '';
-    return other.verdict.passed ? timeText(other.timing) : 'WRONG';
+    return other.timing === undefined || !other.verdict.passed ? 'WRONG' : timeText(other.timing);
   }),
   left(quotient, (row) => {
     const other = of(row);
-    return other === undefined ? '' : timesText(row.timing, other.timing);
+    return other?.timing === undefined || !other.verdict.passed ? '' : timesText(row.timing, other.timing);
   }),
 ];
 

@@ -109,6 +109,11 @@ describe('frostline bench', () => {
       1,
       expect.stringMatching(/wrong\.wgsl is wrong, .* times the tolerance/),
     ]);
+    // What is wrong is not said to be quick.
+    for (const row of JSON.parse(wrong.stdout).rows) expect(Object.keys(row.own)).toEqual(['verdict']);
+    const shown = await filtered('relu', '--kernel', at('wrong.wgsl'));
+    expect(shown.stdout).toMatch(/WRONG/);
+    expect(shown.stdout).not.toMatch(/ x +│/);
     for (const [contents, message] of [
       [text.replace('let value', 'let valu'), /--kernel .*broken\.wgsl: Kernel .*does not compile/],
       [text.replace('// relu', '// my'), /--kernel .*: its first lines do not name a kernel and a variant/],
