@@ -92,9 +92,13 @@ export function samplingOf(options: { quick: boolean; samples?: number; seconds?
   return { samples, seconds };
 }
 
+/** What --filter leaves. */
+export const isWanted = (name: string, filter: readonly string[]): boolean =>
+  filter.length === 0 || filter.some((word) => name.includes(word));
+
 /** @throws FrostlineError where nothing is left, with some of the names there are */
 export function chooseByName<T>(all: readonly T[], nameOf: (one: T) => string, filter: readonly string[]): T[] {
-  const chosen = all.filter((one) => filter.length === 0 || filter.some((word) => nameOf(one).includes(word)));
+  const chosen = all.filter((one) => isWanted(nameOf(one), filter));
   if (chosen.length > 0) return chosen;
   const names = all.slice(0, 5).map(nameOf).join('; ');
   throw new FrostlineError(`--filter: no row's name has '${filter.join("' or '")}' in it; there are ${names}; ...`);

@@ -139,8 +139,20 @@ describe('frostline bench', () => {
       expect(row.beside).toMatchObject({ verdict: { passed: true }, choice: row.choice });
       expect(Object.keys(row.beside).sort()).toEqual(['choice', 'timing', 'verdict']);
     }
+    expect(beside).toMatchObject({ withoutTwin: [], onlyThere: [] });
     const { code: refused, stderr } = await kernels('--beside', 'auto', '--every-variant');
     expect([refused, stderr]).toEqual([2, expect.stringContaining('Leave out --every-variant and --kernel')]);
+  });
+
+  it('kernels: what a second adapter runs otherwise is named', async () => {
+    const { code, stdout, stderr } = await filtered('conv2', '--beside', 'embedded', '--json');
+    expect(code).toBe(0);
+    const { beside, rows } = JSON.parse(stdout);
+    const alone = rows.flatMap((row: { name: string; beside?: object }) => (row.beside ? [] : row.name));
+    expect(beside.withoutTwin).toEqual(alone);
+    expect(alone.length + beside.onlyThere.length).toBeGreaterThan(0);
+    for (const name of alone) expect(stderr).toContain(`which runs other kernels: ${name}`);
+    for (const name of beside.onlyThere) expect(stderr).toContain(`alone runs it: ${name}`);
   });
 
   it('kernels: every variant is a row of its own', async () => {

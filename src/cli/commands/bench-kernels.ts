@@ -12,6 +12,7 @@ import {
   benchHead,
   benchOptions,
   chooseByName,
+  isWanted,
   networkMaker,
   networkNames,
   prepareResults,
@@ -48,7 +49,9 @@ const options = {
     .min(1)
     .optional()
     .describe('how many workgroups of --kernel to start; as many as ours if left out'),
-  beside: adapterOption.describe('a second adapter: each row is timed there too, in turn'),
+  beside: adapterOption.describe(
+    'a second adapter: each row is timed there too, in turn, but for kernels that it does not run, which are named',
+  ),
 };
 type Values = z.output<z.ZodObject<typeof options>>;
 
@@ -69,7 +72,7 @@ export const command = defineCommand({
     const { adapter, algorithm, beside, kernel: file } = values;
     const gpu = await openAdapter(adapter, context, algorithm);
     const second = beside === undefined ? undefined : await openAdapter(beside, context, algorithm);
-    const runs = await runsToTime(gpu, second, values);
+    const { runs, unmatched } = await runsToTime(gpu, second, values);
     const old = await prepareResults(
       values,
       runs.map(({ name }) => name),
@@ -80,6 +83,11 @@ export const command = defineCommand({
     const bench = await benchOn(gpu, sampling, context);
     const { gflops, gigabytes } = bench.ceilings.first;
     context.note(`ceilings: ${gflops.toFixed(1)} GFLOP/s (multiply-add), ${gigabytes.toFixed(1)} GB/s (copy)`);
+    if (second !== undefined) {
+      for (const name of unmatched.withoutTwin)
+        context.note(`not timed on ${second.name}, which runs other kernels: ${name}`);
+      for (const name of unmatched.onlyThere) context.note(`not timed, for ${second.name} alone runs it: ${name}`);
+    }
     const rows: KernelRow[] = [];
     for (const { name, layerCase, choice, own, twin } of runs) {
       context.signal.throwIfAborted();
@@ -91,7 +99,9 @@ export const command = defineCommand({
       rows.push(row);
       for (const fault of await faultsOf(row, file, second?.name)) context.checkFailed(fault);
     }
-    const besideHead = second && { beside: { name: second.name, kind: second.kind, driver: second.driver } };
+    const besideHead = second && {
+      beside: { name: second.name, kind: second.kind, driver: second.driver, ...unmatched },
+    };
     await tell({ ...benchHead(gpu), ...besideHead, roofline: bench.ceilings.usual, rows }, values, context);
     if (old === undefined) return;
     await printChanges(old, rows, context, async ({ name }) => {
@@ -128,12 +138,18 @@ interface Run {
   readonly twin: LayerCase | undefined;
 }
 
+/** Rows of one adapter that the other, with other algorithms, does not run. */
+interface Unmatched {
+  readonly withoutTwin: readonly string[];
+  readonly onlyThere: readonly string[];
+}
+
 /** @throws FrostlineError where none is left, by --filter or because --kernel fits none */
 async function runsToTime(
   gpu: Gpu,
   second: Gpu | undefined,
   { networks, batch, quick, filter, everyVariant, kernel: file, workgroups }: Values,
-): Promise<Run[]> {
+): Promise<{ runs: Run[]; unmatched: Unmatched }> {
   const [{ caseName, layerCases }, { choicesToTime, ownText, rowName, takenBy }, { allKernels }, { readText }] =
     await Promise.all([
       import('../../bench/layer-cases.ts'),
@@ -150,11 +166,15 @@ async function runsToTime(
   const twins = new Map(second === undefined ? [] : casesOn(second).map((one) => [caseName(one), one]));
   const mine = file === undefined ? undefined : ownText(file, await readText(file), allKernels, workgroups);
   const cases = mine === undefined ? named : takenBy(gpu, named, mine);
-  return cases.flatMap((layerCase) => {
+  const runs = cases.flatMap((layerCase) => {
     const choices = mine === undefined ? choicesToTime(gpu, layerCase, everyVariant) : [mine.choice];
     const common = { layerCase, own: mine?.own, twin: twins.get(caseName(layerCase)) };
     return choices.map((choice) => ({ name: rowName(layerCase, choice), choice, ...common }));
   });
+  const ours = new Set(casesOn(gpu).map(caseName));
+  const onlyThere = [...twins.keys()].filter((name) => !ours.has(name) && isWanted(name, filter));
+  const withoutTwin = second === undefined ? [] : named.map(caseName).filter((name) => !twins.has(name));
+  return { runs, unmatched: { withoutTwin, onlyThere } };
 }
 
 /** An adapter with its ceilings, and what times a run on it. */
