@@ -277,7 +277,12 @@ function merged<One>(here: Section<One>, theirs: Section<One>): { section: Secti
 /** What is wrong with a file's contents, or nothing. */
 function problemOf(contents: unknown, adapter: TunedAdapter): string | undefined {
   if (!isRecord(contents) || contents['format'] !== FORMAT) return `it is not of the format '${FORMAT}'`;
-  if (JSON.stringify(contents['adapter']) !== JSON.stringify(adapter)) return 'it was measured on another adapter';
+  const theirs = isRecord(contents['adapter']) ? contents['adapter'] : {};
+  const differing = (['name', 'driver', 'dawn', 'processor'] as const).filter((key) => theirs[key] !== adapter[key]);
+  if (differing.length > 0) {
+    const both = differing.map((key) => `${key} '${String(theirs[key])}', here '${String(adapter[key])}'`);
+    return `it was measured on another adapter: ${both.join('; ')}`;
+  }
   const isVariant = (choice: unknown) =>
     isRecord(choice) && typeof choice['variant'] === 'string' && isRecord(choice['configuration']);
   return (

@@ -56,11 +56,21 @@ describe('frostline tune', () => {
       row.chosen,
     ]);
     expect(known).toEqual(rows.map((row: { chosen: object }) => [true, row.chosen]));
+    // Alone, a table is only taken and given; a filter that fits nothing does not lose what is asked for.
+    rmSync(file);
+    const copied = join(folder, 'copied.json');
+    const alone = await run(registry, 'tune', '--import', exported, '--export', copied, '--json');
+    expect([alone.code, JSON.parse(alone.stdout).rows]).toEqual([0, []]);
+    expect(alone.stderr).toContain('nothing was measured');
+    expect(readFileSync(copied, 'utf8')).toBe(readFileSync(exported, 'utf8'));
+    rmSync(copied);
+    expect((await run(registry, 'tune', '--filter', 'conv99', '--export', copied)).code).toBe(2);
+    expect(readFileSync(copied, 'utf8')).toBe(readFileSync(exported, 'utf8'));
     writeFileSync(exported, readFileSync(exported, 'utf8').replace(/"name": ".*"/, '"name": "another card"'));
     for (const [args, message] of [
       [
         ['--import', exported],
-        /table\.json: it was measured on another adapter\. Give a file of 'frostline tune --export'/,
+        /table\.json: it was measured on another adapter: name 'another card', here '.*'\. Give a file of 'frostline tune --export'/,
       ],
       [['--import', join(folder, 'none.json')], /none\.json/],
       [['--export', folder], /--export .*: this is a folder/],

@@ -68,12 +68,16 @@ export const command = defineCommand({
       .string()
       .optional()
       .meta({ valueName: 'FILE' })
-      .describe("write the adapter's whole table to this file at the end, for other machines of its kind"),
+      .describe(
+        "write the adapter's whole table to this file at the end, for other machines of its kind; alone, nothing is measured",
+      ),
     import: z
       .string()
       .optional()
       .meta({ valueName: 'FILE' })
-      .describe('take the results of such a file into the table first; they are not measured again'),
+      .describe(
+        'take the results of such a file into the table first; they are not measured again; alone, nothing is measured',
+      ),
     adapter: benchOptions.adapter,
   }),
   json: true,
@@ -96,16 +100,24 @@ export const command = defineCommand({
       context.note(`${options.import}: ${brought} results`);
     }
     if (options.export !== undefined) await checkExport(options.export);
+    const named = networks !== undefined || model.length > 0 || options.filter.length > 0 || options.force;
+    if ((options.import !== undefined || options.export !== undefined) && !named) {
+      if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
+      context.note('nothing was measured: to tune, too, name what with --networks, --model, --filter or --force');
+      if (context.json) context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, algorithms: [], rows: [] });
+      else context.print(`${gpu.tuning.file}: ${gpu.tuning.size} results`);
+      return;
+    }
     const makers = await networksOf(networks ?? (model.length > 0 ? [] : ['alexnet-small', 'alexnet']), model);
     const steps = ['forward', ...(training ? freeze : [])];
     const jobs = makers.flatMap((make) => batch.map((size): Job => ({ make, batch: size, steps })));
     const algorithms = options.algorithms ? await tuneAlgorithms(gpu, jobs, options, context) : [];
     // The steps as they are with the algorithms that were chosen.
     const rows = await tuneKernels(gpu, jobs, options, context);
+    if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
     if (algorithms.length + rows.length === 0) {
       throw new FrostlineError(`--filter: nothing's name has '${options.filter.join("' or '")}' in it.`);
     }
-    if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
     if (context.json) return context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, algorithms, rows });
     if (algorithms.length > 0) context.print(await tableOfAlgorithms(algorithms));
     if (rows.length > 0) context.print(await tableOf(rows));
