@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest';
 import { planStep } from '../../src/bench/plan.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
-import { alexnetSmall } from '../../src/models/tables.ts';
+import { alexnet, alexnetSmall } from '../../src/models/tables.ts';
 import { decisionsIn } from '../../src/operators/algorithms/algorithm.ts';
 
 /** Relative: what estimates that do not know the whole step may miss. */
@@ -41,6 +41,13 @@ describe.each(['h100', 'rtx-4090', 'navi31', 'apple-m2', 'xe'])(
       }
       expect(rivals.size).toBeGreaterThan(3);
       expect(quicker).toEqual([]);
+    });
+
+    it('of more images takes no less time', () => {
+      const network = alexnet({ classes: 1000 });
+      const times = [1, 2, 4, 10, 16].map((batch) => planStep(plannedGpu(name), network, batch, 'none').ms);
+      const falls = times.slice(1).filter((ms, i) => ms < 0.99 * times[i]);
+      expect(falls, times.join(', ')).toEqual([]);
     });
   },
 );
