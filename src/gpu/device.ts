@@ -288,6 +288,7 @@ export class Gpu {
    * one: it counts from the next opening on.
    */
   async probe(): Promise<ProbeReading> {
+    this.check();
     return new ReadingFile(tunedAdapter(this)).keep(await takeReading(() => this.sibling()), {
       replace: true,
       warn: this.warn,

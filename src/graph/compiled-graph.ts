@@ -145,6 +145,8 @@ export class CompiledGraph {
   private readonly readbacks: GPUBuffer[] = [];
   /** whether a kernel reads rates, the step's number or the seed, and nobody has set them yet */
   private stepMissing: boolean;
+  /** inputs that a run reads, and that nobody has written yet: memory begins as zeros, which would pass for values */
+  private readonly unwritten: Set<Tensor>;
   private destroyed = false;
   /** what the device says of buffers that were given as values: what is wrong */
   private copied: Promise<string | undefined> | undefined;
@@ -171,6 +173,14 @@ export class CompiledGraph {
     this.lossScale = built.scaling?.tensor;
     this.stepMissing = program.dispatches.some(({ bindings }) =>
       bindings.some(({ view }) => view.storage === built.step),
+    );
+    const bound = new Set(program.dispatches.flatMap(({ bindings }) => bindings.map(({ view }) => view.storage)));
+    const inputs = [...built.values].filter(
+      ([tensor]) => tensor.source === undefined && !(tensor instanceof Parameter),
+    );
+    const { lossScale } = this;
+    this.unwritten = new Set(
+      inputs.filter(([tensor, storage]) => tensor !== lossScale && bound.has(storage)).map(([tensor]) => tensor),
     );
     this.masks = built.masks;
     this.owned = owned;
@@ -200,13 +210,12 @@ export class CompiledGraph {
     if (storage === undefined || tensor.source !== undefined || tensor instanceof Parameter) {
       throw new FrostlineError(`${nameOf(tensor)} is no input of this graph.`);
     }
-    if (!ArrayBuffer.isView(values)) {
-      this.copyFrom(values, tensor, storage);
-      return;
-    }
-    checkValues(tensor.name, tensor, values);
-    checkBound(tensor.name, values, this.below.get(tensor));
-    this.gpu.write(storage, values);
+    if (ArrayBuffer.isView(values)) {
+      checkValues(tensor.name, tensor, values);
+      checkBound(tensor.name, values, this.below.get(tensor));
+      this.gpu.write(storage, values);
+    } else this.copyFrom(values, tensor, storage);
+    this.unwritten.delete(tensor);
   }
 
   private copyFrom(buffer: GPUBuffer, { name, bytes }: Tensor, storage: Storage): void {
@@ -302,6 +311,9 @@ export class CompiledGraph {
           'Call setStep({ learningRate, momentum, weightDecay, step, seed }) before run().',
       );
     }
+    for (const { name } of this.unwritten) {
+      throw new FrostlineError(`${name} was never written. Call write(${name}, values) before run().`);
+    }
     if (!Array.isArray(wanted)) throw new FrostlineError(`run: ${describeValue(wanted)} is no list. Give [tensor].`);
     const storages = wanted.map((tensor) => this.output(tensor));
     const bytes = storages.reduce((sum, storage) => sum + storage.bytes, 0);
@@ -371,6 +383,11 @@ export class CompiledGraph {
   /** The values of an output after the last run. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     this.checkUsable();
+    if (tensor?.type === 'u32') {
+      throw new FrostlineError(
+        `read: ${tensor.name} holds integers. Take them of run: const [bytes] = await run([${tensor.name}]), new Uint32Array(bytes).`,
+      );
+    }
     return this.gpu.readFloats(this.output(tensor));
   }
 
@@ -444,6 +461,15 @@ export class CompiledGraph {
   writeValues(parts: readonly ArrayBuffer[]): void {
     this.checkUsable();
     checkArguments('writeValues', { parts: [parts, PARTS] });
+    this.trained.forEach((parameter, i) => {
+      const part: unknown = parts[i];
+      if (!(part instanceof ArrayBuffer) || part.byteLength !== parameter.bytes) {
+        const found = part instanceof ArrayBuffer ? `an ArrayBuffer of ${part.byteLength} bytes` : describeValue(part);
+        throw new FrostlineError(
+          `writeValues: part ${i}, of ${parameter.name}, is ${found}. Give the ${parameter.bytes} bytes that readValues gave.`,
+        );
+      }
+    });
     this.trained.forEach((parameter, i) => {
       parameter.reset(this.gpu, new Float32Array(parts[i]));
     });

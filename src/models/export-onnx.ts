@@ -1,5 +1,5 @@
 /** A network as an ONNX model of operator set 13, which onnxruntime and every other runtime of today loads. */
-import { checkArguments, type Expectation, isMap } from '../arguments.ts';
+import { checkArguments, describeValue, type Expectation, isMap } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { OnnxModel, OnnxNode } from '../onnx/model.ts';
 import { OnnxTensor } from '../onnx/tensor.ts';
@@ -105,6 +105,9 @@ class Exporter implements Writer {
       const parameter = this.network.parameters.get(name)!;
       const value = this.values.get(name);
       const size = parameter.shape.reduce((product, dim) => product * dim, 1);
+      if (value !== undefined && !(value instanceof Float32Array)) {
+        throw new FrostlineError(`parameter '${name}' is given ${describeValue(value)}. Give a Float32Array.`);
+      }
       if (value && value.length !== size) {
         throw new FrostlineError(
           `parameter '${name}' of shape [${parameter.shape}] is given ${value.length} values, ${size} are expected.`,

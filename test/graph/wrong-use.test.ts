@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { affineSample } from '../../src/graph/ops/affine-sample.ts';
-import { softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
+import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { dropout } from '../../src/operators/dropout/graph.ts';
@@ -20,7 +20,10 @@ async function trained() {
   const labels = input('labels', [2], 'u32');
   const weight = new Parameter('weight', [2, 3], new Float32Array(6).fill(0.1));
   const loss = softmaxCrossEntropy(linear(x, weight), labels);
-  return { x, labels, weight, loss, step: await compile(gpu(), { loss, update: true }) };
+  const step = await compile(gpu(), { loss, update: true });
+  step.write(x, new Float32Array(6));
+  step.write(labels, new Uint32Array(2));
+  return { x, labels, weight, loss, step };
 }
 
 const rates = { learningRate: 0.1, momentum: 0.9, weightDecay: 0, step: 0, seed: 1 };
@@ -145,7 +148,39 @@ describe('rates', () => {
   it('are not where it does neither', async () => {
     const x = input('x', [4]);
     const graph = await compile(gpu(), { outputs: [relu(x)] });
+    graph.write(x, new Float32Array(4));
     await graph.run();
+    graph.destroy();
+  });
+
+  it('and values of every input that a run reads', async () => {
+    const [x, upstream] = [input('x', [4]), input('upstream', [4])];
+    const y = relu(x);
+    const graph = await compile(gpu(), { loss: y, upstream, gradients: [x] });
+    await expect(graph.run()).rejects.toThrow(/x was never written. Call write\(x, values\) before run\(\)/);
+    graph.write(x, new Float32Array(4));
+    await expect(graph.run()).rejects.toThrow(/upstream was never written/);
+    graph.write(upstream, new Float32Array(4));
+    await graph.run();
+    graph.destroy();
+  });
+
+  it('are refused as parts that are none', async () => {
+    const { step, weight } = await trained();
+    expect(() => step.writeValues([6 as never])).toThrow(/part 0, of weight, is 6. Give the 24 bytes that readValues/);
+    expect(() => step.writeValues([new ArrayBuffer(7)])).toThrow(/part 0, of weight, is an ArrayBuffer of 7 bytes/);
+    expect([...(await weight.read(gpu()))]).toEqual(Array(6).fill(Math.fround(0.1)));
+    step.destroy();
+  });
+
+  it('of integers are not read as numbers with a point', async () => {
+    const x = input('x', [2, 3]);
+    const best = argMax(x);
+    const graph = await compile(gpu(), { outputs: [best] });
+    graph.write(x, Float32Array.of(0, 0, 1, 1, 0, 0));
+    const [bytes] = await graph.run([best]);
+    expect([...new Uint32Array(bytes)]).toEqual([2, 0]);
+    await expect(graph.read(best)).rejects.toThrow(/holds integers. Take them of run/);
     graph.destroy();
   });
 

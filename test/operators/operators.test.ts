@@ -185,12 +185,9 @@ describe.each(checkedOperators)('$operator.kind', ({ operator, checks }) => {
       const outputs = build();
       const [first] = outputs;
       // A loss: so that it is training, in which things are drawn.
-      const graph = await compile(gpu(), {
-        outputs,
-        loss: first,
-        upstream: input('v', first.shape),
-        gradients: [tensors[0].tensor],
-      });
+      const upstream = input('v', first.shape);
+      const graph = await compile(gpu(), { outputs, loss: first, upstream, gradients: [tensors[0].tensor] });
+      graph.write(upstream, new Float32Array(first.size));
       for (const { tensor, values } of tensors) graph.write(tensor, values);
       const found: unknown[] = [];
       for (const step of [0, 1]) {
