@@ -7,14 +7,15 @@ import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Choice } from '../kernels/kernel.ts';
 import { Random } from '../random.ts';
 import { CASES, describeKernelCase, type KernelCase } from './case.ts';
-import { checkDerivative, DERIVATIVE_TOLERANCE, type DerivativeFinding } from './derivative.ts';
-import { type Comparison, compare, type Expected } from './expected.ts';
+import { checkDerivative, DERIVATIVE_TOLERANCE, type DerivativeClaim, type DerivativeFinding } from './derivative.ts';
+import { type Comparison, checkExpected, compare, type Expected } from './expected.ts';
 import { halfValues } from './half.ts';
 import { type CaseRun, runCases } from './run-cases.ts';
 
 /** One case in one variant and configuration. */
 export interface CaseFinding {
   readonly testCase: KernelCase;
+  /** the variant `none` where no choice runs the case, which is a problem */
   readonly choice: Choice;
   /** the output with the largest share of what is allowed: its error and what is allowed, in units (expected.ts) */
   readonly error: number;
@@ -38,9 +39,9 @@ export async function checkKernelCases(
   const flush = async () => {
     // Each twice, the second time in the other order.
     const outputs = await runCases(gpu, [...batch, ...batch.toReversed()]);
-    let known: { of: CaseRun['testCase']; expected: Record<string, Expected> } | undefined;
+    let known: { of: CaseRun['testCase']; expected: Readonly<Record<string, Expected>> } | undefined;
     batch.forEach(({ testCase, choice }, i) => {
-      if (known?.of !== testCase) known = { of: testCase, expected: (testCase as KernelCase).reference() };
+      if (known?.of !== testCase) known = { of: testCase, expected: expectedOf(testCase as KernelCase) };
       const { expected } = known;
       findings.push(judge(testCase as KernelCase, choice, expected, outputs[i], outputs[2 * batch.length - 1 - i]));
     });
@@ -50,13 +51,34 @@ export async function checkKernelCases(
     if (signal?.aborted) return findings;
     const { halves } = testCase;
     const choices = testCase.kernel.choices(gpu, testCase.params, halves);
-    for (const choice of choices) {
-      if (testCase.applies?.(choice) ?? true) batch.push({ testCase, choice, halves });
-    }
+    const applying = choices.filter((choice) => testCase.applies?.(choice) ?? true);
+    for (const choice of applying) batch.push({ testCase, choice, halves });
+    if (applying.length === 0) findings.push(notRun(testCase, choices.length));
     if (2 * batch.length >= DISPATCHES) await flush();
   }
   if (batch.length > 0) await flush();
   return findings;
+}
+
+/** Of nothing that ran nothing is known: it must not count as right. */
+function notRun(testCase: KernelCase, choices: number): CaseFinding {
+  const { name, variants } = testCase.kernel;
+  const names = variants.map((variant) => variant.name).join(', ');
+  const problem =
+    choices === 0
+      ? `nothing ran: this adapter runs none of the variants of ${name} (${names}) for these parameters. Mend the ` +
+        "plain one's configurations, workgroupSize or supports"
+      : `nothing ran: the case's applies() takes none of ${choices} choices among the variants of ${name} (${names})`;
+  return { testCase, choice: { variant: 'none', configuration: {} }, error: 0, units: 0, problem };
+}
+
+/** What the reference says of the outputs, refused where nothing could be held to it. */
+function expectedOf(testCase: KernelCase): Readonly<Record<string, Expected>> {
+  const lengths = Object.entries(testCase.outputs).map(([name, contents]) => [
+    name,
+    typeof contents === 'number' ? contents : contents.length,
+  ]);
+  return checkExpected(describeKernelCase(testCase), testCase.reference(), Object.fromEntries(lengths));
 }
 
 type Output = Awaited<ReturnType<typeof runCases>>[number];
@@ -97,7 +119,10 @@ function explain(name: string, actual: ArrayLike<number>, { values, units }: Exp
   );
 }
 
-/** The references of derivatives among these cases against differences; undefined where there are none. */
+/**
+ * The references of derivatives among these cases against differences, and what kernels are held to against them; undefined
+ * where there are none.
+ */
 export function checkReferences(
   cases: readonly KernelCase[],
   seed: number,
@@ -111,6 +136,12 @@ export function checkReferences(
     total.error = Math.max(total.error, error);
     total.kinks += kinks;
     total.directions += directions;
+    if (!isHeldTo(testCase, testCase.derivative)) {
+      problems.push(
+        `${describeKernelCase(testCase)}: gradient() of its derivative gives values that reference() gives of no output: ` +
+          'differences say nothing of what the kernel is held to. Make both of one function',
+      );
+    }
     if (error <= DERIVATIVE_TOLERANCE && kinks < directions) continue;
     problems.push(
       `${describeKernelCase(testCase)}: the float64 reference ` +
@@ -122,4 +153,24 @@ export function checkReferences(
   return total.directions === 0 ? undefined : { finding: total, problems };
 }
 
+/**
+ * Whether some output of the reference is the claimed gradient: the rows of a softmax in any order. What is
+ * accumulated or updated in place holds more than the gradient, and is not compared.
+ */
+function isHeldTo(testCase: KernelCase, { gradient }: DerivativeClaim): boolean {
+  const claimed = Float64Array.from(gradient()).sort();
+  const allowed =
+    HELD_TOLERANCE[testCase.halves === undefined ? 'f32' : 'f16'] *
+    claimed.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+  return Object.entries(expectedOf(testCase)).some(([name, { values }]) => {
+    const start = testCase.outputs[name];
+    if (values.length !== claimed.length) return false;
+    if (typeof start !== 'number') return true;
+    const held = Float64Array.from(values).sort();
+    return held.every((value, i) => Object.is(value, claimed[i]) || Math.abs(value - claimed[i]) <= allowed);
+  });
+}
+
+/** Of the largest value: the reference may be of values in single or half precision, the claim of their source. */
+const HELD_TOLERANCE = { f32: 1e-5, f16: 2 ** -9 };
 const REFERENCE_STREAM = 3;

@@ -9,7 +9,8 @@
  *
  * Beside it stands what the adapter may do to denormals: WGSL permits to take them for 0 in operands and in results.
  */
-import { checkArguments, FUNCTION, NUMBERS, wholeFrom } from '../arguments.ts';
+import { checkArguments, describeValue, type Expectation, FUNCTION, NUMBERS, OBJECT, wholeFrom } from '../arguments.ts';
+import { FrostlineError } from '../errors.ts';
 import { isDenormal, SMALLEST_NORMAL } from './values.ts';
 
 const UNIT = 2 ** -24;
@@ -71,6 +72,46 @@ export const rectified = (expected: Expected): Expected => ({
   values: Float64Array.from(expected.values, (value) => Math.max(value, 0)),
 });
 
+/** No error is more than NaN: it would let everything pass, as an infinity does. */
+const UNITS: Expectation = {
+  is: (value) => Number.isFinite(value) && (value as number) >= 0,
+  words: 'a finite number of 0 or more, as sumsOf() and exactly() do',
+};
+const EXPECTED = 'what each output must hold, { output: { values, units } }';
+
+/**
+ * Refuses what a reference gives where no output can be held to it. An output that it leaves out is no such thing: that is
+ * found where outputs are judged.
+ * @param lengths of the outputs
+ */
+export function checkExpected(
+  what: string,
+  given: Readonly<Record<string, Expected>>,
+  lengths: Readonly<Record<string, number>>,
+): Readonly<Record<string, Expected>> {
+  if (!OBJECT.is(given)) {
+    throw new FrostlineError(`${what}: the reference gives ${describeValue(given)}. Give ${EXPECTED}.`);
+  }
+  for (const [name, expected] of Object.entries(given)) {
+    if (!Object.hasOwn(lengths, name)) {
+      const names = Object.keys(lengths).join(', ');
+      throw new FrostlineError(`${what}: the reference names ${name}, which is no output. There are ${names}.`);
+    }
+    if (!OBJECT.is(expected)) {
+      throw new FrostlineError(`${what}: of ${name} the reference gives ${describeValue(expected)}. Give ${EXPECTED}.`);
+    }
+    const { values, units, magnitudes, flushed } = expected;
+    checkArguments(`${what}: reference`, { [`${name}.values`]: [values, NUMBERS], [`${name}.units`]: [units, UNITS] });
+    for (const [part, list] of Object.entries({ values, magnitudes, flushed })) {
+      if (list === undefined || list.length === lengths[name]) continue;
+      throw new FrostlineError(
+        `${what}: reference: ${name}.${part} is of length ${list.length}. Give ${lengths[name]} numbers, as the output has.`,
+      );
+    }
+  }
+  return given;
+}
+
 /** The outcome of a comparison. */
 export interface Comparison {
   /** the largest error in units of u M, and where it is */
@@ -83,6 +124,7 @@ export interface Comparison {
 
 /** NaN equals NaN, an infinity itself, 0 either zero. */
 export function compare(actual: Values, { values, units, magnitudes, flushed }: Expected): Comparison {
+  checkArguments('compare', { units: [units, UNITS] });
   if (actual.length !== values.length) throw new Error(`${actual.length} values, expected ${values.length}`);
   let [error, at, wrong] = [0, 0, 0];
   for (let i = 0; i < values.length; i++) {
