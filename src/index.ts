@@ -16,7 +16,6 @@ export { checkWgsl, type WgslAspect, type WgslBinding, type WgslCheck, type Wgsl
 export type { Choose } from './check/choose.ts';
 export type { DerivativeClaim, DerivativeFinding, Values as DerivativeValues } from './check/derivative.ts';
 export { type Expected, exactly, sumsOf, type Values } from './check/expected.ts';
-export type { FieldType as WgslFieldType } from './check/run-wgsl.ts';
 export { type Kind as ValueKind, type ValuesOptions, valuesOf } from './check/values.ts';
 export type { NpyOptions } from './data/arrays.ts';
 export { type AugmentPreset, augmentPresets, type Range } from './data/augment.ts';
@@ -98,6 +97,7 @@ export type { Optimizer } from './graph/update.ts';
 export type { Window } from './graph/windows.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
 export type { Applies, Combination, Derivative, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
+export type { FieldType } from './kernels/field.ts';
 export {
   type BindingSchema,
   type BindingSpec,
@@ -109,7 +109,6 @@ export {
   choiceText,
   defineKernel,
   elementwise,
-  type FieldType,
   type Kernel,
   type KernelDispatch,
   type KernelSpec,

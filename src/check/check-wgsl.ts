@@ -6,10 +6,11 @@ import { checkArguments, type Expectation, FUNCTION, OBJECT, oneOf, TEXT, wholeF
 import { chooseAdapter } from '../gpu/adapter.ts';
 import { Gpu } from '../gpu/device.ts';
 import { foldWorkgroups } from '../gpu/program.ts';
+import type { FieldType } from '../kernels/field.ts';
 import type { Words } from '../kernels/run.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import { checkExpected, compare, type Expected } from './expected.ts';
-import { type FieldType, WgslKernel, type WgslOutputs } from './run-wgsl.ts';
+import { WgslKernel, type WgslOutputs } from './run-wgsl.ts';
 import { isDenormal, SMALLEST_NORMAL } from './values.ts';
 
 /** A binding of a kernel to be checked: its values, or how many it writes. */

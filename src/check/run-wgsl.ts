@@ -3,11 +3,9 @@ import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Pipeline } from '../gpu/pipelines.ts';
 import type { Storage } from '../gpu/storage.ts';
+import { type FieldType, writeField } from '../kernels/field.ts';
 import { GUARD_BITS, RUBBISH, type Words } from '../kernels/run.ts';
 import type { WgslBinding, WgslCheck } from './check-wgsl.ts';
-
-/** Types of parameters. */
-export type FieldType = 'u32' | 'i32' | 'f32';
 
 /** Words of a guard before and behind each binding: as many as any adapter's alignment of offsets. */
 const GUARD_WORDS = 64;
@@ -122,8 +120,7 @@ export class WgslKernel {
       const value = this.check.params?.[name];
       if (value === undefined)
         throw new FrostlineError(`checkWgsl: params has no ${name}, a field of the uniform struct.`);
-      if (fields[name] === 'f32') view.setFloat32(4 * i, value, true);
-      else view.setInt32(4 * i, value, true);
+      writeField(view, 4 * i, 'checkWgsl', [name, fields[name]], value);
     });
     return new Uint32Array(view.buffer);
   }

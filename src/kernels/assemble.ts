@@ -1,6 +1,7 @@
 /** The final text of a kernel: declarations of its parameters and bindings, what it applies, and a variant's own text. */
 import { type Epilogues, epilogueText } from './epilogue.ts';
-import type { BindingSchema, Configuration, FieldType, KernelSpec, ParamSchema, Variant } from './kernel.ts';
+import type { FieldType } from './field.ts';
+import type { BindingSchema, Configuration, KernelSpec, ParamSchema, Variant } from './kernel.ts';
 import { memoryOf } from './memory.ts';
 import { gradientOf, updateText, withRule } from './update.ts';
 

@@ -21,12 +21,11 @@ import { assemble, layoutOf, withVectors } from './assemble.ts';
 import { checkSpec } from './check-spec.ts';
 import { type Applies, checkApplies, type Epilogues, namesOf } from './epilogue.ts';
 import { memoryTime } from './estimate.ts';
+import { type FieldType, writeField } from './field.ts';
 import { type Memory, NO_HALVES } from './memory.ts';
 import { textHash as hashOf } from './text-hash.ts';
 import { gradientOf, withRule } from './update.ts';
 
-/** Types of a kernel's parameters. */
-export type FieldType = 'u32' | 'i32' | 'f32';
 /** Names and types of a kernel's parameters, in the order of the uniform struct. */
 export type ParamSchema = Readonly<Record<string, FieldType>>;
 /** Values of a kernel's parameters. */
@@ -437,16 +436,8 @@ function packUniforms(
   const bytes = new Uint8Array(Math.ceil((layout.length * 4) / 16) * 16);
   const view = new DataView(bytes.buffer);
   const values = [...Object.keys(spec.params).map((name) => params[name]), ...bases];
-  layout.forEach(([name, type], i) => {
-    const value = values[i];
-    // A number that is left out would become NaN.
-    if (typeof value !== 'number') {
-      throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a number.`);
-    }
-    if (type === 'f32') view.setFloat32(4 * i, value, true);
-    else if (!Number.isInteger(value) || value < -(2 ** 31) || value >= 2 ** 32) {
-      throw new FrostlineError(`${spec.name}: parameter ${name} is ${value}. Give a whole number of 32 bits.`);
-    } else view.setInt32(4 * i, value, true);
+  layout.forEach((field, i) => {
+    writeField(view, 4 * i, spec.name, field, values[i]);
   });
   return bytes;
 }
