@@ -161,6 +161,7 @@ export async function openExperiment(
       model: sha256(JSON.stringify(source.sha256 ?? source.source)),
       preprocessing: sha256(JSON.stringify([network.preprocessing ?? null, network.inputs])),
       classes: sha256(JSON.stringify(classes)),
+      'new layer': sha256(JSON.stringify(newParameters)),
       'training images': sha256(first.train.labels, contentOf(first.train)),
       'test images': sha256(...(first.test ? [first.test.labels, contentOf(first.test)] : [])),
     },

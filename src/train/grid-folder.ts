@@ -4,6 +4,7 @@ import type { Experiment } from './experiment.ts';
 import { headOf, planFile } from './head.ts';
 import type { GridPlan, PlannedCell } from './plan.ts';
 import {
+  type Configuration,
   checkRunFolder,
   configurationHash,
   openRunFolder,
@@ -31,34 +32,40 @@ export const GROWS = [
   'preset',
 ] as const;
 
+/** What cells hang on that their folders' names do not say. */
+function trainingOf({ fit, momenta, newLayerFactor, layerDecay, positive, sensitivity }: GridPlan): Settings {
+  return { ...fit, momentum: momenta ?? [fit.momentum], newLayerFactor, layerDecay, positive, sensitivity };
+}
+
 export class GridFolder {
   readonly path: string;
   /** of this process's work on it, ISO 8601 */
   readonly startedAt = new Date().toISOString();
   /** the hash of all that decides what cells come to */
   readonly configuration: string;
-  private readonly settings: Settings;
-  private readonly experiment: Experiment;
+  private readonly plan: GridPlan;
+  private readonly whole: Configuration;
   private opened = false;
 
-  constructor(path: string, settings: Settings, experiment: Experiment) {
+  constructor(path: string, settings: Settings, experiment: Experiment, plan: GridPlan) {
     this.path = path;
-    this.settings = settings;
-    this.experiment = experiment;
-    this.configuration = configurationHash(settings, experiment, GROWS);
+    this.plan = plan;
+    this.whole = { settings, training: trainingOf(plan), experiment, grows: GROWS };
+    this.configuration = configurationHash(this.whole);
   }
 
   /** @throws FrostlineError where it holds another configuration, or cannot be written to */
   check(): Promise<boolean> {
-    return checkRunFolder(this.path, this.settings, this.experiment, GROWS);
+    return checkRunFolder(this.path, this.whole);
   }
 
   /** Makes the folder, or finds it made, with configuration, environment, split and plan. */
-  async open(gpu: Gpu, plan: GridPlan, cells: readonly PlannedCell[]): Promise<void> {
-    const { settings, experiment, configuration } = this;
+  async open(gpu: Gpu, cells: readonly PlannedCell[]): Promise<void> {
+    const { plan, configuration, whole } = this;
+    const { settings, experiment } = whole;
     const head = headOf(experiment, plan, settings, cells);
     const files = {
-      ...runFiles(settings, experiment, gpu, { grows: GROWS, protocol: plan.protocol }),
+      ...runFiles(whole, gpu, plan.protocol),
       'plan.json': planFile(head, this.startedAt, cells, configuration),
     };
     await tellOtherMachine(this.path, gpu);

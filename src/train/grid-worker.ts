@@ -86,7 +86,7 @@ export class GridWorker {
     if (!folder.isOpen) {
       // Not before the first cell is ready to run: what is wrong with the plan shows until then.
       await this.divisions.prepare(cell);
-      await folder.open(gpu, this.plan, this.standing.cells);
+      await folder.open(gpu, this.standing.cells);
     }
     await folder.stillOurs();
     const claim = await Claim.take(await makeFolderIn(folder.path, cell.folder));

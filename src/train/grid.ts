@@ -60,7 +60,7 @@ export async function runGrid(
   const select = plan.select ?? 'test';
   checkPlan(plan, experiment);
   const cells = planCells(experiment.network, plan, experiment.divisions, experiment.newParameters);
-  const home = new GridFolder(folder, settings, experiment);
+  const home = new GridFolder(folder, settings, experiment, plan);
   await home.check();
   hooks.onPlan?.(cells);
   const standing = new Standing(folder, home.configuration, cells, hooks);

@@ -50,7 +50,7 @@ export async function rehearseGrid(
 ): Promise<Rehearsal> {
   checkPlan(plan, experiment);
   const cells = planCells(experiment.network, plan, experiment.divisions, experiment.newParameters);
-  const home = new GridFolder(folder, settings, experiment);
+  const home = new GridFolder(folder, settings, experiment, plan);
   await home.check();
   const { finished, stands, dropped } = await lookAt(folder, home.configuration, cells, plan);
   /** @param most bytes of features; as many as are kept unless given */

@@ -20,18 +20,31 @@ import type { Protocol } from './protocol.ts';
 /** Everything that decides a run's result, as its configuration holds it. */
 export type Settings = Readonly<Record<string, unknown>>;
 
+/** What makes two runs the same run. */
+export interface Configuration {
+  /** as the caller names them, whatever they are */
+  readonly settings: Settings;
+  /** how it is trained, as it goes into every step: a run is told by this, too, whatever its settings say */
+  readonly training: Settings;
+  readonly experiment: Experiment;
+  /** the settings that may change while finished cells still hold */
+  readonly grows?: readonly string[];
+}
+
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
-/** What makes two runs the same run; `grows` names the settings that may change while finished cells still hold. */
-export function configurationHash(settings: Settings, experiment: Experiment, grows: readonly string[] = []): string {
-  // By name: what reads settings back from a file may give them in another order.
-  const fixed = Object.fromEntries(
-    Object.entries(settings)
-      .filter(([key]) => !grows.includes(key))
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
+/** JSON with members by name: what reads settings back from a file may give them in another order. */
+const sortedJson = (value: unknown): string =>
+  JSON.stringify(value, (_, one: unknown) =>
+    typeof one === 'object' && one !== null && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : one,
   );
+
+export function configurationHash({ settings, training, experiment, grows = [] }: Configuration): string {
+  const fixed = Object.fromEntries(Object.entries(settings).filter(([key]) => !grows.includes(key)));
   return createHash('sha256')
-    .update(JSON.stringify([fixed, experiment.fingerprints]))
+    .update(sortedJson([fixed, training, experiment.fingerprints]))
     .digest('hex')
     .slice(0, 16);
 }
@@ -41,44 +54,42 @@ export function configurationHash(settings: Settings, experiment: Experiment, gr
  * @returns whether it holds the same configuration already
  * @throws FrostlineError when it holds another configuration, naming what differs, or cannot be written to
  */
-export async function checkRunFolder(
-  folder: string,
-  settings: Settings,
-  experiment: Experiment,
-  grows: readonly string[] = [],
-): Promise<boolean> {
+export async function checkRunFolder(folder: string, configuration: Configuration): Promise<boolean> {
+  const { settings, training, experiment, grows = [] } = configuration;
   await checkWritable(folder);
   const file = join(folder, 'config.json');
   const text = await readTextIfThere(file);
   if (text === undefined) return false;
-  const there = parseRunFile<{ hash?: string; settings?: Settings; fingerprints?: Record<string, string> }>(file, text);
-  if (there.hash === configurationHash(settings, experiment, grows)) return true;
+  const there = parseRunFile<Partial<Record<'settings' | 'training' | 'fingerprints', Settings>> & { hash?: string }>(
+    file,
+    text,
+  );
+  if (there.hash === configurationHash(configuration)) return true;
   const differing = (before: Settings = {}, now: Settings = {}) =>
-    Object.keys({ ...before, ...now }).filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
-  const differences = [
+    Object.keys({ ...before, ...now }).filter((key) => sortedJson(before[key]) !== sortedJson(now[key]));
+  const earlier = there.fingerprints === undefined || there.training === undefined;
+  // Settings often name what is trained, too: once is enough.
+  const differences = new Set([
     ...differing(there.settings, settings).filter((key) => !grows.includes(key)),
-    ...(there.fingerprints === undefined
+    ...(earlier
       ? ['written by an earlier version']
-      : differing(there.fingerprints, experiment.fingerprints)),
-  ];
+      : [...differing(there.training, training), ...differing(there.fingerprints, experiment.fingerprints)]),
+  ]);
   throw new FrostlineError(
-    `${folder} holds a run of another configuration (different: ${differences.join(', ') || 'written by an earlier version'}). ` +
+    `${folder} holds a run of another configuration (different: ${[...differences].join(', ') || 'written by an earlier version'}). ` +
       'Give another --out, or delete the folder.',
   );
 }
 
 /** What a run's folder says of how the run came about: configuration, environment, split. Contents by file name. */
-export function runFiles(
-  settings: Settings,
-  experiment: Experiment,
-  gpu: Gpu,
-  { grows = [], protocol }: { grows?: readonly string[]; protocol?: Protocol } = {},
-): Record<string, string> {
+export function runFiles(configuration: Configuration, gpu: Gpu, protocol?: Protocol): Record<string, string> {
+  const { settings, training, experiment } = configuration;
   const { split } = experiment;
   return {
     'config.json': json({
-      hash: configurationHash(settings, experiment, grows),
+      hash: configurationHash(configuration),
       settings,
+      training,
       protocol,
       data: experiment.dataset,
       fingerprints: experiment.fingerprints,

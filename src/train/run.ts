@@ -4,7 +4,7 @@ import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
 import type { CompiledMemory } from '../graph/compiled-graph.ts';
-import { dirname, join } from '../host.ts';
+import { createHash, dirname, join } from '../host.ts';
 import { writeModelFile } from '../onnx/write.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { TrainingData } from './data.ts';
@@ -26,6 +26,7 @@ import {
   trainPhases,
 } from './phases.ts';
 import {
+  type Configuration,
   checkRunFolder,
   configurationHash,
   logitsCsv,
@@ -124,20 +125,21 @@ export async function trainOnce(
     options: [options, OBJECT],
     hooks: [hooks, OBJECT],
   });
-  const { settings, out } = options;
+  const { out } = options;
   const course = courseOf(experiment, options);
-  const check = () => checkRunFolder(out, settings, experiment);
+  const whole = configurationOf(experiment, options);
+  const check = () => checkRunFolder(out, whole);
   await check();
   await checkPlaces(options);
   const model = createModel(experiment.network);
   const began = performance.now();
   // What ran before on this device is no part of the run.
   gpu.resetPeak();
-  const log = new RunLog(out, runFiles(settings, experiment, gpu), check);
+  const log = new RunLog(out, runFiles(whole, gpu), check);
   try {
     const { run, frozen, memory } = await trainModel(gpu, model, experiment, course, log, hooks);
     const { scores, files } = await testModel(gpu, model, experiment, options, hooks.signal);
-    const configuration = configurationHash(settings, experiment);
+    const configuration = configurationHash(whole);
     await log.stillOurs(configuration);
     const { parameters, momentum, transient } = memory;
     const result = {
@@ -167,6 +169,21 @@ export async function trainOnce(
     await log.close();
     releaseModel(gpu, model);
   }
+}
+
+function configurationOf(experiment: Experiment, options: RunOptions): Configuration {
+  const { training, newLayerFactor, mask, layerDecay, fit, settings, positive, sensitivity } = options;
+  const { network, newParameters } = experiment;
+  const drawn = createHash('sha256');
+  for (const name of newParameters) drawn.update(network.parameters.get(name)!.data as NodeJS.ArrayBufferView);
+  return {
+    settings,
+    training: {
+      ...{ ...fit, ...training, newLayerFactor, mask, layerDecay, positive, sensitivity },
+      newLayer: drawn.digest('hex'),
+    },
+    experiment,
+  };
 }
 
 /** @throws FrostlineError for what cannot be trained so */

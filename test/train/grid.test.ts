@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { augmentPresets } from '../../src/data/augment.ts';
 import { gatherRuns } from '../../src/statistics/runs.ts';
 import { parsePredictions } from '../../src/statistics/table.ts';
 import { verdictOf } from '../../src/statistics/verdict.ts';
@@ -98,6 +99,32 @@ describe('the grid', () => {
     await expect(
       runGrid(gpu(), { ...experiment, fingerprints: { data: 'other' } }, plan, { a: 1 }, join(folder, 'a')),
     ).rejects.toThrow(/another configuration \(different: data\)/);
+  });
+
+  it.each([
+    ['epochs', { fit: { ...plan.fit, epochs: 3 } }],
+    ['weightDecay', { fit: { ...plan.fit, weightDecay: 0 } }],
+    ['augment', { fit: { ...plan.fit, augment: augmentPresets.none } }],
+    ['optimizer', { fit: { ...plan.fit, optimizer: 'adam' } }],
+    ['momentum', { momenta: [0.5] }],
+    ['newLayerFactor', { newLayerFactor: 5 }],
+    ['layerDecay', { layerDecay: 0.5 }],
+    ['sensitivity', { sensitivity: 0.5 }],
+  ] as const)(
+    'takes no cell for one of a plan with another %s, though the settings are the same',
+    async (name, own) => {
+      await expect(runGrid(gpu(), experiment, { ...plan, ...own }, { a: 1 }, join(folder, 'a'))).rejects.toThrow(
+        `another configuration (different: ${name}). Give another --out`,
+      );
+    },
+  );
+
+  it('takes a plan for the same in whatever order it says the same', async () => {
+    const fit = Object.fromEntries(Object.entries(plan.fit).toReversed()) as GridPlan['fit'];
+    const begun: number[] = [];
+    const turned = { ...plan, fit, layerDecay: undefined };
+    await runGrid(gpu(), experiment, turned, { a: 1 }, join(folder, 'a'), { onBegin: (index) => begun.push(index) });
+    expect(begun).toEqual([]);
   });
 
   it('grows: further rates, points and repeats run alone', async () => {
