@@ -18,6 +18,16 @@ export const PATH: Expectation = {
 export const FLAG: Expectation = { is: (value) => typeof value === 'boolean', words: 'true or false' };
 export const FUNCTION: Expectation = { is: (value) => typeof value === 'function', words: 'a function' };
 export const FINITE: Expectation = { is: Number.isFinite, words: 'a finite number' };
+/** A finite number of which something holds. */
+const numberThat = (holds: (value: number) => boolean, words: string): Expectation => ({
+  is: (value) => Number.isFinite(value) && holds(value as number),
+  words,
+});
+
+export const POSITIVE = numberThat((value) => value > 0, 'a number above 0');
+export const NOT_NEGATIVE = numberThat((value) => value >= 0, 'a number of 0 or more');
+export const BELOW_ONE = numberThat((value) => value >= 0 && value < 1, 'a number from 0 to below 1');
+export const SHARE = numberThat((value) => value > 0 && value <= 1, 'a number above 0, at most 1');
 export const INTEGER: Expectation = { is: Number.isSafeInteger, words: 'a whole number' };
 export const OBJECT: Expectation = {
   is: (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value),

@@ -27,3 +27,18 @@ export function checkOptions<T extends object>(what: string, options: T | undefi
   }
   return options;
 }
+
+/** As `checkOptions`, of settings some of which must be given. */
+export function checkSettings<T extends object>(
+  what: string,
+  settings: T,
+  names: OptionNames<T>,
+  needed: readonly (keyof T & string)[],
+): void {
+  checkArguments(what, { 'what it is given': [settings, OBJECT] });
+  checkOptions(what, settings, names);
+  for (const name of needed) {
+    const expected = names[name] as true | Expectation;
+    if (expected !== true) checkArguments(what, { [name]: [settings[name], expected] });
+  }
+}

@@ -2,7 +2,21 @@
  * What a run or a grid starts from: a network with its classifier set up for the data's classes, the data decoded at the
  * network's size, and one split. Everything later (freeze points, rates, seeds) works on this.
  */
-import { checkArguments, type Expectation, FUNCTION, INTEGER, OBJECT, TEXT, withMembers } from '../arguments.ts';
+import {
+  BELOW_ONE,
+  checkArguments,
+  FLAG,
+  FUNCTION,
+  INTEGER,
+  listOf,
+  OBJECT,
+  oneOf,
+  PATH,
+  SHARE,
+  TEXT,
+  wholeFrom,
+  withMembers,
+} from '../arguments.ts';
 import { loadTensors } from '../data/arrays.ts';
 import type { ImageDataset } from '../data/dataset.ts';
 import { decodeImages } from '../data/decode.ts';
@@ -22,6 +36,7 @@ import { count, inferShapes } from '../models/shapes.ts';
 import { alexnet, alexnetSmall, vgg16 } from '../models/tables.ts';
 import { resolveModel, verifyWeights } from '../models/zoo.ts';
 import { readModel } from '../onnx/read.ts';
+import { checkSettings, type OptionNames } from '../options.ts';
 import { type ImageData, selectSamples, type TrainingData } from './data.ts';
 import { digestsOf, sameOnBothSides, withEqualTogether } from './equal-images.ts';
 import { imageSize } from './predict.ts';
@@ -83,9 +98,22 @@ export interface Division {
   };
 }
 
-const SHARE: Expectation = {
-  is: (value) => value === 'given' || (typeof value === 'number' && value > 0 && value <= 1),
-  words: "a number above 0, at most 1, or 'given'",
+const MODEL_OPTIONS: OptionNames<ModelSource> = {
+  model: TEXT,
+  preprocessing: TEXT,
+  inputSize: listOf(wholeFrom(1), 'height and width'),
+  keepHead: FLAG,
+};
+const DATA_OPTIONS: OptionNames<DataSource> = {
+  dataset: OBJECT,
+  tensors: OBJECT,
+  trainFraction: { is: (value) => value === 'given' || SHARE.is(value), words: `${SHARE.words}, or 'given'` },
+  splitFile: PATH,
+  splits: wholeFrom(1),
+  folds: wholeFrom(2),
+  validationFraction: BELOW_ONE,
+  duplicates: oneOf('tell', 'together'),
+  maxPixels: wholeFrom(1),
 };
 
 /** An experiment, as an argument. */
@@ -122,10 +150,12 @@ export async function openExperiment(
   warn?: (text: string) => void,
 ): Promise<Experiment> {
   checkArguments('openExperiment', { model: [model, OBJECT], data: [data, OBJECT], seed: [seed, INTEGER] });
-  checkArguments('openExperiment', {
-    'the model': [model.model, TEXT],
-    'the share to train on': [data.trainFraction, SHARE],
-  });
+  checkSettings("openExperiment's model", model, MODEL_OPTIONS, ['model']);
+  checkSettings("openExperiment's data", data, DATA_OPTIONS, ['trainFraction']);
+  if (data.tensors !== undefined) {
+    const needed = ['images', 'labels'] as const;
+    checkSettings("openExperiment's tensors", data.tensors, { images: PATH, labels: PATH }, needed);
+  }
   const { network: pretrained, source } = await openNetwork(model, seed);
   const opened =
     data.tensors === undefined

@@ -2,7 +2,17 @@
  * One training run. Everything of a step runs on the device: sampling, forward, loss, backward, update, count of correct
  * predictions. The host sends indices and transforms, keeps a few steps in flight, and reads each step's loss late.
  */
-import { checkArguments, OBJECT, wholeFrom } from '../arguments.ts';
+import {
+  BELOW_ONE,
+  checkArguments,
+  FLAG,
+  INTEGER,
+  NOT_NEGATIVE,
+  NUMBERS,
+  OBJECT,
+  oneOf,
+  wholeFrom,
+} from '../arguments.ts';
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { batchesOf, epochOrder, type Shuffle } from '../data/batches.ts';
 import { FrostlineError } from '../errors.ts';
@@ -13,6 +23,7 @@ import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classifi
 import { input, type Tensor } from '../graph/tensor.ts';
 import { SCALING } from '../kernels/loss-scale/state.ts';
 import { buildNetwork } from '../models/build.ts';
+import { checkOptions, checkSettings, type OptionNames } from '../options.ts';
 import { DATA, type TrainingData } from './data.ts';
 import { DivergedError } from './diverged.ts';
 import {
@@ -60,6 +71,46 @@ export interface FitSettings extends OptimizerSettings {
   readonly precision?: Precision;
 }
 
+const FIT_OPTIONS: OptionNames<FitSettings> = {
+  learningRate: NOT_NEGATIVE,
+  momentum: BELOW_ONE,
+  weightDecay: NOT_NEGATIVE,
+  batchSize: wholeFrom(1),
+  epochs: wholeFrom(1),
+  shuffle: oneOf('every-epoch', 'once', 'never'),
+  augment: OBJECT,
+  dropout: FLAG,
+  seed: INTEGER,
+  batchStatistics: FLAG,
+  optimizer: oneOf('sgdm', 'adam', 'adamw'),
+  secondMomentum: BELOW_ONE,
+  epsilon: BELOW_ONE,
+  classWeights: NUMBERS,
+  labelSmoothing: BELOW_ONE,
+  schedule: OBJECT,
+  earlyStopping: wholeFrom(1),
+  precision: oneOf('f32', 'f16'),
+};
+const { learningRate: _, seed: __, ...GRID_FIT_OPTIONS } = FIT_OPTIONS;
+const GRID_FIT_NEEDED = ['momentum', 'weightDecay', 'batchSize', 'epochs', 'shuffle', 'augment', 'dropout'] as const;
+
+/** @throws FrostlineError for a setting that there is not, that is missing, or that is not what is expected */
+export function checkFitSettings(what: string, settings: FitSettings): void {
+  checkSettings(what, settings, FIT_OPTIONS, ['learningRate', ...GRID_FIT_NEEDED, 'seed']);
+}
+
+/** Of a grid, whose cells have rates and seeds of their own. @throws FrostlineError as `checkFitSettings` */
+export function checkGridFit(what: string, settings: Omit<FitSettings, 'learningRate' | 'seed'>): void {
+  checkSettings(what, settings, GRID_FIT_OPTIONS, GRID_FIT_NEEDED);
+}
+
+/** What a step is compiled for, and what each setting is where it is left out. */
+const COMPILED = {
+  ...{ batchSize: undefined, dropout: undefined, batchStatistics: false, classWeights: undefined },
+  ...{ optimizer: 'sgdm', labelSmoothing: 0, precision: 'f32' },
+} as const;
+type CompiledSettings = Pick<FitSettings, keyof typeof COMPILED | 'augment'>;
+
 /** What a training step did: its loss, and when. */
 export interface StepRecord {
   /** from 0 */
@@ -97,6 +148,9 @@ export interface Progress extends Watched {
   readonly state: readonly ArrayBuffer[];
 }
 
+/** Where a fit begins: a checkpoint, and steps and epochs of the run before it. */
+type Beginning = Partial<Progress> & { readonly start?: { readonly step: number; readonly epoch: number } };
+
 /** How many steps are submitted before the oldest one's loss is awaited. */
 const STEPS_IN_FLIGHT = 3;
 
@@ -120,6 +174,8 @@ export class TrainingStep {
   private readonly correct: Tensor;
   private readonly batchSize: number;
   private readonly prefix: FrozenPrefix | undefined;
+  private readonly compiled: CompiledSettings;
+  private underWay = false;
 
   private constructor(
     gpu: Gpu,
@@ -129,6 +185,7 @@ export class TrainingStep {
     feed: Feed,
     tensors: { labels: Tensor; loss: Tensor; correct: Tensor },
     prefix: FrozenPrefix | undefined,
+    compiled: CompiledSettings,
   ) {
     this.gpu = gpu;
     this.model = model;
@@ -140,6 +197,7 @@ export class TrainingStep {
     this.correct = tensors.correct;
     this.batchSize = tensors.labels.size;
     this.prefix = prefix;
+    this.compiled = compiled;
   }
 
   /**
@@ -172,6 +230,7 @@ export class TrainingStep {
       batchSize: [settings?.batchSize, wholeFrom(1)],
       augment: [settings?.augment, OBJECT],
     });
+    checkOptions<Partial<FitSettings>>('TrainingStep.compile', settings, FIT_OPTIONS);
     const { batchSize, dropout, batchStatistics, classWeights, augment, optimizer = 'sgdm', labelSmoothing } = settings;
     checkPrecision(gpu, settings);
     if (images.labels.length < batchSize) {
@@ -204,7 +263,7 @@ export class TrainingStep {
     const correct = countCorrect(argMax(logits), labels);
     const graph = await compile(gpu, { loss, outputs: [correct], update: optimizer });
     feed.load(graph);
-    return new TrainingStep(gpu, model, data, graph, feed, { labels, loss, correct }, prefix);
+    return new TrainingStep(gpu, model, data, graph, feed, { labels, loss, correct }, prefix, settings);
   }
 
   /** Steps of one epoch; the incomplete batch at the end is left out, as MATLAB does. */
@@ -217,12 +276,31 @@ export class TrainingStep {
    * @param from a checkpoint; `start`, steps and epochs of the run before this call
    * @returns a record for each step
    * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
+   * @throws FrostlineError for settings that are none or that the step was not compiled for, and while another fit of it is
+   *   under way
    */
   async fit(
     settings: FitSettings,
     hooks: FitHooks = {},
     from: Partial<Progress> & { readonly start?: { readonly step: number; readonly epoch: number } } = {},
   ): Promise<StepRecord[]> {
+    checkArguments('TrainingStep.fit', { settings: [settings, OBJECT], hooks: [hooks, OBJECT], from: [from, OBJECT] });
+    checkFitSettings('TrainingStep.fit', settings);
+    checkCompiled(settings, this.compiled);
+    if (this.underWay) {
+      throw new FrostlineError(
+        'TrainingStep.fit: a fit of this step is under way, and two would change the same parameters. Await it first.',
+      );
+    }
+    this.underWay = true;
+    try {
+      return await this.train(settings, hooks, from);
+    } finally {
+      this.underWay = false;
+    }
+  }
+
+  private async train(settings: FitSettings, hooks: FitHooks, from: Beginning): Promise<StepRecord[]> {
     const { epochs, shuffle, seed, augment, momentum, secondMomentum, epsilon, weightDecay } = settings;
     const { labels } = this.data;
     const { start = { step: 0, epoch: 0 } } = from;
@@ -339,9 +417,32 @@ export function checkFit(
   settings: Pick<FitSettings, 'epochs' | 'batchSize' | 'schedule' | 'earlyStopping' | keyof OptimizerSettings>,
   { train, validation }: { readonly train: TrainingData; readonly validation?: TrainingData },
 ): void {
+  checkArguments('a run, or a phase of one', { epochs: [settings.epochs, wholeFrom(1)] });
   checkOptimizer(settings);
   checkSchedule(settings.schedule, settings.epochs * Math.floor(train.labels.length / settings.batchSize));
   checkEarlyStopping(settings, validation);
+}
+
+/** @throws FrostlineError where a fit asks for what is part of a compiled step, and the step has another */
+function checkCompiled(settings: FitSettings, compiled: CompiledSettings): void {
+  const refuse = (name: string, [now, before]: readonly unknown[]) => {
+    const [asked, had] = [now, before].map((value) => JSON.stringify(value) ?? 'left out');
+    if (asked === had) return;
+    throw new FrostlineError(
+      `TrainingStep.fit: ${name} is ${asked}, and the step was compiled with ${had}. Compile a step with these settings.`,
+    );
+  };
+  for (const [name, usual] of Object.entries(COMPILED)) {
+    const key = name as keyof typeof COMPILED;
+    refuse(
+      name,
+      [settings, compiled].map((one) => one[key] ?? usual),
+    );
+  }
+  refuse(
+    'augment.fill',
+    [settings, compiled].map(({ augment }) => augment.fill),
+  );
 }
 
 /** What a run's records say of its precision must be what it was computed in. */

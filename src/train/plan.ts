@@ -1,17 +1,40 @@
 /** What a grid runs: its plan, and the cells that come of it for a network, in the order in which they run. */
+import {
+  BELOW_ONE,
+  FLAG,
+  INTEGER,
+  listOf,
+  NOT_NEGATIVE,
+  OBJECT,
+  oneOf,
+  POSITIVE,
+  SHARE,
+  TEXT,
+  wholeFrom,
+} from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { createHash } from '../host.ts';
 import { freezePoints } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
+import { checkSettings, type OptionNames } from '../options.ts';
 import { checkPositive } from './detail.ts';
 import type { Experiment } from './experiment.ts';
-import { checkFit, type FitSettings } from './fit.ts';
+import { checkFit, checkGridFit, type FitSettings } from './fit.ts';
 import { checkBudget } from './halving.ts';
 import { type PhaseMasks, plannedEpochs, trainedBy } from './phases.ts';
 import type { Protocol } from './protocol.ts';
 import { type FreezePoint, pointKey } from './results.ts';
 import type { Select } from './select.ts';
-import { describeTraining, type Phase, phasesOf, type Strategy, type Training, trainingsOf } from './strategy.ts';
+import {
+  describeTraining,
+  FREEZE,
+  type Phase,
+  phasesOf,
+  STRATEGY,
+  type Strategy,
+  type Training,
+  trainingsOf,
+} from './strategy.ts';
 
 /** Freeze points, rates, repeats and splits of a grid, before it runs. */
 export interface GridPlan {
@@ -47,6 +70,32 @@ export interface GridPlan {
   readonly fit: Omit<FitSettings, 'learningRate' | 'seed'>;
   readonly notes: { readonly model?: string; readonly dataset?: string };
 }
+
+const RATES = listOf(POSITIVE, 'a list of numbers above 0');
+const PLAN_OPTIONS: OptionNames<GridPlan> = {
+  title: TEXT,
+  freeze: listOf(FREEZE, "a list of points: 'none', 'all', layers' numbers or names"),
+  tuneOnly: listOf(listOf(TEXT, ''), 'a list of lists of layers'),
+  strategies: listOf(STRATEGY, "a list of strategies, such as { kind: 'head-first', epochs: 2 }"),
+  learningRates: RATES,
+  momenta: listOf(BELOW_ONE, 'a list of numbers from 0 to below 1'),
+  newLayerFactor: NOT_NEGATIVE,
+  layerDecay: SHARE,
+  allFrozenRates: RATES,
+  seeds: listOf(INTEGER, 'a list of whole numbers'),
+  select: oneOf('validation', 'test'),
+  positive: TEXT,
+  sensitivity: SHARE,
+  keep: oneOf('best', 'all'),
+  budget: wholeFrom(1),
+  logits: FLAG,
+  protocol: OBJECT,
+  fit: OBJECT,
+  notes: OBJECT,
+};
+const PLAN_NEEDED = [
+  ...(['title', 'freeze', 'learningRates', 'newLayerFactor', 'allFrozenRates', 'seeds', 'fit', 'notes'] as const),
+];
 
 /** A cell of a grid before it runs. */
 export interface PlannedCell {
@@ -171,7 +220,11 @@ function phasesHash({ strategy }: Training): string {
 /** Without an exponent, in which languages differ: 0.000025. */
 const decimal = (value: number) => (value < 1e-6 ? value.toFixed(12).replace(/0+$/, '') : String(value));
 
+/** @throws FrostlineError for a plan that is none, that has no cells, or whose cells cannot be run or chosen among */
 export function checkPlan(plan: GridPlan, experiment: Experiment): void {
+  checkSettings("a grid's plan", plan, PLAN_OPTIONS, PLAN_NEEDED);
+  checkGridFit("a grid's fit", plan.fit);
+  refuseNoCells(plan);
   if (experiment.test === undefined) {
     throw new FrostlineError('A grid needs test images: give a share to train on below 1.');
   }
@@ -184,6 +237,25 @@ export function checkPlan(plan: GridPlan, experiment: Experiment): void {
     }
     for (const phase of phases) checkFit({ ...plan.fit, ...phase }, experiment);
   }
+}
+
+/** Every cell has a point, a rate, a momentum and a seed. */
+function refuseNoCells(plan: GridPlan): void {
+  const { freeze, tuneOnly = [], strategies = [], learningRates, allFrozenRates, momenta, seeds } = plan;
+  const phases = strategies.some(({ kind }) => kind === 'phases');
+  const empty =
+    seeds.length === 0
+      ? 'seeds is empty. Give one or more, such as [1]'
+      : momenta?.length === 0
+        ? 'momenta is empty. Give one or more, or leave it out'
+        : strategies.length === 0 && plan.strategies !== undefined
+          ? 'strategies is empty. Give one or more, or leave it out'
+          : learningRates.length + allFrozenRates.length === 0
+            ? 'learningRates and allFrozenRates are empty. Give a rate, such as learningRates: [0.001]'
+            : learningRates.length > 0 && freeze.length + tuneOnly.length === 0 && !phases
+              ? "freeze and tuneOnly are empty. Give a point, such as freeze: ['none']"
+              : undefined;
+  if (empty !== undefined) throw new FrostlineError(`A grid's plan has no cells: ${empty}.`);
 }
 
 /** Several rates, nothing to choose between them on, and no word that the test part may be used for it. */

@@ -1,18 +1,19 @@
 /** One run, from an experiment to a folder: train, test, export. */
-import { checkArguments, OBJECT } from '../arguments.ts';
+import { checkArguments, FLAG, listOf, NOT_NEGATIVE, OBJECT, PATH, SHARE, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
 import type { CompiledMemory } from '../graph/compiled-graph.ts';
 import { createHash, dirname, join } from '../host.ts';
 import { writeModelFile } from '../onnx/write.ts';
+import { checkSettings, type OptionNames } from '../options.ts';
 import type { DetailedScores } from '../statistics/detail.ts';
 import type { TrainingData } from './data.ts';
 import { checkPositive, detailOf } from './detail.ts';
 import { type EpochRecord, validationScores } from './early-stopping.ts';
 import { Evaluator } from './evaluate.ts';
 import { EXPERIMENT, type Experiment } from './experiment.ts';
-import { checkFit, type FitHooks, type FitSettings } from './fit.ts';
+import { checkFit, checkFitSettings, type FitHooks, type FitSettings } from './fit.ts';
 import { type FrozenRecord, frozenHash, frozenRecord, frozenThroughout } from './frozen.ts';
 import { computeMetrics, confusionMatrix, type Metrics } from './metrics.ts';
 import { createModel, exportModel, type Model, parseMaskRules, releaseModel } from './model.ts';
@@ -35,7 +36,7 @@ import {
   runFiles,
   type Settings,
 } from './run-folder.ts';
-import { type Phase, phasesOf, type Training } from './strategy.ts';
+import { type Phase, phasesOf, TRAINING_OPTIONS, type Training } from './strategy.ts';
 
 /** What `trainOnce` trains. */
 export interface RunOptions {
@@ -58,6 +59,20 @@ export interface RunOptions {
   /** a further place for the trained model */
   readonly export?: string;
 }
+
+const RUN_OPTIONS: OptionNames<RunOptions> = {
+  training: OBJECT,
+  newLayerFactor: NOT_NEGATIVE,
+  mask: listOf(TEXT, 'a list of texts such as fc8.*=10'),
+  layerDecay: SHARE,
+  fit: OBJECT,
+  settings: OBJECT,
+  positive: TEXT,
+  sensitivity: SHARE,
+  logits: FLAG,
+  out: PATH,
+  export: PATH,
+};
 
 /** What a training run came to. */
 export interface RunResult {
@@ -125,6 +140,9 @@ export async function trainOnce(
     options: [options, OBJECT],
     hooks: [hooks, OBJECT],
   });
+  checkSettings('trainOnce', options, RUN_OPTIONS, ['training', 'newLayerFactor', 'mask', 'fit', 'settings', 'out']);
+  checkSettings("trainOnce's training", options.training, TRAINING_OPTIONS, ['freeze']);
+  checkFitSettings("trainOnce's fit", options.fit);
   const { out } = options;
   const course = courseOf(experiment, options);
   const whole = configurationOf(experiment, options);

@@ -14,7 +14,9 @@
  * The velocity is in units of steps, as MATLAB's: it keeps the rates of the steps that it was made of. PyTorch's SGD
  * multiplies its velocity by the present rate; under a schedule the two differ.
  */
+import { oneOf, POSITIVE, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
+import { checkSettings, type OptionNames } from '../options.ts';
 
 /** How the learning rate changes over the steps of a run. */
 export interface Schedule {
@@ -27,6 +29,14 @@ export interface Schedule {
   /** of 'exponential': the last step's rate */
   readonly to?: number;
 }
+
+const SCHEDULE_OPTIONS: OptionNames<Schedule> = {
+  kind: oneOf('constant', 'step', 'cosine', 'exponential'),
+  warmup: wholeFrom(0),
+  every: wholeFrom(1),
+  factor: POSITIVE,
+  to: POSITIVE,
+};
 
 export interface Progress {
   /** from 0 */
@@ -48,9 +58,11 @@ export function rateAt(rate: number, schedule: Schedule | undefined, { step, ste
   return rate;
 }
 
-/** @throws FrostlineError when a run of so many steps would end before its warm-up does */
+/** @throws FrostlineError for what is no schedule, or when a run of so many steps would end before its warm-up does */
 export function checkSchedule(schedule: Schedule | undefined, steps: number): void {
-  const warmup = schedule?.warmup ?? 0;
+  if (schedule === undefined) return;
+  checkSettings('a schedule', schedule, SCHEDULE_OPTIONS, ['kind']);
+  const { warmup = 0 } = schedule;
   if (warmup > 0 && warmup >= steps) {
     throw new FrostlineError(
       `--warmup-steps ${warmup}: the run has ${steps} steps, so the rate would never be reached. Give fewer, or more --epochs.`,

@@ -14,9 +14,11 @@
  * dropout go on.
  */
 import { z } from 'zod';
+import { type Expectation, INTEGER, listOf, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { freezePoints } from '../models/layers.ts';
 import type { Network } from '../models/network.ts';
+import type { OptionNames } from '../options.ts';
 import { describeFreeze, type LayerMasks, layersNamed } from './model.ts';
 import type { FreezePoint } from './results.ts';
 
@@ -50,6 +52,24 @@ export interface Training {
   /** direct unless given */
   readonly strategy?: Strategy;
 }
+
+/** A freeze point, as an argument. */
+export const FREEZE: Expectation = {
+  is: (value) => TEXT.is(value) || INTEGER.is(value),
+  words: "'none', 'all', a layer's number or name",
+};
+
+/** A strategy, as an argument. */
+export const STRATEGY: Expectation = {
+  is: (value) => strategySchema.safeParse(value).success,
+  words: "a strategy, such as { kind: 'head-first', epochs: 2 }",
+};
+
+export const TRAINING_OPTIONS: OptionNames<Training> = {
+  freeze: FREEZE,
+  tuneOnly: listOf(TEXT, 'a list of layers'),
+  strategy: STRATEGY,
+};
 
 /** A part of a training run with masks of its own. */
 export interface Phase {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { augmentPresets } from '../../src/data/augment.ts';
+import { FrostlineError } from '../../src/errors.ts';
 import { gatherRuns } from '../../src/statistics/runs.ts';
 import { parsePredictions } from '../../src/statistics/table.ts';
 import { verdictOf } from '../../src/statistics/verdict.ts';
@@ -222,6 +223,30 @@ describe('the grid', () => {
     expect(await steps(2)).toEqual([8]);
     expect(await steps(1)).toEqual([4]);
     expect((await readdir(join(out, 'cells'))).length).toBe(2);
+  });
+
+  it.each([
+    [{ select: 'val' }, "select is 'val'. Give 'validation' or 'test'."],
+    [{ keep: 'bst' }, "keep is 'bst'. Give 'best' or 'all'."],
+    [{ learningRate: [0.1] }, "a grid's plan has no option 'learningRate'. It has title, freeze"],
+    [{ fit: { ...plan.fit, lerningRate: 1 } }, "a grid's fit has no option 'lerningRate'."],
+    [{ fit: { ...plan.fit, epochs: 1.5 } }, "a grid's fit: epochs is 1.5. Give a whole number of 1 or more."],
+    [{ fit: undefined }, "a grid's plan: fit is undefined. Give an object."],
+    [{ freeze: 'fc7' }, "freeze is 'fc7'. Give a list of points"],
+    [{ learningRates: 0.001 }, 'learningRates is 0.001. Give a list of numbers above 0.'],
+    [{ strategies: [{ kind: 'gradul' }] }, 'strategies is Array of length 1. Give a list of strategies'],
+    [{ layerDecay: -1 }, 'layerDecay is -1. Give a number above 0, at most 1.'],
+    [{ learningRates: [] }, 'has no cells: learningRates and allFrozenRates are empty. Give a rate'],
+    [{ seeds: [] }, 'has no cells: seeds is empty. Give one or more, such as [1].'],
+    [{ momenta: [] }, 'has no cells: momenta is empty.'],
+    [{ strategies: [] }, 'has no cells: strategies is empty.'],
+    [{ freeze: [] }, "has no cells: freeze and tuneOnly are empty. Give a point, such as freeze: ['none']."],
+  ])('refuses a plan with %o', async (own, words) => {
+    const wrong = { ...plan, ...own } as GridPlan;
+    const error = await runGrid(gpu(), experiment, wrong, { w: 1 }, join(folder, 'w')).catch((reason) => reason);
+    expect(error).toBeInstanceOf(FrostlineError);
+    expect(error.message).toContain(words);
+    expect(existsSync(join(folder, 'w'))).toBe(false);
   });
 
   it('refuses to choose among rates with nothing to choose on', async () => {

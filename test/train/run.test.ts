@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FrostlineError } from '../../src/errors.ts';
 import { type RunOptions, trainOnce } from '../../src/train/run.ts';
 import { useGpu } from '../support/gpu.ts';
 import { experiment, plan } from '../support/narrow-experiment.ts';
@@ -42,5 +43,23 @@ describe('the folder of a run', () => {
     const drawn = { ...experiment, network: experiment.withSeed(2) };
     await expect(trainOnce(gpu(), drawn, options())).rejects.toThrow('(different: newLayer)');
     expect(JSON.parse(await readFile(join(folder, 'a', 'metrics.json'), 'utf8')).finalLoss).toBe(first.finalLoss);
+  });
+});
+
+describe('options of a run that are refused by name', () => {
+  it.each([
+    [{ fit: { ...fit, epochs: 0 } }, "trainOnce's fit: epochs is 0. Give a whole number of 1 or more."],
+    [{ fit: { ...fit, epochs: Number.NaN } }, "trainOnce's fit: epochs is NaN."],
+    [{ fit: { ...fit, lerningRate: 1 } }, "trainOnce's fit has no option 'lerningRate'."],
+    [{ fit: { ...fit, schedule: { kind: 'cosin' } } }, "a schedule: kind is 'cosin'."],
+    [{ layerDecay: 0 }, 'trainOnce: layerDecay is 0. Give a number above 0, at most 1.'],
+    [{ layerDeacy: 0.5 }, "trainOnce has no option 'layerDeacy'."],
+    [{ training: { freez: 'all' } }, "trainOnce's training has no option 'freez'."],
+    [{ training: { freeze: 'all', strategy: { kind: 'gradul' } } }, "trainOnce's training: strategy is Object."],
+  ])('%o', async (own, words) => {
+    const wrong = { ...options(), ...own, out: join(folder, 'refused') } as RunOptions;
+    const error = await trainOnce(gpu(), experiment, wrong).catch((reason) => reason);
+    expect(error).toBeInstanceOf(FrostlineError);
+    expect(error.message).toContain(words);
   });
 });
