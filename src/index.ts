@@ -53,7 +53,7 @@ export type {
   TuningTable,
 } from './gpu/tuning.ts';
 export { type CompiledGraph, type CompileOptions, compile } from './graph/compile.ts';
-export type { Built, CompiledMemory, Preparation, PreparedCopy } from './graph/compiled-graph.ts';
+export type { Built, CompiledMask, CompiledMemory, Preparation, PreparedCopy } from './graph/compiled-graph.ts';
 export {
   GradcheckError,
   type GradcheckInput,

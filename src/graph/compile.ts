@@ -29,7 +29,7 @@ import type { Cost, KernelDispatch } from '../kernels/kernel.ts';
 import { Analysis } from './analysis.ts';
 import { BackwardPass, seedOf } from './backward.ts';
 import { type CompileOptions, type Wanted, wantedOf } from './compile-options.ts';
-import { type Built, CompiledGraph } from './compiled-graph.ts';
+import { type Built, CompiledGraph, type CompiledMask } from './compiled-graph.ts';
 import { Copies } from './copies.ts';
 import { Emitters } from './emitter.ts';
 import { Gradients } from './gradients.ts';
@@ -37,7 +37,7 @@ import { type LossScaling, scalingOf } from './loss-scaling.ts';
 import { assignBuffers, mostAlive } from './memory.ts';
 import { placeValues } from './placement.ts';
 import { Storages } from './storages.ts';
-import { checkMask, type Mask, type Parameter } from './tensor.ts';
+import { checkMask, type Parameter } from './tensor.ts';
 import { Updates } from './update.ts';
 
 export type { CompileOptions } from './compile-options.ts';
@@ -143,10 +143,11 @@ function emit(gpu: Gpu, wanted: Wanted, storages: Storages): Built {
   };
 }
 
-/** The mask that a parameter is compiled with. */
-function withMask(parameter: Parameter): [Parameter, Mask] {
+/** The mask that a parameter is compiled with, and a copy of one of many values, which may have changed since it was set. */
+function withMask(parameter: Parameter): [Parameter, CompiledMask] {
   checkMask(parameter);
-  return [parameter, parameter.mask];
+  const { mask } = parameter;
+  return [parameter, { mask, ...(typeof mask !== 'number' && { values: mask.slice() }) }];
 }
 
 /** The arithmetic of one run. */

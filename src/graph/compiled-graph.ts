@@ -28,6 +28,12 @@ export interface CompiledMemory {
   readonly leastTransient: number;
 }
 
+/** A mask as a parameter had it when the graph was compiled; of an array also the values of that time. */
+export interface CompiledMask {
+  readonly mask: Mask;
+  readonly values?: Float32Array;
+}
+
 /** What the emission leaves behind for the compiled graph. */
 export interface Built {
   readonly dispatches: Dispatch[];
@@ -44,7 +50,7 @@ export interface Built {
   /** values, what is saved of them, and gradients of values, as far as they are not pinned */
   readonly activations: Set<Storage>;
   readonly step: Storage;
-  readonly masks: Map<Parameter, Mask>;
+  readonly masks: Map<Parameter, CompiledMask>;
   /** parameters that operations of this graph write in forward: running statistics */
   readonly state: Set<Parameter>;
   cost: Cost;
@@ -140,7 +146,7 @@ export class CompiledGraph {
    * numbers of `SCALING`
    */
   readonly lossScale: Tensor | undefined;
-  private readonly masks: ReadonlyMap<Parameter, Mask>;
+  private readonly masks: ReadonlyMap<Parameter, CompiledMask>;
   private readonly owned: readonly GPUBuffer[];
   private readonly readbacks: GPUBuffer[] = [];
   /** whether a kernel reads rates, the step's number or the seed, and nobody has set them yet */
@@ -298,8 +304,9 @@ export class CompiledGraph {
         `Parameter ${parameter.name} was released after the graph was compiled. Compile it again.`,
       );
     }
-    for (const [parameter, mask] of this.masks) {
-      if (parameter.mask !== mask) {
+    for (const [parameter, { mask, values }] of this.masks) {
+      // While the host looks through a large one, the device still has the steps before.
+      if (parameter.mask !== mask || values?.every((value, i) => value === (mask as Float32Array)[i]) === false) {
         throw new FrostlineError(
           `The mask of ${parameter.name} was changed after the graph was compiled. Compile it again.`,
         );

@@ -78,7 +78,8 @@ export function input(name: string, shape: Shape, type: ElementType = 'f32'): Te
 
 /**
  * The learning-rate mask: the rate applied to a parameter is the global rate times the mask. 0 leaves its bytes as they
- * are (no decay, no momentum), 1 fine-tunes, 10 is usual for a new layer. An array of one value an element masks parts.
+ * are (no decay, no momentum), 1 fine-tunes, 10 is usual for a new layer. An array of one value an element masks parts. A
+ * graph is compiled for its masks: one that is set or changed afterwards is refused when the graph runs.
  */
 export type Mask = number | Float32Array<ArrayBuffer>;
 
@@ -108,13 +109,13 @@ export function checkMask({ name, mask, shape, size }: Pick<Parameter, 'name' | 
 
 /** A tensor with values of its own that outlive a run, and that training changes. */
 export class Parameter extends Tensor {
-  mask: Mask;
   readonly decayFactor: number;
   /** the values on the device, once placed; shared by every program that uses the parameter */
   storage: Storage | undefined;
   private readonly initial: () => Float32Array<ArrayBuffer>;
   private gpu: Gpu | undefined;
   private filled = false;
+  private ownMask: Mask = 1;
   /** grows whenever the values change: copies in other layouts are compared by it */
   version = 0;
 
@@ -133,10 +134,19 @@ export class Parameter extends Tensor {
     this.initial = typeof values === 'function' ? values : () => values;
     this.mask = mask;
     this.decayFactor = decayFactor;
-    checkMask(this);
     if (!(decayFactor >= 0 && Number.isFinite(decayFactor))) {
       throw new FrostlineError(`The decay factor of ${name} is ${decayFactor}. Give a number of 0 or more.`);
     }
+  }
+
+  get mask(): Mask {
+    return this.ownMask;
+  }
+
+  /** @throws FrostlineError for a mask that is none, or has not the parameter's length */
+  set mask(mask: Mask) {
+    checkMask({ name: this.name, shape: this.shape, size: this.size, mask });
+    this.ownMask = mask;
   }
 
   /** Whether training may change any of it. */

@@ -2,6 +2,7 @@
  * How samples get into a compiled graph. 8-bit images stay resident on the device where one binding holds them all, and
  * a step sends only indices and transforms; a larger set is sent batch by batch. Tensors are always sent.
  */
+import { checkArguments, listOf, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { CompiledGraph } from '../graph/compile.ts';
@@ -11,7 +12,7 @@ import { IDENTITY_TRANSFORM } from '../kernels/augment/augment.ts';
 import { imageShape, type Network } from '../models/network.ts';
 import { preprocessingOf } from '../models/preprocessing.ts';
 import { transpose } from '../operators/transpose/graph.ts';
-import type { TrainingData } from './data.ts';
+import { DATA, type TrainingData } from './data.ts';
 
 export interface Feed {
   /** the network's input, the batch first */
@@ -22,8 +23,9 @@ export interface Feed {
   write(graph: CompiledGraph, samples: ArrayLike<number>, transforms?: Float32Array<ArrayBuffer>): void;
 }
 
-/** @throws FrostlineError when the data do not fit the network's input, or it has no preprocessing for images */
+/** @throws FrostlineError for data that are none, do not fit the network's input, or for which it has no preprocessing */
 export function createFeed(gpu: Gpu, network: Network, data: TrainingData, batch: number, fill = 0): Feed {
+  checkData(data);
   const [{ name, shape }, ...others] = network.inputs;
   if (others.length > 0) {
     throw new FrostlineError(
@@ -32,6 +34,32 @@ export function createFeed(gpu: Gpu, network: Network, data: TrainingData, batch
     );
   }
   return data.kind === 'images' ? imageFeed(gpu, network, data, batch, fill) : tensorFeed(data, batch, name, shape);
+}
+
+/** Values and labels of the same samples: fewer values would be filled up with what the batch before left. */
+function checkData(data: TrainingData): void {
+  const what = 'the data of a network';
+  checkArguments(what, { data: [data, DATA] });
+  const values = data.kind === 'images' ? data.pixels : data.values;
+  if (data.kind === 'images') {
+    checkArguments(what, {
+      height: [data.height, wholeFrom(1)],
+      width: [data.width, wholeFrom(1)],
+      pixels: [values, { is: (value) => value instanceof Uint8Array, words: 'a Uint8Array of RGBA' }],
+    });
+  } else {
+    checkArguments(what, {
+      shape: [data.shape, listOf(wholeFrom(1), 'the lengths of an item, such as [3, 64, 64]')],
+      values: [values, { is: (value) => value instanceof Float32Array, words: 'a Float32Array' }],
+    });
+  }
+  const shape = data.kind === 'images' ? [data.height, data.width, 4] : data.shape;
+  const wanted = shape.reduce((product, extent) => product * extent, data.labels.length);
+  if (values.length === wanted) return;
+  throw new FrostlineError(
+    `${what}: there are ${values.length} values for ${data.labels.length} labels; items of [${shape.join(', ')}] have ` +
+      `${wanted}. Give values and labels of the same samples.`,
+  );
 }
 
 /** As Keras' networks want their images; their first layer turns them back, and neither moves a value then. */

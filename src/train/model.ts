@@ -1,5 +1,15 @@
 /** A network on its way through training: its parameters on a device and what masks them. */
-import { checkArguments, FINITE, INTEGER, isMap, listOf, OBJECT, TEXT, withMembers } from '../arguments.ts';
+import {
+  checkArguments,
+  INTEGER,
+  isMap,
+  listOf,
+  NOT_NEGATIVE,
+  OBJECT,
+  SHARE,
+  TEXT,
+  withMembers,
+} from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Parameter } from '../graph/tensor.ts';
@@ -50,10 +60,13 @@ const MASK_OPTIONS: OptionNames<MaskOptions> = {
   freeze: true,
   tuneOnly: listOf(TEXT, 'a list of layers'),
   exactly: listOf(TEXT, 'a list of layers'),
-  layerDecay: FINITE,
+  layerDecay: SHARE,
   newParameters: true,
   newLayerFactor: true,
-  rules: { is: Array.isArray, words: 'a list of { pattern, factor }' },
+  rules: listOf(
+    withMembers('', { pattern: TEXT.is, factor: NOT_NEGATIVE.is }),
+    'a list of { pattern, factor }, each factor a number of 0 or more',
+  ),
 };
 
 /** A pattern of parameter names and the mask that they get. */
@@ -127,6 +140,13 @@ export function masksOf(network: Network, options: MaskOptions): Map<string, num
       ? new Set(exactly.flatMap(namesOf))
       : tuneOnly && new Set([...tuneOnly.flatMap(namesOf), ...newParameters]);
   const points = freezePoints(network);
+  const learnable = points.flatMap(({ parameters }) => parameters);
+  const stranger = newParameters.find((name) => !learnable.includes(name));
+  if (stranger !== undefined) {
+    throw new FrostlineError(
+      `newParameters: ${network.name} has no parameter '${stranger}' to train. It has ${learnable.join(', ')}.`,
+    );
+  }
   const masks = new Map<string, number>();
   for (const [i, { parameters }] of points.entries()) {
     for (const name of parameters) {
@@ -175,7 +195,7 @@ export function setMasks(model: Model, options: MaskOptions): void {
       { is: (value) => TEXT.is(value) || INTEGER.is(value), words: "'none', 'all', a layer's number or name" },
     ],
     newParameters: [newParameters, listOf(TEXT, 'a list of names, empty where no layer is new')],
-    newLayerFactor: [newLayerFactor, FINITE],
+    newLayerFactor: [newLayerFactor, NOT_NEGATIVE],
   });
   checkOptions('setMasks', options, MASK_OPTIONS);
   const masks = masksOf(model.network, options);

@@ -305,19 +305,39 @@ describe('the frost line', () => {
     }
   });
 
+  it('refuses to run when values of a mask were changed after compiling', async () => {
+    const mask = new Float32Array(72).fill(1);
+    const net = small([mask, 1, 1]);
+    const graph = await compile(gpu(), { loss: net.loss, update: true });
+    graph.setStep({ learningRate: 0.1, momentum: 0.9, weightDecay: 0, step: 0, seed: 1 });
+    await graph.run();
+    mask[71] = 0;
+    await expect(graph.run()).rejects.toThrow(
+      'The mask of w0 was changed after the graph was compiled. Compile it again.',
+    );
+    free(graph, net.parameters);
+  });
+
   it('refuses masks of a wrong length, negative or not a number', async () => {
     for (const [mask, message] of [
       [new Float32Array(5), /mask of w0 \[4, 2, 3, 3\] is Float32Array of length 5\. Give one number, or .* 72/],
       [-1, /mask of w0 holds -1/],
       [Number.NaN, /mask of w0 holds NaN/],
+      ['0' as never, /mask of w0 \[4, 2, 3, 3\] is '0'\. Give one number/],
     ] as const) {
       expect(() => small([mask, 1, 1])).toThrow(message);
       // A mask may be set later, too.
-      const net = small([1, 1, 1]);
-      net.parameters[0].mask = mask;
-      await expect(compile(gpu(), { loss: net.loss, update: true })).rejects.toThrow(message);
-      for (const parameter of net.parameters) parameter.release(gpu());
+      const { parameters } = small([1, 1, 1]);
+      expect(() => {
+        parameters[0].mask = mask;
+      }).toThrow(message);
     }
+    // And one of many values may have been changed since.
+    const values = new Float32Array(72);
+    const net = small([values, 1, 1]);
+    values[3] = -1;
+    await expect(compile(gpu(), { loss: net.loss, update: true })).rejects.toThrow(/mask of w0 holds -1/);
+    for (const parameter of net.parameters) parameter.release(gpu());
   });
 });
 

@@ -89,6 +89,23 @@ describe('a fit refuses by name', () => {
     await expect(TrainingStep.compile(gpu(), model, data, wrong)).rejects.toThrow("has no option 'optimiser'");
   });
 
+  it.each([
+    [{ values: new Float32Array(5) }, 'there are 5 values for 8 labels; items of [3, 64, 64] have 98304.'],
+    [{ values: new Float64Array(values) }, 'values is Float64Array of length 98304. Give a Float32Array.'],
+    [{ shape: undefined }, 'shape is undefined. Give the lengths of an item, such as [3, 64, 64].'],
+    [{ kind: 'images', pixels: new Uint8Array(4), height: 64, width: 64 }, 'there are 4 values for 8 labels'],
+    [{ kind: 'images', pixels: new Uint8Array(4), height: 64, width: 0 }, 'width is 0.'],
+    [{ kind: 'images', pixels: new Uint16Array(4), height: 64, width: 64 }, 'Give a Uint8Array of RGBA.'],
+  ])('data of %o', async (own, words) => {
+    const wrong = { ...data, ...own } as TrainingData;
+    for (const reuse of [true, false]) {
+      const refused = TrainingStep.compile(gpu(), model, wrong, compiled, { reuse });
+      const error = await refused.catch((reason) => reason);
+      expect(error).toBeInstanceOf(FrostlineError);
+      expect(error.message).toContain(words);
+    }
+  });
+
   it('what is at its default on both sides, it does not', async () => {
     const same = { ...right, optimizer: 'sgdm', labelSmoothing: 0, precision: 'f32', batchStatistics: false } as const;
     expect((await step.fit(same)).length).toBe(4);

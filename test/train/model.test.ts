@@ -33,6 +33,17 @@ describe('masks', () => {
     expect(masks['fc8.bias']).toBe(10);
   });
 
+  it.each([
+    [{ newParameters: ['fc8.weigth'] }, /has no parameter 'fc8\.weigth' to train\. It has conv1\.weight/],
+    [{ newLayerFactor: -1 }, /newLayerFactor is -1\. Give a number of 0 or more/],
+    [{ layerDecay: 0 }, /layerDecay is 0\. Give a number above 0, at most 1/],
+    [{ layerDecay: -1 }, /layerDecay is -1\./],
+    [{ rules: [{}] }, /rules is Array of length 1\. Give a list of \{ pattern, factor \}/],
+    [{ rules: [{ pattern: 'fc8.*', factor: Number.NaN }] }, /Give a list of \{ pattern, factor \}/],
+  ])('refuses %o', (options, message) => {
+    expect(() => masksOf(options as never)).toThrow(message);
+  });
+
   it('tunes only the layers named, by name, number or range, and the new one', () => {
     const trained = (tuneOnly: string[]) => {
       const masks = masksOf({ tuneOnly });
