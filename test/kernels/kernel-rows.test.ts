@@ -22,7 +22,11 @@ const broken = (family: KernelFamily, find: string | RegExp, replace: string): K
 
 it('adds up cases, configurations and errors of each variant', async () => {
   const rows = await kernelRows(gpu, lrnFamily, { names: ['lrn/forward'], seed: testSeed, count: 20 });
-  expect(rows.map(({ name, variant }) => `${name} ${variant}`)).toEqual(['lrn/forward plain', 'lrn/forward sliding']);
+  expect(rows.map(({ name, variant }) => `${name} ${variant}`)).toEqual([
+    'lrn/forward plain',
+    'lrn/forward sliding',
+    'lrn/forward segments',
+  ]);
   expect(rows[0]).toMatchObject({ configurations: 1, cases: 20, notRun: [], failures: [] });
   expect(rows[1].configurations).toBeGreaterThan(1);
   for (const { error, units } of rows) {
@@ -43,7 +47,8 @@ it('repeats a failure by its seed, with the same numbers', async () => {
   expect(first.case).toMatch(/^lrn\/backward \[\d+,\d+,\d+\] size (2|4|6|8|12|\d*[02468]) .*\[plain\]$/);
   expect(first.problem).toMatch(/^dx: \d+ of \d+ values are off; the worst at \d+: got .*, expected .* units where/);
   const [again] = await kernelRows(gpu, family, { names, seed: first.seed, count: 1 });
-  expect(again.failures).toEqual([first]);
+  // Of a seed's cases, with and without a map before, others may fail too.
+  expect(again.failures).toContainEqual(first);
 });
 
 it('finds writes outside a view and bits that differ between runs', async () => {
@@ -110,9 +115,10 @@ it('names the variants that no case ran in', async () => {
   const lacking: KernelFamily = {
     ...lrnFamily,
     draw: (...drawing) =>
-      lrnFamily.draw(...drawing).map((one) => ({ ...one, applies: ({ variant }) => variant !== 'sliding' })),
+      lrnFamily.draw(...drawing).map((one) => ({ ...one, applies: ({ variant }) => variant === 'plain' })),
   };
   const [row, ...others] = await kernelRows(gpu, lacking, { names: ['lrn/forward'], seed: testSeed, count: 3 });
-  expect(row).toMatchObject({ variant: 'plain', notRun: ['sliding'] });
+  // Draws may have no window that there are segments for.
+  expect(row).toMatchObject({ variant: 'plain', notRun: expect.arrayContaining(['sliding']) });
   expect(others).toEqual([]);
 });
