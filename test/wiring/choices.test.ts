@@ -268,6 +268,14 @@ describe('what the validation part chooses', () => {
   }
   const point = { positive: 'bright', sensitivity: 0.9 };
 
+  /** With numbers that are nearly the same: other images at a time may have another algorithm, and other last bits. */
+  const closely = (value: unknown): unknown => {
+    if (typeof value === 'number') return expect.closeTo(value, 5);
+    if (Array.isArray(value)) return value.map(closely);
+    if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, closely(one)]));
+  };
+
   it('rate, verdict, threshold and the network that is kept, against what the test part would choose', async () => {
     const out = at('contrary');
     const { cells, verdict } = await runGrid(gpu(), contrary, { ...plan, ...point }, { contrary: 1 }, out);
@@ -292,7 +300,7 @@ describe('what the validation part chooses', () => {
     const kept = cells.filter(({ folder }) => readdirSync(join(out, folder!)).includes('model.onnx'));
     expect(kept.map(({ folder }) => folder)).toEqual([best.folder]);
     expect(best.detail!.operatingPoint!.chosenOn).toBe('validation');
-    expect(best.detail).toEqual(await detailOfExport(join(out, best.folder!, 'model.onnx')));
+    expect(best.detail).toEqual(closely(await detailOfExport(join(out, best.folder!, 'model.onnx'))));
   });
 
   it('the threshold of a single run; --mask is obeyed', async () => {
@@ -311,7 +319,7 @@ describe('what the validation part chooses', () => {
       if (name.startsWith('conv1')) expect(data, name).toEqual(before);
       else expect(data, name).not.toEqual(before);
     }
-    expect(detail).toEqual(await detailOfExport(at('one/model.onnx')));
+    expect(detail).toEqual(closely(await detailOfExport(at('one/model.onnx'))));
     expect(detail!.operatingPoint!.chosenOn).toBe('validation');
   });
 });
