@@ -74,13 +74,14 @@ export async function benchStep(
   gpu.resetPeak();
   let graph: CompiledGraph | undefined;
   try {
-    const { options, image, wanted } = graphOf(model, batch, step);
+    const { options, image, labels, wanted } = graphOf(model, batch, step);
     for (const parameter of model.parameters.values()) parameter.place(gpu);
     await gpu.idle();
     const start = performance.now();
     graph = await compile(gpu, options);
     graph.setStep({ learningRate: 1e-4, momentum: 0.9, weightDecay: 1e-4, step: 0, seed: 1 });
     graph.write(image, new Float32Array(image.size).fill(0.5));
+    if (labels !== undefined) graph.write(labels, new Uint32Array(batch));
     const compiled = graph;
     const once = async () => {
       await compiled.run([wanted]);
@@ -123,7 +124,7 @@ export function graphOf(
   model: Model,
   batch: number,
   step: string,
-): { options: CompileOptions; image: Tensor; wanted: Tensor } {
+): { options: CompileOptions; image: Tensor; labels?: Tensor; wanted: Tensor } {
   const { network, parameters } = model;
   const built = buildNetwork(network, { batch, parameters });
   const image = built.inputs.get(network.inputs[0].name)!;
@@ -132,6 +133,7 @@ export function graphOf(
     return { options: { outputs: [wanted] }, image, wanted };
   }
   setMasks(model, { freeze: step, newParameters: freezePoints(network).at(-1)!.parameters, newLayerFactor: 10 });
-  const loss = softmaxCrossEntropy(built.logits, input('labels', [batch], 'u32'));
-  return { options: { loss, update: true }, image, wanted: loss };
+  const labels = input('labels', [batch], 'u32');
+  const loss = softmaxCrossEntropy(built.logits, labels);
+  return { options: { loss, update: true }, image, labels, wanted: loss };
 }

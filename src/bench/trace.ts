@@ -12,18 +12,19 @@ export interface TracedDispatch {
   /** integers among the kernel's parameters */
   readonly shape: string;
   readonly workgroups: number;
-  /** milliseconds from the step's beginning, and the time taken: the median of several runs */
+  /** milliseconds from the step's beginning, and the time taken */
   readonly begin: number;
   readonly milliseconds: number;
   readonly flops: number;
   readonly bytes: number;
 }
 
-/** @param runs of the step; each dispatch's time is the median of them */
+/** @param runs of the step; the one whose dispatches take the median time in all is told, as it was */
 export async function traceStep(graph: CompiledGraph, runs = 9): Promise<TracedDispatch[]> {
   const all: [number, number][][] = [];
   for (let run = 0; run < runs; run++) all.push(await graph.trace());
-  const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1];
+  const taken = (spans: readonly [number, number][]) => spans.reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const told = all.sort((a, b) => taken(a) - taken(b))[runs >> 1];
   return graph.dispatches.map((dispatch, i) => {
     const { kernel, params, choice } = dispatch as KernelDispatch;
     return {
@@ -32,9 +33,9 @@ export async function traceStep(graph: CompiledGraph, runs = 9): Promise<TracedD
       variant: choiceText(choice),
       shape: kernel.shape(params),
       workgroups: dispatch.workgroups,
-      begin: all[0][i][0],
-      milliseconds: median(all.map((spans) => spans[i][1] - spans[i][0])),
-      ...kernel.cost(params),
+      begin: told[i][0],
+      milliseconds: told[i][1] - told[i][0],
+      ...(dispatch as KernelDispatch).cost,
     };
   });
 }

@@ -53,11 +53,17 @@ function checkData(data: TrainingData): void {
       values: [values, { is: (value) => value instanceof Float32Array, words: 'a Float32Array' }],
     });
   }
+  // Features that are yet to be made have no values: they are looked at when they are sent.
+  if (data.kind === 'tensors' && values.length === 0) return;
+  checkLength(data, values.length, what);
+}
+
+function checkLength(data: TrainingData, length: number, what: string): void {
   const shape = data.kind === 'images' ? [data.height, data.width, 4] : data.shape;
   const wanted = shape.reduce((product, extent) => product * extent, data.labels.length);
-  if (values.length === wanted) return;
+  if (length === wanted) return;
   throw new FrostlineError(
-    `${what}: there are ${values.length} values for ${data.labels.length} labels; items of [${shape.join(', ')}] have ` +
+    `${what}: there are ${length} values for ${data.labels.length} labels; items of [${shape.join(', ')}] have ` +
       `${wanted}. Give values and labels of the same samples.`,
   );
 }
@@ -84,6 +90,7 @@ function tensorFeed(
     image,
     load() {},
     write(graph, samples) {
+      checkLength(data, data.values.length, name);
       for (let i = 0; i < batch; i++) {
         values.set(data.values.subarray(samples[i] * item, (samples[i] + 1) * item), i * item);
       }

@@ -1,8 +1,11 @@
 /** Sectors and bank conflicts of kernels whose numbers can be told by hand. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AccessReport, countAccesses } from '../../src/bench/analysis/accesses.ts';
+import { planDispatches } from '../../src/bench/plan.ts';
 import { Gpu } from '../../src/gpu/device.ts';
-import { defineKernel, type VariantText } from '../../src/kernels/kernel.ts';
+import { plannedGpu } from '../../src/gpu/planned.ts';
+import { defineKernel, type KernelDispatch, type VariantText } from '../../src/kernels/kernel.ts';
+import { alexnetSmall } from '../../src/models/tables.ts';
 
 describe('accesses', () => {
   let gpu: Gpu;
@@ -104,5 +107,19 @@ describe('accesses', () => {
     await expect(count({ main: '  var x = array<f32, 2>(1.0, 2.0);\n  y[index] = x[lane % 2u];' })).rejects.toThrow(
       'a local name hides the array x',
     );
+  });
+
+  it('reads the texts of every adapter that can be planned for, a rasteriser with subgroups among them', async () => {
+    const found = new Map<string, KernelDispatch>();
+    for (const name of ['lavapipe', 'xe']) {
+      for (const one of planDispatches(plannedGpu(name), alexnetSmall({ classes: 10 }), 2, 'none')) {
+        found.set(`${one.kernel.name} ${one.choice.variant}`, one);
+      }
+    }
+    expect(found.size).toBeGreaterThan(20);
+    for (const [text, one] of found) {
+      const { rows } = await countAccesses(gpu, one);
+      expect(rows.length, text).toBeGreaterThan(0);
+    }
   });
 });

@@ -310,6 +310,8 @@ describe('the frost line', () => {
     const net = small([mask, 1, 1]);
     const graph = await compile(gpu(), { loss: net.loss, update: true });
     graph.setStep({ learningRate: 0.1, momentum: 0.9, weightDecay: 0, step: 0, seed: 1 });
+    graph.write(net.x, new Float32Array(net.x.size));
+    graph.write(net.labels, new Uint32Array(6));
     await graph.run();
     mask[71] = 0;
     await expect(graph.run()).rejects.toThrow(
@@ -566,6 +568,7 @@ describe('refused, with operation, value, limit and remedy', () => {
     const middle = relu(x);
     const y = affine(middle, [2], [0]);
     const graph = await compile(gpu(), { outputs: [y] });
+    graph.write(x, new Float32Array(4));
     await expect(graph.run([middle])).rejects.toThrow(/relu is no output of this graph\. Name it in/);
     await expect(graph.readGradient(x)).rejects.toThrow(/was not asked for/);
     expect(() => graph.write(y, new Float32Array(4))).toThrow(/is no input/);

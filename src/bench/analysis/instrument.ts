@@ -109,10 +109,9 @@ function refuseHidden(functionText: string, names: Iterable<string>): void {
  * @param budget words that the records of one workgroup may take
  */
 export function instrument(source: string, groups: readonly number[], budget = 2 ** 22): Instrumented {
-  const text = source
-    .replace(/\/\/.*$/gm, '')
-    .replace(/\/\*[\s\S]*?\*\//g, '')
-    .replace(/^enable subgroups;$/m, '')
+  const bare = source.replace(/\/\/.*$/gm, '').replace(/\/\*[\s\S]*?\*\//g, '');
+  // A text that only asks for its lane runs where there are no subgroups, too.
+  const text = (/\bsubgroup[A-Z]\w*\(/.test(bare) ? bare : bare.replace(/^enable subgroups;$/m, ''))
     // Lanes of a workgroup that is one subgroup: whatever the width of subgroups here.
     .replace('@builtin(subgroup_invocation_id)', '@builtin(local_invocation_index)');
   const arrays = declaredArrays(text);

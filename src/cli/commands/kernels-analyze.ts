@@ -100,7 +100,7 @@ function toJson({ dispatch, time, accesses, machineCode }: Analysis) {
     ...choice,
     shape: kernel.shape(params),
     workgroups,
-    ...kernel.cost(params),
+    ...dispatch.cost,
     ms: time.milliseconds,
     bound: time.bound,
     accesses,
@@ -114,7 +114,7 @@ async function describe({ dispatch, time, accesses, machineCode }: Analysis): Pr
     import('cli-table3'),
   ]);
   const { kernel, params, choice, workgroups } = dispatch;
-  const { flops, bytes } = kernel.cost(params);
+  const { flops, bytes } = dispatch.cost;
   const table = new Table({
     head: ['array', 'memory', 'access', 'bytes', 'a workgroup', 'of a warp', 'at least'],
     colAligns: ['left', 'left', 'left', 'right', 'right', 'right', 'right'],

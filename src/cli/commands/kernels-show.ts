@@ -35,7 +35,7 @@ export const command = defineCommand({
     { what: 'the formula as it stands in books', line: 'lrn/backward --variant plain' },
     { what: 'a convolution', line: 'conv2d/forward' },
     { what: 'large tiles', line: "contraction --variant tiled --configuration 'rows 128 columns 128'" },
-    { what: 'what an H100 runs', line: "lrn/forward --as h100 --shape 'batch 10 channels 96 pixels 3025 size 5'" },
+    { what: 'what an H100 runs', line: "lrn/forward --as h100 --shape 'batch 10 channels 96 plane 3025 size 5'" },
   ],
   async run({ name, variant: wanted, configuration: constants, shape, as, adapter }, context) {
     const [{ allKernels }, { contractionUses, describeUse }, { boundsOf }, { choiceText }] = await Promise.all([
