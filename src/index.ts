@@ -227,7 +227,16 @@ export type {
 export { type PadOptions, pad } from './operators/pad/graph.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './operators/pooling/graph.ts';
 export type { PoolAttributes } from './operators/pooling/rule.ts';
-export type { AttributesOf, ForeignKind, ForeignOp, Kind, OperatorSet, OurOp } from './operators/registry.ts';
+export {
+  type Additions,
+  type AttributesOf,
+  type ForeignKind,
+  type ForeignOp,
+  type Kind,
+  type OperatorSet,
+  type OurOp,
+  withOperators,
+} from './operators/registry.ts';
 export { relu } from './operators/relu/graph.ts';
 export { flatten, reshape } from './operators/reshape/graph.ts';
 export type { Match, Part as PatternPart, Pattern, Rewrite, Via } from './operators/rewrites/match.ts';

@@ -4,6 +4,7 @@
  *
  * Beside the closed set stands an open one: `withOperators` adds those of other packages, whose kinds have a colon.
  */
+import { checkArguments, type Expectation } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { byName } from './by-name.ts';
 import type { Read } from './onnx/form.ts';
@@ -41,6 +42,16 @@ export interface OperatorSet {
   operatorOf(op: { readonly kind: string }): AnyOperator | undefined;
 }
 
+const ADDITIONS: Expectation = {
+  is: (value) => {
+    const { operators: added, rewrites: more } = (value ?? {}) as Partial<Additions>;
+    const given = [added, more].filter((one) => one !== undefined);
+    return given.length > 0 && given.every(Array.isArray);
+  },
+  words: 'an object with lists: { operators: [...], rewrites: [...] }',
+};
+
+/** What another package brings: see `withOperators`. */
 export interface Additions {
   readonly operators?: readonly (AnyOperator & { readonly kind: ForeignKind })[];
   readonly rewrites?: readonly Rewrite[];
@@ -62,8 +73,13 @@ function setOf(all: readonly AnyOperator[], rewrites: readonly Rewrite[]): Opera
 
 export const ours: OperatorSet = setOf(Object.values(operators), rewrites);
 
-/** Ours and these. @throws FrostlineError where a kind or an operator of ONNX is taken already */
-export function withOperators({ operators: added = [], rewrites: more = [] }: Additions): OperatorSet {
+/**
+ * Ours and those of another package, whose kinds are 'package:word': for `importOnnx(model, { operators })`.
+ * @throws FrostlineError where a kind or an operator of ONNX is taken already
+ */
+export function withOperators(additions: Additions): OperatorSet {
+  checkArguments('withOperators', { additions: [additions, ADDITIONS] });
+  const { operators: added = [], rewrites: more = [] } = additions;
   const twice = added.find(({ kind }, i) => !kind.includes(':') || added.findIndex((one) => one.kind === kind) !== i);
   if (twice) throw new FrostlineError(`The kind '${twice.kind}' must be 'package:word', and be given once.`);
   // An outsider's rewrites come first: they may be of larger patterns.
