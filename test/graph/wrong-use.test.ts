@@ -5,6 +5,8 @@ import { compile } from '../../src/graph/compile.ts';
 import { affineSample } from '../../src/graph/ops/affine-sample.ts';
 import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.ts';
 import { input, Parameter } from '../../src/graph/tensor.ts';
+import { exportOnnx } from '../../src/models/export-onnx.ts';
+import { alexnetSmall } from '../../src/models/tables.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { dropout } from '../../src/operators/dropout/graph.ts';
 import { elu } from '../../src/operators/elu/graph.ts';
@@ -173,6 +175,15 @@ describe('rates', () => {
     step.destroy();
   });
 
+  it('of a parameter are exported as they are, or not at all', () => {
+    const network = alexnetSmall({ classes: 2 });
+    for (const values of [Float64Array.of(1.5, 2.5), Uint32Array.of(1, 2)]) {
+      expect(() => exportOnnx(network, new Map([['fc8.bias', values as never]]))).toThrow(
+        /parameter 'fc8.bias' is given (Float64|Uint32)Array.*Give a Float32Array/,
+      );
+    }
+  });
+
   it('of integers are not read as numbers with a point', async () => {
     const x = input('x', [2, 3]);
     const best = argMax(x);
@@ -302,6 +313,12 @@ describe('after destroy', () => {
     // Dawn would name a buffer, and the device would compute no more.
     expect(() => step.resetMomentum()).toThrow(/destroyed/);
     await gpu().idle();
+  });
+
+  it('a device is not probed, and its reading stays', async () => {
+    const other = await Gpu.open();
+    other.destroy();
+    await expect(other.probe()).rejects.toThrow(/this device was destroyed. Open another/);
   });
 
   it('a device says so', async () => {
