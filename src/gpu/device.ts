@@ -119,6 +119,9 @@ const USAGE = {
 /** Milliseconds in which the word of a lost device is waited for. */
 const LOSS_PATIENCE = 2000;
 
+/** What `fill` writes at a time. */
+const FILL_BYTES = 4 * 2 ** 20;
+
 /** Whether a rejection may mean that the device is gone: mapping a buffer is aborted then. */
 const isOfLoss = (error: unknown): boolean => {
   const { name, message } = error as Partial<Error>;
@@ -367,6 +370,18 @@ export class Gpu {
     const encoder = this.device.createCommandEncoder();
     for (const buffer of buffers) encoder.clearBuffer(buffer);
     this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** Writes the same word of 32 bits all over buffers. */
+  fill(buffers: readonly GPUBuffer[], word: number): void {
+    this.check();
+    const most = Math.max(0, ...buffers.map(({ size }) => size));
+    const words = new Uint32Array(Math.min(most, FILL_BYTES) / 4).fill(word);
+    for (const buffer of buffers) {
+      for (let at = 0; at < buffer.size; at += words.byteLength) {
+        this.device.queue.writeBuffer(buffer, at, words, 0, Math.min(words.length, (buffer.size - at) / 4));
+      }
+    }
   }
 
   /** Reads bytes back; waits for all submitted work. */

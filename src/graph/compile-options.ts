@@ -89,6 +89,12 @@ function checkLoss({ loss, upstream, update, gradients = [] }: CompileOptions): 
     if (upstream === undefined && !update && gradients.length === 0) return new Set();
     throw new FrostlineError('Gradients, `upstream` and `update` need a loss to differentiate. Give `loss`.');
   }
+  if (update && loss instanceof Parameter) {
+    throw new FrostlineError(
+      `The loss is the parameter ${loss.name} itself: updates follow the operations that read parameters, and none does. ` +
+        'Give a tensor that an operation makes of it.',
+    );
+  }
   if (upstream === undefined && loss.size !== 1) {
     throw new FrostlineError(
       `The loss ${loss.name} [${loss.shape.join(', ')}] has ${loss.size} values; it must have one. ` +

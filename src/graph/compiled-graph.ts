@@ -115,6 +115,20 @@ function checkBound(name: string, values: ArrayLike<number>, bound: Bound | unde
   }
 }
 
+/** NaN as a number of single precision and as two of half precision; of an index, one that no memory has. */
+const POISON = 0x7fc07fc0;
+
+/** Of buffers of a graph's own, those that a run writes before anything reads them. */
+function buffersWrittenFirst(dispatches: readonly Dispatch[], own: readonly GPUBuffer[]): GPUBuffer[] {
+  const left = new Set(own);
+  const found: GPUBuffer[] = [];
+  for (const { access, view } of dispatches.flatMap(({ bindings }) => bindings)) {
+    const buffer = bufferOf(view.storage);
+    if (left.delete(buffer) && access === 'write') found.push(buffer);
+  }
+  return found;
+}
+
 /** A compiled program with its memory: written, run, read, destroyed. */
 export class CompiledGraph {
   readonly gpu: Gpu;
@@ -148,6 +162,8 @@ export class CompiledGraph {
   readonly lossScale: Tensor | undefined;
   private readonly masks: ReadonlyMap<Parameter, CompiledMask>;
   private readonly owned: readonly GPUBuffer[];
+  /** what nothing may read before the run has written it */
+  private readonly scratch: readonly GPUBuffer[];
   private readonly readbacks: GPUBuffer[] = [];
   /** whether a kernel reads rates, the step's number or the seed, and nobody has set them yet */
   private stepMissing: boolean;
@@ -190,6 +206,10 @@ export class CompiledGraph {
     );
     this.masks = built.masks;
     this.owned = owned;
+    const pinned = built.pinned.map(bufferOf);
+    const kept = new Set([...pinned, ...built.momentum.map(bufferOf), ...built.packed.map(bufferOf)]);
+    const transient = owned.filter((buffer) => !kept.has(buffer));
+    this.scratch = [...transient, ...buffersWrittenFirst(program.dispatches, pinned)];
     this.cost = built.cost;
     this.forwardDispatches = built.forwardDispatches;
     const total = (storages: Iterable<{ bytes: number }>) => [...storages].reduce((sum, { bytes }) => sum + bytes, 0);
@@ -361,6 +381,16 @@ export class CompiledGraph {
     readback.unmap();
     this.readbacks.push(readback);
     return results;
+  }
+
+  /**
+   * Fills with NaN all memory that a run is to write before anything reads it: outputs, gradients, activations, what
+   * kernels need between them. Memory begins as zeros, and later holds the values of the last run: where something is not
+   * written, or read before it is, only the run after this one shows it.
+   */
+  poison(): void {
+    this.checkUsable();
+    this.gpu.fill(this.scratch, POISON);
   }
 
   /**

@@ -17,7 +17,7 @@ import { checkArguments, FUNCTION, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
 import { checkInput } from './gradcheck/check-input.ts';
-import { gradientsOf } from './gradcheck/consistency.ts';
+import { gradientsOf, UNWRITTEN, unwrittenAt } from './gradcheck/consistency.ts';
 import { type GradcheckInput, type GradcheckOptions, settingsOf, tensorOf } from './gradcheck/options.ts';
 import { GradcheckError, type GradcheckInputReport, type GradcheckReport } from './gradcheck/report.ts';
 import { Subject } from './gradcheck/subject.ts';
@@ -65,7 +65,10 @@ export async function gradcheck<Name extends string>(
     const bad = y.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0)
       problems.push(`forward gives ${y[bad]} at element ${bad} of the output: no derivative can be checked`);
-    subject.again((await subject.evaluate('function')).y);
+    const again = await subject.evaluateOnPoison();
+    const unwritten = bad >= 0 ? undefined : unwrittenAt(y, again.y);
+    if (unwritten !== undefined) problems.push(`forward: element ${unwritten} of the output ${UNWRITTEN}`);
+    else subject.again(again.y);
     const gradients = await gradientsOf(subject, settings);
     problems.push(...gradients.problems.flatMap(({ tensor, problem }) => (tensor === undefined ? [problem] : [])));
     const reports: GradcheckInputReport[] = [];
@@ -86,7 +89,8 @@ export async function gradcheck<Name extends string>(
     }
     // Whatever has evaluated the given inputs by now has shown it: what differs in one run of ten seldom does in one of two.
     const { evaluations, difference: nondeterminism } = subject.repeated;
-    if (!(nondeterminism <= settings.nondetTol)) {
+    // What is not written is named already, and differs from then on.
+    if (unwritten === undefined && !(nondeterminism <= settings.nondetTol)) {
       problems.unshift(
         `${evaluations} runs of forward at the same inputs differ by up to ${nondeterminism}; nondetTol is ${settings.nondetTol}`,
       );

@@ -467,6 +467,54 @@ describe('no false verdicts', () => {
     expect(report.problems.join()).toContain('asked for alone, as with all else frozen, its gradient is');
   });
 
+  it('names what is not all written: an output, a gradient, memory of its own', async () => {
+    // Of 9 elements the last 4 are left as memory begins: zeros, which for ReLU-like functions would pass for right.
+    type Part = 'output' | 'gradient' | 'saved';
+    const partly = (x: Tensor, left?: Part) => {
+      const count = (part: Part) => (part === left ? x.size - 4 : x.size);
+      const copy = (emit: frostline.ForwardEmitter, from: frostline.Storage, to: frostline.Storage, part: Part) => {
+        emit.run(addAccumulate, { count: count(part) }, { a: from.view(), y: to.view() });
+      };
+      return apply(
+        {
+          name: 'partly',
+          forward(emit) {
+            const [saved, y] = [emit.saved('x', x.bytes), emit.value(emit.output)];
+            emit.run(fillConstant, { count: count('saved'), value: 0 }, { y: saved.view() });
+            copy(emit, emit.value(x), saved, 'saved');
+            emit.run(fillConstant, { count: count('output'), value: 0 }, { y: y.view() });
+            copy(emit, saved, y, 'output');
+          },
+          backward(emit) {
+            const dx = emit.gradient(0)!;
+            emit.run(fillConstant, { count: count('gradient'), value: 0 }, { y: dx.view() });
+            copy(emit, emit.outputGradient, dx, 'gradient');
+          },
+        },
+        [x],
+        x.shape,
+      );
+    };
+    const x = normal([9]);
+    expect((await gradcheck(gpu(), (t) => partly(t.x), { x }, quiet)).problems).toEqual([]);
+    // All is 0 where it is not written: without the NaN these would be right, for zeros are what memory begins with.
+    x.values.fill(0, 5);
+    for (const left of ['output', 'saved'] as const) {
+      const { problems } = await gradcheck(gpu(), (t) => partly(t.x, left), { x }, quiet);
+      expect(problems[0], left).toMatch(/^forward: element 5 of the output is, or is made of, what lay in memory/);
+    }
+    const { problems } = await gradcheck(gpu(), (t) => partly(t.x, 'gradient'), { x }, quiet);
+    expect(problems.join('\n')).toMatch(/x \[9\]: element 5 of its gradient is, or is made of, what lay in memory/);
+  });
+
+  it('takes a function that gives its input as it is; to train the loss itself is refused', async () => {
+    expect((await gradcheck(gpu(), (t) => t.x, { x: normal([9]) }, quiet)).problems).toEqual([]);
+    const loss = new Parameter('w', [1], Float32Array.of(1));
+    await expect(frostline.compile(gpu(), { loss, update: true })).rejects.toThrow(
+      'The loss is the parameter w itself',
+    );
+  });
+
   it('names a backward that is not linear in dy, and one that leaves out an input', async () => {
     const squared = { derivative: 'dy[p.dy_base + index] * dy[p.dy_base + index]' };
     const bent = await gradcheck(gpu(), (t) => scaled(t.x, squared), { x: normal([9]) }, quiet);

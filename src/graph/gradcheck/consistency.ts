@@ -1,7 +1,8 @@
 /**
  * What must be the same however it is computed, whatever the derivative is:
  *
- * - every evaluation of forward at the given inputs, and two runs of backward: the same bits (`nondetTol`);
+ * - every evaluation of forward at the given inputs, and two runs of backward: the same bits (`nondetTol`), also where memory
+ *   held NaN before: what nothing writes keeps it;
  * - forward alone, forward with a derivative behind it, and the function on its pieces: the same values;
  * - gradients of one input alone (as with all else frozen) and of all together: the same bits, where the same kernels
  *   compute them;
@@ -58,10 +59,16 @@ export async function gradientsOf(subject: Subject, settings: Settings): Promise
     }
   }
 
+  graph.poison();
   await graph.run();
-  subject.again(await graph.read(output), differentiated);
+  const again = await graph.read(output);
+  const unwritten = unwrittenAt(differentiated, again);
+  if (unwritten === undefined) subject.again(again, differentiated);
+  else problems.push({ problem: `forward with its derivative: element ${unwritten} of the output ${UNWRITTEN}` });
   for (const [tensor, again] of await readAll(graph, checked)) {
-    const difference = largestDifference(values.get(tensor)!, again);
+    const at = unwrittenAt(values.get(tensor)!, again);
+    if (at !== undefined) problems.push({ tensor, problem: `element ${at} of its gradient ${UNWRITTEN}` });
+    const difference = at === undefined ? largestDifference(values.get(tensor)!, again) : 0;
     nondeterminism.set(tensor, difference);
     if (!(difference <= nondetTol)) {
       problems.push({ tensor, problem: `two runs of backward differ by ${difference}; nondetTol is ${nondetTol}` });
@@ -83,6 +90,16 @@ export async function gradientsOf(subject: Subject, settings: Settings): Promise
   problems.push(...(await updateProblems(subject, values)));
   return { values, nondeterminism, problems };
 }
+
+/** Where a run in memory of NaN gives NaN, and one in other memory does not. */
+export function unwrittenAt(values: Values, onPoison: Values): number | undefined {
+  const at = onPoison.findIndex((value, i) => Number.isNaN(value) && !Number.isNaN(values[i]));
+  return at < 0 ? undefined : at;
+}
+
+export const UNWRITTEN =
+  'is, or is made of, what lay in memory before the run: not all that is read is written. Write every element, ' +
+  'those of the last workgroup and of `saved` memory too';
 
 const SCALE = 8;
 /** Of a value and of the root mean square, where other kernels run in forward with its derivative: likewise, the bits. */
@@ -109,6 +126,7 @@ async function aloneProblems(
   for (const tensor of few ? [0, checked.length >> 1, checked.length - 1].map((i) => checked[i]) : checked) {
     if (!values.has(tensor)) continue;
     const alone = await subject.compileBackward({ gradients: [tensor] });
+    alone.poison();
     await alone.run();
     const found = (await readAll(alone, [tensor])).get(tensor);
     const same = [...kernelsOf(alone.dispatches)].every((run) => ofAll.has(run));
@@ -136,6 +154,8 @@ async function updateProblems(subject: Subject, gradients: ReadonlyMap<Parameter
   const updated = subject.checked.filter((tensor) => tensor.trainable);
   // What backward leaves out is named already, and nothing that updates can be compiled of it.
   if (updated.length === 0 || gradients.size < subject.checked.length) return problems;
+  // Of a function that gives its input as it is nothing is updated, and `compile` says so.
+  if (subject.output instanceof Parameter) return problems;
   const graph = await subject.compileBackward({ update: true });
   const parameters = tapeOf([subject.output]).filter((tensor) => tensor instanceof Parameter);
   for (const tensor of updated) {
@@ -148,6 +168,7 @@ async function updateProblems(subject: Subject, gradients: ReadonlyMap<Parameter
     subject.setStep(graph, rate);
     // A run changes every parameter, those of the function's own, too; each is put back as it was.
     const kept = await Promise.all(parameters.map(async (other) => [other, await other.read(subject.gpu)] as const));
+    graph.poison();
     await graph.run();
     const after = await tensor.read(subject.gpu);
     for (const [other, values] of kept) other.reset(subject.gpu, values);

@@ -149,6 +149,12 @@ export class Subject {
     return { y, pieces: this.kinked.map(({ source }, i) => source!.operation.pieces!.record(read[i])) };
   }
 
+  /** The function at the given inputs in memory that holds NaN wherever the run is to write. */
+  evaluateOnPoison(): Promise<Evaluation> {
+    this.forward.poison();
+    return this.evaluate('function');
+  }
+
   /** The length of the products v[i] y[i]. */
   length(y: Float32Array): number {
     return Math.sqrt(y.reduce((sum, value, i) => sum + (value * this.v[i]) ** 2, 0));
