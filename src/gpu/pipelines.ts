@@ -59,9 +59,9 @@ export class PipelineCache {
     const scope = this.device.popErrorScope();
     const info = await this.wait(module.getCompilationInfo());
     const errors = info.messages.filter((message) => message.type === 'error');
-    if (errors.length > 0) throw new Error(explain(label, source, errors));
+    if (errors.length > 0) throw new FrostlineError(explain(label, source, errors));
     const failure = await this.wait(scope);
-    if (failure !== null) throw new Error(`Kernel ${label}: ${failure.message}`);
+    if (failure !== null) throw new FrostlineError(`Kernel ${label}: ${failure.message}`);
     try {
       const compute = { module, entryPoint: 'main' };
       return {
@@ -70,7 +70,7 @@ export class PipelineCache {
       };
     } catch (error) {
       if (error instanceof FrostlineError) throw error;
-      throw new Error(`Kernel ${label}: ${error instanceof Error ? error.message : error}\n${source}`);
+      throw new FrostlineError(`Kernel ${label}: ${error instanceof Error ? error.message : error}\n${source}`);
     }
   }
 }

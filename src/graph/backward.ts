@@ -5,8 +5,8 @@
  */
 import type { Storage } from '../gpu/storage.ts';
 import type { Analysis } from './analysis.ts';
-import { backwardEmitter, type OutputGradients } from './backward-emitter.ts';
-import type { Emitters } from './emitter.ts';
+import { backwardEmitter } from './backward-emitter.ts';
+import { type Asked, type Emitters, expectAsked, expectDone } from './emitter.ts';
 import type { Gradients } from './gradients.ts';
 import { InputGradients } from './input-gradients.ts';
 import type { LossScaling } from './loss-scaling.ts';
@@ -58,14 +58,7 @@ export class BackwardPass {
       this.completeOutputs(tensor);
       const dy = gradients.of(tensor);
       if (dy === undefined || !tensor.source!.inputs.some((source) => analysis.needed.has(source))) continue;
-      this.differentiate(tensor, {
-        outputGradient: dy,
-        outputGradientIsOne: seed.isOne && dy === seed.storage,
-        partGradient: (k) => {
-          const part = analysis.part(tensor, k);
-          return part && gradients.of(part);
-        },
-      });
+      this.differentiate(tensor, dy, seed.isOne && dy === seed.storage);
       this.updateComplete(tensor);
     }
     scaling?.finish(this.emitters.of(loss));
@@ -79,16 +72,28 @@ export class BackwardPass {
   }
 
   /** What an operation contributes to the gradients of its inputs. */
-  private differentiate(tensor: Tensor, outputs: OutputGradients): void {
+  private differentiate(tensor: Tensor, dy: Storage, outputGradientIsOne: boolean): void {
     const { analysis, gradients, updates, scaling } = this;
     const { operation, inputs } = tensor.source!;
-    const emit = this.emitters.of(tensor);
+    const asked: Asked = new Set();
+    const emit = this.emitters.of(tensor, asked);
     const given = new InputGradients(gradients, analysis.needed, emit);
     if (analysis.passesGradient(tensor)) {
-      given.passOn(inputs[0], outputs.outputGradient);
-    } else {
-      const own = new OwnUpdates(emit, outputs.outputGradient, gradients, updates, scaling);
-      operation.backward?.(backwardEmitter(emit, outputs, given, own));
+      given.passOn(inputs[0], dy);
+    } else if (operation.backward) {
+      const own = new OwnUpdates(emit, dy, gradients, updates, scaling);
+      const parts = new Map(analysis.otherParts(tensor).map((part) => [part.source!.operation.part!, part]));
+      const partGradient = (k: number) => {
+        asked.add(`partGradient(${k})`);
+        const part = parts.get(k);
+        return part && gradients.of(part);
+      };
+      const outputs = { outputGradient: dy, outputGradientIsOne, partGradient };
+      expectDone(operation, 'backward', operation.backward(backwardEmitter(emit, outputs, given, own)));
+      expectAsked(operation, 'backward', asked, [
+        ['before', analysis.before(tensor)],
+        ...[...parts].map(([k, part]) => [`partGradient(${k})`, gradients.has(part)] as const),
+      ]);
       const { forgotten } = given;
       if (forgotten !== undefined && updates !== undefined && operation.part === undefined) {
         refuse(

@@ -112,7 +112,7 @@ function emit(gpu: Gpu, wanted: Wanted, storages: Storages): Built {
   const emitters = new Emitters(gpu, analysis, placement, copies, storages, wanted);
   const { dispatches } = emitters;
   for (const tensor of operations) {
-    if (!analysis.hasNoKernel(tensor)) tensor.source!.operation.forward(emitters.of(tensor));
+    if (!analysis.hasNoKernel(tensor)) emitters.forward(tensor);
   }
   const forwardDispatches = dispatches.length;
   const gradients = new Gradients(gpu, storages, analysis, wanted.asked);

@@ -209,7 +209,9 @@ export class CompiledGraph {
     const pinned = built.pinned.map(bufferOf);
     const kept = new Set([...pinned, ...built.momentum.map(bufferOf), ...built.packed.map(bufferOf)]);
     const transient = owned.filter((buffer) => !kept.has(buffer));
-    this.scratch = [...transient, ...buffersWrittenFirst(program.dispatches, pinned)];
+    this.scratch = [...transient, ...buffersWrittenFirst(program.dispatches, pinned)].filter(
+      (buffer) => buffer !== built.scaling?.storage.buffer,
+    );
     this.cost = built.cost;
     this.forwardDispatches = built.forwardDispatches;
     const total = (storages: Iterable<{ bytes: number }>) => [...storages].reduce((sum, { bytes }) => sum + bytes, 0);

@@ -9,6 +9,7 @@
  * `activated(value)`, `combined(value, place, channel)`, `operand_at(index)`, which reads the binding `aux`, and
  * `derivative(gradient, value)`. Texts call them on every value; where nothing is to be applied, the functions return it.
  */
+import { FrostlineError } from '../errors.ts';
 import type { Memory } from './memory.ts';
 import { RELU, RELU_DERIVATIVE, RELU_VALUE } from './relu/rule.ts';
 import type { KernelUpdate } from './update.ts';
@@ -102,10 +103,13 @@ function combinedText({ operand, wgsl }: Combination): string {
     : `${read('scale', 'channel')} ${read('shift', `channel + ${operand.shiftAt}u`)} return ${wgsl};`;
 }
 
-/** @throws Error where a kernel's texts cannot apply it: left out unnoticed, it would be a wrong result */
+/** @throws FrostlineError where a kernel's texts cannot apply it: left out unnoticed, it would be a wrong result */
 export function checkApplies(applies: Applies | undefined, epilogues: Epilogues, kernel: string): void {
   const { combination, map, derivative } = epilogues;
   const left = applies === 'epilogue' ? {} : { combination, map, ...(applies === undefined && { derivative }) };
   const [name] = namesOf(left);
-  if (name !== undefined) throw new Error(`${kernel} cannot apply ${name}`);
+  if (name !== undefined)
+    throw new FrostlineError(
+      `${kernel} cannot apply ${name}: its texts have no place for it. State what they apply by \`applies\`, or run ${name} by itself.`,
+    );
 }

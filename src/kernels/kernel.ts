@@ -274,7 +274,10 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
     dispatch(capabilities, params, views, chosen, epilogues = {}) {
       const { update } = epilogues;
       // What windows before have left would be the parameter.
-      if (update !== undefined && params['accumulate'] === 1) throw new Error(`${spec.name} adds to what it updates`);
+      if (update !== undefined && params['accumulate'] === 1)
+        throw new FrostlineError(
+          `${spec.name} adds to what it updates: windows before have left the parameter there. Run it with accumulate 0.`,
+        );
       const whole = withRule(spec, update?.rule);
       const bound: Readonly<Record<string, View>> = { ...views, ...update?.views };
       const names = Object.keys(whole.bindings);
@@ -329,7 +332,9 @@ type Costed<P extends ParamSchema> = Spec<P> & { bytes(params: Params<P>, halves
 function variantOf<P extends ParamSchema>({ name: kernel, variants }: Spec<P>, name: string): Variant<P> {
   const variant = variants.find((candidate) => candidate.name === name);
   if (variant !== undefined) return variant;
-  throw new Error(`${kernel} has no variant ${name}, only ${variants.map((one) => one.name).join(', ')}`);
+  throw new FrostlineError(
+    `${kernel} has no variant ${name}. Give one of ${variants.map((one) => one.name).join(', ')}.`,
+  );
 }
 
 /** A kernel's texts, each made once, and the hash of all that are tuned. */
@@ -415,10 +420,16 @@ function quickestOf<P extends ParamSchema>(
       memoryBound(spec, variant, { params, choice, halves: stored.halves }, capabilities),
     );
     // Compared with anything it would never be the least, unnoticed.
-    if (Number.isNaN(time)) throw new Error(`${spec.name}: no estimate of ${choice.variant}`);
+    if (Number.isNaN(time))
+      throw new FrostlineError(
+        `${spec.name}: the estimate of ${choice.variant} is not a number. Mend \`estimate\` or \`cycles\`.`,
+      );
     return { choice, time, unrolled: unrolled?.(choice.configuration) ?? 0 };
   });
-  if (rated.length === 0) throw new Error(`${spec.name}: no variant runs, not even the plain one`);
+  if (rated.length === 0)
+    throw new FrostlineError(
+      `${spec.name}: no variant runs within this adapter's limits and features. The first one must run everywhere: give it no \`supports\`.`,
+    );
   const quickest = rated.reduce((a, b) => (b.time < a.time ? b : a));
   if (profileOf(capabilities).compile === 0) return quickest;
   return rated

@@ -9,6 +9,7 @@
  * So the text on storages of f32 is the one without any of this, to the letter. And where a gradient updates its parameter in
  * place of being written (update.ts), that stands in the accesses, too.
  */
+import { FrostlineError } from '../errors.ts';
 import type { BindingSchema } from './kernel.ts';
 
 /** Accesses by the names of bindings and expressions of WGSL. */
@@ -42,7 +43,10 @@ export function memoryOf(bindings: BindingSchema, halves: ReadonlySet<string>, u
   const narrow = (binding: string) => (wide(binding) === 'vec4f' ? 'vec4h' : 'f16');
   const updates = (binding: string) => binding === updated;
   const load = (binding: string, index: string) => {
-    if (updates(binding)) throw new Error(`${binding} is updated: there is no gradient to be read`);
+    if (updates(binding))
+      throw new FrostlineError(
+        `A text reads ${binding} back, which is updated in its place: no gradient is there. Write each value once.`,
+      );
     return halves.has(binding) ? `${wide(binding)}(${binding}[${index}])` : `${binding}[${index}]`;
   };
   const store = (binding: string, index: string, value: string) =>

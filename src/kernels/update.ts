@@ -10,6 +10,7 @@
  * which is made of the statements of the optimizer's own pass (sgdm/sgdm.ts, adam/adam.ts): the same operations on the same
  * values, and so the bits of two passes.
  */
+import { FrostlineError } from '../errors.ts';
 import type { View } from '../gpu/storage.ts';
 import type { BindingSchema, Cost, ParamSchema, Params } from './kernel.ts';
 import type { Memory } from './memory.ts';
@@ -49,7 +50,7 @@ fn update_by(place: u32, gradient: f32) {
 
 /**
  * What a kernel binds and is told with the rule of an update, which takes the place of a gradient.
- * @throws Error where the kernel has no such binding, or a name of its own for one of the rule's
+ * @throws FrostlineError where the kernel has no such binding, or a name of its own for one of the rule's
  */
 export function withRule(
   kernel: { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema },
@@ -57,9 +58,15 @@ export function withRule(
 ): { readonly name: string; readonly params: ParamSchema; readonly bindings: BindingSchema } {
   if (rule === undefined) return kernel;
   const { name, params, bindings } = kernel;
-  if (gradientOf(bindings) === undefined) throw new Error(`${name} cannot update by what it writes`);
+  if (gradientOf(bindings) === undefined)
+    throw new FrostlineError(
+      `${name} cannot update by what it writes: none of its bindings says \`gradient: true\`. Say so, or write the gradient.`,
+    );
   const twice =
     Object.keys(rule.params).find((one) => one in params) ?? Object.keys(rule.bindings).find((one) => one in bindings);
-  if (twice !== undefined) throw new Error(`${name} and the update by ${rule.name} both have a ${twice}`);
+  if (twice !== undefined)
+    throw new FrostlineError(
+      `${name} and the update by ${rule.name} both have a ${twice}. Give the kernel's another name.`,
+    );
   return { name, params: { ...params, ...rule.params }, bindings: { ...bindings, ...rule.bindings } };
 }

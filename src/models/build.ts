@@ -2,7 +2,9 @@
  * From a `Network` to tensors of the graph: one operation a node, one `Parameter` a weight and bias. The parameters are
  * made once (`parametersOf`) and shared by every batch size and purpose that the network is built for.
  */
+
 import { checkArguments, type Expectation, FLAG, isMap, OBJECT, wholeFrom } from '../arguments.ts';
+import { FrostlineError } from '../errors.ts';
 import { input, Parameter, type Shape, Tensor } from '../graph/tensor.ts';
 import type { Role } from '../operators/operator.ts';
 import type { OurOp } from '../operators/registry.ts';
@@ -31,13 +33,13 @@ export function parametersOf(network: Network): Map<string, Parameter> {
   );
 }
 
-/** @throws Error where an operator makes other tensors than its shape rule says */
+/** @throws FrostlineError where an operator makes other tensors than its shape rule says */
 function checkMade({ name, op, outputs }: Node, made: readonly Tensor[], shapes: ReadonlyMap<string, Shape>): void {
   outputs.forEach((output, i) => {
     if (output === '') return;
     const [expected, found] = [shapes.get(output)!, made[i]?.shape].map((shape) => shape && `[${shape.join(', ')}]`);
     if (found === expected) return;
-    throw new Error(
+    throw new FrostlineError(
       `layer '${name}' (${op.kind}): build makes ${found ?? 'nothing'} of output ${i + 1}, the shape rule ${expected}. Mend the operator.`,
     );
   });

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FrostlineError } from '../../src/errors.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { type Dispatch, Program } from '../../src/gpu/program.ts';
 import { warmUp } from '../../src/gpu/warm-up.ts';
@@ -80,5 +81,6 @@ describe('warming up', () => {
     const [good, other] = dispatchesOn(bench.put('y', new Float32Array(count)));
     const bad = { ...other, label: 'bad', source: other.source.replace('fn main', 'fn main main') };
     await expect(Program.prepare(gpu, [good, bad])).rejects.toThrow(/Kernel bad does not compile/);
+    await expect(Program.prepare(gpu, [bad])).rejects.toBeInstanceOf(FrostlineError);
   });
 });
