@@ -20,25 +20,33 @@ export interface MapSpec<C extends Constants> {
   derivative(constants: Named<C>): string;
   /** `output` where y tells it, so that x need not be kept and others may fuse the map although it is differentiated */
   readonly derivativeOf: 'input' | 'output';
-  /** floating-point operations of a value */
-  readonly flops: number;
 }
 
 /** Whether `value` is NaN, by its bits: an expression. */
 export const VALUE_IS_NAN = '(bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u';
 
+/** Floating-point operations of an expression: signs of arithmetic, and calls but for those that convert. */
+export function flopsOf(expression: string): number {
+  const names = expression.replaceAll(/\b\d[\w.]*(?:[+-]\d+)?/g, 'n');
+  const calls = [...names.matchAll(/\b(\w+)\s*(?:<\w+>)?\(/g)].filter(([, name]) => !FREE.has(name));
+  return calls.length + (names.match(/[+*/-]/g) ?? []).length;
+}
+
+const FREE: ReadonlySet<string> = new Set(['bitcast', 'f32', 'u32', 'i32', 'f16']);
+
 export function defineMap<const C extends Constants>(spec: MapSpec<C>) {
-  const { name, constants, derivativeOf, flops } = spec;
+  const { name, constants, derivativeOf } = spec;
   const params = { count: 'u32', ...constants } as { readonly count: 'u32' } & C;
   type P = typeof params;
   const inParams = Object.fromEntries(Object.keys(constants).map((key) => [key, `p.${key}`])) as Named<C>;
   const count = (p: Params<P>) => (p as { readonly count: number }).count;
+  const [forwardFlops, backwardFlops] = [spec.value(inParams), spec.derivative(inParams)].map(flopsOf);
   const kept = derivativeOf === 'output' ? 'y' : 'x';
   const forward = defineKernel({
     name: `${name}/forward`,
     params,
     bindings: { x: { access: 'read', half: true }, y: { access: 'write', half: true } },
-    cost: (p, of) => ({ flops: flops * count(p), bytes: (of.x + of.y) * count(p) }),
+    cost: (p, of) => ({ flops: forwardFlops * count(p), bytes: (of.x + of.y) * count(p) }),
     variants: elementwise<P>(
       count,
       'p.count',
@@ -52,7 +60,7 @@ export function defineMap<const C extends Constants>(spec: MapSpec<C>) {
   let value = ${load(kept, `p.${kept}_base + index`)};
   ${store('dx', 'p.dx_base + index', spec.derivative(inParams))}`;
   const cost = (p: Params<P>, kept: number, of: { readonly dy: number; readonly dx: number }) => ({
-    flops: (flops + 1) * count(p),
+    flops: backwardFlops * count(p),
     bytes: (kept + of.dy + of.dx) * count(p),
   });
   const rest = { dy: { access: 'read', half: true }, dx: { access: 'write', half: true } } as const;

@@ -6,7 +6,9 @@ import { decisionTrials } from './trials.ts';
 
 const cell = (text: string) => text.replaceAll('|', '\\|');
 
-function row({ kind, formula, inputs, outputs, attributes, parameters, onnx, folds }: AnyOperator): string {
+const NUMBERED = { always: 'yes', never: 'no', unlessInput: 'not of the input' } as const;
+
+function row({ kind, formula, inputs, outputs, attributes, parameters, onnx, folds, numbered }: AnyOperator): string {
   const described = Object.entries(attributes as Readonly<Record<string, Attribute<unknown>>>);
   const roles = Object.entries(parameters as Readonly<Record<string, Role>>);
   const role = ([name, { kind: what, ...rest }]: [string, Role]) =>
@@ -19,6 +21,7 @@ function row({ kind, formula, inputs, outputs, attributes, parameters, onnx, fol
     roles.map(role).join('<br>'),
     Object.keys(onnx.reads).join(', '),
     folds === 'reference' ? 'yes' : 'no',
+    NUMBERED[numbered],
   ]
     .map(cell)
     .join(' | ');
@@ -47,10 +50,11 @@ export function operatorTable(): string {
     'What a network may be made of, from ONNX or from tables; made from `src/operators` by',
     '`FROSTLINE_WRITE_DOCS=1 npx vitest run test/operators/documentation.test.ts`. Shapes are of one item: the batch comes first',
     'and stands in no attribute. An operator of ONNX may become another kind than the one in its row: `Add` with a constant is',
-    '`affine`, an average pool over one place is `identity`. "Folded": of constants alone a constant is made at import.',
+    '`affine`, an average pool over one place is `identity`. "Folded": of constants alone a constant is made at import. "Numbered": it counts',
+    "among MATLAB's layers, by which freeze points are named; nothing but this column checks that.",
     '',
-    '| kind | formula | inputs → outputs | attributes | parameters | read from ONNX | folded |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
+    '| kind | formula | inputs → outputs | attributes | parameters | read from ONNX | folded | numbered |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     '',
     `Patterns of several ONNX nodes that are read as one operator: ${[...new Set(rewrites.map(({ name }) => name))].join(', ')}.`,

@@ -31,35 +31,9 @@ import { interpret } from '../models/interpret.ts';
 import { choices, choicesOf } from '../support/choices.ts';
 import { expectClose } from '../support/compare.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
+import { networkOf } from './one-layer.ts';
 
 const gpu = useGpu();
-
-/** One node behind an identity, so that nothing of it is the network's input. */
-function networkOf(kind: string, { attributes, inputs, parameters = {} }: Drawn<object>, count = 1): Network {
-  const values = Object.entries(inputs);
-  const outputs = ['y', ...Array.from({ length: count - 1 }, (_, i) => `y${i + 1}`)] as const;
-  return {
-    name: kind,
-    inputs: values.map(([name, { shape }]) => ({ name, shape: shape.slice(1) })),
-    outputs,
-    nodes: [
-      {
-        op: { kind, ...attributes } as never,
-        name: 'layer',
-        number: 2,
-        inputs: values.map(([name]) => name),
-        outputs,
-        parameters: Object.fromEntries(Object.keys(parameters).map((role) => [role, `layer.${role}`])),
-      },
-    ],
-    parameters: new Map(
-      Object.entries(parameters).map(([role, { shape, values }]) => [
-        `layer.${role}`,
-        { shape, data: values as Float32Array },
-      ]),
-    ),
-  };
-}
 
 /** A drawn case as inputs of a graph, and the operator on them, with another first activation where one is given. */
 function tensorsOf(operator: AnyOperator, { attributes, inputs, parameters = {} }: Drawn<object>) {

@@ -14,5 +14,4 @@ export const eluMap = defineMap({
     `select(value, ${alpha} * select(exp(value) - 1.0, value * (1.0 + value * (0.5 + value * 0.16666667)), value > -0.02), value < 0.0)`,
   derivative: ({ alpha }) => `select((value + ${alpha}) * gradient, gradient, value > 0.0)`,
   derivativeOf: 'output',
-  flops: 4,
 });

@@ -12,5 +12,4 @@ export const hardSwishMap = defineMap({
   value: () => 'select(select(value * (value / 6.0 + 0.5), value, value > 3.0), 0.0, value < -3.0)',
   derivative: () => 'select(select(gradient * (value / 3.0 + 0.5), gradient, value > 3.0), 0.0, value < -3.0)',
   derivativeOf: 'input',
-  flops: 3,
 });

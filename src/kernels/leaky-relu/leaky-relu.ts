@@ -12,5 +12,4 @@ export const leakyReluMap = defineMap({
   value: ({ slope }) => `select(value, ${slope} * value, value < 0.0)`,
   derivative: ({ slope }) => `select(${slope} * gradient, gradient, value > 0.0)`,
   derivativeOf: 'output',
-  flops: 1,
 });

@@ -13,5 +13,4 @@ export const reluMap = defineMap({
   value: () => RELU_VALUE,
   derivative: () => RELU_DERIVATIVE,
   derivativeOf: 'output',
-  flops: 1,
 });

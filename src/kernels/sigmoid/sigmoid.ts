@@ -16,5 +16,4 @@ export const sigmoidMap = defineMap({
   value: () => `select(${SIGMOID}, value, ${VALUE_IS_NAN})`,
   derivative: () => 'value * (1.0 - value) * gradient',
   derivativeOf: 'output',
-  flops: 4,
 });

@@ -15,5 +15,4 @@ export const siluMap = defineMap({
   value: () => `select(value * ${SIGMOID}, value, ${VALUE_IS_NAN})`,
   derivative: () => `gradient * ${SIGMOID} * (1.0 + value * ${REST})`,
   derivativeOf: 'input',
-  flops: 5,
 });
