@@ -5,7 +5,7 @@
  */
 import { checkArguments, describeValue, type Expectation, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import type { Operation } from './operation.ts';
@@ -121,7 +121,7 @@ export class Parameter extends Tensor {
 
   /**
    * @param values row-major; a function is called when the parameter is placed, so that big files are read late
-   * @throws FrostlineError for a shape, a mask or a decay factor that is none
+   * @throws FrostlineError for a shape, values, a mask or a decay factor that are none
    */
   constructor(
     name: string,
@@ -131,6 +131,7 @@ export class Parameter extends Tensor {
   ) {
     super(name, shape);
     const { mask = 1, decayFactor = 1 } = checkOptions(`Parameter ${name}`, options, PARAMETER_OPTIONS);
+    if (typeof values !== 'function') checkValues(`Parameter ${name}`, this, values);
     this.initial = typeof values === 'function' ? values : () => values;
     this.mask = mask;
     this.decayFactor = decayFactor;
@@ -154,10 +155,16 @@ export class Parameter extends Tensor {
     return typeof this.mask === 'number' ? this.mask !== 0 : this.mask.some((value) => value !== 0);
   }
 
-  /** Room for the values on the device, to be filled by `place`. */
+  /**
+   * Room for the values on the device, to be filled by `place`.
+   * @throws FrostlineError for what is no device, for one that was destroyed, and where the values are on another
+   */
   reserve(gpu: Gpu): Storage {
+    this.expectGpu(gpu);
+    gpu.check();
     if (this.storage !== undefined) {
-      if (this.gpu !== gpu) throw new FrostlineError(`Parameter ${this.name} lives on another device already.`);
+      if (this.gpu !== gpu)
+        throw new FrostlineError(`Parameter ${this.name} lives on another device already. Release it there first.`);
       return this.storage;
     }
     this.gpu = gpu;
@@ -180,11 +187,13 @@ export class Parameter extends Tensor {
 
   /** The values on the device now. */
   async read(gpu: Gpu): Promise<Float32Array<ArrayBuffer>> {
-    return gpu.readFloats(this.place(gpu));
+    const storage = this.place(gpu);
+    return gpu.readFloats(storage);
   }
 
   /** Frees the device's copy. */
   release(gpu: Gpu): void {
+    this.expectGpu(gpu);
     if (this.storage !== undefined && this.gpu !== gpu) {
       throw new FrostlineError(`Parameter ${this.name} lives on another device. Release it there.`);
     }
@@ -192,9 +201,14 @@ export class Parameter extends Tensor {
     this.storage = undefined;
   }
 
+  private expectGpu(gpu: unknown): void {
+    checkArguments(`Parameter ${this.name}`, { gpu: [gpu, GPU] });
+  }
+
   private fill(gpu: Gpu, values: Float32Array<ArrayBuffer>): void {
     checkValues(`Parameter ${this.name}`, this, values);
-    gpu.write(this.reserve(gpu), values);
+    const storage = this.reserve(gpu);
+    gpu.write(storage, values);
     this.filled = true;
     this.version++;
   }

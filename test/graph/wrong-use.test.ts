@@ -82,7 +82,9 @@ describe('values of another type or number', () => {
   });
 
   it('of a parameter', () => {
-    const parameter = new Parameter('w', [2], [1, 2] as never);
+    const listed = () => [1, 2] as never;
+    expect(() => new Parameter('w', [2], listed())).toThrow(/w \[2\] takes a Float32Array of length 2; got Array/);
+    const parameter = new Parameter('w', [2], listed);
     expect(() => parameter.place(gpu())).toThrow(/Parameter w \[2\] takes a Float32Array of length 2; got Array/);
     expect(() => parameter.reset(gpu(), new Float64Array(2) as never)).toThrow(/got Float64Array of length 2/);
   });
