@@ -28,9 +28,10 @@ import { forcedAlgorithms, parseAlgorithms } from './algorithms.ts';
 import { DeviceLostError } from './lost.ts';
 import { checkMachine, givenMachine, type Machine, type MachineReport } from './machine.ts';
 import { type Instance, matricesWanted } from './node.ts';
+import { bufferOn, buffersOf, disown, own } from './owners.ts';
 import { PipelineCache } from './pipelines.ts';
 import { type ProbeReading, probeWanted, ReadingFile, readMachine, takeReading } from './probe/reading.ts';
-import { bufferOf, checkStorage, type Precision, Storage } from './storage.ts';
+import { checkStorage, type Precision, Storage } from './storage.ts';
 import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
 import { Waiter } from './wait.ts';
 
@@ -130,10 +131,6 @@ const USAGE = {
   storage: 0x80,
 } as const;
 
-const RELEASED = Symbol('released');
-/** Of buffers that were allocated here: which device they are of, or that they were released. */
-const owners = new WeakMap<GPUBuffer, GPUDevice | typeof RELEASED>();
-
 const SIZE = wholeFrom(0);
 const PRECISION = oneOf('f32', 'f16');
 const WORDS: Expectation = {
@@ -148,11 +145,6 @@ const CONTENTS: Expectation = {
   is: (value) => SIZE.is(value) || VALUES.is(value),
   words: 'a number of bytes, or a typed array with values',
 };
-/** Buffers of a device that were not released. */
-const buffersOf = (device: GPUDevice): Expectation => ({
-  is: (value) => Array.isArray(value) && value.every((one) => Object(one) === one && owners.get(one) === device),
-  words: 'a list of buffers that were allocated on this device and not released',
-});
 const BYTES_GIVEN: Expectation = { is: (value) => value instanceof Uint8Array, words: 'a Uint8Array' };
 
 /** Milliseconds in which the word of a lost device is waited for. */
@@ -366,28 +358,9 @@ export class Gpu {
    * @throws FrostlineError for what this device has not allocated
    */
   release(buffer: GPUBuffer): void {
-    const owner = typeof buffer === 'object' && buffer !== null ? owners.get(buffer) : undefined;
-    if (owner === RELEASED) return;
-    if (owner !== this.device) {
-      throw new FrostlineError(
-        `release: ${describeValue(buffer)} was not allocated on this device. Give storage.buffer of a storage that gpu.storage() made here.`,
-      );
-    }
-    owners.set(buffer, RELEASED);
+    if (!disown(buffer, this.device)) return;
     this.liveBytes -= buffer.size;
     buffer.destroy();
-  }
-
-  /** Refuses a buffer that was released, or is another device's: WebGPU tells of it late, and nothing runs any more then. */
-  checkBuffer(what: string, storage: Storage): GPUBuffer {
-    const buffer = bufferOf(storage);
-    const owner = owners.get(buffer) ?? this.device;
-    if (owner === this.device) return buffer;
-    throw new FrostlineError(
-      owner === RELEASED
-        ? `${what}: the buffer of ${storage.label} was released. Make another by gpu.storage().`
-        : `${what}: ${storage.label} is on another device. Give a storage of the one that computes.`,
-    );
   }
 
   /**
@@ -446,7 +419,7 @@ export class Gpu {
     // Of shared memory Dawn takes no view: the process ends.
     const isPlain = values.byteLength % 4 === 0 && values.buffer instanceof ArrayBuffer;
     const words = isPlain ? values : padded(values);
-    this.device.queue.writeBuffer(this.checkBuffer('gpu.write', storage), offset, words);
+    this.device.queue.writeBuffer(bufferOn(this.device, 'gpu.write', storage), offset, words);
   }
 
   /** Zeroes buffers now. They are zero when made, but drivers do that at their first use: in the first step. */
@@ -477,7 +450,7 @@ export class Gpu {
         `${what}: it holds ${storage.bytes} bytes; a read ends at byte ${offset + bytes}. Read less.`,
       );
     }
-    const buffer = this.checkBuffer('gpu.read', storage);
+    const buffer = bufferOn(this.device, 'gpu.read', storage);
     const readback = this.readback(`${storage.label} (read back)`, bytes);
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, offset, readback, 0, Math.ceil(bytes / 4) * 4);
@@ -580,7 +553,7 @@ export class Gpu {
   }
 
   private counted(buffer: GPUBuffer): GPUBuffer {
-    owners.set(buffer, this.device);
+    own(buffer, this.device);
     this.liveBytes += buffer.size;
     this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
     return buffer;

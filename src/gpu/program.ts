@@ -4,6 +4,7 @@
  */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from './device.ts';
+import { bufferOn } from './owners.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
 import { splitOffset, type View } from './storage.ts';
 import { type PassTimer, PassTimers } from './timer.ts';
@@ -157,7 +158,7 @@ function bind(
           'Use a smaller batch.',
       );
     }
-    return { buffer: gpu.checkBuffer(dispatch.label, view.storage), offset: aligned, size };
+    return { buffer: bufferOn(gpu.device, dispatch.label, view.storage), offset: aligned, size };
   });
   checkSharing(dispatch, storages);
   const resources = [{ buffer: uniforms, offset, size: dispatch.uniforms.byteLength }, ...storages];

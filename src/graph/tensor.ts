@@ -107,6 +107,23 @@ export function checkMask({ name, mask, shape, size }: Pick<Parameter, 'name' | 
   }
 }
 
+/**
+ * Notes what values these parameters have. What is given back is to be called when all of them were read.
+ * @param what is made of them, for the message
+ * @throws FrostlineError, by what is given back, where some have others by then: what was made would be of no one state
+ */
+export function unchanged(what: string, parameters: Iterable<Parameter>): () => void {
+  const before = [...parameters].map((parameter) => [parameter, parameter.version] as const);
+  return () => {
+    const other = before.find(([parameter, version]) => parameter.version !== version);
+    if (other === undefined) return;
+    throw new FrostlineError(
+      `${what}: ${other[0].name} was changed meanwhile, by a step of training or values that were written. ` +
+        "Await the fit first, or do it in the fit's hook validate or onCheckpoint, where nothing is trained.",
+    );
+  };
+}
+
 /** A tensor with values of its own that outlive a run, and that training changes. */
 export class Parameter extends Tensor {
   readonly decayFactor: number;
