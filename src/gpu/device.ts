@@ -71,7 +71,8 @@ export interface OpenOptions {
   readonly tuning?: boolean;
   /**
    * algorithms by operator ('conv2d') or result ('conv2d forward'), in place of the quickest by estimate, wherever they
-   * compute the case; else FROSTLINE_ALGORITHM ('conv2d=winograd,...')
+   * compute the case; else FROSTLINE_ALGORITHM ('conv2d=winograd,...'). Keys for which none is chosen are refused here, names
+   * that an operator has not by the first graph that it is in
    */
   readonly algorithms?: Readonly<Record<string, string>>;
   /**
