@@ -1,6 +1,6 @@
 /** The option --adapter, and opening the adapter it names: every command that uses a device says which one it is. */
 import { z } from 'zod';
-import { parseAlgorithms } from '../gpu/algorithms.ts';
+import { forcedAlgorithms, parseAlgorithms } from '../gpu/algorithms.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Precision } from '../gpu/storage.ts';
 import type { Context } from './command.ts';
@@ -31,7 +31,9 @@ export const precisionOption = z
 
 /** What `--algorithm` forces, as `Gpu.open` takes it. */
 export const algorithmsOf = (option: string | undefined): Readonly<Record<string, string>> | undefined =>
-  option === undefined ? undefined : Object.fromEntries(parseAlgorithms(option, '--algorithm'));
+  option === undefined
+    ? undefined
+    : Object.fromEntries(forcedAlgorithms(parseAlgorithms(option, '--algorithm'), '--algorithm'));
 
 /** Refuses, of the algorithms that are forced on a device, those that no operator has. */
 export async function checkAlgorithms(gpu: Gpu): Promise<void> {

@@ -2,7 +2,18 @@
  * `Gpu`: one opened device with its limits, its pipelines by text and its account of memory. Everything above names
  * this class, never GPUDevice.
  */
-import { type Expectation, FLAG, FUNCTION, OBJECT, TEXT } from '../arguments.ts';
+import {
+  checkArguments,
+  describeValue,
+  type Expectation,
+  FLAG,
+  FUNCTION,
+  OBJECT,
+  oneOf,
+  orNothing,
+  TEXT,
+  wholeFrom,
+} from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import {
@@ -13,13 +24,14 @@ import {
   isSoftware,
   requestAdapter,
 } from './adapter.ts';
-import { parseAlgorithms } from './algorithms.ts';
+import { forcedAlgorithms, parseAlgorithms } from './algorithms.ts';
 import { DeviceLostError } from './lost.ts';
-import { givenMachine, type Machine, type MachineReport } from './machine.ts';
+import { checkMachine, givenMachine, type Machine, type MachineReport } from './machine.ts';
 import { type Instance, matricesWanted } from './node.ts';
+import { bufferOn, buffersOf, disown, own } from './owners.ts';
 import { PipelineCache } from './pipelines.ts';
 import { type ProbeReading, probeWanted, ReadingFile, readMachine, takeReading } from './probe/reading.ts';
-import { bufferOf, type Precision, Storage } from './storage.ts';
+import { checkStorage, type Precision, Storage } from './storage.ts';
 import { TuningTable, tunedAdapter, tuningWanted } from './tuning.ts';
 import { Waiter } from './wait.ts';
 
@@ -59,7 +71,8 @@ export interface OpenOptions {
   readonly tuning?: boolean;
   /**
    * algorithms by operator ('conv2d') or result ('conv2d forward'), in place of the quickest by estimate, wherever they
-   * compute the case; else FROSTLINE_ALGORITHM ('conv2d=winograd,...')
+   * compute the case; else FROSTLINE_ALGORITHM ('conv2d=winograd,...'). Keys for which none is chosen are refused here, names
+   * that an operator has not by the first graph that it is in
    */
   readonly algorithms?: Readonly<Record<string, string>>;
   /**
@@ -77,13 +90,16 @@ export interface OpenOptions {
 }
 
 const OPEN_OPTIONS: OptionNames<OpenOptions> = {
-  adapter: TEXT,
+  adapter: { ...TEXT, is: (value) => TEXT.is(value) && value !== '', words: "a text such as 'auto', or leave it out" },
   limits: OBJECT,
   kind: true,
   machine: OBJECT,
   probe: FLAG,
   tuning: FLAG,
-  algorithms: OBJECT,
+  algorithms: {
+    is: (value) => OBJECT.is(value) && !(value instanceof Map),
+    words: "an object, { operator: 'algorithm' }",
+  },
   precision: true,
   subgroupMatrices: FLAG,
   warn: FUNCTION,
@@ -116,8 +132,29 @@ const USAGE = {
   storage: 0x80,
 } as const;
 
+const SIZE = wholeFrom(0);
+const PRECISION = oneOf('f32', 'f16');
+const WORDS: Expectation = {
+  is: (value) => SIZE.is(value) && (value as number) % 4 === 0,
+  words: 'a number of bytes that is a multiple of 4',
+};
+const VALUES: Expectation = {
+  is: (value) => ArrayBuffer.isView(value) && value.byteLength > 0,
+  words: 'a typed array with values; one that was transferred has none',
+};
+const CONTENTS: Expectation = {
+  is: (value) => SIZE.is(value) || VALUES.is(value),
+  words: 'a number of bytes, or a typed array with values',
+};
+const BYTES_GIVEN: Expectation = { is: (value) => value instanceof Uint8Array, words: 'a Uint8Array' };
+
 /** Milliseconds in which the word of a lost device is waited for. */
 const LOSS_PATIENCE = 2000;
+
+const WORD: Expectation = {
+  is: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32,
+  words: 'a whole number from 0 to 4294967295',
+};
 
 /** What `fill` writes at a time. */
 const FILL_BYTES = 4 * 2 ** 20;
@@ -172,6 +209,7 @@ export class Gpu {
     this.failure ??= error.constructor.name === 'GPUOutOfMemoryError' ? this.outOfMemory() : this.defect(error.message);
   };
 
+  /** `Gpu.open` and `Gpu.from` call it. */
   private constructor(
     instance: Instance | undefined,
     info: GPUAdapterInfo,
@@ -180,14 +218,10 @@ export class Gpu {
     options: OpenOptions,
     reading?: ProbeReading,
   ) {
-    const { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning, algorithms } = options;
+    if (device === undefined)
+      throw new FrostlineError('A Gpu is not made by new. Call Gpu.open(), or Gpu.from(device).');
+    const { kind = found, limits = {}, machine, tuning = tuningWanted(), warn = emitWarning } = options;
     const { precision = 'f32', subgroupMatrices = matricesWanted() } = options;
-    if (precision !== 'f32' && precision !== 'f16') {
-      throw new FrostlineError(`There is no precision '${String(precision)}'. Give 'f32' or 'f16'.`);
-    }
-    if (!Object.hasOwn(KINDS, kind)) {
-      throw new FrostlineError(`There is no kind of adapter '${String(kind)}'. Give ${Object.keys(KINDS).join(', ')}.`);
-    }
     this.instance = instance;
     this.device = device;
     this.kind = kind;
@@ -221,9 +255,7 @@ export class Gpu {
     if (this.subgroupMatrices && !device.features.has(MATRICES)) throw new FrostlineError(withoutMatrices(this.name));
     this.pipelines = new PipelineCache(device, (promise) => this.wait(promise));
     this.tuning = tuning ? new TuningTable(tunedAdapter(this), warn) : undefined;
-    this.algorithms = algorithms
-      ? new Map(Object.entries(algorithms))
-      : parseAlgorithms(process.env['FROSTLINE_ALGORITHM'] ?? '');
+    this.algorithms = forcedOn(options);
     this.warn = warn;
     device.addEventListener('uncapturederror', this.onError);
     device.lost.then((info) => {
@@ -231,15 +263,25 @@ export class Gpu {
     });
   }
 
-  /** Opens the chosen adapter with its full limits; a GPU's first time it is probed. */
+  /**
+   * Opens the chosen adapter with its full limits; a GPU's first time it is probed.
+   * @throws FrostlineError for options that are none, and where no such adapter is found
+   */
   static async open(options: OpenOptions = {}): Promise<Gpu> {
-    checkOptions('Gpu.open', options, OPEN_OPTIONS);
+    checkOpening('Gpu.open', options);
     const chosen = await chooseAdapter(options.adapter);
     const { instance, adapter, kind } = chosen;
     const file = readingFile(adapter.info, kind, options);
     const { warn = emitWarning } = options;
     const reading = file && (file.find() ?? (await file.keep(await takeReading(() => Gpu.again(chosen)), { warn })));
-    return new Gpu(instance, adapter.info, await requestDevice(adapter), kind, options, reading);
+    const device = await requestDevice(adapter);
+    try {
+      return new Gpu(instance, adapter.info, device, kind, options, reading);
+    } catch (error) {
+      // Only the device knows its limits and features, and nobody else would close it.
+      device.destroy();
+      throw error;
+    }
   }
 
   /** One more device on an adapter that was chosen. */
@@ -263,7 +305,7 @@ export class Gpu {
    * graph.write(x, buffer); // a GPUBuffer of that device
    */
   static from(device: GPUDevice, options: FromOptions = {}): Gpu {
-    checkOptions<FromOptions>('Gpu.from', options, OPEN_OPTIONS);
+    checkOpening('Gpu.from', options);
     const { adapterInfo } = (device ?? {}) as Partial<GPUDevice>;
     if (adapterInfo === undefined) {
       throw new FrostlineError(
@@ -305,6 +347,7 @@ export class Gpu {
 
   /** Tells, once for each text, what is done otherwise than asked. */
   notice(text: string): void {
+    checkArguments('gpu.notice', { text: [text, TEXT] });
     if (!this.noticed.has(text)) this.warn(text);
     this.noticed.add(text);
   }
@@ -312,24 +355,30 @@ export class Gpu {
   /** A zeroed buffer of at least `bytes`, counted until it is released. */
   allocate(label: string, bytes: number): GPUBuffer {
     this.check();
+    checkArguments('gpu.allocate', { label: [label, TEXT], bytes: [bytes, SIZE] });
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
-    if (size > this.limits.maxBuffer) {
-      throw new FrostlineError(
-        `${label} needs a buffer of ${size} bytes; ${this.name} allows ${this.limits.maxBuffer}. ` +
-          'Use a smaller batch, or another adapter.',
-      );
-    }
+    this.checkSize(label, size);
     const usage = USAGE.storage | USAGE.copySource | USAGE.copyDestination;
     return this.counted(this.device.createBuffer({ label, size, usage }));
   }
 
+  /**
+   * Frees a buffer of this device's, and what it was counted as. Twice is as once.
+   * @throws FrostlineError for what this device has not allocated
+   */
   release(buffer: GPUBuffer): void {
+    if (!disown(buffer, this.device)) return;
     this.liveBytes -= buffer.size;
     buffer.destroy();
   }
 
-  /** A storage with a buffer of its own, and values where given; of halves a size alone, at four bytes a value. */
+  /**
+   * A storage with a buffer of its own, and values where given; of halves a size alone, at four bytes a value.
+   * @throws FrostlineError for a size that is none, or that no buffer of the adapter has
+   */
   storage(label: string, contents: number | ArrayBufferView<ArrayBuffer>, precision: Precision = 'f32'): Storage {
+    checkArguments('gpu.storage', { label: [label, TEXT], precision: [precision, PRECISION] });
+    checkArguments(label, { contents: [contents, precision === 'f16' ? SIZE : CONTENTS] });
     const bytes = typeof contents === 'number' ? contents : contents.byteLength;
     const storage = new Storage(label, bytes, {
       precision,
@@ -341,6 +390,8 @@ export class Gpu {
 
   /** A uniform buffer with these bytes: the parameters of a whole program's dispatches. */
   uniforms(label: string, bytes: Uint8Array<ArrayBuffer>): GPUBuffer {
+    this.check();
+    checkArguments('gpu.uniforms', { label: [label, TEXT], bytes: [bytes, BYTES_GIVEN] });
     const buffer = this.device.createBuffer({
       label,
       size: Math.max(16, bytes.byteLength),
@@ -351,30 +402,48 @@ export class Gpu {
     return buffer;
   }
 
-  /** Writes at `offset` bytes; ordered with submits, but before anything recorded and not yet submitted. */
+  private checkSize(label: string, size: number): void {
+    if (size <= this.limits.maxBuffer) return;
+    throw new FrostlineError(
+      `${label} needs a buffer of ${size} bytes; ${this.name} allows ${this.limits.maxBuffer}. ` +
+        'Use a smaller batch, or another adapter.',
+    );
+  }
+
+  /**
+   * Writes at `offset` bytes, a multiple of 4; ordered with submits, but before anything recorded and not yet submitted.
+   * @throws FrostlineError for values that are no typed array or do not fit, and a storage whose buffer is not there
+   */
   write(storage: Storage, values: ArrayBufferView<ArrayBuffer>, offset = 0): void {
     this.check();
+    checkStorage('gpu.write', storage);
+    checkArguments(`gpu.write to ${storage.label}`, { values: [values, VALUES], offset: [offset, WORDS] });
     const end = offset + values.byteLength;
     if (end > Math.ceil(storage.bytes / 4) * 4) {
-      throw new FrostlineError(`${storage.label} holds ${storage.bytes} bytes; a write ends at byte ${end}.`);
+      throw new FrostlineError(
+        `${storage.label} holds ${storage.bytes} bytes; a write ends at byte ${end}. Write fewer values.`,
+      );
     }
     // WebGPU writes words; an odd number of halves ends within one, whose rest nobody reads.
     // Of shared memory Dawn takes no view: the process ends.
     const isPlain = values.byteLength % 4 === 0 && values.buffer instanceof ArrayBuffer;
     const words = isPlain ? values : padded(values);
-    this.device.queue.writeBuffer(bufferOf(storage), offset, words);
+    this.device.queue.writeBuffer(bufferOn(this.device, 'gpu.write', storage), offset, words);
   }
 
   /** Zeroes buffers now. They are zero when made, but drivers do that at their first use: in the first step. */
   clear(buffers: readonly GPUBuffer[]): void {
+    this.check();
+    checkArguments('gpu.clear', { buffers: [buffers, buffersOf(this.device)] });
     const encoder = this.device.createCommandEncoder();
     for (const buffer of buffers) encoder.clearBuffer(buffer);
     this.device.queue.submit([encoder.finish()]);
   }
 
-  /** Writes the same word of 32 bits all over buffers. */
+  /** Writes the same word of 32 bits all over buffers. @param word a whole number from 0 to 4294967295 */
   fill(buffers: readonly GPUBuffer[], word: number): void {
     this.check();
+    checkArguments('gpu.fill', { buffers: [buffers, buffersOf(this.device)], word: [word, WORD] });
     const most = Math.max(0, ...buffers.map(({ size }) => size));
     const words = new Uint32Array(Math.min(most, FILL_BYTES) / 4).fill(word);
     for (const buffer of buffers) {
@@ -384,12 +453,29 @@ export class Gpu {
     }
   }
 
-  /** Reads bytes back; waits for all submitted work. */
-  async read(storage: Storage, offset = 0, bytes = storage.bytes - offset): Promise<ArrayBuffer> {
+  /**
+   * Reads bytes back; waits for all submitted work.
+   * @param offset in bytes, a multiple of 4
+   * @throws FrostlineError for a range that is not within the storage, and a storage whose buffer is not there
+   */
+  async read(storage: Storage, offset = 0, bytes?: number): Promise<ArrayBuffer> {
     this.check();
+    checkStorage('gpu.read', storage);
+    return this.readRange(storage, offset, bytes === undefined ? storage.bytes - offset : bytes);
+  }
+
+  private async readRange(storage: Storage, offset: number, bytes: number): Promise<ArrayBuffer> {
+    const what = `gpu.read of ${storage.label}`;
+    checkArguments(what, { offset: [offset, WORDS], bytes: [bytes, SIZE] });
+    if (offset + bytes > storage.bytes) {
+      throw new FrostlineError(
+        `${what}: it holds ${storage.bytes} bytes; a read ends at byte ${offset + bytes}. Read less.`,
+      );
+    }
+    const buffer = bufferOn(this.device, 'gpu.read', storage);
     const readback = this.readback(`${storage.label} (read back)`, bytes);
     const encoder = this.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(bufferOf(storage), offset, readback, 0, Math.ceil(bytes / 4) * 4);
+    encoder.copyBufferToBuffer(buffer, offset, readback, 0, Math.ceil(bytes / 4) * 4);
     this.device.queue.submit([encoder.finish()]);
     try {
       await this.wait(readback.mapAsync(0x1));
@@ -400,13 +486,19 @@ export class Gpu {
     }
   }
 
-  async readFloats(storage: Storage, offset = 0, bytes = storage.bytes - offset): Promise<Float32Array<ArrayBuffer>> {
+  /** The same as numbers: `bytes` a multiple of 4. */
+  async readFloats(storage: Storage, offset = 0, bytes?: number): Promise<Float32Array<ArrayBuffer>> {
+    checkStorage('gpu.readFloats', storage);
+    checkArguments(`gpu.readFloats of ${storage.label}`, { bytes: [bytes, orNothing(WORDS)] });
     return new Float32Array(await this.read(storage, offset, bytes));
   }
 
   /** A buffer that the host can map, counted until it is released. */
   readback(label: string, bytes: number): GPUBuffer {
+    this.check();
+    checkArguments('gpu.readback', { label: [label, TEXT], bytes: [bytes, SIZE] });
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
+    this.checkSize(label, size);
     return this.counted(this.device.createBuffer({ label, size, usage: USAGE.mapRead | USAGE.copyDestination }));
   }
 
@@ -483,6 +575,7 @@ export class Gpu {
   }
 
   private counted(buffer: GPUBuffer): GPUBuffer {
+    own(buffer, this.device);
     this.liveBytes += buffer.size;
     this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
     return buffer;
@@ -496,6 +589,25 @@ export class Gpu {
     if (this.instance !== undefined) this.device.destroy();
   }
 }
+
+/** Refuses options that are none before anything is opened, or measured. */
+function checkOpening(what: string, options: OpenOptions): void {
+  checkOptions(what, options, OPEN_OPTIONS);
+  const { kind = 'software', precision = 'f32', machine } = options;
+  if (!PRECISION.is(precision)) {
+    throw new FrostlineError(`There is no precision '${String(precision)}'. Give ${PRECISION.words}.`);
+  }
+  if (typeof kind !== 'string' || !Object.hasOwn(KINDS, kind)) {
+    throw new FrostlineError(`There is no kind of adapter '${String(kind)}'. Give ${Object.keys(KINDS).join(', ')}.`);
+  }
+  if (machine !== undefined) checkMachine(`${what}: machine`, machine);
+  forcedOn(options);
+}
+
+const forcedOn = ({ algorithms }: OpenOptions): Map<string, string> =>
+  algorithms === undefined
+    ? forcedAlgorithms(parseAlgorithms(process.env['FROSTLINE_ALGORITHM'] ?? ''), 'FROSTLINE_ALGORITHM')
+    : forcedAlgorithms(new Map(Object.entries(algorithms)), 'algorithms');
 
 /** Where the readings of an adapter lie that is planned for by one. */
 function readingFile(info: GPUAdapterInfo, found: AdapterKind, options: OpenOptions): ReadingFile | undefined {
@@ -512,15 +624,17 @@ const notProbed = (name: string, why: string) =>
 function within(offered: Limits, wanted: Partial<Limits>, name: string): Partial<Limits> {
   for (const [key, value] of Object.entries(wanted)) {
     const most = (offered as unknown as Record<string, number>)[key];
-    if (most === undefined) {
+    if (!Object.hasOwn(offered, key)) {
       throw new FrostlineError(`"${key}" is no limit. There are: ${Object.keys(offered).join(', ')}.`);
     }
     if (value === undefined) throw new FrostlineError(`The limit ${key} is undefined; leave it out, or give a number.`);
     // Offsets may be aligned more coarsely than the adapter asks, everything else may be less.
-    const fits = key === 'offsetAlignment' ? value % most === 0 && value > 0 : value >= 1 && value <= most;
+    const coarsest = most * Math.floor(offered.maxBinding / most);
+    const aligns = key === 'offsetAlignment';
+    const fits = aligns ? value % most === 0 && value > 0 && value <= coarsest : value >= 1 && value <= most;
     if (!Number.isInteger(value) || !fits) {
-      const range = key === 'offsetAlignment' ? `a multiple of ${most}` : `a whole number from 1 to ${most}`;
-      throw new FrostlineError(`The limit ${key} is ${value}; on ${name} it can be ${range}.`);
+      const range = aligns ? `a multiple of ${most}, at most ${coarsest}` : `a whole number from 1 to ${most}`;
+      throw new FrostlineError(`The limit ${key} is ${describeValue(value)}; on ${name} it can be ${range}.`);
     }
   }
   return wanted;

@@ -3,6 +3,10 @@
  * not what data sheets promise. Where nothing is known of an adapter, `ANY` stands for it, a discrete GPU of the middle
  * class, or `ANY_INTEGRATED`; a probe (probe/) measures what of it can be measured.
  */
+import { NOT_NEGATIVE, POSITIVE } from '../arguments.ts';
+import { checkSettings, type OptionNames } from '../options.ts';
+
+/** Rates of a GPU, for estimates. */
 export interface Machine {
   /** cores that each run workgroups of their own: streaming multiprocessors (NVIDIA), compute units (AMD), Xe cores */
   readonly multiprocessors: number;
@@ -133,6 +137,13 @@ export function machineReport(name: string, measured: Partial<Machine> = {}): Ma
     Object.hasOwn(measured, key) ? 'probed' : known === undefined ? 'assumed' : 'known';
   return { machine, origins: originsOf(machine, origin) };
 }
+
+const POSITIVE_RATE = { multiprocessors: POSITIVE, lanes: POSITIVE, threads: POSITIVE, resident: POSITIVE };
+const MACHINE: OptionNames<Machine> = { ...POSITIVE_RATE, cycles: POSITIVE, bytes: POSITIVE, dispatch: NOT_NEGATIVE };
+
+/** Refuses a machine of which a rate is missing or none: every estimate would be NaN. */
+export const checkMachine = (what: string, machine: Machine): void =>
+  checkSettings(what, machine, MACHINE, Object.keys(MACHINE) as (keyof Machine)[]);
 
 /** A machine that the caller gives. */
 export const givenMachine = (machine: Machine): MachineReport => ({

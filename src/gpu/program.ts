@@ -4,8 +4,9 @@
  */
 import { FrostlineError } from '../errors.ts';
 import type { Gpu } from './device.ts';
+import { bufferOn } from './owners.ts';
 import type { BindingAccess, Pipeline } from './pipelines.ts';
-import { bufferOf, splitOffset, type View } from './storage.ts';
+import { splitOffset, type View } from './storage.ts';
 import { type PassTimer, PassTimers } from './timer.ts';
 import { warmUp } from './warm-up.ts';
 
@@ -157,8 +158,9 @@ function bind(
           'Use a smaller batch.',
       );
     }
-    return { buffer: bufferOf(view.storage), offset: aligned, size };
+    return { buffer: bufferOn(gpu.device, dispatch.label, view.storage), offset: aligned, size };
   });
+  checkSharing(dispatch, storages);
   const resources = [{ buffer: uniforms, offset, size: dispatch.uniforms.byteLength }, ...storages];
   return {
     pipeline,
@@ -169,4 +171,26 @@ function bind(
     }),
     workgroups: foldWorkgroups(dispatch.workgroups, gpu.limits.maxWorkgroups, dispatch.label),
   };
+}
+
+/** Refuses what one dispatch must not do with one buffer: write and read it, or write two ranges that overlap. */
+function checkSharing(
+  { label, bindings }: Dispatch,
+  ranges: readonly { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number }[],
+): void {
+  for (const [i, { access, view }] of bindings.entries()) {
+    if (access !== 'write') continue;
+    const own = ranges[i];
+    const other = bindings.findIndex((one, k) => {
+      const { buffer, offset, size } = ranges[k];
+      if (k === i || buffer !== own.buffer) return false;
+      return one.access === 'read' || (offset < own.offset + own.size && own.offset < offset + size);
+    });
+    if (other < 0) continue;
+    const also = bindings[other].access === 'read' ? 'read' : 'written a second time';
+    throw new FrostlineError(
+      `${label}: ${view.storage.label} is written (binding ${i + 1}) and ${also} (binding ${other + 1}) by one dispatch. ` +
+        'Write to another storage.',
+    );
+  }
 }

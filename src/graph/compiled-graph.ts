@@ -8,7 +8,7 @@ import type { Cost } from '../kernels/kernel.ts';
 import { packStep, type StepValues } from '../kernels/step.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import type { LossScaling } from './loss-scaling.ts';
-import { checkValues, type Mask, Parameter, type Tensor } from './tensor.ts';
+import { checkValues, type Mask, Parameter, type Tensor, unchanged } from './tensor.ts';
 
 /** Bytes that a compiled graph keeps on the device. */
 export interface CompiledMemory {
@@ -316,7 +316,8 @@ export class CompiledGraph {
 
   /**
    * Submits one run, once. Resolves with the values of `wanted` (outputs of this graph) when the device has done it;
-   * several runs may be under way at a time.
+   * several runs may be under way at a time. The device does them in the order of the calls, whole, of other graphs too: of
+   * several graphs that train the same parameters each updates what the run before left, with momentum of its own.
    */
   async run(wanted: readonly Tensor[] = []): Promise<ArrayBuffer[]> {
     this.checkUsable();
@@ -452,19 +453,27 @@ export class CompiledGraph {
   /**
    * All that runs change and that outlives them: trained parameters, moving state, momentum, the loss scale, in an order that
    * the graph alone decides. Written back into a graph of the same network, masks and adapter, training goes on in the same bits.
+   * @throws FrostlineError where a run changed some of it before all was read
    */
   async readState(): Promise<ArrayBuffer[]> {
     this.checkUsable();
+    const check = unchanged('readState', this.trained);
     const parts = await this.readValues();
     for (const storage of this.ownState) parts.push(await this.gpu.read(storage));
+    check();
     return parts;
   }
 
-  /** The first parts of `readState`: trained parameters and moving state, without momentum. */
+  /**
+   * The first parts of `readState`: trained parameters and moving state, without momentum.
+   * @throws FrostlineError where a run changed some of it before all was read
+   */
   async readValues(): Promise<ArrayBuffer[]> {
     this.checkUsable();
+    const check = unchanged('readValues', this.trained);
     const parts: ArrayBuffer[] = [];
     for (const parameter of this.trained) parts.push((await parameter.read(this.gpu)).buffer);
+    check();
     return parts;
   }
 

@@ -5,7 +5,7 @@
  */
 import { checkArguments, describeValue, type Expectation, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import type { Operation } from './operation.ts';
@@ -107,6 +107,23 @@ export function checkMask({ name, mask, shape, size }: Pick<Parameter, 'name' | 
   }
 }
 
+/**
+ * Notes what values these parameters have. What is given back is to be called when all of them were read.
+ * @param what is made of them, for the message
+ * @throws FrostlineError, by what is given back, where some have others by then: what was made would be of no one state
+ */
+export function unchanged(what: string, parameters: Iterable<Parameter>): () => void {
+  const before = [...parameters].map((parameter) => [parameter, parameter.version] as const);
+  return () => {
+    const other = before.find(([parameter, version]) => parameter.version !== version);
+    if (other === undefined) return;
+    throw new FrostlineError(
+      `${what}: ${other[0].name} was changed meanwhile, by a step of training or values that were written. ` +
+        "Await the fit first, or do it in the fit's hook validate or onCheckpoint, where nothing is trained.",
+    );
+  };
+}
+
 /** A tensor with values of its own that outlive a run, and that training changes. */
 export class Parameter extends Tensor {
   readonly decayFactor: number;
@@ -121,7 +138,7 @@ export class Parameter extends Tensor {
 
   /**
    * @param values row-major; a function is called when the parameter is placed, so that big files are read late
-   * @throws FrostlineError for a shape, a mask or a decay factor that is none
+   * @throws FrostlineError for a shape, values, a mask or a decay factor that are none
    */
   constructor(
     name: string,
@@ -131,6 +148,7 @@ export class Parameter extends Tensor {
   ) {
     super(name, shape);
     const { mask = 1, decayFactor = 1 } = checkOptions(`Parameter ${name}`, options, PARAMETER_OPTIONS);
+    if (typeof values !== 'function') checkValues(`Parameter ${name}`, this, values);
     this.initial = typeof values === 'function' ? values : () => values;
     this.mask = mask;
     this.decayFactor = decayFactor;
@@ -154,10 +172,16 @@ export class Parameter extends Tensor {
     return typeof this.mask === 'number' ? this.mask !== 0 : this.mask.some((value) => value !== 0);
   }
 
-  /** Room for the values on the device, to be filled by `place`. */
+  /**
+   * Room for the values on the device, to be filled by `place`.
+   * @throws FrostlineError for what is no device, for one that was destroyed, and where the values are on another
+   */
   reserve(gpu: Gpu): Storage {
+    this.expectGpu(gpu);
+    gpu.check();
     if (this.storage !== undefined) {
-      if (this.gpu !== gpu) throw new FrostlineError(`Parameter ${this.name} lives on another device already.`);
+      if (this.gpu !== gpu)
+        throw new FrostlineError(`Parameter ${this.name} lives on another device already. Release it there first.`);
       return this.storage;
     }
     this.gpu = gpu;
@@ -180,11 +204,13 @@ export class Parameter extends Tensor {
 
   /** The values on the device now. */
   async read(gpu: Gpu): Promise<Float32Array<ArrayBuffer>> {
-    return gpu.readFloats(this.place(gpu));
+    const storage = this.place(gpu);
+    return gpu.readFloats(storage);
   }
 
   /** Frees the device's copy. */
   release(gpu: Gpu): void {
+    this.expectGpu(gpu);
     if (this.storage !== undefined && this.gpu !== gpu) {
       throw new FrostlineError(`Parameter ${this.name} lives on another device. Release it there.`);
     }
@@ -192,9 +218,14 @@ export class Parameter extends Tensor {
     this.storage = undefined;
   }
 
+  private expectGpu(gpu: unknown): void {
+    checkArguments(`Parameter ${this.name}`, { gpu: [gpu, GPU] });
+  }
+
   private fill(gpu: Gpu, values: Float32Array<ArrayBuffer>): void {
     checkValues(`Parameter ${this.name}`, this, values);
-    gpu.write(this.reserve(gpu), values);
+    const storage = this.reserve(gpu);
+    gpu.write(storage, values);
     this.filled = true;
     this.version++;
   }

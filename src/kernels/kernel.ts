@@ -12,11 +12,20 @@
  * What a binding's values are stored as is the storage's property (gpu/storage.ts): a run looks at its views, and the text
  * of a binding that may hold halves is made for what it finds (memory.ts).
  */
-import { checkArguments, type Expectation, FUNCTION, OBJECT, orNothing, TEXT, withMembers } from '../arguments.ts';
+import {
+  checkArguments,
+  type Expectation,
+  FUNCTION,
+  OBJECT,
+  orNothing,
+  TEXT,
+  wholeFrom,
+  withMembers,
+} from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { type Machine, machineOf, profileOf } from '../gpu/machine.ts';
 import type { Dispatch } from '../gpu/program.ts';
-import { type Precision, splitOffset, type View } from '../gpu/storage.ts';
+import { checkView, type Precision, splitOffset, type View } from '../gpu/storage.ts';
 import { assemble, layoutOf, withVectors } from './assemble.ts';
 import { checkSpec } from './check-spec.ts';
 import { type Applies, checkApplies, type Epilogues, namesOf } from './epilogue.ts';
@@ -222,8 +231,9 @@ export interface Kernel<P extends ParamSchema = ParamSchema, B extends BindingSc
 /**
  * Makes a kernel of its description: the same schema gives the WGSL declarations and packs the bytes of each run.
  *
- * @throws Error where parameters or an epilogue do not fit, when a run is dispatched
- * @throws FrostlineError where a binding is bound to halves and the kernel has no text for that
+ * @throws Error where an epilogue does not fit, when a run is dispatched
+ * @throws FrostlineError where parameters or a choice are none, where a view is missing, lies outside its storage or at no
+ *   whole value, or is of halves and the kernel has no text for that
  */
 export function defineKernel<const P extends ParamSchema, const B extends BindingSchema>(
   spec: KernelSpec<P, B>,
@@ -272,6 +282,12 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
       return allowed ?? kernel.estimated(capabilities, params, halves, unaligned);
     },
     dispatch(capabilities, params, views, chosen, epilogues = {}) {
+      checkArguments(`${spec.name}: dispatch`, {
+        'the adapter': [capabilities, ADAPTER],
+        params: [params, OBJECT],
+        views: [views, OBJECT],
+        epilogues: [epilogues, OBJECT],
+      });
       const { update } = epilogues;
       // What windows before have left would be the parameter.
       if (update !== undefined && params['accumulate'] === 1)
@@ -281,11 +297,12 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
       const whole = withRule(spec, update?.rule);
       const bound: Readonly<Record<string, View>> = { ...views, ...update?.views };
       const names = Object.keys(whole.bindings);
+      checkViews(whole, bound);
       const halves = halvesAmong(whole, bound);
       const own = new Set(bindingNames.filter((name) => halves.has(name)));
       const unaligned = new Set(bindingNames.filter((name) => !beginsAtVector(views[name])));
       const choice = chosen ?? kernel.best(capabilities, params, own, unaligned);
-      const variant = variantOf(spec, choice.variant);
+      const variant = chosenOf(spec, choice);
       const astray = variant.vectors?.find((name) => unaligned.has(name));
       if (astray !== undefined) throw new FrostlineError(notAtVector(spec.name, variant.name, astray, views[astray]));
       const declared = withVectors(whole.bindings, variant.vectors);
@@ -293,13 +310,15 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
         const { rest } = splitOffset(bound[name].offset, capabilities.limits.offsetAlignment);
         return rest / ((declared[name].type === 'vec4f' ? 4 : 1) * (halves.has(name) ? 2 : 4));
       });
+      const workgroups = variant.workgroups(params, choice.configuration);
+      checkArguments(`${spec.name} ${variant.name}`, { 'the number of workgroups': [workgroups, WHOLE] });
       const written = bound[gradientOf(spec.bindings) ?? names[0]];
       return {
         label: [`${spec.name} ${choice.variant}`, ...namesOf(epilogues)].join(' + '),
         source: source(choice, epilogues, halves),
         uniforms: packUniforms(whole, { ...params, ...update?.params }, bases),
         bindings: names.map((name) => ({ access: whole.bindings[name].access, view: bound[name] })),
-        workgroups: variant.workgroups(params, choice.configuration),
+        workgroups,
         kernel: kernel as unknown as Kernel,
         params,
         choice,
@@ -318,11 +337,11 @@ interface Stored {
 const ALIGNED: ReadonlySet<string> = new Set();
 
 /** Four numbers of a view, in bytes. */
-const vectorBytes = ({ storage }: View) => (storage.precision === 'f16' ? 8 : 16);
-const beginsAtVector = (view: View) => view.offset % vectorBytes(view) === 0;
+const vectorBytes = ({ storage }: View) => (storage?.precision === 'f16' ? 8 : 16);
+const beginsAtVector = (view: View) => view.offset % vectorBytes(view) === 0 && view.bytes >= vectorBytes(view);
 const notAtVector = (kernel: string, variant: string, binding: string, view: View) =>
-  `${kernel} ${variant} reads ${binding} in vectors of four, but its view begins at byte ${view.offset}. ` +
-  `Give one that begins at a multiple of ${vectorBytes(view)} bytes, or leave the choice to the kernel.`;
+  `${kernel} ${variant} reads ${binding} in vectors of four, but its view begins at byte ${view.offset} and has ${view.bytes} bytes. ` +
+  `Give one that begins at a multiple of ${vectorBytes(view)} bytes and has as many, or leave the choice to the kernel.`;
 
 type Spec<P extends ParamSchema> = Pick<KernelSpec<P, BindingSchema>, 'name' | 'params' | 'variants'>;
 
@@ -332,9 +351,36 @@ type Costed<P extends ParamSchema> = Spec<P> & { bytes(params: Params<P>, halves
 function variantOf<P extends ParamSchema>({ name: kernel, variants }: Spec<P>, name: string): Variant<P> {
   const variant = variants.find((candidate) => candidate.name === name);
   if (variant !== undefined) return variant;
+  throw new FrostlineError(`${kernel} has no variant '${name}'. It has ${variants.map((one) => one.name).join(', ')}.`);
+}
+
+/** The variant of a choice that somebody may have made by hand: a constant that is missing would be NaN in the text. */
+function chosenOf<P extends ParamSchema>(spec: Spec<P>, choice: Choice): Variant<P> {
+  checkArguments(spec.name, { choice: [choice, CHOICE] });
+  const variant = variantOf(spec, choice.variant);
+  const namesIn = (configuration: Configuration) => Object.keys(configuration).sort().join(', ');
+  const known = variant.configurations.map(namesIn);
+  const { configuration } = choice;
+  if (known.includes(namesIn(configuration)) && Object.values(configuration).every(Number.isFinite)) return variant;
   throw new FrostlineError(
-    `${kernel} has no variant ${name}. Give one of ${variants.map((one) => one.name).join(', ')}.`,
+    `${spec.name}: '${choiceText(choice)}' is no configuration of ${variant.name}. Give numbers for: ${known[0] || 'nothing'}.`,
   );
+}
+
+/** Refuses what no run can bind: WebGPU would tell of it late, and nothing would run on the device any more. */
+function checkViews(
+  { name: kernel, bindings }: { readonly name: string; readonly bindings: BindingSchema },
+  views: Readonly<Record<string, View>>,
+): void {
+  for (const [name, { type }] of Object.entries(bindings)) {
+    if (views[name] === undefined) {
+      const given = Object.keys(views).join(', ') || 'none';
+      throw new FrostlineError(
+        `${kernel}: there is no view for ${name}. It binds ${Object.keys(bindings).join(', ')}; given: ${given}.`,
+      );
+    }
+    checkView(`${kernel}: ${name}`, views[name], type === 'vec4f' ? vectorBytes(views[name]) : undefined);
+  }
 }
 
 /** A kernel's texts, each made once, and the hash of all that are tuned. */
@@ -484,6 +530,11 @@ export function choiceText(choice: Choice): string {
   return [variant, ...Object.entries(configuration).map(([name, value]) => `${name} ${value}`)].join(' ');
 }
 
+const WHOLE = wholeFrom(0);
+const ADAPTER = withMembers('what Gpu.open() or Gpu.from() gives', {
+  kind: TEXT.is,
+  limits: OBJECT.is,
+});
 const CHOICE = withMembers('a choice, { variant, configuration }', { variant: TEXT.is, configuration: OBJECT.is });
 
 export function sameChoice(one: Choice, other: Choice): boolean {

@@ -37,6 +37,7 @@ import {
 } from './network.ts';
 import { Constants, type Extent } from './onnx-constants.ts';
 import { translate } from './onnx-operators.ts';
+import { PREPROCESSING } from './preprocessing.ts';
 import { count, outputShapes, type Shape } from './shapes.ts';
 
 export { supportedOperators } from './onnx-operators.ts';
@@ -83,7 +84,7 @@ export const IMPORT_OPTIONS: OptionNames<ImportOptions> = {
   dropout: oneOf('auto', 'off'),
   batchFirst: FLAG,
   asItStands: FLAG,
-  preprocessing: OBJECT,
+  preprocessing: PREPROCESSING,
   labels: listOf(TEXT, 'a list of names'),
   outputs: {
     is: (value) => value === 'all' || value === 'possible' || listOf(TEXT, '').is(value),

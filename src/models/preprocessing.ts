@@ -1,6 +1,22 @@
 /** How published networks want their images; see `Preprocessing` for the formula. */
+import { checkArguments, FINITE, listOf, oneOf, POSITIVE, wholeFrom, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import type { Network, Pair, Preprocessing } from './network.ts';
+
+const lengths = listOf(wholeFrom(1), '');
+
+/** How images become inputs, as an argument; how many channels there are the network says. */
+export const PREPROCESSING = withMembers(
+  "{ size: [height, width], channelOrder: 'rgb' or 'bgr', scale, mean, std }: scale above 0, mean and std with a number " +
+    'for each channel, those of std above 0',
+  {
+    size: (value) => lengths.is(value) && (value as unknown[]).length === 2,
+    channelOrder: oneOf('rgb', 'bgr').is,
+    scale: POSITIVE.is,
+    mean: listOf(FINITE, '').is,
+    std: listOf(POSITIVE, '').is,
+  },
+);
 
 const imageNetRgb = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
@@ -50,7 +66,10 @@ export function preprocessingPreset(name: string, size?: Pair): Preprocessing {
  * @throws FrostlineError where the file does not say it and nobody else did, with the presets' names
  */
 export function preprocessingOf({ name, preprocessing }: Pick<Network, 'name' | 'preprocessing'>): Preprocessing {
-  if (preprocessing !== undefined) return preprocessing;
+  if (preprocessing !== undefined) {
+    checkArguments(name, { preprocessing: [preprocessing, PREPROCESSING] });
+    return preprocessing;
+  }
   throw new FrostlineError(
     `how images become the input of ${name} is not known. Give --preprocessing with one of ` +
       `${Object.keys(presets).join(', ')}.`,

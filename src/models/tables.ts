@@ -1,12 +1,12 @@
 /** AlexNet, VGG16 and a small AlexNet as tables of layers, with MATLAB's names and numbers. */
-import { type Expectation, INTEGER, isMap, OBJECT, TEXT, wholeFrom } from '../arguments.ts';
+import { type Expectation, INTEGER, isMap, TEXT, wholeFrom } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { ours } from '../operators/registry.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import { glorotUniform, heUniform, zeros } from './initialise.ts';
 import { numberLayers } from './layers.ts';
 import type { Network, Node, Op, Pads, Pair, ParameterValue, Preprocessing } from './network.ts';
-import { preprocessingPreset } from './preprocessing.ts';
+import { PREPROCESSING, preprocessingPreset } from './preprocessing.ts';
 import { outputShapes } from './shapes.ts';
 
 /** Classes and input of a network from a table. */
@@ -42,7 +42,7 @@ const WIDTH_OPTIONS: OptionNames<WidthOptions> = {
   classes: CLASSES,
   weights: { is: isMap, words: 'a Map of parameters by name' },
   seed: INTEGER,
-  preprocessing: OBJECT,
+  preprocessing: PREPROCESSING,
   filters: {
     is: (value) => Array.isArray(value) && value.length === 5 && value.every(wholeFrom(1).is),
     words: 'a list of five whole numbers of 1 or more',

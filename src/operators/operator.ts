@@ -149,10 +149,13 @@ export const number = (
   expected = '',
 ): Attribute<number> => ({
   doc,
-  wrong: (value) =>
-    Number.isFinite(value) && test(value as number)
-      ? undefined
-      : `A ${expected === '' ? 'finite number' : `number${expected}`} is expected`,
+  wrong(value) {
+    const holds = (one: number) => Number.isFinite(one) && test(one);
+    const wanted = `A ${expected === '' ? 'finite number' : `number${expected}`} is expected`;
+    if (!holds(value as number)) return wanted;
+    const single = Math.fround(value as number);
+    return holds(single) ? undefined : `${wanted}, and in single precision it is ${single}`;
+  },
 });
 
 /** A whole number of at least `least`. */
@@ -223,6 +226,13 @@ export function shapesOf<A extends object, R extends string = never>(
     const values = inputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) }));
     return rule.shape({ attributes, inputs: values, parameters }).map((shape) => [batch, ...shape]);
   });
+}
+
+/** Refuses a single number where a batch of items is read: there would be no batch to go by. */
+export function expectBatch(name: string, ...tensors: readonly Tensor[]): void {
+  const single = tensors.find(({ shape }) => shape.length === 0);
+  if (single === undefined) return;
+  throw new FrostlineError(`${name}: ${single.name} has shape [], a single number. Give [N, ...], the batch first.`);
 }
 
 export const count = (shape: Shape): number => shape.reduce((product, dim) => product * dim, 1);

@@ -2,7 +2,7 @@
  * Every decision that operators leave to `select`, with its trials: `tune` measures these. And layers to be drawn, on which
  * `bench selection` measures how good the choices are.
  */
-import { FrostlineError } from '../errors.ts';
+import { forcedAlgorithms } from '../gpu/algorithms.ts';
 import type { Capabilities } from '../kernels/kernel.ts';
 import { refuseUnknown } from './algorithms/algorithm.ts';
 import type { DecisionTrials, FreshLayers } from './algorithms/trial.ts';
@@ -25,11 +25,7 @@ export const freshLayers: readonly FreshLayers[] = [freshConvolutions, freshLine
 export function refuseUnknownAlgorithms(adapter: Capabilities): void {
   const decisions = decisionTrials.map(({ decision }) => decision);
   const operators = [...new Set(decisions.map(({ purpose }) => purpose.split(' ')[0]))];
-  const keys = [...operators, ...decisions.map(({ purpose }) => purpose)];
-  for (const key of adapter.algorithms?.keys() ?? []) {
-    if (keys.includes(key)) continue;
-    throw new FrostlineError(`No algorithm is chosen for '${key}'. Give one of ${keys.join(', ')}.`);
-  }
+  forcedAlgorithms(adapter.algorithms ?? new Map(), 'algorithms');
   for (const operator of operators) {
     refuseUnknown(
       adapter,

@@ -2,7 +2,7 @@
 import { checkArguments, wholeFrom } from '../arguments.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { type Parameter, type Tensor, unchanged } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';
 import { softmax } from '../operators/softmax/graph.ts';
 import { DATA, type TrainingData } from './data.ts';
@@ -29,6 +29,7 @@ export class Evaluator {
   private readonly logits: Tensor | undefined;
   private readonly data: TrainingData;
   private readonly batch: number;
+  private readonly parameters: readonly Parameter[];
 
   private constructor(
     graph: CompiledGraph,
@@ -36,7 +37,9 @@ export class Evaluator {
     { probabilities, logits }: { probabilities: Tensor; logits?: Tensor },
     data: TrainingData,
     batch: number,
+    parameters: readonly Parameter[],
   ) {
+    this.parameters = parameters;
     this.graph = graph;
     this.feed = feed;
     this.probabilities = probabilities;
@@ -64,7 +67,9 @@ export class Evaluator {
     const probabilities = softmax(logits);
     const graph = await compile(gpu, { outputs: wanted ? [probabilities, logits] : [probabilities] });
     feed.load(graph);
-    return new Evaluator(graph, feed, { probabilities, ...(wanted && { logits }) }, data, batch);
+    return new Evaluator(graph, feed, { probabilities, ...(wanted && { logits }) }, data, batch, [
+      ...model.parameters.values(),
+    ]);
   }
 
   /** Takes the data set's pixels anew, after they were changed in place. */
@@ -72,12 +77,17 @@ export class Evaluator {
     this.feed.load(this.graph);
   }
 
-  /** @throws DivergedError when a sample's probabilities are not finite: the last update may have overflowed the weights */
+  /**
+   * Classifies all samples with the parameters as they are now.
+   * @throws DivergedError when a sample's probabilities are not finite: the last update may have overflowed the weights
+   * @throws FrostlineError where a step of training changes parameters before the last sample: no one model was evaluated
+   */
   async run(signal?: AbortSignal): Promise<Evaluation> {
     const count = this.data.labels.length;
     const classes = this.probabilities.size / this.batch;
     const outputs = this.logits === undefined ? [this.probabilities] : [this.probabilities, this.logits];
     const [probabilities, logits] = outputs.map(() => new Float32Array(count * classes));
+    const check = unchanged('Evaluator.run', this.parameters);
     for (let first = 0; first < count; first += this.batch) {
       signal?.throwIfAborted();
       // The last batch is filled up with its first sample; what comes of those is dropped.
@@ -88,6 +98,7 @@ export class Evaluator {
       probabilities.set(new Float32Array(read[0], 0, take), first * classes);
       logits?.set(new Float32Array(read[1], 0, take), first * classes);
     }
+    check();
     const bad = probabilities.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
       throw new DivergedError(

@@ -122,8 +122,13 @@ function imageFeed(
   const images = input('images', [resident ? labels.length : batch, imageHeight, imageWidth], 'u32');
   const source = input('source', [batch], 'u32');
   const transforms = input('transforms', [batch, 6]);
+  const { mean, std } = preprocessing;
+  // Presets have three; an image of one channel is the first of its colours.
+  const own = (values: readonly number[]) => (channels === 1 ? values.slice(0, 1) : values);
   const sampled = affineSample(images, source, transforms, {
     ...preprocessing,
+    mean: own(mean),
+    std: own(std),
     size: [height, width],
     channels,
     fill,

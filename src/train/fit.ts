@@ -20,7 +20,7 @@ import { GPU, type Gpu } from '../gpu/device.ts';
 import type { Precision } from '../gpu/storage.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classification.ts';
-import { input, type Tensor } from '../graph/tensor.ts';
+import { input, type Parameter, type Tensor } from '../graph/tensor.ts';
 import { SCALING } from '../kernels/loss-scale/state.ts';
 import { buildNetwork } from '../models/build.ts';
 import { checkOptions, checkSettings, type OptionNames } from '../options.ts';
@@ -162,6 +162,9 @@ interface Flight extends Pick<StepRecord, 'step' | 'epoch' | 'learningRate'> {
   readonly reading: Promise<ArrayBuffer[]>;
 }
 
+/** Parameters that a fit is changing now. */
+const fitted = new WeakSet<Parameter>();
+
 /** A compiled training step for one set of masks and one optimizer. Rates, momentum, decay and seed are free from run to run. */
 export class TrainingStep {
   readonly graph: CompiledGraph;
@@ -276,8 +279,8 @@ export class TrainingStep {
    * @param from a checkpoint; `start`, steps and epochs of the run before this call
    * @returns a record for each step
    * @throws DivergedError when the loss is NaN or infinite: names the step and the first layer that is not finite
-   * @throws FrostlineError for settings that are none or that the step was not compiled for, and while another fit of it is
-   *   under way
+   * @throws FrostlineError for settings that are none or that the step was not compiled for, and while another fit that
+   *   trains the same parameters is under way, of this step or another one
    */
   async fit(
     settings: FitSettings,
@@ -292,11 +295,21 @@ export class TrainingStep {
         'TrainingStep.fit: a fit of this step is under way, and two would change the same parameters. Await it first.',
       );
     }
+    const trained = [...this.model.parameters.values()].filter(({ trainable }) => trainable);
+    const taken = trained.find((parameter) => fitted.has(parameter));
+    if (taken !== undefined) {
+      throw new FrostlineError(
+        `TrainingStep.fit: another fit is under way that changes ${taken.name}, too, and each would train what the other ` +
+          'left. Await it first, or train a model of its own: createModel(network).',
+      );
+    }
     this.underWay = true;
+    for (const parameter of trained) fitted.add(parameter);
     try {
       return await this.train(settings, hooks, from);
     } finally {
       this.underWay = false;
+      for (const parameter of trained) fitted.delete(parameter);
     }
   }
 

@@ -12,7 +12,7 @@ import {
 } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
-import type { Parameter } from '../graph/tensor.ts';
+import { type Parameter, unchanged } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';
 import { type FreezePoint, freezePoints, freezeThrough } from '../models/layers.ts';
@@ -210,10 +210,13 @@ function wildcard(pattern: string): RegExp {
 /**
  * The network with its present values, as an ONNX model.
  * @throws DivergedError when a trained value is not finite: no loss has told what the last update did
+ * @throws FrostlineError where a step of training changes some of them before all are read
  */
 export async function exportModel(gpu: Gpu, model: Model) {
   checkArguments('exportModel', { gpu: [gpu, GPU], model: [model, MODEL] });
   const values = new Map<string, Float32Array>();
+  for (const parameter of model.parameters.values()) parameter.place(gpu);
+  const check = unchanged('exportModel', model.parameters.values());
   for (const [name, parameter] of model.parameters) {
     const data = await parameter.read(gpu);
     if (parameter.trainable && !data.every(Number.isFinite)) {
@@ -223,6 +226,7 @@ export async function exportModel(gpu: Gpu, model: Model) {
     }
     values.set(name, data);
   }
+  check();
   return exportOnnx(model.network, values);
 }
 

@@ -146,6 +146,11 @@ describe('frostline kernels plan', () => {
     // Each direction of a convolution is one dispatch then.
     expect(alexnet.dispatches.length).toBeLessThanOrEqual(45);
     expect(vgg16.dispatches.length).toBeLessThanOrEqual(90);
+    const astray = await kernels('plan', ...forced.slice(0, 3), 'conv3d=winograd');
+    expect([astray.code, astray.stderr]).toEqual([
+      2,
+      expect.stringMatching(/--algorithm: no algorithm is chosen for 'conv3d'. Give one of conv2d, linear, matMul/),
+    ]);
     const unknown = await kernels('plan', ...forced.slice(0, 3), 'conv2d=fft');
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toMatch(/fft.*implicit-gemm/s);

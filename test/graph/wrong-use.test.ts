@@ -7,12 +7,18 @@ import { argMax, softmaxCrossEntropy } from '../../src/graph/ops/classification.
 import { input, Parameter } from '../../src/graph/tensor.ts';
 import { exportOnnx } from '../../src/models/export-onnx.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
+import { affine } from '../../src/operators/affine/graph.ts';
+import { add } from '../../src/operators/arithmetic/graph.ts';
 import { conv2d } from '../../src/operators/conv2d/graph.ts';
 import { dropout } from '../../src/operators/dropout/graph.ts';
 import { elu } from '../../src/operators/elu/graph.ts';
+import { leakyRelu } from '../../src/operators/leaky-relu/graph.ts';
 import { linear } from '../../src/operators/linear/graph.ts';
+import { lrn } from '../../src/operators/lrn/graph.ts';
 import { pad } from '../../src/operators/pad/graph.ts';
 import { relu } from '../../src/operators/relu/graph.ts';
+import { flatten } from '../../src/operators/reshape/graph.ts';
+import { logSoftmax, softmax } from '../../src/operators/softmax/graph.ts';
 import { useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();
@@ -82,7 +88,9 @@ describe('values of another type or number', () => {
   });
 
   it('of a parameter', () => {
-    const parameter = new Parameter('w', [2], [1, 2] as never);
+    const listed = () => [1, 2] as never;
+    expect(() => new Parameter('w', [2], listed())).toThrow(/w \[2\] takes a Float32Array of length 2; got Array/);
+    const parameter = new Parameter('w', [2], listed);
     expect(() => parameter.place(gpu())).toThrow(/Parameter w \[2\] takes a Float32Array of length 2; got Array/);
     expect(() => parameter.reset(gpu(), new Float64Array(2) as never)).toThrow(/got Float64Array of length 2/);
   });
@@ -342,7 +350,104 @@ describe('attributes beside those for which the formula holds', () => {
     ['ELU without a sign in what is below 0', () => elu(x, 0), /has alpha 0\. A number above 0 is expected/],
     ['ELU that turns what is below 0', () => elu(x, -1), /has alpha -1/],
     ['dropout of all', () => dropout(x, 1), /has ratio 1/],
+    [
+      'dropout of all in single precision',
+      () => dropout(x, 1 - 1e-10),
+      /ratio 0.9999999999.* single precision it is 1/,
+    ],
+    ['ELU of what is 0 in single precision', () => elu(x, 1e-46), /has alpha 1e-46.* in single precision it is 0/],
+    [
+      'a slope that is infinite there',
+      () => leakyRelu(x, 1e40),
+      /has slope 1e\+40.* in single precision it is Infinity/,
+    ],
+    ['LRN with roots of negative numbers', () => lrn(x, { size: 1, alpha: -1 }), /alpha -1. A number of 0 or more/],
+    ['LRN that divides by 0 there', () => lrn(x, { size: 1, bias: 1e-46 }), /bias 1e-46.* single precision it is 0/],
+    ['an affine map to infinity', () => affine(x, [1e40], [0]), /scale is Array.*of single precision/],
   ] as const)('%s', (_, make, message) => {
     expect(make).toThrow(message);
+  });
+});
+
+describe('what there is nothing to sum over, or no batch of', () => {
+  const [row, single] = [input('row', [3]), input('single', [])];
+  const labels = input('labels', [3], 'u32');
+  it.each([
+    [
+      'softmax of single numbers',
+      () => softmax(row),
+      /\[\] over no dimension, where every result would be 1. Give \[N, classes\]/,
+    ],
+    ['logSoftmax of single numbers', () => logSoftmax(row), /over no dimension/],
+    ['softmax over no axis', () => softmax(input('x', [2, 3]), 'softmax', [1, 1]), /\[3\] over no dimension/],
+    ['the best of one class', () => argMax(row), /row has shape \[3\]. Give \[N, classes\]\./],
+    ['the loss of one class', () => softmaxCrossEntropy(row, labels), /row has shape \[3\]. Give \[N, classes\]\./],
+    [
+      'softmax of a single number',
+      () => softmax(single, 's', [1, 1]),
+      /single has shape \[\], a single number. Give \[N, \.\.\.\]/,
+    ],
+    ['an affine map of one', () => affine(single, [2], [1]), /a single number/],
+    ['a sum of two', () => add(single, single), /a single number/],
+    ['a layer of one', () => linear(single, input('w', [1, 1])), /a single number/],
+    ['flatten of one', () => flatten(single), /a single number/],
+  ] as const)('%s', (_, make, message) => {
+    expect(make).toThrow(message);
+  });
+
+  it('maps of values need no batch', async () => {
+    const y = relu(single);
+    const graph = await compile(gpu(), { outputs: [y] });
+    graph.write(single, Float32Array.of(-2));
+    await graph.run();
+    expect([...(await graph.read(y))]).toEqual([0]);
+    graph.destroy();
+  });
+});
+
+describe('normalisation of images', () => {
+  const [images, source] = [input('images', [3, 2, 2], 'u32'), input('source', [2], 'u32')];
+  const [zeros, ones] = [
+    [0, 0, 0],
+    [1, 1, 1],
+  ];
+  const options = { size: [2, 2], channels: 3, fill: 0, channelOrder: 'rgb', scale: 1, mean: zeros, std: ones };
+  const sampled = (change: object) =>
+    affineSample(images, source, input('t', [2, 6]), { ...options, ...change } as never);
+
+  it.each([
+    [{ mean: [0.5] }, /mean \[0.5\] of 3 channels. Give one a channel: 3 finite numbers/],
+    [{ mean: [0, 0, 0, 0] }, /mean \[0, 0, 0, 0\] of 3 channels/],
+    [{ mean: [0, Number.NaN, 0] }, /mean \[0, NaN, 0\]/],
+    [{ mean: [0, 1e40, 0] }, /mean \[0, 1e\+40, 0\]/],
+    [{ std: [1, 0, 1] }, /std \[1, 0, 1\] of 3 channels. Give one a channel: 3 numbers above 0/],
+    [{ std: [1, -1, 1] }, /std \[1, -1, 1\]/],
+    [{ std: [1, 1e-46, 1] }, /std \[1, 1e-46, 1\].*in single precision too/],
+    [{ std: [] }, /std \[\] of 3 channels/],
+    [{ std: 'no' }, /std is 'no'. Give a list of numbers/],
+    [{ channels: 1 }, /mean \[0, 0, 0\] of 1 channels. Give one a channel: 1 finite numbers/],
+    [{ scale: 0 }, /scale is 0. Give a number above 0/],
+    [{ fill: 300 }, /fill is 300. Give a number from 0 to 255/],
+  ])('%j is refused', (change, message) => {
+    expect(() => sampled(change)).toThrow(message);
+  });
+
+  it('by a typed array is by its numbers', () => {
+    expect(sampled({ mean: Float32Array.of(1, 2, 3) }).shape).toEqual([2, 3, 2, 2]);
+  });
+
+  it('is refused where a network is made with one that is none', () => {
+    const preprocessing = { size: [64, 64], channelOrder: 'rgb', scale: 1, mean: zeros, std: ones } as const;
+    const made = (change: object) => () => alexnetSmall({ preprocessing: { ...preprocessing, ...change } });
+    expect(made({})).not.toThrow();
+    for (const change of [
+      { std: [0, 1, 1] },
+      { mean: undefined },
+      { scale: -1 },
+      { size: [64] },
+      { channelOrder: 'hsv' },
+    ]) {
+      expect(made(change)).toThrow(/preprocessing is Object. Give \{ size: \[height, width\], channelOrder/);
+    }
   });
 });

@@ -205,10 +205,13 @@ describe.each(kernels.map((kernel) => ({ name: kernel.name, kernel })))('$name',
     const to = gradientOf(kernel.bindings)!;
     const output = testCase.outputs[to];
     const count = typeof output === 'number' ? output : output.length;
-    const view = gpu()
-      .storage('any', 4 * count)
-      .view();
-    const views = Object.fromEntries(Object.keys(kernel.bindings).map((name) => [name, view]));
+    const room = gpu().storage('any', 4 * count + 12);
+    const view = room.view(0, 4 * count);
+    // Those that read vectors have whole ones.
+    const vectors = room.view(0, 16 * Math.ceil(count / 4));
+    const views = Object.fromEntries(
+      Object.entries(kernel.bindings).map(([name, { type }]) => [name, type === 'vec4f' ? vectors : view]),
+    );
     for (const { rule, pass, params } of optimizers) {
       const update = { rule, params, views: Object.fromEntries(Object.keys(rule.bindings).map((n) => [n, view])) };
       const plain = kernel.dispatch(gpu(), testCase.params, views, choice).cost;

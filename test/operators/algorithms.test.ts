@@ -112,7 +112,11 @@ describe('select', () => {
     work: () => ({ instructions, movedBytes: 0, dispatches: 1 }),
     emit() {},
   });
-  const among = (...algorithms: [One, ...One[]]) => ({ purpose: 'conv2d forward', algorithms, caseOf: () => 'one' });
+  const among = (...algorithms: [One, ...One[]]) => ({
+    purpose: 'conv2d forward' as const,
+    algorithms,
+    caseOf: () => 'one',
+  });
 
   it('takes the quickest that computes it, the first of equals, and says why not the others', () => {
     const list = among(as('plain', 9e6), as('quick', 1e6), as('same', 1e6), as('none', 1, false));

@@ -201,7 +201,7 @@ it('names are told apart, and an unknown one is refused', () => {
     expect(() => refuseUnknownAlgorithms(gpu)).not.toThrow();
     gpu.algorithms.set('liner', 'gemm');
     expect(() => refuseUnknownAlgorithms(gpu)).toThrow(
-      "No algorithm is chosen for 'liner'. Give one of conv2d, linear, matMul, conv2d forward,",
+      "no algorithm is chosen for 'liner'. Give one of conv2d, linear, matMul, conv2d forward,",
     );
   } finally {
     gpu.algorithms.clear();

@@ -1,5 +1,5 @@
 /** From resident 8-bit images to the network's input: the augmentation's affine sampler as an operation of the graph. */
-import { checkArguments, type Expectation, FINITE, NUMBERS, OBJECT, oneOf, wholeFrom } from '../../arguments.ts';
+import { checkArguments, type Expectation, NUMBERS, OBJECT, oneOf, POSITIVE, wholeFrom } from '../../arguments.ts';
 import { affineSampleKernel, type Normalisation, normalisationParams } from '../../kernels/augment/augment.ts';
 import { checkOptions, type OptionNames } from '../../options.ts';
 import { apply, refuse, shapeText } from '../operation.ts';
@@ -32,11 +32,27 @@ const SIZE: Expectation = {
   words: '[height, width]',
 };
 
+const FILL: Expectation = {
+  is: (value) => Number.isFinite(value) && (value as number) >= 0 && (value as number) <= 255,
+  words: 'a number from 0 to 255',
+};
+/** A list is refused with all that it holds. */
+function checkChannels(name: string, what: string, values: unknown, channels: number, least: number): void {
+  checkArguments(name, { [what]: [values, NUMBERS] });
+  const list: readonly unknown[] = [...(values as number[])];
+  const fits = (one: unknown) =>
+    typeof one === 'number' && Number.isFinite(Math.fround(one)) && Math.fround(one) > least;
+  if (list.length === channels && list.every(fits)) return;
+  const each = least === 0 ? 'numbers above 0, in single precision too' : 'finite numbers';
+  refuse(name, `${what} [${list.join(', ')}] of ${channels} channels`, `Give one a channel: ${channels} ${each}.`);
+}
+
 /**
  * @param images [count, height, width] of u32, one RGBA pixel a word; they must fit one binding
  * @param source [N] of u32: which image each of the batch is
  * @param transforms [N, 6]: xin = a xout + b yout + c, yin = d xout + e yout + f for each of the batch
  * @returns N,C,H,W of `channels` and `size`: (value * scale - mean) / std of what is sampled
+ * @throws FrostlineError where shapes do not fit, mean and std hold not one value a channel, scale or a std is not above 0
  */
 export function affineSample(images: Tensor, source: Tensor, transforms: Tensor, options: AffineSampleOptions): Tensor {
   checkArguments('affineSample', { options: [options, OBJECT] });
@@ -45,12 +61,12 @@ export function affineSample(images: Tensor, source: Tensor, transforms: Tensor,
   checkArguments(name, {
     size: [size, SIZE],
     channels: [channels, oneOf(1, 3)],
-    fill: [fill, FINITE],
+    fill: [fill, FILL],
     channelOrder: [channelOrder, oneOf('rgb', 'bgr')],
-    scale: [scale, FINITE],
-    mean: [mean, NUMBERS],
-    std: [std, NUMBERS],
+    scale: [scale, POSITIVE],
   });
+  checkChannels(name, 'mean', mean, channels, Number.NEGATIVE_INFINITY);
+  checkChannels(name, 'std', std, channels, 0);
   checkTensors(name, { images, source, transforms });
   const [, height, width] = images.shape;
   const batch = source.size;

@@ -15,12 +15,14 @@ import { apply, type ForwardEmitter, refuse, shapeText } from '../operation.ts';
 import { checkTensors, type Tensor } from '../tensor.ts';
 import { rows, windows } from '../windows.ts';
 
-/** Rows and columns of [N, C], also of [N, C, 1, 1]. */
+/** Rows and columns of [N, C], also of [N, C, 1, 1]. @throws FrostlineError for any other, [N] too */
 function matrix(name: string, x: Tensor): { items: number; columns: number } {
   checkTensors(name, { logits: x });
-  const [items, columns = 1] = x.shape;
+  const [items, columns] = x.shape;
+  // Of [N] there would be one class, which is always right.
   if (items * columns !== x.size) {
-    refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, 'Give [N, classes]: flatten it before.');
+    const remedy = `Give [N, classes]${x.shape.length > 2 ? ': flatten it before' : ''}.`;
+    refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, remedy);
   }
   return { items, columns };
 }

@@ -4,10 +4,13 @@ import { apply, type ForwardEmitter, type Operation } from '../../graph/operatio
 import { checkTensors, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { affineBackward, affineForward } from '../../kernels/affine/affine.ts';
-import { asked } from '../operator.ts';
+import { asked, expectBatch } from '../operator.ts';
 import { shape } from './shape.ts';
 
-const CONSTANTS = listOf(FINITE, 'a list of finite numbers');
+const CONSTANTS = listOf(
+  { ...FINITE, is: (value) => FINITE.is(value) && Number.isFinite(Math.fround(value as number)) },
+  'a list of finite numbers of single precision',
+);
 
 /**
  * y = x scale + shift with constants: one value, one a channel, or one an element of an item. Element i of an item of n
@@ -15,6 +18,7 @@ const CONSTANTS = listOf(FINITE, 'a list of finite numbers');
  */
 export function affine(x: Tensor, scale: readonly number[], shift: readonly number[], name = 'affine'): Tensor {
   checkTensors(name, { x });
+  expectBatch(name, x);
   checkArguments(name, { scale: [scale, CONSTANTS], shift: [shift, CONSTANTS] });
   const batch = x.shape[0];
   const item = x.size / batch;

@@ -4,6 +4,7 @@
  * would save. `select` is the only place that chooses.
  */
 import { FrostlineError } from '../../errors.ts';
+import type { Purpose } from '../../gpu/algorithms.ts';
 import { type Profile, profileOf } from '../../gpu/machine.ts';
 import type { ForwardEmitter } from '../../graph/operation.ts';
 import type { Capabilities } from '../../kernels/kernel.ts';
@@ -63,7 +64,7 @@ export interface Named {
 /** What an operator leaves to `select`. */
 export interface Decision<Problem extends Named, Operands> {
   /** what is decided, as 'conv2d forward': the operator's word first. Options, notices and tuning results call it so */
-  readonly purpose: string;
+  readonly purpose: Purpose;
   /** the plain one first: it must compute everything that was not refused when the graph was built */
   readonly algorithms: readonly [Algorithm<Problem, Operands>, ...Algorithm<Problem, Operands>[]];
   /** more, which no estimate tells from one of these: for measurements, and for who asks for them by name */

@@ -1,7 +1,7 @@
 /** Sum, difference, product and quotient of two tensors; the mathematics stands in ../../kernels/binary/binary.ts. */
 import type { Storage } from '../../gpu/storage.ts';
 import { apply, type BackwardEmitter, type ForwardEmitter, type Operation } from '../../graph/operation.ts';
-import { type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { checkTensors, type Shape, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, type Window, windows } from '../../graph/windows.ts';
 import {
   type BinaryOperator,
@@ -11,7 +11,7 @@ import {
   broadcastGradientParams,
 } from '../../kernels/binary/binary.ts';
 import { sixExtents } from '../../kernels/strided.ts';
-import { shapesOf } from '../operator.ts';
+import { expectBatch, shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
 /** y = a + b; a dimension of 1 (but not the batch) is repeated to that of the other. So are the three below. */
@@ -30,6 +30,8 @@ interface Operand {
 }
 
 function binary(operator: BinaryOperator, a: Tensor, b: Tensor, name: string): Tensor {
+  checkTensors(name, { a, b });
+  expectBatch(name, a, b);
   const [shape] = shapesOf(name, rule, {}, [a, b]);
   const items = shape[0];
   const itemBytes = (of: Shape) => (4 * sizeOf(of)) / items;

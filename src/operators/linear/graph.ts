@@ -2,7 +2,7 @@
 import { emitBias } from '../../graph/bias-gradient.ts';
 import { apply, hasDerivative } from '../../graph/operation.ts';
 import { checkTensors, type Tensor } from '../../graph/tensor.ts';
-import { type None, shapesOf } from '../operator.ts';
+import { expectBatch, type None, shapesOf } from '../operator.ts';
 import { selectLinear } from './algorithms/index.ts';
 import type { Layer } from './algorithms/layer.ts';
 import { type LinearRole, rule } from './rule.ts';
@@ -14,6 +14,7 @@ import { type LinearRole, rule } from './rule.ts';
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, name = 'linear'): Tensor {
   checkTensors(name, { x, weight });
+  expectBatch(name, x);
   const batch = x.shape[0];
   const [shape] = shapesOf<None, LinearRole>(name, rule, {}, [x], { weight, bias });
   const [outputs] = weight.shape;

@@ -12,7 +12,8 @@ export interface LrnAttributes {
 export const rule: Rule<LrnAttributes> = {
   attributes: {
     size: whole('channels in the window', 1),
-    alpha: number('factor of the mean of squares'),
+    // Below 0 it would take the root of a negative number.
+    alpha: number('factor of the mean of squares', (v) => v >= 0, ' of 0 or more'),
     beta: number('power of the denominator'),
     bias: number('added to the mean of squares: with 0 a window of zeros divides by zero', (v) => v > 0, ' above 0'),
   },

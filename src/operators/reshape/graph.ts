@@ -2,7 +2,7 @@
 import { checkArguments, NUMBERS } from '../../arguments.ts';
 import { apply } from '../../graph/operation.ts';
 import { checkTensors, type Shape, type Tensor } from '../../graph/tensor.ts';
-import { asked } from '../operator.ts';
+import { asked, expectBatch } from '../operator.ts';
 import { checkReshape } from './rule.ts';
 
 /** The same elements in another shape. */
@@ -16,5 +16,6 @@ export function reshape(x: Tensor, shape: Shape, name = 'reshape'): Tensor {
 /** To [N, rest]. */
 export function flatten(x: Tensor, name = 'flatten'): Tensor {
   checkTensors(name, { x });
+  expectBatch(name, x);
   return reshape(x, [x.shape[0], x.size / x.shape[0]], name);
 }

@@ -5,13 +5,16 @@ import { checkTensors, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { logSoftmaxBackward, logSoftmaxForward } from '../../kernels/log-softmax/log-softmax.ts';
 import { softmaxBackward, softmaxForward } from '../../kernels/softmax/softmax.ts';
-import { shapesOf } from '../operator.ts';
+import { expectBatch, shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
 
 /** Dimensions first .. end - 1 of a tensor, taken as one. The batch, 0, cannot be among them. */
 export type AxisRange = readonly [first: number, end: number];
 
-/** Probabilities of each row, [N, C]; of more dimensions over those in `axes`. ONNX Softmax. */
+/**
+ * Probabilities of each row, [N, C]; of more dimensions over those in `axes`. ONNX Softmax.
+ * @throws FrostlineError where nothing is summed over: of [N], and for axes of no dimension
+ */
 export function softmax(x: Tensor, name = 'softmax', axes?: AxisRange): Tensor {
   return normalised('softmax', softmaxForward, softmaxBackward, x, name, axes);
 }
@@ -30,6 +33,7 @@ function normalised(
   axes: AxisRange | undefined,
 ): Tensor {
   checkTensors(name, { x });
+  expectBatch(name, x);
   checkArguments(name, { axes: [axes, orNothing(NUMBERS)] });
   const [first, end] = axes ?? [1, x.shape.length];
   if (axes === undefined && x.size !== x.shape[0] * (x.shape[1] ?? 1)) {

@@ -17,6 +17,12 @@ export const rule: Rule<SoftmaxAttributes> = {
     if (![first, end].every(Number.isInteger) || !(first >= 0 && first <= end && end <= x.shape.length)) {
       refuse(`normalises ${show(x.shape)} over dimensions ${first} to ${end - 1}`, "They must be an item's.");
     }
+    if (first === end) {
+      refuse(
+        `normalises ${show(x.shape)} over no dimension, where every result would be 1`,
+        'Give [N, classes], or axes of one dimension or more.',
+      );
+    }
     return [x.shape];
   },
 };
