@@ -289,11 +289,7 @@ export function defineKernel<const P extends ParamSchema, const B extends Bindin
         epilogues: [epilogues, OBJECT],
       });
       const { update } = epilogues;
-      // What windows before have left would be the parameter.
-      if (update !== undefined && params['accumulate'] === 1)
-        throw new FrostlineError(
-          `${spec.name} adds to what it updates: windows before have left the parameter there. Run it with accumulate 0.`,
-        );
+      if (update !== undefined) checkOverwrites(spec.name, params);
       const whole = withRule(spec, update?.rule);
       const bound: Readonly<Record<string, View>> = { ...views, ...update?.views };
       const names = Object.keys(whole.bindings);
@@ -381,6 +377,12 @@ function checkViews(
     }
     checkView(`${kernel}: ${name}`, views[name], type === 'vec4f' ? vectorBytes(views[name]) : undefined);
   }
+}
+
+/** Of a kernel that updates by what it writes: what windows before have left there would be the parameter. */
+function checkOverwrites(kernel: string, params: Readonly<Record<string, unknown>>): void {
+  if (params['accumulate'] !== 1) return;
+  throw new FrostlineError(`${kernel} adds to what lies there, which an update has changed. Run it with accumulate 0.`);
 }
 
 /** A kernel's texts, each made once, and the hash of all that are tuned. */
