@@ -7,6 +7,7 @@ import { compile } from '../../src/graph/compile.ts';
 import { contractionUses } from '../../src/kernels/contraction/uses.ts';
 import { choiceText, type KernelDispatch } from '../../src/kernels/kernel.ts';
 import { alexnetSmall } from '../../src/models/tables.ts';
+import { kernelFamilies } from '../../src/operators/all.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { createModel } from '../../src/train/model.ts';
 import { nullAdapter } from '../support/null-device.ts';
@@ -78,9 +79,53 @@ describe('frostline kernels show', () => {
     }
   });
 
+  describe('--shape of a kernel with parameters that are no integers', () => {
+    const lrn = 'batch 10 channels 96 plane 3025 size 5';
+    const shown = async (name: string, shape: string) =>
+      (await kernels('show', name, '--as', 'h100', '--shape', shape)).stdout;
+
+    it("takes a network's, by roots, and says so", async () => {
+      const text = await shown('lrn/forward', lrn);
+      expect(text).toMatch(/^\/\/ chosen for alpha 0\.0001 \(as in alexnet\), beta 0\.75 \(as in alexnet\), bias 1 /);
+      expect(text).toMatch(/^\/\/ lrn\/forward, variant segments: size 5, roots 1$/m);
+      expect(text).not.toContain('pow(');
+    });
+
+    it.each([
+      ['beta=0.75', 1],
+      ['alpha 1 beta 0.75 bias 2', 1],
+      ['beta: 1', 0],
+      ['beta 0.6', 0],
+    ])('%s: roots %d', async (floats, roots) => {
+      const text = await shown('lrn/forward', `${lrn} ${floats}`);
+      expect(text).toContain(`roots ${roots}\n`);
+      expect(text).toContain(`beta ${/beta\W+([\d.]+)/.exec(floats)![1]} (given)`);
+    });
+
+    it("takes those of the kernel's first case where no network runs it", async () => {
+      const text = await shown('clip/forward', 'count 7');
+      expect(text).toMatch(/^\/\/ chosen for low 0 \(as in the case n=1 \[0, 6\]\), high 6 /);
+      expect(await shown('clip/forward', 'count 7 low -Infinity high 1e-3')).toMatch(
+        /low -Infinity \(given\), high 0\.001/,
+      );
+    });
+
+    it('every kernel has a case to take them from', () => {
+      const named = new Set(kernelFamilies.flatMap(({ names }) => names));
+      const floats = [...allKernels.values()].filter(({ params }) => Object.values(params).includes('f32'));
+      expect(floats.length).toBeGreaterThan(10);
+      expect(floats.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([]);
+    });
+  });
+
   it.each([
     [['show', 'relu/forward', '--shape', 'cont 3'], /--shape: relu\/forward has no cont\. Give: count N\./],
-    [['show', 'relu/forward', '--shape', 'count x'], /--shape: 'x' behind count is no whole number/],
+    [['show', 'relu/forward', '--shape', 'count x'], /--shape: 'x' behind count is no number/],
+    [['show', 'relu/forward', '--shape', 'count 1.5'], /--shape: '1\.5' behind count is no whole number from 0 to/],
+    [['show', 'relu/forward', '--shape', 'count 3 count=4'], /--shape: count stands twice/],
+    [['show', 'relu/forward', '--shape', 'count'], /--shape: '' behind count is no number\. Give pairs: count 1/],
+    [['show', 'lrn/forward', '--shape', 'beta 1'], /needs batch, .* too\. Give: batch N .* size N, and alpha X beta X/],
+    [['show', 'lrn/forward', '--shape', 'beta NaN'], /'NaN' behind beta is no number/],
     [['show', 'relu/forward', '--as', 'h100'], /--as and --adapter choose for a --shape/],
     [['show', 'relu/forward', '--shape', 'count 3', '--variant', 'plain'], /Leave out --variant and --configuration/],
     [['show', 'contraction', '--configuration', 'rows 5'], /contraction has none with 'rows 5'\. There are:\nplain/],
@@ -191,11 +236,28 @@ describe('frostline kernels analyze', () => {
     });
     const some = JSON.parse((await kernels('analyze', 'dropout/forward', '--shape', shape, '--json')).stdout);
     expect(some.length).toBe(1);
+    expect(all[0].params).toMatchObject({ scale: 2 });
+  });
+
+  it('tells runs apart by whole parameters, and prints those that are no integers', async () => {
+    const one = await kernels('analyze', 'lrn/forward', '--shape', 'channels=256 beta 0.75 alpha 1e-4');
+    expect(one.stdout.match(/^lrn\/forward /gm)).toHaveLength(1);
+    expect(one.stdout).toMatch(/^ {2}batch 10 channels 256 plane 729 size 5 alpha 0\.0001 beta 0\.75 bias 1$/m);
+    // 'channels 25' begins 'channels 256', which it is not.
+    expect((await kernels('analyze', 'lrn/forward', '--shape', 'channels 25')).code).toBe(2);
   });
 
   it.each([
     [['dropout/forwards'], /has no kernel 'dropout\/forwards' on h100; the nearest is 'dropout\/forward'/],
-    [['dropout/forward', '--shape', 'rows 7'], /--shape: 'rows 7' occurs in no shape of dropout\/forward/],
+    [['dropout/forward', '--shape', 'rows 7'], /--shape: dropout\/forward has no rows\. Give: count N/],
+    [
+      ['dropout/forward', '--shape', 'count 7'],
+      /no run of dropout\/forward has 'count 7'\. They are:\ncount \d+ .*scale 2/,
+    ],
+    [
+      ['lrn/forward', '--shape', 'beta=1'],
+      /no run of lrn\/forward has 'beta=1'\. They are:\nbatch .*beta 0\.75 bias 1/,
+    ],
   ])('refuses %j', async (args, message) => {
     const { code, stderr } = await kernels('analyze', ...args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
