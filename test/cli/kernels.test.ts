@@ -36,8 +36,11 @@ describe('frostline kernels list', () => {
 
 describe('frostline kernels show', () => {
   let device: GPUDevice;
+  let halfDevice: GPUDevice;
   beforeAll(async () => {
-    device = await (await nullAdapter()).requestDevice();
+    const adapter = await nullAdapter();
+    device = await adapter.requestDevice();
+    halfDevice = await (await nullAdapter()).requestDevice({ requiredFeatures: ['shader-f16'] });
   });
 
   it.each([...allKernels.keys(), ...contractionUses.map(({ name }) => name)])(
@@ -49,6 +52,31 @@ describe('frostline kernels show', () => {
       expect(info.messages.filter(({ type }) => type === 'error').map(({ message }) => message)).toEqual([]);
     },
   );
+
+  it.each([...allKernels.values()].filter(({ bindings }) => Object.values(bindings).some(({ half }) => half)))(
+    '$name --precision f16 is WGSL of halves that compiles',
+    async ({ name, variants }) => {
+      const { halves } = variants[0];
+      if (halves === false) return;
+      const { code, stdout } = await kernels('show', name, '--variant', 'plain', '--precision', 'f16');
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^enable f16;\n[\s\S]*: array<(f16|vec4h)>;/);
+      const info = await halfDevice.createShaderModule({ code: stdout }).getCompilationInfo();
+      expect(info.messages.filter(({ type }) => type === 'error').map(({ message }) => message)).toEqual([]);
+    },
+  );
+
+  it('shows on halves what a step in half precision runs', async () => {
+    const half = ['--as', 'h100', '--precision', 'f16'];
+    const { dispatches } = JSON.parse((await kernels('plan', '--network', 'alexnet', ...half, '--json')).stdout);
+    for (const wanted of ['contraction', 'lrn/forward', 'linear/forward', 'linear/update-scaled']) {
+      const { kernel, variant, shape } = dispatches.find((one: { kernel: string }) => one.kernel === wanted)!;
+      const { stdout } = await kernels('show', kernel, ...half, '--shape', shape);
+      expect(stdout).toContain('enable f16;');
+      const head = /^\/\/ .*variant (.*)$/m.exec(stdout)![1].replaceAll(/[:,]/g, '');
+      expect([kernel, head]).toEqual([kernel, variant]);
+    }
+  });
 
   it('prints every variant', async () => {
     const { stdout } = await kernels('show', 'contraction');
@@ -126,10 +154,17 @@ describe('frostline kernels show', () => {
     [['show', 'relu/forward', '--shape', 'count'], /--shape: '' behind count is no number\. Give pairs: count 1/],
     [['show', 'lrn/forward', '--shape', 'beta 1'], /needs batch, .* too\. Give: batch N .* size N, and alpha X beta X/],
     [['show', 'lrn/forward', '--shape', 'beta NaN'], /'NaN' behind beta is no number/],
+    [
+      ['show', 'correct-count/count', '--precision', 'f16'],
+      /correct-count\/count has no text for halves\. Leave it out/,
+    ],
+    [['show', 'contraction', '--variant', 'matrix'], /contraction matrix runs on halves alone\. Give --precision f16/],
     [['show', 'relu/forward', '--as', 'h100'], /--as and --adapter choose for a --shape/],
     [['show', 'relu/forward', '--shape', 'count 3', '--variant', 'plain'], /Leave out --variant and --configuration/],
     [['show', 'contraction', '--configuration', 'rows 5'], /contraction has none with 'rows 5'\. There are:\nplain/],
     [['show', 'relu/forwards'], /there is no kernel 'relu\/forwards'; the nearest is 'relu\/forward'/],
+    [['show', 'foo'], /there is no kernel 'foo'; known are 'binary\/add', .*see 'frostline kernels list'/],
+    [['show', 'relu/forward', '--as', 'foo', '--shape', 'count 3'], /--as: .*h100.*rtx-4090.*lavapipe/],
     [['show', 'relu/forward', '--variant', 'plane'], /relu\/forward has no variant 'plane'; the nearest is 'plain'/],
     [['show'], /missing required argument 'name'/],
     [['shwo'], /unknown command 'kernels shwo'; the nearest is 'kernels show'/],
@@ -207,6 +242,8 @@ describe('frostline kernels plan', () => {
     expect([adapter.code, adapter.stderr]).toEqual([2, expect.stringMatching(/--as.*h100.*rtx-4090/s)]);
     const step = await kernels('plan', '--as', 'h100', '--step', 'conv9');
     expect([step.code, step.stderr]).toEqual([2, expect.stringMatching(/no step 'conv9'.*forward, none, conv1/s)]);
+    const network = await kernels('plan', '--network', 'foo');
+    expect([network.code, network.stderr]).toEqual([2, expect.stringMatching(/alexnet-small.*alexnet.*vgg16/)]);
     const both = await kernels('plan', '--as', 'h100', '--adapter', 'auto');
     expect(both.code).toBe(2);
   });
@@ -248,7 +285,7 @@ describe('frostline kernels analyze', () => {
   });
 
   it.each([
-    [['dropout/forwards'], /has no kernel 'dropout\/forwards' on h100; the nearest is 'dropout\/forward'/],
+    [['dropout/forwards'], /on h100 has no kernel 'dropout\/forwards'; the nearest is 'dropout\/forward'/],
     [['dropout/forward', '--shape', 'rows 7'], /--shape: dropout\/forward has no rows\. Give: count N/],
     [
       ['dropout/forward', '--shape', 'count 7'],

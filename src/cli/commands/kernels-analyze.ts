@@ -5,8 +5,8 @@ import { FrostlineError } from '../../errors.ts';
 import { machines } from '../../gpu/machine.ts';
 import type { KernelDispatch } from '../../kernels/kernel.ts';
 import type { ModelTime } from '../../kernels/time-model.ts';
-import { openAdapter } from '../adapter.ts';
-import { networkMaker, networkNames } from '../bench-options.ts';
+import { openAdapter, precisionOption } from '../adapter.ts';
+import { checkStep, networkMaker, networkNames } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 import { nearestHint } from '../nearest.ts';
 import { checkNames, floatsText, hasAll, pairsOf } from '../run-parameters.ts';
@@ -29,6 +29,7 @@ export const command = defineCommand({
     batch: z.int().min(1).default(10).describe('images a batch'),
     step: z.string().default('none').meta({ valueName: 'POINT' }).describe("as of 'kernels plan'"),
     as: z.enum(adapters).default('h100').describe('the adapter whose plan is taken'),
+    precision: precisionOption,
     shape: z
       .string()
       .optional()
@@ -40,7 +41,9 @@ export const command = defineCommand({
       .string()
       .default('navi31')
       .meta({ valueName: 'NAME' })
-      .describe('the AMD GPU of the machine code, as Mesa names it: navi31, navi21, vega10, ...'),
+      .describe(
+        'the AMD GPU of the machine code, as Mesa names it: navi31, navi21, vega10, ...; it tells an unknown one',
+      ),
     adapter: z.string().optional().meta({ valueName: 'NAME' }).describe('the adapter here that runs the workgroups'),
   }),
   json: true,
@@ -48,22 +51,19 @@ export const command = defineCommand({
     { what: 'the fully connected layers', line: 'linear/forward' },
     { what: 'one shape, as an integrated GPU would run it', line: "contraction --as xe --shape 'rows 192'" },
   ],
-  async run({ name, network, batch, step, as, shape, family, adapter }, context) {
+  async run({ name, network, batch, step, as, precision, shape, family, adapter }, context) {
     const [{ plannedGpu }, { planDispatches }, { machineOf }, { modelTime }] = await Promise.all([
       import('../../gpu/planned.ts'),
       import('../../bench/plan.ts'),
       import('../../gpu/machine.ts'),
       import('../../kernels/time-model.ts'),
     ]);
-    const planned = plannedGpu(as);
-    const all = planDispatches(planned, (await networkMaker(network))(), batch, step);
+    const planned = plannedGpu(as, { precision });
+    const made = (await networkMaker(network))();
+    await checkStep(made, step);
+    const all = planDispatches(planned, made, batch, step);
     const named = all.filter(({ kernel }) => kernel.name === name);
-    if (named.length === 0) {
-      const known = [...new Set(all.map(({ kernel }) => kernel.name))];
-      throw new FrostlineError(
-        `${network}'s step has no kernel '${name}' on ${as}; ${nearestHint(name, known)}; it has ${known.join(', ')}`,
-      );
-    }
+    if (named.length === 0) throw await unknownKernel(name, all, `${network}'s step on ${as}`);
     const chosen = shape === undefined ? named : withParameters(named, shape);
     const distinct = [...new Map(chosen.map((one) => [`${one.label} ${parametersText(one)}`, one])).values()];
     const [{ countAccesses }, { machineCode, missingForMachineCode }] = await Promise.all([
@@ -72,7 +72,8 @@ export const command = defineCommand({
     ]);
     const missing = missingForMachineCode();
     if (missing !== undefined) context.note(`no machine code: it needs ${missing}`);
-    const gpu = await openAdapter(adapter, context);
+    // Its texts have halves: an adapter here that has none is refused by name.
+    const gpu = await openAdapter(adapter, context, undefined, precision);
     const found: Analysis[] = [];
     for (const dispatch of distinct) {
       context.signal.throwIfAborted();
@@ -88,6 +89,17 @@ export const command = defineCommand({
     if (context.json) context.printJson(found.map(toJson));
   },
 });
+
+/** A kernel that a step does not run, by the name that it runs under, or the nearest. */
+async function unknownKernel(name: string, all: readonly KernelDispatch[], step: string): Promise<FrostlineError> {
+  const { contractionUses } = await import('../../kernels/contraction/uses.ts');
+  const known = [...new Set(all.map(({ kernel }) => kernel.name))];
+  const hint = contractionUses.some((use) => use.name === name)
+    ? "where it is not computed otherwise, it runs as 'contraction'"
+    : nearestHint(name, known);
+  const rest = hint.startsWith('known are') ? '' : `; it has ${known.join(', ')}`;
+  return new FrostlineError(`${step} has no kernel '${name}'; ${hint}${rest}`);
+}
 
 /** All parameters of a run: its shape, and what scales its values. */
 const parametersText = ({ kernel, params }: KernelDispatch) =>

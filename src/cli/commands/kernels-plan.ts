@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Plan } from '../../bench/plan.ts';
 import { machines } from '../../gpu/machine.ts';
 import { algorithmOption, algorithmsOf, checkAlgorithms, openAdapter, precisionOption } from '../adapter.ts';
-import { networkMaker, networkNames, percentText } from '../bench-options.ts';
+import { checkStep, networkMaker, networkNames, percentText } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
 const adapters = machines.map(({ name }) => name) as [string, ...string[]];
@@ -35,10 +35,9 @@ export const command = defineCommand({
     { what: 'the same as data', line: '--network vgg16 --as apple-m2 --json' },
   ],
   async run({ network, batch, step, as, adapter, algorithm, precision }, context) {
-    const [{ planStep }, { plannedGpu }, { freezePoints }, { FrostlineError }] = await Promise.all([
+    const [{ planStep }, { plannedGpu }, { FrostlineError }] = await Promise.all([
       import('../../bench/plan.ts'),
       import('../../gpu/planned.ts'),
-      import('../../models/layers.ts'),
       import('../../errors.ts'),
     ]);
     if (as !== undefined && adapter !== undefined) {
@@ -47,16 +46,7 @@ export const command = defineCommand({
       );
     }
     const made = (await networkMaker(network))();
-    const steps = [
-      'forward',
-      'none',
-      ...freezePoints(made)
-        .slice(0, -1)
-        .map(({ name }) => name),
-    ];
-    if (!steps.includes(step)) {
-      throw new FrostlineError(`--step: ${network} has no step '${step}'. Give one of ${steps.join(', ')}.`);
-    }
+    await checkStep(made, step);
     const planned = as && plannedGpu(as, { algorithms: algorithmsOf(algorithm), precision });
     if (planned) await checkAlgorithms(planned);
     const gpu = planned || (await openAdapter(adapter, context, algorithm, precision));

@@ -38,7 +38,7 @@ interface AlgorithmRow {
 
 export const command = defineCommand({
   description:
-    'Measures which algorithm of each operator, and which variant of each kernel, is the fastest on this adapter, for every shape of the given networks’ steps: first whole algorithms with their packing and windows, then the kernels of the steps that come of them. Each candidate is checked against the plain one; the right ones are timed in turns until they can be told apart or the budget is spent. The choices are kept in the cache folder, and every command and the library take them from there; FROSTLINE_TUNE=off makes them not count. What is known already is not measured again. Exits with 1 where a candidate computes wrongly; it is never chosen.',
+    'Measures which algorithm of each operator, and which variant of each kernel, is the fastest on this adapter, for every shape of the given networks’ steps: first whole algorithms with their packing and windows, then the kernels of the steps that come of them. Each candidate is checked against the plain one; the right ones are timed in turns until they can be told apart or the budget is spent. The choices are kept in the cache folder, and every command and the library take them from there; FROSTLINE_TUNE=off makes them not count. What is known already is not measured again. Steps in half precision take no measured choices, and go by estimates. Exits with 1 where a candidate computes wrongly; it is never chosen.',
   options: z.object({
     networks: z
       .array(z.enum(networkNames))
