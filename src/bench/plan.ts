@@ -38,7 +38,10 @@ export interface Plan {
   readonly bytes: number;
   /** the model's, of the whole step */
   readonly ms: number;
-  /** operations over what the machine could do in that time */
+  /**
+   * Operations that the kernels count, tiles' transforms among them, over the multiply-adds, two operations each, that the
+   * machine could make in that time; by the network's own products it would be more, which tiles leave out
+   */
   readonly shareOfPeak: number;
   /** part of the time in dispatches with fewer workgroups than the machine has multiprocessors */
   readonly shareStarved: number;
