@@ -178,7 +178,16 @@ describe('frostline kernels plan', () => {
   interface Planned {
     adapter: string;
     ms: number;
-    dispatches: { kernel: string; variant: string; shape: string; workgroups: number; ms: number; idle: number }[];
+    dispatches: {
+      kernel: string;
+      variant: string;
+      shape: string;
+      workgroups: number;
+      ms: number;
+      idle: number;
+      held: number;
+      workgroupMemory: number;
+    }[];
   }
   const plan = async (...args: string[]): Promise<Planned> => {
     const { code, stdout, stderr } = await kernels('plan', ...args, '--json');
@@ -215,6 +224,9 @@ describe('frostline kernels plan', () => {
     }
     // 132 multiprocessors: a dispatch of 4 workgroups leaves 128 of them idle.
     for (const { workgroups, idle } of h100.dispatches) expect(idle).toBe(Math.max(0, 132 - workgroups));
+    // Of the larger tiles' 16.5 KiB, 13 are in 228.
+    const tiles = h100.dispatches.filter(({ workgroupMemory }) => workgroupMemory === 16896);
+    for (const { held } of tiles) expect(held).toBeLessThanOrEqual(13);
   });
 
   it('plans by the algorithm that is forced', async () => {

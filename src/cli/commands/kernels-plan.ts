@@ -9,7 +9,7 @@ const adapters = machines.map(({ name }) => name) as [string, ...string[]];
 
 export const command = defineCommand({
   description:
-    "Prints what a network's step becomes on an adapter, dispatch by dispatch: variant, workgroups, what it computes and moves, and a model's time. --as plans for an adapter that is not here. The model (src/kernels/time-model.ts) ranks and explains; it is a prediction, no measurement.",
+    "Prints what a network's step becomes on an adapter, dispatch by dispatch: variant, workgroups, what it computes and moves, and a model's time. --as plans for an adapter that is not here. The model (src/kernels/time-model.ts) ranks and explains; it is a prediction, no measurement. held: workgroups that a multiprocessor holds at once by their threads and workgroup memory, not by registers, which no adapter tells; waves: the rounds that it so takes.",
   options: z.object({
     network: z.enum(networkNames).default('alexnet').describe('which'),
     batch: z.int().min(1).default(10).describe('images a batch'),
@@ -65,15 +65,29 @@ export const command = defineCommand({
 async function tableOf({ dispatches }: Plan): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const table = new Table({
-    head: ['kernel', 'variant', 'workgroups', 'waves', 'idle', 'GFLOP', 'MiB', 'us', 'GFLOP/s', 'GB/s', 'bound by'],
-    colAligns: ['left', 'left', ...new Array<'right'>(8).fill('right'), 'left'],
+    head: [
+      'kernel',
+      'variant',
+      'workgroups',
+      'held',
+      'waves',
+      'idle',
+      'GFLOP',
+      'MiB',
+      'us',
+      'GFLOP/s',
+      'GB/s',
+      'bound by',
+    ],
+    colAligns: ['left', 'left', ...new Array<'right'>(9).fill('right'), 'left'],
     style: { head: [], border: [], compact: true },
   });
-  for (const { kernel, variant, workgroups, waves, idle, flops, bytes, ms, bound } of dispatches) {
+  for (const { kernel, variant, workgroups, held, waves, idle, flops, bytes, ms, bound } of dispatches) {
     table.push([
       kernel,
       variant,
       workgroups,
+      held,
       waves,
       idle,
       (flops / 1e9).toPrecision(3),
