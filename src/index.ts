@@ -48,9 +48,13 @@ export type {
   Tuned,
   TunedAdapter,
   TunedChoice,
+  TunedNames,
   TunedProblem,
   TunedShape,
+  TunedUse,
   TuningTable,
+  UnusedReason,
+  UnusedResults,
 } from './gpu/tuning.ts';
 export { type CompiledGraph, type CompileOptions, compile } from './graph/compile.ts';
 export type { Built, CompiledMask, CompiledMemory, Preparation, PreparedCopy } from './graph/compiled-graph.ts';

@@ -20,6 +20,8 @@ export interface KernelRow {
   readonly direction: string;
   readonly kernel: string;
   readonly choice: Choice;
+  /** what a step's runs of it apply (in-step.ts); the run that is timed applies nothing */
+  readonly inStep: readonly string[];
   readonly verdict: Verdict;
   readonly flops: number;
   /** the fewest bytes that must move */
@@ -69,7 +71,7 @@ export async function benchCase(
     own,
   }: { readonly choice?: Choice; readonly besidePlain?: boolean; readonly own?: OwnText } = {},
 ): Promise<KernelRow> {
-  const { kernel, params, network, batch, layers, direction } = layerCase;
+  const { kernel, params, network, batch, layers, direction, inStep } = layerCase;
   const taken = choice ?? kernel.best(gpu, params);
   const buffers = new CaseBuffers(gpu, layerCase);
   const sets = new OperandSets(gpu);
@@ -98,6 +100,7 @@ export async function benchCase(
       direction,
       kernel: kernel.name,
       choice: taken,
+      inStep,
       verdict,
       ...cost,
       timing,

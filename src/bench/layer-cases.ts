@@ -4,13 +4,14 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { View } from '../gpu/storage.ts';
-import { tapeOf } from '../graph/compile.ts';
+import { planGraph, tapeOf } from '../graph/compile.ts';
 import { softmaxCrossEntropy } from '../graph/ops/classification.ts';
 import { input } from '../graph/tensor.ts';
-import type { Kernel, Params } from '../kernels/kernel.ts';
+import type { Kernel, KernelDispatch, Params } from '../kernels/kernel.ts';
 import { buildNetwork, parametersOf } from '../models/build.ts';
 import type { Network } from '../models/network.ts';
 import { DryStep } from './dry-step.ts';
+import { appliedInStep } from './in-step.ts';
 
 export interface LayerCase {
   readonly network: string;
@@ -22,6 +23,11 @@ export interface LayerCase {
   readonly direction: string;
   readonly kernel: Kernel;
   readonly params: Params<Record<string, 'u32'>>;
+  /**
+   * What runs of this kernel and shape apply in a whole step, '' for nothing: the run here applies nothing, and is that of the
+   * step only where this has ''. Empty where other kernels do its work there.
+   */
+  readonly inStep: readonly string[];
   /** as the compiler would bind them: two bindings of one range share it */
   readonly views: Readonly<Record<string, View>>;
 }
@@ -39,10 +45,11 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
   const step = new DryStep(gpu, loss, runs.add);
   for (const tensor of operations) step.forward(tensor);
   for (const tensor of operations.toReversed()) step.backward(tensor);
-  return runs.all().map((run) => ({ network: network.name, batch, ...run }));
+  const whole = planGraph(gpu, { loss, update: true }).dispatches as KernelDispatch[];
+  return runs.all().map((run) => ({ network: network.name, batch, ...run, inStep: appliedInStep(run, whole) }));
 }
 
-type Run = Omit<LayerCase, 'network' | 'batch'>;
+type Run = Omit<LayerCase, 'network' | 'batch' | 'inStep'>;
 
 /** Kernel runs, each once with all layers that run it: with the same parameters and bindings it takes the same time. */
 class DistinctRuns {

@@ -7,6 +7,7 @@ import { choiceText, type KernelDispatch } from '../kernels/kernel.ts';
 import { modelTime } from '../kernels/time-model.ts';
 import type { Network } from '../models/network.ts';
 import { createModel } from '../train/model.ts';
+import { occupancyOf } from './occupancy.ts';
 import { graphOf } from './steps.ts';
 
 export interface PlannedDispatch {
@@ -15,7 +16,9 @@ export interface PlannedDispatch {
   /** integers among the kernel's parameters */
   readonly shape: string;
   readonly workgroups: number;
-  /** rounds in which the multiprocessors take them */
+  /** bytes of workgroup memory of each, how many a multiprocessor holds by threads and by that, and rounds (occupancy.ts) */
+  readonly workgroupMemory: number;
+  readonly held: number;
   readonly waves: number;
   /** multiprocessors that get none */
   readonly idle: number;
@@ -38,7 +41,10 @@ export interface Plan {
   readonly bytes: number;
   /** the model's, of the whole step */
   readonly ms: number;
-  /** operations over what the machine could do in that time */
+  /**
+   * Operations that the kernels count, tiles' transforms among them, over the multiply-adds, two operations each, that the
+   * machine could make in that time; by the network's own products it would be more, which tiles leave out
+   */
   readonly shareOfPeak: number;
   /** part of the time in dispatches with fewer workgroups than the machine has multiprocessors */
   readonly shareStarved: number;
@@ -55,7 +61,7 @@ export function planStep(gpu: Gpu, network: Network, batch: number, step: string
   const machine = gpu.machine ?? machineNamed(gpu.name) ?? machineOf(gpu);
   const dispatches = planDispatches(gpu, network, batch, step).map((dispatch): PlannedDispatch => {
     const { kernel, params, choice, workgroups } = dispatch;
-    const { milliseconds, waves, idle, bound } = modelTime(dispatch, gpu, machine);
+    const { milliseconds, idle, bound } = modelTime(dispatch, gpu, machine);
     const shape = kernel.shape(params);
     const { flops, bytes } = dispatch.cost;
     return {
@@ -63,7 +69,7 @@ export function planStep(gpu: Gpu, network: Network, batch: number, step: string
       variant: choiceText(choice),
       shape,
       workgroups,
-      waves,
+      ...occupancyOf(dispatch, gpu, machine),
       idle,
       flops,
       bytes,

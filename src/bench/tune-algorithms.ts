@@ -5,7 +5,6 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { TunedProblem } from '../gpu/tuning.ts';
 import { type Decided, decisionText, estimated } from '../operators/algorithms/algorithm.ts';
-import { decisionTrials } from '../operators/trials.ts';
 import { keeps, type RaceOptions } from './race.ts';
 import { raceAlgorithms } from './race-algorithms.ts';
 
@@ -47,14 +46,6 @@ export function problemCases(gpu: Gpu, decided: readonly Decided[]): ProblemCase
 /** The table's result for a problem, or nothing where it must be measured. */
 export const problemMeasuredBefore = (gpu: Gpu, { decision, case: text }: ProblemCase): TunedProblem | undefined =>
   gpu.tuning?.measuredAlgorithms(decision.purpose, () => decisionText(decision), text);
-
-/** Says what is wrong with a choice among algorithms that a table brings; nothing where it may be one. */
-export function wrongChoice(purpose: string, algorithm: string): string | undefined {
-  const decision = decisionTrials.find((one) => one.decision.purpose === purpose)?.decision;
-  if (decision === undefined) return 'nothing is chosen under this name';
-  const names = [...decision.algorithms, ...(decision.measured ?? [])].map(({ name }) => name);
-  return names.includes(algorithm) ? undefined : `there is no algorithm '${algorithm}', only ${names.join(', ')}`;
-}
 
 /**
  * Checks and races every algorithm of a problem. A wrong one is never chosen. Keeps the result in the adapter's table.

@@ -87,6 +87,15 @@ export async function networkMaker(name: NetworkName): Promise<() => Network> {
   return { alexnet, 'alexnet-small': alexnetSmall, vgg16 }[name];
 }
 
+/** @throws FrostlineError where the network has no such step: 'forward', 'none', or a freeze point before the last layer */
+export async function checkStep(network: Network, step: string): Promise<void> {
+  const { freezePoints } = await import('../models/layers.ts');
+  const points = freezePoints(network).slice(0, -1);
+  const steps = ['forward', 'none', ...points.map(({ name }) => name)];
+  if (steps.includes(step)) return;
+  throw new FrostlineError(`--step: ${network.name} has no step '${step}'. Give one of ${steps.join(', ')}.`);
+}
+
 export function samplingOf(options: { quick: boolean; samples?: number; seconds?: number }): Sampling {
   const { quick, samples = quick ? 2 : 5, seconds = quick ? 0.1 : 0.5 } = options;
   return { samples, seconds };

@@ -1,5 +1,6 @@
 /** The table of `bench kernels`: a row a kernel run. */
 import Table from 'cli-table3';
+import { inStepText } from '../bench/in-step.ts';
 import type { KernelRow } from '../bench/kernels.ts';
 import type { Timing } from '../bench/statistics.ts';
 import { choiceText } from '../kernels/kernel.ts';
@@ -22,6 +23,7 @@ const COLUMNS: readonly Column[] = [
   left('layers', ({ layers }) => layers.join(' ')),
   left('direction', ({ direction }) => direction),
   left('kernel', ({ kernel, choice }) => `${kernel} ${choiceText(choice)}`),
+  left('in a step', ({ inStep }) => inStepText(inStep)),
   left('verified', ({ verdict }) => (verdict.passed ? VERIFIED[verdict.against] : 'WRONG')),
   right('ms', ({ timing }) => timeText(timing)),
   right('GFLOP/s', ({ gflops }) => gflops.toFixed(1)),

@@ -31,6 +31,14 @@ const ANY: Machine = { ...discrete, multiprocessors: 64, cycles: 1.8e6, bytes: 4
 /** A GPU in the processor, which shares its memory. */
 const ANY_INTEGRATED: Machine = { ...discrete, multiprocessors: 8, cycles: 1.3e6, bytes: 5e7, dispatch: 0.01 };
 
+/** What a multiprocessor holds at once. */
+export interface Held {
+  readonly threads: number;
+  /** bytes of workgroup memory */
+  readonly memory: number;
+  readonly workgroups?: number;
+}
+
 export interface KnownMachine {
   readonly name: string;
   /** looked for in the adapter's name, vendor and architecture */
@@ -40,6 +48,12 @@ export interface KnownMachine {
   readonly subgroups: readonly [number, number];
   readonly maxBinding: number;
   readonly maxWorkgroupMemory: number;
+  /**
+   * As its maker says: NVIDIA of a streaming multiprocessor (the 1 KiB that each workgroup takes beside its own is not counted),
+   * AMD of half a workgroup processor, Intel of half a dual subslice, in subgroups of 16. Of Apple's, which says nothing: 1024
+   * threads, and the memory that one workgroup may have
+   */
+  readonly holds: Held;
 }
 
 const GIB = 2 ** 30;
@@ -56,6 +70,7 @@ export const machines: readonly KnownMachine[] = [
     subgroups: [32, 32],
     maxBinding: 4 * GIB - 4,
     maxWorkgroupMemory: 48 * 1024,
+    holds: { threads: 2048, memory: 228 * 1024, workgroups: 32 },
   },
   {
     name: 'rtx-4090',
@@ -64,6 +79,7 @@ export const machines: readonly KnownMachine[] = [
     subgroups: [32, 32],
     maxBinding: 4 * GIB - 4,
     maxWorkgroupMemory: 48 * 1024,
+    holds: { threads: 1536, memory: 100 * 1024, workgroups: 24 },
   },
   {
     name: 'navi31',
@@ -72,6 +88,7 @@ export const machines: readonly KnownMachine[] = [
     subgroups: [32, 64],
     maxBinding: 4 * GIB - 4,
     maxWorkgroupMemory: 64 * 1024,
+    holds: { threads: 1024, memory: 64 * 1024 },
   },
   {
     name: 'apple-m2',
@@ -81,6 +98,7 @@ export const machines: readonly KnownMachine[] = [
     subgroups: [4, 64],
     maxBinding: 4 * GIB - 4,
     maxWorkgroupMemory: 32 * 1024,
+    holds: { threads: 1024, memory: 32 * 1024 },
   },
   {
     name: 'xe',
@@ -90,6 +108,7 @@ export const machines: readonly KnownMachine[] = [
     subgroups: [8, 32],
     maxBinding: GIB,
     maxWorkgroupMemory: 32 * 1024,
+    holds: { threads: 896, memory: 64 * 1024 },
   },
   {
     // A rasteriser on two cores of 8 lanes: what is chosen for it goes by estimates of its own.
@@ -99,6 +118,8 @@ export const machines: readonly KnownMachine[] = [
     subgroups: [8, 8],
     maxBinding: 128 * 2 ** 20,
     maxWorkgroupMemory: 32 * 1024,
+    // One after another.
+    holds: { threads: 8, memory: 32 * 1024, workgroups: 1 },
   },
 ];
 

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { checkArguments, FUNCTION, TEXT, withMembers } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { writeFilesAtomically } from '../files.ts';
 import type { AdapterKind } from './adapter.ts';
@@ -88,6 +89,32 @@ interface TuningFile extends Sections {
 
 const NOTHING: Sections = { kernels: {}, algorithms: {} };
 const SECTIONS = ['kernels', 'algorithms'] as const;
+
+/** What this version has of what a table may name. */
+export interface TunedNames {
+  /** hash of the text that results under this name must be of; nothing where there is no such kernel or purpose */
+  text(section: 'kernels' | 'algorithms', name: string): string | undefined;
+  /** whether this may be chosen under the name */
+  has(section: 'kernels' | 'algorithms', name: string, choice: TunedChoice | string): boolean;
+}
+
+/** Why results of a table are not used: the name is not this version's, the text is another, or the choice is none. */
+export type UnusedReason = 'name' | 'text' | 'choice';
+
+/** Results of a table that are not used. */
+export interface UnusedResults {
+  readonly reason: UnusedReason;
+  /** of the kernel, or what algorithms are chosen for */
+  readonly name: string;
+  readonly results: number;
+}
+
+/** What of a table this version uses. */
+export interface TunedUse {
+  /** results that count on this adapter */
+  readonly used: number;
+  readonly unused: readonly UnusedResults[];
+}
 
 export function tunedAdapter({
   name,
@@ -191,32 +218,37 @@ export class TuningTable {
     return `${JSON.stringify(contents, null, 1)}\n`;
   }
 
+  /** How many results this version uses, and which not: those of kernels that it has not, or has otherwise. */
+  use(names: TunedNames): TunedUse {
+    checkArguments('TuningTable.use', { names: [names, NAMES] });
+    return sortedOut(this.sections, names).use;
+  }
+
   /**
-   * Adds another table's results, in place of those measured here with the same texts, and writes the file.
-   * @param check says what is wrong with a choice among algorithms, of whose names this table knows nothing
-   * @returns how many it brought
+   * Adds another table's results, in place of those measured here with the same texts, and writes the file. Only those are
+   * taken that this version uses.
+   * @returns how many those were, and which were left out
    * @throws FrostlineError where it is no such table, or of another adapter, driver or version of Dawn
    */
-  async merge(
-    path: string,
-    text: string,
-    check: (purpose: string, algorithm: string) => string | undefined = () => undefined,
-  ): Promise<number> {
+  async merge(path: string, text: string, names: TunedNames): Promise<TunedUse> {
+    checkArguments('TuningTable.merge', { path: [path, TEXT], text: [text, TEXT], names: [names, NAMES] });
     let contents: unknown;
     try {
       contents = JSON.parse(text);
     } catch (error) {
       throw new FrostlineError(`${path}: ${(error as Error).message}. Give a file of 'frostline tune --export'.`);
     }
-    const problem = problemOf(contents, this.adapter) ?? problemOfAlgorithms(contents as TuningFile, check);
+    const problem = problemOf(contents, this.adapter);
     if (problem !== undefined) {
       throw new FrostlineError(`${path}: ${problem}. Give a file of 'frostline tune --export' made on this adapter.`);
     }
+    const { sections, use } = sortedOut(contents as TuningFile, names);
     const there = this.read(() => {});
-    const file = contents as TuningFile;
-    const [kernels, algorithms] = [merged(there.kernels, file.kernels), merged(there.algorithms, file.algorithms)];
-    await this.write({ kernels: kernels.section, algorithms: algorithms.section });
-    return kernels.brought + algorithms.brought;
+    await this.write({
+      kernels: merged(there.kernels, sections.kernels),
+      algorithms: merged(there.algorithms, sections.algorithms),
+    });
+    return use;
   }
 
   private async write(sections: Sections): Promise<void> {
@@ -261,18 +293,44 @@ function withResult<One>(section: Section<One>, name: string, text: string, key:
   return { ...section, [name]: { text, results: { ...results, [key]: result } } };
 }
 
-/** Where the texts differ, what was measured here is the nearer, and stays. */
-function merged<One>(here: Section<One>, theirs: Section<One>): { section: Section<One>; brought: number } {
+/** Theirs are of the texts of this version: what was measured here with others does not count any more. */
+function merged<One>(here: Section<One>, theirs: Section<One>): Section<One> {
   const section: Record<string, Results<One>> = { ...here };
-  let brought = 0;
   for (const [name, { text, results }] of Object.entries(theirs)) {
     const before = own(section, name);
-    if (before !== undefined && before.text !== text) continue;
-    section[name] = { text, results: { ...before?.results, ...results } };
-    brought += Object.keys(results).length;
+    section[name] = { text, results: { ...(before?.text === text && before.results), ...results } };
   }
-  return { section, brought };
+  return section;
 }
+
+/** The results that this version uses, and a count of the others. */
+function sortedOut({ kernels, algorithms }: Sections, names: TunedNames): { sections: Sections; use: TunedUse } {
+  let used = 0;
+  const unused: UnusedResults[] = [];
+  const leaveOut = (reason: UnusedReason, name: string, results: number) => {
+    if (results > 0) unused.push({ reason, name, results });
+  };
+  const sort = <One extends TunedShape | TunedProblem>(section: (typeof SECTIONS)[number], of: Section<One>) => {
+    const left: Record<string, Results<One>> = {};
+    for (const [name, { text, results }] of Object.entries(of)) {
+      const all = Object.entries(results);
+      const wanted = names.text(section, name);
+      if (wanted !== text) {
+        leaveOut(wanted === undefined ? 'name' : 'text', name, all.length);
+        continue;
+      }
+      const known = all.filter(([, { choice }]) => names.has(section, name, choice));
+      leaveOut('choice', name, all.length - known.length);
+      used += known.length;
+      if (known.length > 0) left[name] = { text, results: Object.fromEntries(known) };
+    }
+    return left;
+  };
+  const sections = { kernels: sort('kernels', kernels), algorithms: sort('algorithms', algorithms) };
+  return { sections, use: { used, unused } };
+}
+
+const NAMES = withMembers('what this version has, { text, has }', { text: FUNCTION.is, has: FUNCTION.is });
 
 /** What is wrong with a file's contents, or nothing. */
 function problemOf(contents: unknown, adapter: TunedAdapter): string | undefined {
@@ -304,19 +362,6 @@ function problemOfSection(
     for (const [one, result] of Object.entries(of['results'])) {
       const whole = isRecord(result) && isChoice(result['choice']) && Array.isArray(result['measurements']);
       if (!whole) return `${at}, '${one}'`;
-    }
-  }
-  return undefined;
-}
-
-function problemOfAlgorithms(
-  { algorithms }: Sections,
-  check: (purpose: string, algorithm: string) => string | undefined,
-): string | undefined {
-  for (const [purpose, { results }] of Object.entries(algorithms)) {
-    for (const [problem, { choice }] of Object.entries(results)) {
-      const wrong = check(purpose, choice);
-      if (wrong !== undefined) return `algorithms, '${purpose}', '${problem}': ${wrong}`;
     }
   }
   return undefined;

@@ -141,7 +141,7 @@ export interface Variant<P extends ParamSchema> {
 
 /** What a run of a kernel computes and moves. */
 export interface Cost {
-  /** floating-point operations, a multiply-add counted as two */
+  /** floating-point operations, a multiply-add counted as two: what the formula has, each transform of a tile once */
   readonly flops: number;
   /** the fewest bytes that must move: every input read once, every output written once */
   readonly bytes: number;

@@ -6,8 +6,7 @@
  *   memory:     bytes / rate / min(1, bytes on their way / what `resident` threads of most kernels have on their way)
  *   time:       the longer of both, and the beginning of a dispatch
  *
- * The rate that memory reaches grows with the threads (estimate.ts). Workgroups that are not a multiple of the multiprocessors leave some idle in the last
- * round.
+ * The rate that memory reaches grows with the threads (estimate.ts).
  */
 import { type Machine, profileOf } from '../gpu/machine.ts';
 import { memoryTime } from './estimate.ts';
@@ -15,8 +14,6 @@ import type { Capabilities, KernelDispatch } from './kernel.ts';
 
 export interface ModelTime {
   readonly milliseconds: number;
-  /** rounds of workgroups: 1 where all run at once */
-  readonly waves: number;
   /** multiprocessors without a workgroup, all the time */
   readonly idle: number;
   /** what the time goes to */
@@ -28,8 +25,6 @@ export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, 
   const { multiprocessors, lanes, threads, resident, cycles } = machine;
   const variant = kernel.variants.find(({ name }) => name === choice.variant)!;
   const size = variant.workgroupSize(choice.configuration);
-  const perCore = Math.max(1, Math.floor(resident / size));
-  const waves = Math.max(1, Math.ceil(workgroups / (multiprocessors * perCore)));
   const { flops, bytes } = dispatch.cost;
   // Threads that one multiprocessor has at once, of all of them on average, at most what it holds.
   const running = Math.min((workgroups * size) / multiprocessors, Math.max(resident, size));
@@ -43,7 +38,6 @@ export function modelTime(dispatch: KernelDispatch, capabilities: Capabilities, 
   const bound = work < machine.dispatch ? 'dispatch' : arithmetic > memory ? 'arithmetic' : 'memory';
   return {
     milliseconds: work + machine.dispatch,
-    waves,
     idle: Math.max(0, multiprocessors - workgroups),
     bound,
   };

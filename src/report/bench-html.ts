@@ -1,5 +1,6 @@
 /** The benchmarks as HTML pages in the style of the experiment's report: what was measured, a figure, every row. */
 import type { FirstStep } from '../bench/first-step.ts';
+import { inStepText } from '../bench/in-step.ts';
 import type { KernelRow } from '../bench/kernels.ts';
 import { bestPeer, ratioTo } from '../bench/peers/peer-targets.ts';
 import type { FoundPeer, MissingPeer } from '../bench/peers/pool.ts';
@@ -33,20 +34,23 @@ export async function kernelsHtml(report: KernelsReport): Promise<string> {
   const caption = html`<b>Figure 1.</b> The roofline of the adapter, measured in turns with the kernel runs (medians) by a multiply-add kernel (${roofline.gflops.toFixed(1)} GFLOP/s) and a copy kernel (${roofline.gigabytes.toFixed(1)} GB/s), and a point for every kernel run that computes; those that only move values are in the table. Operations a byte: with the fewest bytes that must move. A point above the sloping line reads from caches.`;
   const verdicts = { plain: 'is plain', device: 'yes', host: 'sampled' };
   const table = ruled(
-    ['Network', 'Layers', 'Direction', 'Kernel'],
+    ['Network', 'Layers', 'Direction', 'Kernel', 'In a step'],
     ['Batch', 'Verified', 'ms', 'GFLOP/s', 'GB/s', 'Of ceiling'],
-    rows.map(({ network, batch, layers, direction, kernel, choice, verdict, timing, gflops, gigabytes, share }) => [
-      network,
-      layers.join(' '),
-      direction,
-      `${kernel} ${choiceText(choice)}`,
-      batch,
-      verdict.passed ? verdicts[verdict.against] : 'WRONG',
-      time(timing),
-      gflops.toFixed(1),
-      gigabytes.toFixed(1),
-      percent(share),
-    ]),
+    rows.map(
+      ({ network, batch, layers, direction, kernel, choice, inStep, verdict, timing, gflops, gigabytes, share }) => [
+        network,
+        layers.join(' '),
+        direction,
+        `${kernel} ${choiceText(choice)}`,
+        inStepText(inStep),
+        batch,
+        verdict.passed ? verdicts[verdict.against] : 'WRONG',
+        time(timing),
+        gflops.toFixed(1),
+        gigabytes.toFixed(1),
+        percent(share),
+      ],
+    ),
   );
   return benchPage(report, 'Kernels', [
     html`<p class="lead">${plural(rows.length, 'kernel run')}, each checked before it was timed${plain > 0 ? html`, but for ${plain} of plain variants, against which the others are checked` : ''}${wrong > 0 ? html`: <span class="failed">${wrong} wrong</span>` : ''}.</p>`,

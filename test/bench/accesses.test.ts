@@ -1,6 +1,7 @@
 /** Sectors and bank conflicts of kernels whose numbers can be told by hand. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AccessReport, countAccesses } from '../../src/bench/analysis/accesses.ts';
+import { instrument } from '../../src/bench/analysis/instrument.ts';
 import { planDispatches } from '../../src/bench/plan.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
@@ -67,6 +68,26 @@ describe('accesses', () => {
     expect(rowOf(report, 'x', 'load')).toMatchObject({ bytes: 4, accesses: 16 });
     const whole = await count({ main: '  y[index] = dot(x[index], x[index + 64u]);' }, { type: 'vec4f' });
     expect(rowOf(whole, 'x', 'load')).toMatchObject({ bytes: 16, accesses: 4, sectors: { touched: 16, fewest: 16 } });
+  });
+
+  it('counts halves and components of vectors of halves by their two bytes', () => {
+    const text = (access: string) => `enable f16;
+struct Params { x_base: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4h>;
+@group(0) @binding(2) var<storage, read_write> y: array<f16>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup_id: vec3u, @builtin(num_workgroups) workgroup_count: vec3u) {
+  let workgroup = workgroup_id.x + workgroup_id.y * workgroup_count.x;
+  y[workgroup] = ${access};
+}
+`;
+    const accesses = (access: string) => instrument(text(access), [0]).accesses;
+    expect(accesses('x[3].z')).toMatchObject([
+      { array: 'y', bytes: 2, stride: 2, offset: 0 },
+      { array: 'x', bytes: 2, stride: 8, offset: 4 },
+    ]);
+    expect(accesses('dot(x[3], x[4])')[1]).toMatchObject({ array: 'x', bytes: 8, stride: 8, offset: 0 });
   });
 
   it('counts the turns of workgroup memory: a stride of 2 two, of 32 thirty-two, of 33 one, one word for all one', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareRows, compareTwice, readMeasured } from '../../src/bench/compare.ts';
+import { inStepText } from '../../src/bench/in-step.ts';
 import { slowerThanPlain } from '../../src/bench/kernels.ts';
 import { caseName, layerCases } from '../../src/bench/layer-cases.ts';
 import { networkFlops } from '../../src/bench/network-flops.ts';
@@ -14,6 +15,7 @@ import { median, timingOf } from '../../src/bench/statistics.ts';
 import { stepJobs, stepName } from '../../src/bench/steps.ts';
 import { CaseBuffers, verify } from '../../src/bench/verify.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
+import { plannedGpu } from '../../src/gpu/planned.ts';
 import { contraction } from '../../src/kernels/contraction/contraction.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { rooflineCopy } from '../../src/kernels/roofline/copy.ts';
@@ -148,6 +150,33 @@ describe('beside the plain variant', () => {
 
 describe('the cases', () => {
   const gpu = useGpu();
+
+  it('say what a step applies in the kernel that is timed without it', () => {
+    const said = new Map(
+      layerCases(plannedGpu('h100'), alexnet(), 10).map((one) => [
+        `${one.layer} ${one.direction} ${one.kernel.name}`,
+        inStepText(one.inStep),
+      ]),
+    );
+    for (const [name, text] of [
+      // The ReLU is the convolution's, and its derivative LRN's, which has its output at hand.
+      ['conv2 forward conv2d/winograd-output', 'with relu'],
+      ['relu2 forward relu/forward', 'other kernels do it'],
+      ['norm2 gradient of input lrn/backward', 'with derivative of the map before'],
+      ['relu2 gradient of input relu/backward', 'other kernels do it'],
+      // Max pooling takes the largest first, then the ReLU of that.
+      ['pool5 forward maxpool/forward', 'with relu before'],
+      ['fc7 forward linear/forward', 'with relu'],
+      ['fc8 forward linear/forward', 'as timed'],
+      ['fc8 gradient of input linear/input-gradient', 'with derivative of relu and dropout'],
+      ['fc8 gradient of bias bias/gradient', 'with sgdm'],
+      ['fc8 update of bias sgdm/update', 'other kernels do it'],
+      ['norm1 forward lrn/forward', 'as timed'],
+      ['pool1 forward maxpool/forward', 'as timed'],
+    ]) {
+      expect([name, said.get(name)]).toEqual([name, text]);
+    }
+  });
 
   it("are AlexNet's and VGG16's layers with their arithmetic", () => {
     // 0.72 G multiply-adds an image, two operations each, a little more for what is no product.

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { machineCode, missingForMachineCode } from '../../src/bench/analysis/machine-code.ts';
+import { workgroupMemoryOf } from '../../src/bench/occupancy.ts';
 import { planDispatches } from '../../src/bench/plan.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Precision } from '../../src/gpu/storage.ts';
@@ -32,8 +33,10 @@ describe.skipIf(missing !== undefined)(`machine code${missing === undefined ? ''
   it.each([...variants].map(([name, dispatch]) => ({ name, dispatch })))(
     'of $name neither spills nor loads more than it states',
     ({ dispatch }) => {
-      const { spilled, scratch, subgroups, multiplyAddsPerLoad } = machineCode(dispatch.source);
+      const { spilled, scratch, subgroups, multiplyAddsPerLoad, workgroupMemory } = machineCode(dispatch.source);
       expect({ spilled, scratch }).toEqual({ spilled: 0, scratch: 0 });
+      // The hardware gives it in pieces of 512 bytes.
+      expect(512 * Math.ceil(workgroupMemoryOf(dispatch.source) / 512)).toBe(workgroupMemory);
       // Subgroups of a SIMD hide each other's latencies.
       expect(subgroups).toBeGreaterThanOrEqual(4);
       expect(multiplyAddsPerLoad).toBeGreaterThanOrEqual(statedBy(dispatch));

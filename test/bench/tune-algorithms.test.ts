@@ -4,13 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { graphOf } from '../../src/bench/steps.ts';
-import {
-  problemCases,
-  problemMeasuredBefore,
-  problemName,
-  tuneProblem,
-  wrongChoice,
-} from '../../src/bench/tune-algorithms.ts';
+import { problemCases, problemMeasuredBefore, problemName, tuneProblem } from '../../src/bench/tune-algorithms.ts';
+import { tunedNames, useText } from '../../src/bench/tuned-names.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
 import { type CompileOptions, planGraph } from '../../src/graph/compile.ts';
@@ -169,29 +164,41 @@ describe('tuning of algorithms', () => {
     ]);
   });
 
-  it('a table of another machine is taken in with its algorithms, and refused by name where it has none such', async () => {
+  it('a table of another machine is taken in with its algorithms, those that there are not are left out by name', async () => {
     const gpu = await open();
     const [{ case: text }] = plan(gpu);
     await gpu.tuning!.recordAlgorithm(FORWARD.purpose, decisionText(FORWARD), text, madeUp('implicit-gemm'));
     const exported = gpu.tuning!.text();
     rmSync(gpu.tuning!.file);
     const other = await open();
-    expect(await other.tuning!.merge('table.json', exported, wrongChoice)).toBe(1);
+    expect(await other.tuning!.merge('table.json', exported, tunedNames)).toEqual({ used: 1, unused: [] });
     expect(chosen(other)[0]).toBe('conv2d forward: implicit-gemm');
     const before = readFileSync(other.tuning!.file, 'utf8');
-    for (const [find, put, message] of [
+    const merge = (find: string | RegExp, put: string) => {
+      expect(exported).toMatch(find);
+      return other.tuning!.merge('table.json', exported.replace(find, put), tunedNames);
+    };
+    for (const [find, put, told] of [
       [
-        '"choice": "implicit-gemm"',
+        /"choice": "implicit-gemm"/,
         '"choice": "fft"',
-        /'conv2d forward', 'batch 2 .*': there is no algorithm 'fft', only implicit-gemm,/,
+        /^0 .*not used: 1 that choose what .* not have \(conv2d forward\)$/,
       ],
-      ['"conv2d forward"', '"conv3d forward"', /'conv3d forward', .*: nothing is chosen under this name/],
-      ['"choice": "implicit-gemm"', '"choice": 7', /its results are damaged: algorithms, 'conv2d forward', 'batch 2 /],
-      ['"measurements": []', '"measured": []', /its results are damaged: algorithms, 'conv2d forward', 'batch 2 /],
+      [/"conv2d forward"/, '"conv3d forward"', /^0 .*not used: 1 of kernels or operators that .* \(conv3d forward\)$/],
+      [
+        /"text": "\w+"/,
+        '"text": "0123"',
+        /^0 .*not used: 1 of kernels whose text is another one here \(conv2d forward\)$/,
+      ],
     ] as const) {
-      expect(exported).toContain(find);
-      await expect(other.tuning!.merge('table.json', exported.replace(find, put), wrongChoice)).rejects.toThrow(
-        message,
+      expect(useText(await merge(find, put))).toMatch(told);
+    }
+    for (const [find, put] of [
+      [/"choice": "implicit-gemm"/, '"choice": 7'],
+      [/"measurements": \[\]/, '"measured": []'],
+    ] as const) {
+      await expect(merge(find, put)).rejects.toThrow(
+        /its results are damaged: algorithms, 'conv2d forward', 'batch 2 /,
       );
     }
     expect(readFileSync(other.tuning!.file, 'utf8')).toBe(before);

@@ -34,6 +34,7 @@ describe('frostline bench', () => {
     for (const row of report.rows) {
       expect(row).toMatchObject({ network: 'alexnet-small', batch: 2, verdict: { passed: true } });
       expect(row.share).toBeCloseTo(floorOf(row, row.roofline) / row.timing.median, 10);
+      expect(row.inStep).toEqual(expect.any(Array));
     }
     // The ceilings take turns with the rows: no two are the same to the last digit.
     for (const ceiling of ['gflops', 'gigabytes']) {
@@ -42,6 +43,7 @@ describe('frostline bench', () => {
       expect(report.roofline[ceiling]).toBe(median(measured));
     }
     expect(readFileSync(at('kernels.html'), 'utf8')).toContain(`${report.rows.length} kernel runs`);
+    expect(readFileSync(at('kernels.html'), 'utf8')).toMatch(/In a step.*(as timed|other kernels do it|with relu)/s);
 
     // Times of an hour and of a nanosecond are beyond any noise, one row is new, and one is of another run.
     const [first, second, , ...rest] = report.rows;

@@ -80,7 +80,7 @@ describe('frostline tune', () => {
     }
   });
 
-  it('measures whole algorithms, which the steps then have, and refuses a table that names another', async () => {
+  it('measures whole algorithms, which the steps then have, and leaves out what a table has of another', async () => {
     const conv2 = (...args: string[]) =>
       run(registry, 'tune', '--networks', 'alexnet-small', '--batch', '2', '--budget', '0.05', '--filter', ...args);
     const first = await conv2('conv2d forward conv2', '--json');
@@ -103,11 +103,22 @@ describe('frostline tune', () => {
     const taken = await conv2('conv2d forward conv2', '--import', exported);
     expect(taken.stdout).toMatch(new RegExp(`conv2d forward +│ conv2 +│ ${other}`));
     writeFileSync(exported, table.replace(`"choice": "${chosen}"`, '"choice": "fft"'));
-    const refused = await conv2('conv2d', '--import', exported);
-    expect([refused.code, refused.stderr]).toEqual([
-      2,
-      expect.stringMatching(/algorithms\.json: .*'conv2d forward', .*there is no algorithm 'fft', only implicit-gemm/),
+    const partly = await run(registry, 'tune', '--import', exported, '--json');
+    expect([partly.code, partly.stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /algorithms\.json: 1 results for this adapter; not used: 1 that choose what this version does not have \(conv2d forward\)/,
+      ),
     ]);
+    expect(JSON.parse(partly.stdout).imported).toEqual({
+      used: 1,
+      unused: [{ reason: 'choice', name: 'conv2d forward', results: 1 }],
+    });
+    writeFileSync(file, table.replace('"conv2d forward"', '"conv3d forward"'));
+    const kept = await run(registry, 'tune', '--export', exported);
+    expect(kept.stdout).toMatch(
+      /: 0 results for this adapter; not used: 2 of kernels or operators that .*\(conv3d forward\)/,
+    );
     expect(await conv2('conv9')).toMatchObject({ code: 2, stderr: expect.stringMatching(/--filter: .*conv9/) });
   });
 

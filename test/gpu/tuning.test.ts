@@ -2,7 +2,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type TunedAdapter, type TunedShape, TuningTable } from '../../src/gpu/tuning.ts';
+import {
+  type TunedAdapter,
+  type TunedNames,
+  type TunedProblem,
+  type TunedShape,
+  TuningTable,
+} from '../../src/gpu/tuning.ts';
 
 const adapter: TunedAdapter = { name: 'A Card, 8 lanes', driver: 'driver 1.0', dawn: '0.6.2', processor: null };
 const text = () => 'hash of the text';
@@ -43,23 +49,58 @@ describe('the table of tuning results', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('merges with another table: its shapes count, but not those of another text than ours', async () => {
+  it('merges with another table: what this version uses of it counts, and the rest is told by reason', async () => {
+    const texts: Record<string, string> = { gemm: text(), conv: 'new text', lrn: 'text', 'conv forward': 'texts' };
+    const names: TunedNames = {
+      text: (_, name) => (Object.hasOwn(texts, name) ? texts[name] : undefined),
+      has: (_, __, choice) => (typeof choice === 'string' ? choice === 'direct' : choice.variant === 'fast'),
+    };
+    const problem = (choice: string): TunedProblem => ({ choice, date: '', settled: true, measurements: [] });
     const theirs = new TuningTable(adapter, () => {}, join(folder, 'theirs'));
     await theirs.record('gemm', text(), 'm 3 n 5', result(32));
+    await theirs.record('gemm', text(), 'm 4 n 5', { ...result(32), choice: { variant: 'gone', configuration: {} } });
     await theirs.record('conv', 'old text', 'c 1', result(4));
+    await theirs.record('conv', 'old text', 'c 2', result(4));
     await theirs.record('lrn', 'text', 'x 1', result(2));
+    await theirs.record('constructor', 'text', 'x 1', result(2));
+    await theirs.recordAlgorithm('conv forward', 'texts', 'c 1', problem('direct'));
+    await theirs.recordAlgorithm('conv forward', 'texts', 'c 2', problem('fft'));
+    await theirs.recordAlgorithm('pool forward', 'texts', 'c 2', problem('direct'));
     const table = open();
     await table.record('gemm', text(), 'm 3 n 5', result(8));
     await table.record('gemm', text(), 'm 7 n 5', result(16));
     await table.record('conv', 'new text', 'c 1', result(1));
-    expect(await table.merge('theirs.json', theirs.text())).toBe(2);
+    // Measured here with a text of before: it no longer counts, and theirs takes its place.
+    await table.record('lrn', 'text of before', 'x 1', result(64));
+    expect(table.use(names)).toEqual({ used: 3, unused: [{ reason: 'text', name: 'lrn', results: 1 }] });
+    expect(await table.merge('theirs.json', theirs.text(), names)).toEqual({
+      used: 3,
+      unused: [
+        { reason: 'choice', name: 'gemm', results: 1 },
+        { reason: 'text', name: 'conv', results: 2 },
+        { reason: 'name', name: 'constructor', results: 1 },
+        { reason: 'choice', name: 'conv forward', results: 1 },
+        { reason: 'name', name: 'pool forward', results: 1 },
+      ],
+    });
     for (const reader of [table, open()]) {
       expect(reader.measured('gemm', text, 'm 3 n 5')).toEqual(result(32));
       expect(reader.measured('gemm', text, 'm 7 n 5')).toEqual(result(16));
       expect(reader.measured('conv', () => 'new text', 'c 1')).toEqual(result(1));
+      expect(reader.measured('conv', () => 'old text', 'c 2')).toBeUndefined();
       expect(reader.measured('lrn', () => 'text', 'x 1')).toEqual(result(2));
+      expect(
+        reader.algorithm(
+          'conv forward',
+          () => 'texts',
+          () => 'c 2',
+        ),
+      ).toBeUndefined();
+      expect(reader.use(names)).toEqual({ used: 5, unused: [] });
     }
-    await expect(table.merge('x.json', '{')).rejects.toThrow(/^x\.json: .*Give a file of 'frostline tune --export'/);
+    await expect(table.merge('x.json', '{', names)).rejects.toThrow(
+      /^x\.json: .*Give a file of 'frostline tune --export'/,
+    );
   });
 
   it('does not apply results to another text of the kernel, and drops them when it is measured anew', async () => {

@@ -4,8 +4,22 @@ import { A, B, G } from '../../src/check/reference/winograd.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { plannedGpu } from '../../src/gpu/planned.ts';
 import type { Conv2dShape, Direction } from '../../src/kernels/conv2d/shape.ts';
+import { fusedCorrelation } from '../../src/kernels/conv2d/winograd/fused/correlation.ts';
+import { fusedMatrices } from '../../src/kernels/conv2d/winograd/fused/tile.ts';
+import { winogradGradient } from '../../src/kernels/conv2d/winograd/gradient.ts';
+import { winogradImage } from '../../src/kernels/conv2d/winograd/image.ts';
+import { winogradOutput } from '../../src/kernels/conv2d/winograd/output.ts';
 import { imagesAtATime, tilesToLeave, tilesWork, unstrided } from '../../src/kernels/conv2d/winograd/plan.ts';
-import { filterMatrix, imageMatrix, outputMatrix, sideOf, TAPS } from '../../src/kernels/conv2d/winograd/tile.ts';
+import {
+  contract,
+  expand,
+  filterMatrix,
+  imageMatrix,
+  outputMatrix,
+  sideOf,
+  TAPS,
+  transformOperations,
+} from '../../src/kernels/conv2d/winograd/tile.ts';
 import { selectConvolution, tilesLeft } from '../../src/operators/conv2d/algorithms/index.ts';
 import { Random } from '../../src/random.ts';
 import { runConvolution } from '../support/convolution.ts';
@@ -36,6 +50,40 @@ describe('the matrices of tiles', () => {
     close(imageMatrix(sideOf(taps)), B(taps));
     close(outputMatrix(taps), A(taps));
     close(filterMatrix(taps), G(taps));
+  });
+});
+
+describe('the operations that transforms count', () => {
+  const square = (matrix: readonly (readonly number[])[]) => [matrix, matrix] as const;
+
+  // Along one side, lines of B for 0, +-5/8, +-3/2: 4 for the first, 7 for each pair, 4 for the last make 22, for six columns
+  // and six lines. G: 1, 6 for each pair, 0 make 13, for three columns and six lines. A^T: 16, for six columns and four lines.
+  it('are those that can be counted by hand for tiles of 6 x 6', () => {
+    expect(transformOperations(expand, square(imageMatrix(6)))).toBe(12 * 22);
+    expect(transformOperations(expand, square(filterMatrix(3)))).toBe(9 * 13);
+    expect(transformOperations(contract, square(outputMatrix(3)))).toBe(10 * 16);
+  });
+
+  // Lavin and Gray 2016, section 4.1: 32 of the data and 24 of the inverse; of a filter 28, which divide by 2 once a pair.
+  it('are those of Lavin and Gray for tiles of 4 x 4', () => {
+    expect(transformOperations(expand, square(fusedMatrices.image))).toBe(32);
+    expect(transformOperations(contract, square(fusedMatrices.output))).toBe(24);
+    expect(transformOperations(expand, square(fusedMatrices.filter))).toBe(42);
+  });
+
+  it('are counted for each tile that is transformed, and for nothing that only fills a panel', () => {
+    const three = { kernel_height: 3, kernel_width: 3, tiles_y: 2, tiles_x: 2 };
+    const image = { ...three, items: 2, groups: 1, channels: 3, height: 8, width: 8, top: 1, left: 1, across: 0 };
+    for (const tile of [4, 64]) expect(winogradImage.cost({ ...image, tile }).flops).toBe(2 * 3 * 4 * 264);
+    const output = { ...three, items: 2, groups: 1, filters: 5, across: 0, row: 8, lines: 8, width: 8 };
+    expect(winogradOutput.cost({ ...output, has_bias: 0, relu: 0 }).flops).toBe(2 * 5 * 4 * 160);
+    const gradient = { ...three, items: 2, groups: 1, filters: 5, lines: 8, width: 8, inner: 64, tile: 64 };
+    // A dY A^T: 7 for each pair of lines of A, for four columns and six lines.
+    expect(winogradGradient.cost(gradient).flops).toBe(2 * 5 * 4 * 10 * 14);
+    const fused = { ...three, items: 1, groups: 1, rows: 7, inner: 3, height: 4, width: 4, lines: 4, columns: 4 };
+    expect(fusedCorrelation.cost({ ...fused, top: 1, left: 1, flip: 0, has_bias: 0, relu: 0 } as never).flops).toBe(
+      2 * 16 * 7 * 4 * 3 + 7 * 3 * 42 + 4 * 3 * 32 + 7 * 4 * 24,
+    );
   });
 });
 

@@ -37,7 +37,9 @@ export interface Instrumented {
 
 interface Declared {
   readonly space: Access['space'];
+  /** of an element, and of a component of it */
   readonly bytes: number;
+  readonly scalar: number;
   readonly stride: number;
   /** elements of each dimension but the first, times those behind it */
   readonly pitches: readonly number[];
@@ -45,17 +47,18 @@ interface Declared {
 
 const SCALARS: Readonly<Record<string, number>> = { f32: 4, u32: 4, i32: 4, f16: 2 };
 
-/** Bytes of an element, and from one to the next. */
-function sizeOf(type: string): { bytes: number; stride: number } {
+/** Bytes of an element, of a component of it, and from one element to the next. */
+function sizeOf(type: string): { bytes: number; scalar: number; stride: number } {
   const atomic = /^atomic<(\w+)>$/.exec(type);
   if (atomic) return sizeOf(atomic[1]);
   const vector = /^vec([234])(?:<(\w+)>|([fuih]))$/.exec(type);
   if (vector) {
     const of = vector[2] ?? { f: 'f32', u: 'u32', i: 'i32', h: 'f16' }[vector[3]]!;
-    const bytes = Number(vector[1]) * SCALARS[of];
-    return { bytes, stride: vector[1] === '3' ? 4 * SCALARS[of] : bytes };
+    const scalar = SCALARS[of];
+    const bytes = Number(vector[1]) * scalar;
+    return { bytes, scalar, stride: vector[1] === '3' ? 4 * scalar : bytes };
   }
-  if (type in SCALARS) return { bytes: SCALARS[type], stride: SCALARS[type] };
+  if (type in SCALARS) return { bytes: SCALARS[type], scalar: SCALARS[type], stride: SCALARS[type] };
   throw new FrostlineError(`kernels analyze: elements of type ${type} are not known. Known are scalars and vectors.`);
 }
 
@@ -148,16 +151,16 @@ export function instrument(source: string, groups: readonly number[], budget = 2
         from = to + 1;
       }
       const component = /^\.([xyzwrgba])\b(?!\s*\()|^\[(\d+)u?\]/.exec(text.slice(from, from + 8));
-      const scalar = component !== null && declared.bytes > 4;
-      const offset = scalar ? 4 * (component[2] ? Number(component[2]) : 'xyzwrgba'.indexOf(component[1]) % 4) : 0;
+      const scalar = component !== null && declared.bytes > declared.scalar;
+      const place = scalar ? (component[2] ? Number(component[2]) : 'xyzwrgba'.indexOf(component[1]) % 4) : 0;
       const after = text.slice(from + (component?.[0].length ?? 0), from + 12);
       accesses[number] = {
         array: match[0],
         space: declared.space,
         kind: kindOf(text.slice(0, match.index), after),
-        bytes: scalar ? 4 : declared.bytes,
+        bytes: scalar ? declared.scalar : declared.bytes,
         stride: declared.stride,
-        offset,
+        offset: declared.scalar * place,
       };
       out += text.slice(at, match.index) + replaced;
       at = from;

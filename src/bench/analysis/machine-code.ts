@@ -53,6 +53,14 @@ export function missingForMachineCode(): string | undefined {
   return undefined;
 }
 
+/** GPUs that Mesa 25 has a compiler for, by its names; another release may have fewer, or more. */
+const FAMILIES = [
+  'tahiti, pitcairn, verde, oland, hainan, bonaire, kaveri, hawaii, tonga, iceland, carrizo, fiji, stoney',
+  'polaris10, polaris11, polaris12, vegam, vega10, vega12, vega20, raven, raven2, renoir, mi100',
+  'navi10, navi12, navi14, navi21, navi22, navi23, navi24, vangogh, rembrandt, raphael_mendocino',
+  'navi31, navi32, navi33, phoenix, gfx1150, gfx1151, gfx1200, gfx1201',
+].join(', ');
+
 function run(program: string, args: readonly string[], env: object, input?: string): string {
   const { status, stdout, stderr } = spawnSync(program, args, {
     input,
@@ -78,10 +86,22 @@ function toolFolder(): string {
 
 const driver = (name: string) => ({ VK_DRIVER_FILES: manifest(name), VK_ICD_FILENAMES: manifest(name) });
 
+/** What isa.c prints, head and code. @throws FrostlineError with the known ones for a GPU that the driver does not know */
+function compiled(family: string, tool: () => string): string[] {
+  try {
+    return tool().split('\n---\n');
+  } catch (error) {
+    if (!(error instanceof FrostlineError && /unknown family/i.test(error.message))) throw error;
+    throw new FrostlineError(
+      `machine code: Mesa's radv here knows no GPU '${family}'. Give --family one that it knows, of ${FAMILIES}.`,
+    );
+  }
+}
+
 /**
  * @param wgsl with one entry point, `main`
  * @param family as RADV_FORCE_FAMILY names GPUs
- * @throws FrostlineError where a tool is missing (`missingForMachineCode`) or fails
+ * @throws FrostlineError where a tool is missing (`missingForMachineCode`) or fails, and for a family that the driver has not
  */
 export function machineCode(wgsl: string, family = 'navi31'): MachineCode {
   const missing = missingForMachineCode();
@@ -94,7 +114,9 @@ export function machineCode(wgsl: string, family = 'navi31'): MachineCode {
   const spirv = readdirSync(dump).find((name) => name.endsWith('.spirv'));
   if (spirv === undefined) throw new FrostlineError('machine code: Mesa wrote no SPIR-V (MESA_SPIRV_DUMP_PATH).');
   const toCode = { ...env, ...driver('radeon'), RADV_FORCE_FAMILY: family };
-  const [head, code = ''] = run(join(tools, 'isa'), [join(dump, spirv), 'dawn_entry_point'], toCode).split('\n---\n');
+  const [head, code = ''] = compiled(family, () =>
+    run(join(tools, 'isa'), [join(dump, spirv), 'dawn_entry_point'], toCode),
+  );
   const numbers = new Map(head.split('\n').map((line) => line.split('\t') as [string, string]));
   const statistic = (name: string) => {
     const value = Number(numbers.get(name));

@@ -57,7 +57,7 @@ type Values = z.output<z.ZodObject<typeof options>>;
 
 export const command = defineCommand({
   description:
-    "Times every kernel on every layer shape of AlexNet's and VGG16's training steps, forward and backward. Every variant but the plain one, which the tests check, is verified before it is timed. GFLOP/s, GB/s and the share of the adapter's own ceilings, which a multiply-add kernel and a copy kernel show right before and right after each row. Exits with 1 where a kernel is wrong, or slower than --compare.",
+    "Times every kernel on every layer shape of AlexNet's and VGG16's training steps, forward and backward. Kernels are timed alone, without the ReLUs, derivatives and updates that a step's kernels apply beside; a column says what a step makes of each. Every variant but the plain one, which the tests check, is verified before it is timed. GFLOP/s, GB/s and the share of the adapter's own ceilings, which a multiply-add kernel and a copy kernel show right before and right after each row. Exits with 1 where a kernel is wrong, or slower than --compare.",
   options: z.object(options),
   json: true,
   examples: [

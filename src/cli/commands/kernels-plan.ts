@@ -2,14 +2,14 @@ import { z } from 'zod';
 import type { Plan } from '../../bench/plan.ts';
 import { machines } from '../../gpu/machine.ts';
 import { algorithmOption, algorithmsOf, checkAlgorithms, openAdapter, precisionOption } from '../adapter.ts';
-import { networkMaker, networkNames, percentText } from '../bench-options.ts';
+import { checkStep, networkMaker, networkNames, percentText } from '../bench-options.ts';
 import { defineCommand } from '../command.ts';
 
 const adapters = machines.map(({ name }) => name) as [string, ...string[]];
 
 export const command = defineCommand({
   description:
-    "Prints what a network's step becomes on an adapter, dispatch by dispatch: variant, workgroups, what it computes and moves, and a model's time. --as plans for an adapter that is not here. The model (src/kernels/time-model.ts) ranks and explains; it is a prediction, no measurement.",
+    "Prints what a network's step becomes on an adapter, dispatch by dispatch: variant, workgroups, what it computes and moves, and a model's time. --as plans for an adapter that is not here. The model (src/kernels/time-model.ts) ranks and explains; it is a prediction, no measurement. held: workgroups that a multiprocessor holds at once by their threads and workgroup memory, not by registers, which no adapter tells; waves: the rounds that it so takes.",
   options: z.object({
     network: z.enum(networkNames).default('alexnet').describe('which'),
     batch: z.int().min(1).default(10).describe('images a batch'),
@@ -35,10 +35,9 @@ export const command = defineCommand({
     { what: 'the same as data', line: '--network vgg16 --as apple-m2 --json' },
   ],
   async run({ network, batch, step, as, adapter, algorithm, precision }, context) {
-    const [{ planStep }, { plannedGpu }, { freezePoints }, { FrostlineError }] = await Promise.all([
+    const [{ planStep }, { plannedGpu }, { FrostlineError }] = await Promise.all([
       import('../../bench/plan.ts'),
       import('../../gpu/planned.ts'),
-      import('../../models/layers.ts'),
       import('../../errors.ts'),
     ]);
     if (as !== undefined && adapter !== undefined) {
@@ -47,16 +46,7 @@ export const command = defineCommand({
       );
     }
     const made = (await networkMaker(network))();
-    const steps = [
-      'forward',
-      'none',
-      ...freezePoints(made)
-        .slice(0, -1)
-        .map(({ name }) => name),
-    ];
-    if (!steps.includes(step)) {
-      throw new FrostlineError(`--step: ${network} has no step '${step}'. Give one of ${steps.join(', ')}.`);
-    }
+    await checkStep(made, step);
     const planned = as && plannedGpu(as, { algorithms: algorithmsOf(algorithm), precision });
     if (planned) await checkAlgorithms(planned);
     const gpu = planned || (await openAdapter(adapter, context, algorithm, precision));
@@ -75,15 +65,29 @@ export const command = defineCommand({
 async function tableOf({ dispatches }: Plan): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const table = new Table({
-    head: ['kernel', 'variant', 'workgroups', 'waves', 'idle', 'GFLOP', 'MiB', 'us', 'GFLOP/s', 'GB/s', 'bound by'],
-    colAligns: ['left', 'left', ...new Array<'right'>(8).fill('right'), 'left'],
+    head: [
+      'kernel',
+      'variant',
+      'workgroups',
+      'held',
+      'waves',
+      'idle',
+      'GFLOP',
+      'MiB',
+      'us',
+      'GFLOP/s',
+      'GB/s',
+      'bound by',
+    ],
+    colAligns: ['left', 'left', ...new Array<'right'>(9).fill('right'), 'left'],
     style: { head: [], border: [], compact: true },
   });
-  for (const { kernel, variant, workgroups, waves, idle, flops, bytes, ms, bound } of dispatches) {
+  for (const { kernel, variant, workgroups, held, waves, idle, flops, bytes, ms, bound } of dispatches) {
     table.push([
       kernel,
       variant,
       workgroups,
+      held,
       waves,
       idle,
       (flops / 1e9).toPrecision(3),

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import { FrostlineError } from '../../errors.ts';
+import type { Gpu } from '../../gpu/device.ts';
 import { machines } from '../../gpu/machine.ts';
-import type { Configuration, Kernel } from '../../kernels/kernel.ts';
-import { adapterOption, openAdapter } from '../adapter.ts';
+import type { Precision } from '../../gpu/storage.ts';
+import type { Choice, Configuration, Kernel } from '../../kernels/kernel.ts';
+import { NO_HALVES } from '../../kernels/memory.ts';
+import { adapterOption, openAdapter, precisionOption } from '../adapter.ts';
 import { defineCommand } from '../command.ts';
 import { nearestHint } from '../nearest.ts';
+import { ableHalves, askedRun, pairsOf } from '../run-parameters.ts';
 
 const adapters = machines.map(({ name }) => name) as [string, ...string[]];
 
@@ -26,9 +30,12 @@ export const command = defineCommand({
       .optional()
       .meta({ valueName: 'TEXT' })
       .describe(
-        "the parameters of a run, as 'kernels plan --json' prints its shape: prints what --as, or the adapter here, runs for it",
+        "the parameters of a run, as 'kernels plan --json' prints its shape: prints what --as, or the adapter here, runs for it. Parameters that are no whole numbers, LRN's beta=0.75, may be given too; those left out are AlexNet's or VGG16's, or those of the kernel's first case, as the first line printed says",
       ),
     as: z.enum(adapters).optional().describe('the adapter that chooses for --shape, in place of the one here'),
+    precision: precisionOption.describe(
+      'f16 prints the texts for halves, with --shape those of the bindings that store halves in a step, else of all that may; f32 unless given',
+    ),
     adapter: adapterOption,
   }),
   examples: [
@@ -37,12 +44,11 @@ export const command = defineCommand({
     { what: 'large tiles', line: "contraction --variant tiled --configuration 'rows 128 columns 128'" },
     { what: 'what an H100 runs', line: "lrn/forward --as h100 --shape 'batch 10 channels 96 plane 3025 size 5'" },
   ],
-  async run({ name, variant: wanted, configuration: constants, shape, as, adapter }, context) {
-    const [{ allKernels }, { contractionUses, describeUse }, { boundsOf }, { choiceText }] = await Promise.all([
+  async run({ name, variant: wanted, configuration: constants, shape, as, adapter, precision }, context) {
+    const [{ allKernels }, { contractionUses, describeUse }, { boundsOf }] = await Promise.all([
       import('../../operators/kernels.ts'),
       import('../../kernels/contraction/uses.ts'),
       import('../../kernels/contraction/contraction.ts'),
-      import('../../kernels/kernel.ts'),
     ]);
     const use = contractionUses.find((candidate) => candidate.name === name);
     const kernel = allKernels.get(use ? 'contraction' : name);
@@ -59,66 +65,82 @@ export const command = defineCommand({
       throw new FrostlineError('--shape prints what is chosen for it. Leave out --variant and --configuration.');
     }
     if (shape !== undefined) {
-      const gpu = as === undefined ? await openAdapter(adapter, context) : await plan(as);
-      const choice = kernel.best(gpu, paramsOf(kernel, shape));
-      return context.print(kernel.source(choice).trimEnd());
+      const gpu =
+        as === undefined ? await openAdapter(adapter, context, undefined, precision) : await plan(as, precision);
+      return context.print(await chosenText(kernel, gpu, shape));
     }
-    const variants = kernel.variants.filter((variant) => wanted === undefined || variant.name === wanted);
-    if (variants.length === 0) {
-      const known = kernel.variants.map((variant) => variant.name);
-      throw new FrostlineError(`--variant: ${name} has no variant '${wanted}'; ${nearestHint(wanted!, known)}`);
-    }
+    const halves = precision === 'f16' ? halvesOf(kernel) : NO_HALVES;
+    const variants = variantsToShow(kernel, name, wanted, halves);
     if (constants !== undefined) {
-      const found = variants.flatMap(({ name: variant, configurations }) =>
-        configurations.filter((one) => has(one, constants)).map((configuration) => ({ variant, configuration })),
-      );
-      if (found.length === 0) {
-        const all = variants.flatMap(({ name: variant, configurations }) =>
-          configurations.map((configuration) => choiceText({ variant, configuration })),
-        );
-        throw new FrostlineError(
-          `--configuration: ${name} has none with '${constants}'. There are:\n${all.join('\n')}`,
-        );
-      }
-      return context.print(kernel.source(found[0]).trimEnd());
+      const choice = await choiceOf(name, variants, constants);
+      return context.print(kernel.source(choice, {}, halves).trimEnd());
     }
     const texts = variants.map((variant) => {
       // The bounds are part of the contraction's configuration: show the text that the use runs.
       const configuration =
         (use && variant.configurations.find(({ bounds }) => bounds === boundsOf(use.params))) ??
         variant.configurations[0];
-      return kernel.source({ variant: variant.name, configuration });
+      return kernel.source({ variant: variant.name, configuration }, {}, halves);
     });
     context.print([...(use ? [`${describeUse(use)}\n`] : []), ...texts].join('\n').trimEnd());
   },
 });
 
-const plan = async (name: string) => (await import('../../gpu/planned.ts')).plannedGpu(name);
+const plan = async (name: string, precision: Precision | undefined) =>
+  (await import('../../gpu/planned.ts')).plannedGpu(name, { precision });
 
-/** The pairs of a text like 'rows 128 columns 64'; commas may stand between them. */
-function pairsOf(option: string, text: string): [string, number][] {
-  const words = text.split(/[\s,:=]+/).filter((word) => word !== '');
-  return Array.from({ length: Math.ceil(words.length / 2) }, (_, i) => {
-    const [key, value] = [words[2 * i], Number(words[2 * i + 1])];
-    if (!Number.isInteger(value)) {
-      throw new FrostlineError(`${option}: '${words[2 * i + 1] ?? ''}' behind ${key} is no whole number.`);
-    }
-    return [key, value];
-  });
+/** @throws FrostlineError where the kernel's texts know none */
+function halvesOf(kernel: Kernel): ReadonlySet<string> {
+  const able = ableHalves(kernel);
+  if (able.size > 0) return able;
+  throw new FrostlineError(`--precision f16: ${kernel.name} has no text for halves. Leave it out.`);
+}
+
+type AnyVariant = Kernel['variants'][number];
+
+/** The variants that have a text where these bindings store halves, or the one that is wanted. */
+function variantsToShow(
+  kernel: Kernel,
+  name: string,
+  wanted: string | undefined,
+  halves: ReadonlySet<string>,
+): AnyVariant[] {
+  const runs = ({ halves: asked = [] }: AnyVariant) =>
+    asked === false ? halves.size === 0 : asked.every((binding) => halves.has(binding));
+  const variants = kernel.variants.filter((variant) => wanted === undefined || variant.name === wanted);
+  if (variants.length === 0) {
+    const known = kernel.variants.map((variant) => variant.name);
+    throw new FrostlineError(`--variant: ${name} has no variant '${wanted}'; ${nearestHint(wanted!, known)}`);
+  }
+  const able = variants.filter(runs);
+  if (able.length > 0) return able;
+  throw new FrostlineError(
+    halves.size > 0
+      ? `--variant: ${name} ${wanted} does not run on halves. Leave --precision f16 out.`
+      : `--variant: ${name} ${wanted} runs on halves alone. Give --precision f16.`,
+  );
+}
+
+/** @throws FrostlineError where no configuration has these constants */
+async function choiceOf(name: string, variants: readonly AnyVariant[], constants: string): Promise<Choice> {
+  const all = variants.flatMap(({ name: variant, configurations }) =>
+    configurations.map((configuration): Choice => ({ variant, configuration })),
+  );
+  const found = all.find(({ configuration }) => has(configuration, constants));
+  if (found !== undefined) return found;
+  const { choiceText } = await import('../../kernels/kernel.ts');
+  throw new FrostlineError(
+    `--configuration: ${name} has none with '${constants}'. There are:\n${all.map(choiceText).join('\n')}`,
+  );
+}
+
+/** The text that an adapter runs for a shape; its first line says which numbers it was chosen for that are no shape. */
+async function chosenText(kernel: Kernel, gpu: Gpu, shape: string): Promise<string> {
+  if (gpu.precision === 'f16') halvesOf(kernel);
+  const { params, halves, said } = await askedRun(kernel, gpu, shape);
+  const text = kernel.source(kernel.best(gpu, params, halves), {}, halves).trimEnd();
+  return said === '' ? text : `// chosen for ${said}\n${text}`;
 }
 
 const has = (configuration: Configuration, text: string) =>
-  pairsOf('--configuration', text).every(([key, value]) => configuration[key] === value);
-
-/** Parameters of a shape; those of type f32, which the choice does not go by, are 1. */
-function paramsOf(kernel: Kernel, text: string): Record<string, number> {
-  const given = new Map(pairsOf('--shape', text));
-  const integers = Object.keys(kernel.params).filter((key) => kernel.params[key] !== 'f32');
-  const missing = integers.filter((key) => !given.has(key));
-  const unknown = [...given.keys()].filter((key) => !integers.includes(key));
-  if (missing.length > 0 || unknown.length > 0) {
-    const wrong = unknown.length > 0 ? `has no ${unknown.join(', ')}` : `needs ${missing.join(', ')} too`;
-    throw new FrostlineError(`--shape: ${kernel.name} ${wrong}. Give: ${integers.map((key) => `${key} N`).join(' ')}.`);
-  }
-  return Object.fromEntries(Object.keys(kernel.params).map((key) => [key, given.get(key) ?? 1]));
-}
+  [...pairsOf('--configuration', text)].every(([key, value]) => configuration[key] === value);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { TuneCase } from '../../bench/tune.ts';
 import { FrostlineError } from '../../errors.ts';
 import type { Gpu } from '../../gpu/device.ts';
-import type { Timed, TunedProblem, TunedShape } from '../../gpu/tuning.ts';
+import type { Timed, TunedProblem, TunedShape, TunedUse } from '../../gpu/tuning.ts';
 import type { CompileOptions } from '../../graph/compile.ts';
 import type { Choice } from '../../kernels/kernel.ts';
 import type { Network } from '../../models/network.ts';
@@ -38,7 +38,7 @@ interface AlgorithmRow {
 
 export const command = defineCommand({
   description:
-    'Measures which algorithm of each operator, and which variant of each kernel, is the fastest on this adapter, for every shape of the given networks’ steps: first whole algorithms with their packing and windows, then the kernels of the steps that come of them. Each candidate is checked against the plain one; the right ones are timed in turns until they can be told apart or the budget is spent. The choices are kept in the cache folder, and every command and the library take them from there; FROSTLINE_TUNE=off makes them not count. What is known already is not measured again. Exits with 1 where a candidate computes wrongly; it is never chosen.',
+    'Measures which algorithm of each operator, and which variant of each kernel, is the fastest on this adapter, for every shape of the given networks’ steps: first whole algorithms with their packing and windows, then the kernels of the steps that come of them. Each candidate is checked against the plain one; the right ones are timed in turns until they can be told apart or the budget is spent. The choices are kept in the cache folder, and every command and the library take them from there; FROSTLINE_TUNE=off makes them not count. What is known already is not measured again. Steps in half precision take no measured choices, and go by estimates. Exits with 1 where a candidate computes wrongly; it is never chosen.',
   options: z.object({
     networks: z
       .array(z.enum(networkNames))
@@ -88,24 +88,26 @@ export const command = defineCommand({
   async run(options, context) {
     const { networks, model, batch, training, freeze, adapter } = options;
     const gpu = await openAdapter(adapter, context);
-    if (gpu.tuning === undefined) {
+    const { tuning } = gpu;
+    if (tuning === undefined) {
       throw new FrostlineError('FROSTLINE_TUNE is off: results would not be kept. Unset it to tune.');
     }
+    const { tunedNames, useText } = await import('../../bench/tuned-names.ts');
+    const kept = () => `${tuning.file}: ${useText(tuning.use(tunedNames))}`;
+    let imported: TunedUse | undefined;
+    const head = () => ({ ...benchHead(gpu), file: tuning.file, ...(imported && { imported }) });
     if (options.import !== undefined) {
-      const [{ readText }, { wrongChoice }] = await Promise.all([
-        import('../../read-files.ts'),
-        import('../../bench/tune-algorithms.ts'),
-      ]);
-      const brought = await gpu.tuning.merge(options.import, await readText(options.import), wrongChoice);
-      context.note(`${options.import}: ${brought} results`);
+      const { readText } = await import('../../read-files.ts');
+      imported = await tuning.merge(options.import, await readText(options.import), tunedNames);
+      context.note(`${options.import}: ${useText(imported)}`);
     }
     if (options.export !== undefined) await checkExport(options.export);
     const named = networks !== undefined || model.length > 0 || options.filter.length > 0 || options.force;
     if ((options.import !== undefined || options.export !== undefined) && !named) {
-      if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
+      if (options.export !== undefined) await writePage(options.export, tuning.text(), context);
       context.note('nothing was measured: to tune, too, name what with --networks, --model, --filter or --force');
-      if (context.json) context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, algorithms: [], rows: [] });
-      else context.print(`${gpu.tuning.file}: ${gpu.tuning.size} results`);
+      if (context.json) context.printJson({ ...head(), algorithms: [], rows: [] });
+      else context.print(kept());
       return;
     }
     const makers = await networksOf(networks ?? (model.length > 0 ? [] : ['alexnet-small', 'alexnet']), model);
@@ -114,11 +116,11 @@ export const command = defineCommand({
     const algorithms = options.algorithms ? await tuneAlgorithms(gpu, jobs, options, context) : [];
     // The steps as they are with the algorithms that were chosen.
     const rows = await tuneKernels(gpu, jobs, options, context);
-    if (options.export !== undefined) await writePage(options.export, gpu.tuning.text(), context);
+    if (options.export !== undefined) await writePage(options.export, tuning.text(), context);
     if (algorithms.length + rows.length === 0) {
       throw new FrostlineError(`--filter: nothing's name has '${options.filter.join("' or '")}' in it.`);
     }
-    if (context.json) return context.printJson({ ...benchHead(gpu), file: gpu.tuning.file, algorithms, rows });
+    if (context.json) return context.printJson({ ...head(), algorithms, rows });
     if (algorithms.length > 0) context.print(await tableOfAlgorithms(algorithms));
     if (rows.length > 0) context.print(await tableOf(rows));
     if ([...algorithms, ...rows].some(({ settled }) => !settled)) {
@@ -126,7 +128,7 @@ export const command = defineCommand({
         '~ could not be told from others within the budget; the estimate stays unless it is slower for sure',
       );
     }
-    context.print(`${gpu.tuning.file}: ${gpu.tuning.size} results`);
+    context.print(kept());
   },
 });
 

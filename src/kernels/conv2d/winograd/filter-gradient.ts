@@ -19,6 +19,7 @@ import {
   type Scaling,
   scaleFunction,
   sideOf,
+  transformOperations,
   transformTile,
 } from './tile.ts';
 
@@ -63,12 +64,16 @@ ${text}
   },
 };
 
+/** Operations of one filter of one channel. */
+const transformed = (p: P) =>
+  transformOperations(contract, [filterMatrix(p.kernel_height), filterMatrix(p.kernel_width)]);
+
 export const winogradFilterGradient = defineKernel({
   name: 'conv2d/winograd-filter-gradient',
   params,
   bindings: { sums: { access: 'read', half: true }, dw: { access: 'write', gradient: true } },
   cost: (p, of) => ({
-    flops: 0,
+    flops: placeSize(p) * transformed(p),
     bytes: of.sums * placesAt(p) * placeSize(p) + of.dw * outputs(p) * (1 + p.accumulate),
   }),
   variants: [

@@ -22,6 +22,7 @@ import {
   scaleFunction,
   storePlace,
   storePlaces,
+  transformOperations,
   transformTile,
 } from './tile.ts';
 
@@ -89,12 +90,16 @@ ${storePlaces(memory, names, [height, width], scaling)}`,
   },
 };
 
+/** Operations of one filter of one channel. */
+const transformed = (p: P) =>
+  transformOperations(expand, [filterMatrix(p.kernel_height), filterMatrix(p.kernel_width)]);
+
 export const winogradFilter = defineKernel({
   name: 'conv2d/winograd-filter',
   params,
   bindings: { w: { access: 'read', half: true }, panels: { access: 'write', half: true } },
   cost: (p, of) => ({
-    flops: 0,
+    flops: p.groups * p.rows * p.inner * transformed(p),
     bytes: of.w * p.groups * p.rows * p.inner * p.kernel_height * p.kernel_width + of.panels * winogradFilterSize(p),
   }),
   variants: [

@@ -25,6 +25,7 @@ import {
   scaleFunction,
   storePlace,
   storePlaces,
+  transformOperations,
   transformTile,
 } from './tile.ts';
 
@@ -91,12 +92,16 @@ ${storePlaces(memory, names, [height, width], scaling)}`,
   },
 };
 
+/** Operations of one tile of one filter. */
+const transformed = (p: P) =>
+  transformOperations(expand, [outputMatrix(p.kernel_height), outputMatrix(p.kernel_width)]);
+
 export const winogradGradient = defineKernel({
   name: 'conv2d/winograd-gradient',
   params,
   bindings: { dy: { access: 'read', half: true }, panels: { access: 'write', half: true } },
   cost: (p, of) => ({
-    flops: 0,
+    flops: p.items * p.tiles_y * p.tiles_x * p.groups * p.filters * transformed(p),
     bytes: of.dy * p.items * p.groups * p.filters * p.lines * p.width + of.panels * winogradGradientSize(p),
   }),
   variants: [

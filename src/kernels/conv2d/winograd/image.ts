@@ -28,6 +28,7 @@ import {
   storePlace,
   storePlaces,
   tapsOf,
+  transformOperations,
   transformTile,
 } from './tile.ts';
 
@@ -107,12 +108,16 @@ ${storePlaces(memory, names, [tapsOf(height), tapsOf(width)], scaling)}`,
   },
 };
 
+/** Operations of one tile of one channel. */
+const transformed = (p: P) =>
+  transformOperations(expand, [imageMatrix(sideOf(p.kernel_height)), imageMatrix(sideOf(p.kernel_width))]);
+
 export const winogradImage = defineKernel({
   name: 'conv2d/winograd-image',
   params,
   bindings: { x: { access: 'read', half: true }, panels: { access: 'write', half: true } },
   cost: (p, of) => ({
-    flops: 0,
+    flops: tiles(p) * p.groups * p.channels * transformed(p),
     bytes: of.x * p.items * p.groups * p.channels * p.height * p.width + of.panels * winogradImageSize(p),
   }),
   variants: [

@@ -24,6 +24,7 @@ import {
   type Scaling,
   scaleFunction,
   sideOf,
+  transformOperations,
   transformTile,
 } from './tile.ts';
 
@@ -110,6 +111,10 @@ ${text}
   },
 };
 
+/** Operations of one tile of one filter. */
+const transformed = (p: P) =>
+  transformOperations(contract, [outputMatrix(p.kernel_height), outputMatrix(p.kernel_width)]);
+
 export const winogradOutput = defineKernel({
   name: 'conv2d/winograd-output',
   applies: 'epilogue',
@@ -121,7 +126,7 @@ export const winogradOutput = defineKernel({
     y: { access: 'write', half: true },
   },
   cost: (p, of) => ({
-    flops: 0,
+    flops: placeSize(p) * transformed(p),
     bytes: of.sums * placesAt(p) * placeSize(p) + outputs(p) * (of.y + (p.relu === RELU.before ? of.aux : 0)),
   }),
   variants: [

@@ -207,6 +207,23 @@ export function transformTile(
   };
 }
 
+const counted = new Map<string, number>();
+
+/**
+ * Additions and multiplications of a tile's transform, as its text makes them: 264 for an image's 6 x 6 values, 117 for a
+ * filter of 3 x 3 taps, 160 for the 4 x 4 outputs that they make. What a kernel counts (`cost`), of tiles that hold something.
+ */
+export function transformOperations(transform: Transform, matrices: readonly [Matrix, Matrix]): number {
+  const key = JSON.stringify([transform === expand, matrices]);
+  const known = counted.get(key);
+  if (known !== undefined) return known;
+  const { text } = transformTile(transform, matrices, (y, x) => `v${y}_${x}`);
+  // A factor of -1 is a sign of the addition around it.
+  const operations = text.replaceAll('-1.0 * ', '').match(/ [-+*] /g)?.length ?? 0;
+  counted.set(key, operations);
+  return operations;
+}
+
 /** `sideOf` and `outputsOf`. */
 export const SIZES = /* wgsl */ `
 fn side_of(taps: u32) -> u32 { return select(8u, 6u, taps <= 3u); }

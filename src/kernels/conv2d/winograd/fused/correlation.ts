@@ -176,6 +176,8 @@ ${outputsText(
   },
 };
 
+const TRANSFORMS = { a: fusedMatrices.filter, b: fusedMatrices.image, sums: fusedMatrices.output };
+
 export const fusedCorrelation = defineKernel({
   name: 'conv2d/winograd-fused',
   applies: 'epilogue',
@@ -188,7 +190,7 @@ export const fusedCorrelation = defineKernel({
     y: { access: 'write', half: true },
   },
   cost: (p, of) => ({
-    flops: fusedFlops(productsOf(p)),
+    flops: fusedFlops(productsOf(p), TRANSFORMS),
     bytes:
       of.w * p.groups * p.rows * p.inner * TAPS +
       of.x * p.items * p.groups * p.inner * p.height * p.width +

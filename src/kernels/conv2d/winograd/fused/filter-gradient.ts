@@ -159,6 +159,8 @@ ${names
   },
 };
 
+const TRANSFORMS = { a: fusedMatrices.output, b: fusedMatrices.image, sums: fusedMatrices.filter };
+
 export const fusedFilterGradient = defineKernel({
   name: 'conv2d/winograd-fused-filter-gradient',
   params,
@@ -168,7 +170,7 @@ export const fusedFilterGradient = defineKernel({
     dw: { access: 'write', gradient: true },
   },
   cost: (p, of) => ({
-    flops: fusedFlops({ ...productsOf(p), depth: p.items * p.tiles_y * p.tiles_x, count: p.groups }),
+    flops: fusedFlops({ ...productsOf(p), depth: (p.items * p.tiles_y * p.tiles_x) / p.parts }, TRANSFORMS),
     bytes:
       of.dy * p.items * p.groups * p.filters * p.lines * p.columns +
       of.x * p.items * p.groups * p.channels * p.height * p.width +

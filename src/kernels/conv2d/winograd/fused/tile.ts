@@ -26,7 +26,7 @@ import { machineOf, profileOf } from '../../../../gpu/machine.ts';
 import { declareSums, lines, multiplyStep } from '../../../contraction/tile.ts';
 import type { Capabilities, Configuration, Variant } from '../../../kernel.ts';
 import { LOAD, range } from '../../../rasteriser.ts';
-import { contract, expand, type Matrix, matricesBy, transformTile } from '../tile.ts';
+import { contract, expand, type Matrix, matricesBy, transformOperations, transformTile } from '../tile.ts';
 
 /** Taps and outputs of a tile along each side, and its values. */
 export const FUSED_TAPS = 3;
@@ -238,9 +238,20 @@ export interface FusedProducts {
   readonly count: number;
 }
 
-/** Operations of the products alone. */
-export const fusedFlops = ({ rows, columns, depth, count }: FusedProducts) =>
-  2 * PLACES * count * rows * columns * depth;
+/** By what the operands' patches are transformed, and the sums. */
+export interface FusedTransforms {
+  readonly a: Matrix;
+  readonly b: Matrix;
+  readonly sums: Matrix;
+}
+
+/** Operations of the products, and of the transforms: of each patch and each tile of sums once, however often it is made. */
+export function fusedFlops({ rows, columns, depth, count }: FusedProducts, { a, b, sums }: FusedTransforms): number {
+  const patches =
+    rows * transformOperations(expand, [a, a]) * depth + columns * transformOperations(expand, [b, b]) * depth;
+  const out = rows * columns * (2 * PLACES * depth + transformOperations(contract, [sums, sums]));
+  return count * (patches + out);
+}
 
 const blocks = (extent: number) => Math.ceil(extent / FUSED_TILE);
 export const fusedWorkgroups = ({ rows, columns, count }: FusedProducts) => count * blocks(rows) * blocks(columns);
