@@ -3,6 +3,14 @@
  * The library: open an adapter, build networks from operations or ONNX files, train them, check their gradients.
  * Everything exported here has its documentation where it is declared.
  */
+export {
+  type KernelTime,
+  type TimeOptions,
+  type TunedKernel,
+  type TuneOptions,
+  timeKernels,
+  tuneKernel,
+} from './bench/own-kernels.ts';
 export type { Broken } from './check/broken.ts';
 export {
   defineFamily,
@@ -16,6 +24,7 @@ export { checkWgsl, type WgslAspect, type WgslBinding, type WgslCheck, type Wgsl
 export type { Choose } from './check/choose.ts';
 export type { DerivativeClaim, DerivativeFinding, Values as DerivativeValues } from './check/derivative.ts';
 export { type Expected, exactly, sumsOf, type Values } from './check/expected.ts';
+export { checkMutations, generalMutations, type MutationOutcome, mutateKernel } from './check/mutate.ts';
 export { type Kind as ValueKind, type ValuesOptions, valuesOf } from './check/values.ts';
 export type { NpyOptions } from './data/arrays.ts';
 export { type AugmentPreset, augmentPresets, type Range } from './data/augment.ts';
@@ -67,6 +76,7 @@ export type { LossScaling } from './graph/loss-scaling.ts';
 export {
   type Applied,
   apply,
+  applyAll,
   type BackwardEmitter,
   type Combined,
   type Destination,
@@ -94,7 +104,7 @@ export {
   Tensor,
 } from './graph/tensor.ts';
 export type { Optimizer } from './graph/update.ts';
-export type { Window } from './graph/windows.ts';
+export { flatWindows, type Limited, rows, type Window, windows } from './graph/windows.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
 export type { Applies, Combination, Derivative, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
 export type { FieldType } from './kernels/field.ts';

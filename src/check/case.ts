@@ -52,17 +52,11 @@ export interface KernelFamily {
   examples(random: Random): KernelCase[];
 }
 
+const MEMBERS = { kernel: OBJECT.is, params: OBJECT.is, inputs: OBJECT.is, outputs: OBJECT.is, reference: FUNCTION.is };
+/** A case, as an argument. */
+export const CASE = withMembers('a case, with kernel, params, inputs, outputs and reference', MEMBERS);
 /** Cases, as an argument. */
-export const CASES = listOf(
-  withMembers('', {
-    kernel: OBJECT.is,
-    params: OBJECT.is,
-    inputs: OBJECT.is,
-    outputs: OBJECT.is,
-    reference: FUNCTION.is,
-  }),
-  'a list of cases, each with kernel, params, inputs, outputs and reference',
-);
+export const CASES = listOf(CASE, 'a list of cases, each with kernel, params, inputs, outputs and reference');
 const FAMILY = withMembers('a family, of defineFamily', { names: Array.isArray, draw: FUNCTION.is });
 
 /** What a case is called in messages. */

@@ -6,7 +6,7 @@ import { FrostlineError } from '../errors.ts';
 import type { Storage, View } from '../gpu/storage.ts';
 
 /** What windows depend on. `Gpu` and `Capabilities` satisfy it. */
-interface Limited {
+export interface Limited {
   readonly name?: string;
   readonly limits: { readonly maxBinding: number; readonly offsetAlignment: number };
 }
