@@ -19,6 +19,7 @@ export {
   type KernelCase,
   type KernelFamily,
 } from './check/case.ts';
+export { type MapReference, mapFamily } from './check/cases/map.ts';
 export { type CaseFinding, checkKernelCases, checkReferences } from './check/check-kernels.ts';
 export { checkWgsl, type WgslAspect, type WgslBinding, type WgslCheck, type WgslReport } from './check/check-wgsl.ts';
 export type { Choose } from './check/choose.ts';
@@ -73,6 +74,7 @@ export {
   gradcheck,
 } from './graph/gradcheck.ts';
 export type { LossScaling } from './graph/loss-scaling.ts';
+export { type Access as AccessOf, mapValues, type ValueMap } from './graph/map.ts';
 export {
   type Applied,
   apply,
@@ -104,7 +106,7 @@ export {
   Tensor,
 } from './graph/tensor.ts';
 export type { Optimizer } from './graph/update.ts';
-export { flatWindows, type Limited, rows, type Window, windows } from './graph/windows.ts';
+export { flatWindows, type Limited as BindingLimits, rows, type Window, windows } from './graph/windows.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
 export type { Applies, Combination, Derivative, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
 export type { FieldType } from './kernels/field.ts';
@@ -129,6 +131,12 @@ export {
   type Variant,
   type VariantText,
 } from './kernels/kernel.ts';
+export {
+  type Constants as MapConstants,
+  defineMap,
+  type MapSpec,
+  type Named as NamedConstants,
+} from './kernels/map.ts';
 export type { Memory } from './kernels/memory.ts';
 export type { PadMode } from './kernels/pad/pad.ts';
 export type { Relu } from './kernels/relu/rule.ts';
@@ -221,6 +229,12 @@ export type {
   Writer,
   Written,
 } from './operators/onnx/form.ts';
+export {
+  type Field as OnnxField,
+  type Fields as OnnxFields,
+  field as onnxField,
+  sameInOnnx,
+} from './operators/onnx/form.ts';
 export type { Pads, Pair as PairOf } from './operators/onnx/reading.ts';
 export type {
   AnyOperator,
@@ -234,6 +248,7 @@ export type {
   Shape as StaticShape,
   Value,
 } from './operators/operator.ts';
+export { defineOperator, type None as NoAttributes, refuse } from './operators/operator.ts';
 export { type PadOptions, pad } from './operators/pad/graph.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './operators/pooling/graph.ts';
 export type { PoolAttributes } from './operators/pooling/rule.ts';

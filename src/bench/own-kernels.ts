@@ -3,7 +3,7 @@
  * the kernels of networks. A case brings what they have to guess: values that the kernel may meet, and a float64 reference.
  */
 import { checkArguments, POSITIVE, wholeFrom } from '../arguments.ts';
-import { CASE, CASES, describeKernelCase, type KernelCase } from '../check/case.ts';
+import { CASE, CASES, checkContents, describeKernelCase, type KernelCase } from '../check/case.ts';
 import { type CaseFinding, checkKernelCases } from '../check/check-kernels.ts';
 import { FrostlineError } from '../errors.ts';
 import { GPU, type Gpu } from '../gpu/device.ts';
@@ -59,7 +59,9 @@ class Operands {
   private readonly gpu: Gpu;
   private readonly storages: Storage[] = [];
 
-  constructor(gpu: Gpu, { inputs, outputs }: KernelCase) {
+  constructor(gpu: Gpu, testCase: KernelCase) {
+    checkContents(testCase);
+    const { inputs, outputs } = testCase;
     this.gpu = gpu;
     this.views = Object.fromEntries(
       Object.entries({ ...inputs, ...outputs }).map(([name, contents]) => {

@@ -164,6 +164,9 @@ describe('timeKernels', () => {
     await expect(timeKernels(gpu, [caseOf(kernel), caseOf(kernel, 10, { applies: () => false })])).rejects.toThrow(
       'own/none n=10 applies to none of the choices: plain.',
     );
+    await expect(timeKernels(gpu, [caseOf(kernel, 10, { inputs: {} })])).rejects.toThrow(
+      'own/none: the case has no contents for binding x of own/none. Give what it holds in `inputs`',
+    );
     await timeKernels(gpu, [caseOf(kernel)], { rounds: 1 });
     await tuneKernel(gpu, caseOf(kernel), { seconds });
     expect(gpu.memory().live).toBe(before);
