@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { writeModelFile } from '../../src/onnx/write.ts';
 import { narrowResnetModel } from '../support/resnet.ts';
 
@@ -133,9 +133,11 @@ describe('the package', () => {
     });
 
     it('hold a kernel of their own to what ours are held to', () => {
-      process.env['FROSTLINE_CACHE'] = join(folder, 'cache');
+      // Tests leave earlier tuning aside; this one keeps its own.
+      vi.stubEnv('FROSTLINE_CACHE', join(folder, 'cache'));
+      vi.stubEnv('FROSTLINE_TUNE', 'on');
       const said = example('own-kernel');
-      delete process.env['FROSTLINE_CACHE'];
+      vi.unstubAllEnvs();
       expect(said).toMatch(/checked: \d{2,} runs, problems: none/);
       expect(said).toContain('references: are derivatives');
       expect(said).toMatch(/mutations: \d{2,}, survived: none/);
