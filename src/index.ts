@@ -3,6 +3,14 @@
  * The library: open an adapter, build networks from operations or ONNX files, train them, check their gradients.
  * Everything exported here has its documentation where it is declared.
  */
+export {
+  type KernelTime,
+  type TimeOptions,
+  type TunedKernel,
+  type TuneOptions,
+  timeKernels,
+  tuneKernel,
+} from './bench/own-kernels.ts';
 export type { Broken } from './check/broken.ts';
 export {
   defineFamily,
@@ -11,11 +19,13 @@ export {
   type KernelCase,
   type KernelFamily,
 } from './check/case.ts';
+export { type MapReference, mapFamily } from './check/cases/map.ts';
 export { type CaseFinding, checkKernelCases, checkReferences } from './check/check-kernels.ts';
 export { checkWgsl, type WgslAspect, type WgslBinding, type WgslCheck, type WgslReport } from './check/check-wgsl.ts';
 export type { Choose } from './check/choose.ts';
 export type { DerivativeClaim, DerivativeFinding, Values as DerivativeValues } from './check/derivative.ts';
 export { type Expected, exactly, sumsOf, type Values } from './check/expected.ts';
+export { checkMutations, generalMutations, type MutationOutcome, mutateKernel } from './check/mutate.ts';
 export { type Kind as ValueKind, type ValuesOptions, valuesOf } from './check/values.ts';
 export type { NpyOptions } from './data/arrays.ts';
 export { type AugmentPreset, augmentPresets, type Range } from './data/augment.ts';
@@ -68,9 +78,11 @@ export {
   gradcheck,
 } from './graph/gradcheck.ts';
 export type { LossScaling } from './graph/loss-scaling.ts';
+export { type Access as AccessOf, mapValues, type ValueMap } from './graph/map.ts';
 export {
   type Applied,
   apply,
+  applyAll,
   type BackwardEmitter,
   type Combined,
   type Destination,
@@ -98,7 +110,7 @@ export {
   Tensor,
 } from './graph/tensor.ts';
 export type { Optimizer } from './graph/update.ts';
-export type { Window } from './graph/windows.ts';
+export { flatWindows, type Limited as BindingLimits, rows, type Window, windows } from './graph/windows.ts';
 export type { Normalisation } from './kernels/augment/augment.ts';
 export type { Applies, Combination, Derivative, Epilogue, Epilogues, MapBefore } from './kernels/epilogue.ts';
 export type { FieldType } from './kernels/field.ts';
@@ -123,6 +135,12 @@ export {
   type Variant,
   type VariantText,
 } from './kernels/kernel.ts';
+export {
+  type Constants as MapConstants,
+  defineMap,
+  type MapSpec,
+  type Named as NamedConstants,
+} from './kernels/map.ts';
 export type { Memory } from './kernels/memory.ts';
 export type { PadMode } from './kernels/pad/pad.ts';
 export type { Relu } from './kernels/relu/rule.ts';
@@ -215,6 +233,12 @@ export type {
   Writer,
   Written,
 } from './operators/onnx/form.ts';
+export {
+  type Field as OnnxField,
+  type Fields as OnnxFields,
+  field as onnxField,
+  sameInOnnx,
+} from './operators/onnx/form.ts';
 export type { Pads, Pair as PairOf } from './operators/onnx/reading.ts';
 export type {
   AnyOperator,
@@ -228,6 +252,7 @@ export type {
   Shape as StaticShape,
   Value,
 } from './operators/operator.ts';
+export { defineOperator, type None as NoAttributes, refuse } from './operators/operator.ts';
 export { type PadOptions, pad } from './operators/pad/graph.ts';
 export { averagePool, globalAveragePool, maxPool, type PoolOptions } from './operators/pooling/graph.ts';
 export type { PoolAttributes } from './operators/pooling/rule.ts';

@@ -88,7 +88,7 @@ export async function tuneCase(gpu: Gpu, one: TuneCase, options: RaceOptions): P
       least = Math.min(least, watch.first);
       entrants.push({ choice, watch });
     }
-    const { choice, settled } = await raced(one, kernel.estimated(gpu, params), entrants, options, measurements);
+    const { choice, settled } = await raced(kernel, kernel.estimated(gpu, params), entrants, options, measurements);
     const result = { choice, date: new Date().toISOString(), settled, measurements };
     await gpu.tuning?.record(kernel.name, kernel.textHash(), shape, result);
     return result;
@@ -100,17 +100,19 @@ export async function tuneCase(gpu: Gpu, one: TuneCase, options: RaceOptions): P
 }
 
 /** The estimate's choice first, the plain variant last. */
-function candidates(gpu: Gpu, { kernel, params }: TuneCase): Choice[] {
-  const estimated = kernel.estimated(gpu, params);
+export function ranked(kernel: Kernel, choices: readonly Choice[], estimated: Choice): Choice[] {
   const rank = (choice: Choice) => (isPlain(kernel, choice) ? 2 : sameChoice(choice, estimated) ? 0 : 1);
-  return kernel.choices(gpu, params).sort((one, other) => rank(one) - rank(other));
+  return choices.toSorted((one, other) => rank(one) - rank(other));
 }
+
+const candidates = (gpu: Gpu, { kernel, params }: TuneCase): Choice[] =>
+  ranked(kernel, kernel.choices(gpu, params), kernel.estimated(gpu, params));
 
 const isPlain = (kernel: Kernel, { variant }: Choice) => variant === kernel.variants[0].name;
 
 /** The quickest; the estimate's choice where nothing is quicker beyond noise, which must not add pipelines. */
-async function raced(
-  { kernel }: TuneCase,
+export async function raced(
+  kernel: Kernel,
   estimated: Choice,
   entrants: readonly { readonly choice: Choice; readonly watch: Stopwatch }[],
   options: RaceOptions,

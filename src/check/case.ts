@@ -6,6 +6,7 @@
  * A family draws the cases of kernels that belong together, forward and backward of one shape.
  */
 import { checkArguments, FUNCTION, INTEGER, listOf, OBJECT, TEXT, withMembers } from '../arguments.ts';
+import { FrostlineError } from '../errors.ts';
 import type { Epilogues } from '../kernels/epilogue.ts';
 import type { Choice, Kernel } from '../kernels/kernel.ts';
 import type { Words } from '../kernels/run.ts';
@@ -52,21 +53,40 @@ export interface KernelFamily {
   examples(random: Random): KernelCase[];
 }
 
+const KERNEL = withMembers('', { name: TEXT.is, bindings: OBJECT.is, choices: FUNCTION.is, dispatch: FUNCTION.is });
+const MEMBERS = {
+  name: TEXT.is,
+  description: TEXT.is,
+  kernel: KERNEL.is,
+  params: OBJECT.is,
+  inputs: OBJECT.is,
+  outputs: OBJECT.is,
+  reference: FUNCTION.is,
+};
+const PARTS = 'name, description, kernel (of defineKernel), params, inputs, outputs and reference';
+/** A case, as an argument. */
+export const CASE = withMembers(`a case, with ${PARTS}`, MEMBERS);
 /** Cases, as an argument. */
-export const CASES = listOf(
-  withMembers('', {
-    kernel: OBJECT.is,
-    params: OBJECT.is,
-    inputs: OBJECT.is,
-    outputs: OBJECT.is,
-    reference: FUNCTION.is,
-  }),
-  'a list of cases, each with kernel, params, inputs, outputs and reference',
-);
+export const CASES = listOf(CASE, `a list of cases, each with ${PARTS}`);
 const FAMILY = withMembers('a family, of defineFamily', { names: Array.isArray, draw: FUNCTION.is });
 
 /** What a case is called in messages. */
 export const describeKernelCase = ({ name, description }: KernelCase) => `${name} ${description}`;
+
+/** Refuses a case that leaves out what a binding of its kernel holds. */
+export function checkContents({
+  name,
+  kernel,
+  inputs,
+  outputs,
+}: Pick<KernelCase, 'name' | 'kernel' | 'inputs' | 'outputs'>): void {
+  const without = Object.keys(kernel.bindings).find((binding) => !(binding in inputs) && !(binding in outputs));
+  if (without === undefined) return;
+  throw new FrostlineError(
+    `${name}: the case has no contents for binding ${without} of ${kernel.name}. Give what it holds in \`inputs\`, or, ` +
+      'where it is written, its length in `outputs`.',
+  );
+}
 
 /** The family's cases of a seed, the same on every machine. */
 export function drawKernelCases(family: KernelFamily, seed: number): KernelCase[] {

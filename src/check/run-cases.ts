@@ -10,7 +10,7 @@ import { withVectors } from '../kernels/assemble.ts';
 import type { Choice } from '../kernels/kernel.ts';
 import { NO_HALVES } from '../kernels/memory.ts';
 import { GUARD, GUARD_BITS, RUBBISH, type Words } from '../kernels/run.ts';
-import type { KernelCase } from './case.ts';
+import { checkContents, type KernelCase } from './case.ts';
 import { halfBits } from './half.ts';
 
 export interface CaseRun {
@@ -119,11 +119,11 @@ export async function runCases(gpu: Gpu, runs: readonly CaseRun[]): Promise<Case
     storages.get(precision)!.view(4 * start, 4 * length);
   try {
     const dispatches = runs.map(({ testCase, choice }, i) => {
-      const { kernel, params, name, epilogues } = testCase;
+      checkContents(testCase);
+      const { kernel, params, epilogues } = testCase;
       const views = Object.fromEntries(
         Object.keys(kernel.bindings).map((binding) => {
           const [own, given] = [written[i][binding], read[i][binding]];
-          if (own === undefined && given === undefined) throw new Error(`${name}: no contents for binding ${binding}`);
           return [binding, own === undefined ? viewOf(sources, given) : viewOf(targets, own)];
         }),
       );

@@ -7,7 +7,7 @@
  */
 import { inspect } from 'node:util';
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
-import { FrostlineError, STOPPED } from '../errors.ts';
+import { FrostlineError, STOPPED, withoutNote } from '../errors.ts';
 import { parseLimits, raiseLimits } from '../limits.ts';
 import { visible, visibleJson } from '../text.ts';
 import { frostlineVersion } from '../version.ts';
@@ -55,7 +55,7 @@ export async function runProgram(
 /** Prints an error as its kind deserves. Returns the exit code. */
 function report(error: unknown, stderr: Context['stderr']): number {
   if (error instanceof FrostlineError) {
-    stderr.write(`frostline: ${visible(error.message)}\n`);
+    stderr.write(`frostline: ${visible(withoutNote(error.message))}\n`);
     return error.exitCode;
   }
   if (isOutOfMemory(error)) {

@@ -281,17 +281,33 @@ export function apply(
   return new Tensor(name, shape, type, { operation, inputs });
 }
 
+const OUTPUTS: Expectation = {
+  is: (value) => Array.isArray(value) && value.length > 0 && value.every(OBJECT.is),
+  words: 'a list of outputs, each { shape } or { shape, name }',
+};
+
 /**
- * The tensors that an operation of several outputs makes. The first stands for the operation; each other is a tensor
- * that reads the first and is written by it. So the tape stays a list of tensors, in order, and one that nobody reads
- * does not stand in it.
+ * The tensors that an operation of several outputs makes, f32 all. The first stands for the operation: `emit.output`,
+ * `emit.outputGradient`. Of the others, k from 1 on, `emit.part(k)` is where the values go and `emit.partGradient(k)` their
+ * gradient; either is missing where nobody needs it.
+ *
+ * @throws FrostlineError for inputs of the wrong type and shapes that are none
+ * @example
+ * const [positive, negative] = applyAll(halves, [x], [{ shape: x.shape }, { shape: x.shape, name: 'negative' }]);
  */
 export function applyAll(
   operation: Operation,
   inputs: readonly Tensor[],
   outputs: readonly [{ shape: Shape; name?: string }, ...{ shape: Shape; name?: string }[]],
 ): readonly Tensor[] {
+  checkArguments('applyAll', {
+    operation: [operation, OPERATION],
+    inputs: [inputs, INPUTS],
+    outputs: [outputs, OUTPUTS],
+  });
   const [{ shape, name }, ...others] = outputs;
+  // So the tape stays a list of tensors, in order: each other output reads the first and is written by it, and one that
+  // nobody reads does not stand in it.
   const first = apply(operation, inputs, shape, name);
   const rest = others.map(({ shape, name = `${first.name} ${operation.name}` }, i) => {
     const part: Operation = { name: `${operation.name} output`, part: i + 1, forward() {}, backward() {} };

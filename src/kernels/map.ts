@@ -2,14 +2,18 @@
  * A map of single values, from two expressions of WGSL: its forward kernel, its backward kernel, and the epilogue by which
  * others apply it to what they write. The rule stands once; what follows from it is made here.
  */
+import { FUNCTION, OBJECT, oneOf, TEXT } from '../arguments.ts';
+import { checkSettings, type OptionNames } from '../options.ts';
 import type { Epilogue } from './epilogue.ts';
 import { defineKernel, elementwise, type Params } from './kernel.ts';
 import type { Memory } from './memory.ts';
 
-type Constants = Readonly<Record<string, 'f32'>>;
+/** Names of a map's constants. */
+export type Constants = Readonly<Record<string, 'f32'>>;
 /** How the text names each constant: `p.slope` in the map's own kernels, its value in an epilogue. */
-type Named<C extends Constants> = { readonly [N in keyof C]: string };
+export type Named<C extends Constants> = { readonly [N in keyof C]: string };
 
+/** What `defineMap` takes. */
 export interface MapSpec<C extends Constants> {
   /** of the folder: the kernels are NAME/forward and NAME/backward */
   readonly name: string;
@@ -22,19 +26,46 @@ export interface MapSpec<C extends Constants> {
   readonly derivativeOf: 'input' | 'output';
 }
 
+const MAP: OptionNames<MapSpec<Constants>> = {
+  name: TEXT,
+  constants: {
+    is: (value) => OBJECT.is(value) && Object.values(value as object).every((type) => type === 'f32'),
+    words: "constants by name, each 'f32'",
+  },
+  value: FUNCTION,
+  derivative: FUNCTION,
+  derivativeOf: oneOf('input', 'output'),
+};
+
 /** Whether `value` is NaN, by its bits: an expression. */
 export const VALUE_IS_NAN = '(bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u';
 
 /** Floating-point operations of an expression: signs of arithmetic, and calls but for those that convert. */
 export function flopsOf(expression: string): number {
-  const names = expression.replaceAll(/\b\d[\w.]*(?:[+-]\d+)?/g, 'n');
+  const names = expression.replaceAll(/\b\d[\d.]*(?:e[+-]?\d+)?[fhu]?/g, 'n');
   const calls = [...names.matchAll(/\b(\w+)\s*(?:<\w+>)?\(/g)].filter(([, name]) => !FREE.has(name));
   return calls.length + (names.match(/[+*/-]/g) ?? []).length;
 }
 
 const FREE: ReadonlySet<string> = new Set(['bitcast', 'f32', 'u32', 'i32', 'f16']);
 
+/**
+ * A map of single values from two expressions of WGSL: its forward and its backward kernel, each in the variants of
+ * `elementwise` and with texts for halves, and `epilogue`, by which convolutions and products apply it to what they write.
+ * For `mapValues`, and `mapFamily`, which checks it.
+ *
+ * @throws FrostlineError where a part is missing or none
+ * @example
+ * const scaleMap = defineMap({
+ *   name: 'mine/scale',
+ *   constants: { factor: 'f32' },
+ *   value: ({ factor }) => `${factor} * value`,
+ *   derivative: ({ factor }) => `${factor} * gradient`,
+ *   derivativeOf: 'output',
+ * });
+ */
 export function defineMap<const C extends Constants>(spec: MapSpec<C>) {
+  checkSettings('defineMap', spec, MAP, ['name', 'constants', 'value', 'derivative', 'derivativeOf']);
   const { name, constants, derivativeOf } = spec;
   const params = { count: 'u32', ...constants } as { readonly count: 'u32' } & C;
   type P = typeof params;

@@ -4,6 +4,16 @@
  *
  * Nothing here or below may import node:*, nor src/models: an operator knows values and shapes, not networks or files.
  */
+import {
+  oneOf as among,
+  checkArguments,
+  type Expectation,
+  FUNCTION,
+  OBJECT,
+  TEXT,
+  wholeFrom,
+  withMembers,
+} from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkTensors, type Tensor } from '../graph/tensor.ts';
 import type { Kernel } from '../kernels/kernel.ts';
@@ -106,11 +116,44 @@ export type AnyOperator = Operator<string, any, any>;
 /** Of an operator without attributes. */
 export type None = Readonly<Record<never, never>>;
 
-/** Keeps the literal types: K of the kind, R of the roles. */
+const COUNT = wholeFrom(1);
+const PARTS: { readonly [N in keyof Operator]: Expectation } = {
+  kind: TEXT,
+  formula: TEXT,
+  attributes: OBJECT,
+  parameters: OBJECT,
+  inputs: { is: (value) => value === 'several' || COUNT.is(value), words: "a number of 1 or more, or 'several'" },
+  outputs: COUNT,
+  shape: FUNCTION,
+  build: FUNCTION,
+  reference: FUNCTION,
+  folds: among('reference', 'never'),
+  onnx: withMembers('a form, { reads, write }, as sameInOnnx() makes one', { reads: OBJECT.is, write: FUNCTION.is }),
+  kernels: { is: Array.isArray, words: 'a list of kernels' },
+  checks: FUNCTION,
+  numbered: among('always', 'never', 'unlessInput'),
+  detail: FUNCTION,
+};
+
+/**
+ * An operator of networks, all parts of which are given; it is called twice, first with the type of the attributes, so that
+ * the kind and the parameters' roles keep their literal types. Those of other packages have a kind 'package:word' and go to
+ * `withOperators`. `checks` is asked by tests alone.
+ *
+ * @throws FrostlineError where a part is missing or none
+ * @example
+ * const softsignOperator = defineOperator<{ readonly scale: number }>()({ kind: 'mine:softsign', ...parts });
+ */
 export const defineOperator =
   <A>() =>
-  <const K extends string, const R extends string = never>(operator: Operator<K, A, R>): Operator<K, A, R> =>
-    operator;
+  <const K extends string, const R extends string = never>(operator: Operator<K, A, R>): Operator<K, A, R> => {
+    checkArguments('defineOperator', { operator: [operator, OBJECT] });
+    const given = operator as Readonly<Record<string, unknown>> & typeof operator;
+    for (const [part, expected] of Object.entries(PARTS)) {
+      checkArguments(`defineOperator: ${String(given.kind)}`, { [part]: [given[part], expected] });
+    }
+    return operator;
+  };
 
 /** Says what was found and what is expected; who asked puts the layer's or the tensor's name before it. */
 export class Refusal extends FrostlineError {
@@ -123,7 +166,14 @@ export class Refusal extends FrostlineError {
   }
 }
 
+/**
+ * Refuses an operator's attributes or shapes, in its `shape`: the layer's or the tensor's name is put before what was found.
+ * @throws FrostlineError always
+ * @example
+ * if (x.shape.length !== 3) refuse(`reads '${x.name}' of ${x.shape.length} dimensions`, 'Images have 3.');
+ */
 export function refuse(found: string, expected: string): never {
+  checkArguments('refuse', { found: [found, TEXT], expected: [expected, TEXT] });
   throw new Refusal(found, expected);
 }
 

@@ -7,7 +7,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { FrostlineError } from '../errors.ts';
+import { FrostlineError, withoutNote } from '../errors.ts';
 import { frostlineVersion } from '../version.ts';
 import { reportHtml } from './html.ts';
 import { readReport } from './input.ts';
@@ -146,7 +146,7 @@ async function render(folder: string): Promise<string> {
   } catch (error) {
     if (!(error instanceof FrostlineError)) throw error;
     const started = (await stat(join(folder, PLAN)).catch(() => undefined)) !== undefined;
-    const said = started ? error.message : `Waiting for a sweep to begin in ${folder}.`;
+    const said = started ? withoutNote(error.message) : `Waiting for a sweep to begin in ${folder}.`;
     return page({
       title: folder,
       version: frostlineVersion,

@@ -1,4 +1,5 @@
 /** One cell of a grid, from a checkpoint where there is one, to its files. */
+import { withoutNote } from '../errors.ts';
 import { writeFilesIn } from '../files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { join } from '../host.ts';
@@ -100,7 +101,7 @@ export async function runCell(gpu: Gpu, context: CellContext): Promise<CellResul
       return undefined;
     }
     if (!(error instanceof DivergedError)) throw error;
-    outcome = { result: { status: 'failed', error: error.message }, files: {} };
+    outcome = { result: { status: 'failed', error: withoutNote(error.message) }, files: {} };
   }
   const result: CellResult = { ...headOf(gpu, context, course), ...outcome.result };
   if (!(await isOurs(context))) return undefined;

@@ -14,6 +14,7 @@ const {
   alexnetSmall,
   createModel,
   defineFamily,
+  defineKernel,
   elementwise,
   exactly,
   exportOnnx,
@@ -60,6 +61,42 @@ const kernelSpec = () => ({
   variants: elementwise(({ count }) => count!, 'p.count', statement),
 });
 
+const kernelCase = () => ({
+  name: 'own/copy',
+  description: 'n=4',
+  kernel: defineKernel(kernelSpec() as never),
+  params: { count: 4 },
+  inputs: { x: floats(4) },
+  outputs: { y: 4 },
+  reference: () => ({ y: exactly(floats(4)) }),
+});
+const map = () =>
+  ({
+    name: 'own',
+    constants: {},
+    value: () => 'value',
+    derivative: () => 'gradient',
+    derivativeOf: 'output',
+    flops: 0,
+  }) as const;
+const operator = () => ({
+  kind: 'own:word',
+  formula: 'y = x',
+  attributes: {},
+  parameters: {},
+  inputs: 1,
+  outputs: 1,
+  shape: () => [[1]],
+  build: () => [],
+  reference: () => [],
+  folds: 'never',
+  onnx: { reads: {}, write() {} },
+  kernels: [],
+  checks: async () => ({}),
+  numbered: 'always',
+  detail: () => [],
+});
+
 const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   ...Object.fromEntries(unary.slice(1).map((name) => [name, unary[0]])),
   ...Object.fromEntries(
@@ -76,6 +113,11 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   alexnetSmall: () => [{ classes: 2, seed: 1, hidden: 4, filters: [4, 4, 4, 4, 4], weights: new Map() }],
   vgg16: () => [{ classes: 2, seed: 1, hidden: 4, filters: [4, 4, 4, 4, 4], weights: new Map(), size: 32 }],
   apply: () => [{ name: 'own', forward() {}, backward: null }, [t(2)], [2], 'name', 'f32'],
+  applyAll: () => [
+    { name: 'own', forward() {}, backward: null },
+    [t(2)],
+    [{ shape: [2], name: 'one' }, { shape: [3] }],
+  ],
   argMax: () => [t(2, 3), 'name'],
   averagePool: pool,
   maxPool: pool,
@@ -94,6 +136,7 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
       output: Float32Array.of(11),
     },
   ],
+  checkMutations: () => [gpu(), [kernelCase()], { 'own/copy': [{ name: 'stale', find: '= x', replace: '= 2.0 * x' }] }],
   checkKernelCases: () => [gpu(), []],
   checkReferences: () => [[], 1],
   checkWgsl: () => [
@@ -126,6 +169,11 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   createModel: () => [small()],
   decodeImages: { args: async () => [await dataset(), { height: 8, width: 8, indices: [0], concurrency: 1 }] },
   defineFamily: () => [family()],
+  defineMap: () => [map()],
+  defineOperator: {
+    args: () => [operator()],
+    call: (given: never) => frostline.defineOperator()(given),
+  },
   defineKernel: () => [kernelSpec()],
   derivativeBefore: () => [{ before: undefined, inputs: [], value: () => undefined }],
   drawKernelCases: () => [defineFamily(family()), 1],
@@ -138,8 +186,10 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   exportModel: { args: () => [gpu(), createModel(small())] },
   exportOnnx: () => [small(), new Map()],
   flatten: () => [t(2, 3, 1, 1), 'name'],
+  flatWindows: () => [gpu(), 3],
   freezePoints: () => [small()],
   freezeThrough: () => [small(), 'conv1'],
+  generalMutations: () => [defineKernel(kernelSpec() as never)],
   gradcheck: () => [
     gpu(),
     ({ x }: { x: frostline.Tensor }) => relu(x),
@@ -159,7 +209,29 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   lrn: () => [t(1, 3, 4, 4), { size: 3, alpha: 1e-4, beta: 0.75, bias: 1, name: 'name' }],
   logSoftmax: () => [t(2, 3), 'name', [1, 2]],
   softmax: () => [t(2, 3), 'name', [1, 2]],
+  mapFamily: () => [
+    {
+      name: 'own',
+      kernels: frostline.defineMap(map()),
+      derivativeOf: 'output',
+      constants: {},
+      value: (x: number) => x,
+      slope: () => 1,
+      units: { value: () => 1, slope: () => 1 },
+      slopeSize: () => 1,
+      scale: () => 1,
+    },
+  ],
+  mapValues: () => {
+    const { forward, backward, epilogue } = frostline.defineMap(map());
+    return [t(2, 3), { operation: 'own', name: 'own', params: {}, forward, backward, epilogue: epilogue({}) }];
+  },
   matMul: () => [t(2, 2, 3), t(2, 3, 4), 'name'],
+  mutateKernel: () => [
+    defineKernel(kernelSpec() as never),
+    { name: 'n', find: 'x', replace: 'y', variants: ['plain'] },
+  ],
+  onnxField: () => ['alpha', 'float', 1],
   openExperiment: { args: () => [{}, {}, 1], call: refusing('openExperiment') },
   pad: () => [t(1, 1, 4, 4), { before: [0, 0, 1, 1], after: [0, 0, 1, 1], mode: 'constant', value: 0, name: 'name' }],
   parametersOf: () => [small()],
@@ -170,7 +242,11 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   readNpy: { args: () => [join(folder, 'absent.npy')], call: refusing('readNpy') },
   replaceClassifier: () => [small(), ['a', 'b'], 1],
   reshape: () => [t(2, 3), [2, 3, 1], 'name'],
+  rows: () => [gpu().storage('own', 64), 4, { first: 1, count: 2 }],
   runGrid: { args: () => [gpu(), {}, {}, {}, '', {}], call: refusing('runGrid') },
+  sameInOnnx: () => ['own:word', 'own.Word', { slope: frostline.onnxField('alpha', 'float', 1) }],
+  timeKernels: () => [gpu(), [kernelCase()], { rounds: 1 }],
+  tuneKernel: () => [gpu(), kernelCase(), { seconds: 0.001 }],
   trainOnce: { args: () => [gpu(), {}, {}, {}], call: refusing('trainOnce') },
   setMasks: () => [createModel(small()), { freeze: 2, newParameters: [], newLayerFactor: 1, rules: [] }],
   sized: () => [() => 1, () => [1], true],
@@ -180,6 +256,7 @@ const valid: Readonly<Record<string, Valid | (() => unknown)>> = {
   sumsOf: () => [(x: unknown) => x, [floats(2)], 2],
   transpose: () => [t(2, 3, 4), [0, 2, 1], 'name'],
   valuesOf: () => [new Random(1), 'normal', 4, { decades: 3, instead: 'wide' }],
+  windows: () => [gpu(), 4, [16, 32], 'own: a row'],
   writeModelFile: () => [join(folder, 'model.onnx'), exportOnnx(small())],
   writeNpy: () => [join(folder, 'array.npy'), { type: 'f4', shape: [2, 2], data: floats(4) }],
   Parameter: {
@@ -221,11 +298,13 @@ const MADE = new Set([
   'drawKernelCases 0',
   'derivativeBefore 0',
   'epiloguesOf 0',
+  'generalMutations 0',
+  'mutateKernel 0',
 ]);
 /** Paths that are written to: any text is one. */
 const WRITTEN = new Set(['writeModelFile 0', 'writeNpy 0']);
 /** What null means something for. */
-const NULLABLE = new Set(['apply: backward of argument 0']);
+const NULLABLE = new Set(['apply: backward of argument 0', 'applyAll: backward of argument 0']);
 /** Which argument holds options. */
 const OPTIONS: Readonly<Record<string, number>> = {
   ...{
@@ -239,6 +318,7 @@ const OPTIONS: Readonly<Record<string, number>> = {
   },
   ...{ compile: 1, conv2d: 3, decodeImages: 1, gradcheck: 3, Gpu: 0, importOnnx: 1, loadDataset: 0, loadNetwork: 1 },
   ...{ lrn: 1, maxPool: 1, normalizeBatch: 3, pad: 1, Parameter: 3, setMasks: 1, softmaxCrossEntropy: 4 },
+  ...{ defineMap: 0, mapFamily: 0, timeKernels: 2, tuneKernel: 2 },
   ...{ stratifiedSplit: 1, valuesOf: 3, vgg16: 0 },
 };
 /** Errors are thrown by them, not for them. */

@@ -1,8 +1,8 @@
 /** A kernel that is wrong: the exit code, the seed, and the command that repeats the case alone. */
 import { expect, it, vi } from 'vitest';
 import type { KernelFamily } from '../../src/check/case.ts';
+import { mutateKernel } from '../../src/check/mutate.ts';
 import { registry } from '../../src/cli/registry.ts';
-import { mutateKernel } from '../mutations/mutate.ts';
 import { run } from './run.ts';
 
 vi.mock('../../src/operators/all.ts', async () => {

@@ -53,6 +53,14 @@ it('a filter that is the name of an operation finds its kernels, too', async () 
   expect(new Set(found)).toEqual(new Set(['kernels clip/forward', 'kernels clip/backward', 'ops clip']));
 });
 
+it.each(['leaky-relu', 'leakyRelu'])('finds the operation and its kernels, folder or kind: %s', async (word) => {
+  const { code, stdout } = await run(registry, 'gradcheck', '--filter', word, '--cases', '1', '--json');
+  expect(code).toBe(0);
+  const { rows } = JSON.parse(stdout) as { rows: { part: string; name: string }[] };
+  const names = new Set(rows.map(({ part, name }) => `${part} ${name}`));
+  expect([...names].sort()).toEqual(['kernels leaky-relu/backward', 'kernels leaky-relu/forward', 'ops leakyRelu']);
+});
+
 it('refuses a filter that matches nothing, with the names there are', async () => {
   const { code, stderr } = await run(registry, 'gradcheck', 'models', '--filter', 'resnet');
   expect(code).toBe(2);

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { writeModelFile } from '../../src/onnx/write.ts';
 import { narrowResnetModel } from '../support/resnet.ts';
 
@@ -112,7 +112,7 @@ describe('the package', () => {
       await cp(join(folder, 'package', 'examples'), join(folder, 'examples'), { recursive: true });
       await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
       const sources = (await readdir(join(folder, 'examples'))).filter((name) => name.endsWith('.ts'));
-      expect(sources.length).toBe(5);
+      expect(sources.length).toBe(6);
       const flags = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node', '--skipLibCheck'];
       const tsc = join(root, 'node_modules/typescript/bin/tsc');
       run(folder, process.execPath, tsc, ...flags, ...sources.map((name) => join('examples', name)));
@@ -128,6 +128,23 @@ describe('the package', () => {
       const said = example('own-operator');
       expect(said).toContain('gradcheck: passed');
       expect(Number(/largest error: (\S+)/.exec(said)![1])).toBeLessThan(1e-6);
+      const [, before, after] = /loss ([\d.]+) -> ([\d.]+)/.exec(said)!.map(Number);
+      expect(after).toBeLessThan(before / 2);
+    });
+
+    it('hold a kernel of their own to what ours are held to', () => {
+      // Tests leave earlier tuning aside; this one keeps its own.
+      vi.stubEnv('FROSTLINE_CACHE', join(folder, 'cache'));
+      vi.stubEnv('FROSTLINE_TUNE', 'on');
+      const said = example('own-kernel');
+      vi.unstubAllEnvs();
+      expect(said).toMatch(/checked: \d{2,} runs, problems: none/);
+      expect(said).toContain('references: are derivatives');
+      expect(said).toMatch(/mutations: \d{2,}, survived: none/);
+      expect(said).toContain('zeros alone notice the identity: false');
+      expect(said).toMatch(/tuned: (plain|coarsened elements \d+) of 3, kept: true/);
+      expect(said.match(/^(softsign\/forward|silu) .*: [\d.e-]+ ms/gm)?.length).toBe(2);
+      expect(said).toContain('gradcheck: passed');
       const [, before, after] = /loss ([\d.]+) -> ([\d.]+)/.exec(said)!.map(Number);
       expect(after).toBeLessThan(before / 2);
     });

@@ -4,9 +4,9 @@ import type { KernelFamily } from '../../src/check/case.ts';
 import { reluFamily } from '../../src/check/cases/elementwise.ts';
 import { lrnFamily } from '../../src/check/cases/lrn.ts';
 import { kernelRows } from '../../src/check/kernel-rows.ts';
+import { mutateKernel } from '../../src/check/mutate.ts';
 import type { KernelDispatch } from '../../src/kernels/kernel.ts';
 import { Random } from '../../src/random.ts';
-import { mutateKernel } from '../mutations/mutate.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 
 const gpu = useGpu();

@@ -214,14 +214,22 @@ describe('checkWgsl', () => {
   });
 });
 
-describe('docs/own-kernels.md', async () => {
-  const text = await readFile(join(root, 'docs', 'own-kernels.md'), 'utf8');
-  const examples = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
+describe.each([
+  ['own-kernels.md', 5],
+  ['adding-an-operation.md', 1],
+])('docs/%s', async (page, count) => {
+  const text = await readFile(join(root, 'docs', page), 'utf8');
+  // Whole programs: others are parts of one.
+  const examples = [...text.matchAll(/```ts\n([\s\S]*?)```/g)]
+    .map(([, code]) => code)
+    .filter((code) => code.startsWith('import') && code.includes('console.log'));
 
   it.each(examples.map((code, i) => [i + 1, code] as const))(
     'example %i prints what stands under it',
     async (_, code) => {
       const folder = await mkdtemp(join(import.meta.dirname, 'example-'));
+      // What is tuned is kept there.
+      vi.stubEnv('FROSTLINE_CACHE', folder);
       const log = vi.spyOn(console, 'log').mockImplementation(() => {});
       try {
         await writeFile(join(folder, 'example.ts'), code.replace("from 'frostline'", "from '../../../src/index.ts'"));
@@ -231,10 +239,11 @@ describe('docs/own-kernels.md', async () => {
         expect(printed.map((line, i) => (line.startsWith(expected[i]) ? expected[i] : line))).toEqual(expected);
       } finally {
         log.mockRestore();
+        vi.unstubAllEnvs();
         await rm(folder, { recursive: true, force: true });
       }
     },
   );
 
-  it('has an example of each', () => expect(examples).toHaveLength(3));
+  it('has an example of each', () => expect(examples).toHaveLength(count));
 });

@@ -1,13 +1,14 @@
 /** Every kernel is broken in at least five ways, and its cases must notice each. FROSTLINE_MUTATION_TABLE=FILE writes the table. */
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { generalMutations } from '../../src/check/mutate.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { kernelFamilies } from '../../src/operators/all.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { Random } from '../../src/random.ts';
 import { testSeed, useGpu } from '../support/gpu.ts';
 import { expectedOutcomes, type Mutation, type Outcome, tryMutation } from './mutate.ts';
-import { generalMutations, mutations } from './mutations.ts';
+import { mutations } from './mutations.ts';
 import { mutationTable, type TriedMutation } from './table.ts';
 
 const gpu = useGpu();

@@ -3,20 +3,9 @@
  * (a window visited in vain, `<` for `<=` where the values are equal) is none and does not stand here.
  */
 import { broken, parameter, stale } from '../../src/check/broken.ts';
-import type { Kernel } from '../../src/kernels/kernel.ts';
 import { RELU_DERIVATIVE } from '../../src/kernels/relu/rule.ts';
 import { operatorMutations } from '../../src/operators/all.ts';
 import type { Mutation } from './mutate.ts';
-
-/** Each view's offset left out, and the last thread of a plain text left idle. */
-export function generalMutations(kernel: Kernel): Mutation[] {
-  const offsets = Object.keys(kernel.bindings).map((name) =>
-    parameter(`offset of the view ${name} left out`, `${name}_base`, '0u'),
-  );
-  const [first] = kernel.variants;
-  const guarded = /if \(index >= (.*)\) \{ return; \}/g;
-  return [...offsets, broken('the last thread idle', guarded, 'if (index + 1u >= $1) { return; }', first.name)];
-}
 
 /** SwiftShader's exp makes a number of NaN; elsewhere infinity less infinity is NaN enough. */
 const whereExpLosesNan = { adapter: 'embedded' };

@@ -1,13 +1,14 @@
 /** Every operator, kernel and algorithm has what a newcomer looks for; what is missing is named. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { generalMutations } from '../../src/check/mutate.ts';
 import { checkedOperators, kernelFamilies } from '../../src/operators/all.ts';
 import { allKernels } from '../../src/operators/kernels.ts';
 import { type Attribute, count } from '../../src/operators/operator.ts';
 import { operatorTable } from '../../src/operators/table.ts';
 import { decisionTrials } from '../../src/operators/trials.ts';
 import { Random } from '../../src/random.ts';
-import { generalMutations, mutations } from '../mutations/mutations.ts';
+import { mutations } from '../mutations/mutations.ts';
 
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 

@@ -289,6 +289,7 @@ it('what a map costs is counted in its expressions', () => {
     ['select(value, 0.5 * value, value < 0.0)', 2],
     ['1.0 / (1.0 + exp(-value))', 4],
     ['value + 1e-5 * f32(3e+4)', 2],
+    ['value * 2.0-1.0', 2],
     ['bitcast<u32>(value) & 0x7fffffffu', 0],
   ] as const) {
     expect(flopsOf(expression), expression).toBe(flops);

@@ -1,10 +1,14 @@
 /** Cases of a map of single values that `defineMap` made: forward, backward and the derivative, from float64 functions. */
+import { FUNCTION, OBJECT, oneOf, TEXT, withMembers } from '../../arguments.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
+import { checkSettings, type OptionNames } from '../../options.ts';
 import { defineFamily, type KernelCase, type KernelFamily } from '../case.ts';
 import type { Expected } from '../expected.ts';
 import { SMALLEST_NORMAL, valuesOf } from '../values.ts';
 
+/** What `mapFamily` takes: a map's kernels, and what they are to compute, in float64. */
 export interface MapReference {
+  /** of the map: cases are NAME/forward and NAME/backward */
   readonly name: string;
   // biome-ignore lint/suspicious/noExplicitAny: kernels of maps with any constants
   readonly kernels: { readonly forward: Kernel<any, any>; readonly backward: Kernel<any, any> };
@@ -22,7 +26,38 @@ export interface MapReference {
   scale?(at: number): number;
 }
 
+const UNITS = withMembers('functions, { value, slope }', { value: FUNCTION.is, slope: FUNCTION.is });
+const KERNELS = withMembers('what defineMap gives', { forward: OBJECT.is, backward: OBJECT.is });
+const MAP: OptionNames<MapReference> = {
+  name: TEXT,
+  kernels: KERNELS,
+  derivativeOf: oneOf('input', 'output'),
+  constants: OBJECT,
+  value: FUNCTION,
+  slope: FUNCTION,
+  units: UNITS,
+  slopeSize: FUNCTION,
+  scale: FUNCTION,
+};
+
+/**
+ * The cases of a map that `defineMap` made: forward, backward and the derivative's claim, on drawn values of all sizes,
+ * denormals, zeros and infinities; for `drawKernelCases`, `checkKernelCases` and `checkMutations`.
+ *
+ * @throws FrostlineError where a part is missing or none
+ * @example
+ * const family = mapFamily({
+ *   name: 'mine/scale',
+ *   kernels: scaleMap,
+ *   derivativeOf: 'output',
+ *   constants: { factor: 3 },
+ *   value: (x) => 3 * x,
+ *   slope: () => 3,
+ *   units: { value: () => 1, slope: () => 1 },
+ * });
+ */
 export function mapFamily(map: MapReference): KernelFamily {
+  checkSettings('mapFamily', map, MAP, ['name', 'kernels', 'derivativeOf', 'value', 'slope', 'units']);
   const {
     name,
     kernels,

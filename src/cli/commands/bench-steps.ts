@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { FirstStep } from '../../bench/first-step.ts';
 import type { StepRow } from '../../bench/steps.ts';
+import { withoutNote } from '../../errors.ts';
 import { openAdapter, precisionOption } from '../adapter.ts';
 import {
   benchHead,
@@ -101,7 +102,7 @@ export const command = defineCommand({
         firstSteps.push(await measureFirstStep(network, size, options));
       } catch (error) {
         if (!(error instanceof PeerFailure)) throw error;
-        context.checkFailed(`${network} ${size}: first step: ${error.message}`);
+        context.checkFailed(`${network} ${size}: first step: ${withoutNote(error.message)}`);
       }
     }
     if (trace !== undefined) {

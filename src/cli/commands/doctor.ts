@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FrostlineError } from '../../errors.ts';
+import { FrostlineError, withoutNote } from '../../errors.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { Machine, MachineReport } from '../../gpu/machine.ts';
 import { frostlineVersion } from '../../version.ts';
@@ -53,9 +53,16 @@ export const command = defineCommand({
     if (gpu instanceof FrostlineError) {
       const advice = advise(readSituation(wish));
       if (context.json)
-        context.printJson({ versions, adapters, adapter: null, problem: gpu.message, advice, passed: false });
+        context.printJson({
+          versions,
+          adapters,
+          adapter: null,
+          problem: withoutNote(gpu.message),
+          advice,
+          passed: false,
+        });
       else printAdvice(advice, context);
-      return context.checkFailed(`no adapter: ${gpu.message}`);
+      return context.checkFailed(`no adapter: ${withoutNote(gpu.message)}`);
     }
 
     const adapter = adapterDetails(gpu);

@@ -48,7 +48,12 @@ export const command = defineCommand({
     part: z.enum(['kernels', 'ops', 'models']).optional().describe('what to check; all where it is left out'),
   }),
   options: z.object({
-    filter: z.string().optional().describe('only kernels, operations and models of this name, or with this in it'),
+    filter: z
+      .string()
+      .optional()
+      .describe(
+        'only kernels, operations and models of this name, or with this in it; leaky-relu and leakyRelu are one',
+      ),
     seed: z.int().min(0).default(1).describe('of the first case; the next ones count up'),
     cases: z
       .int()
@@ -199,9 +204,12 @@ async function modelJobs(gpu: Gpu, context: Context): Promise<Job[]> {
   }));
 }
 
+const spelled = (name: string) => name.toLowerCase().replaceAll('-', '');
+
 /**
  * The jobs whose names the filter finds, and which of their names it finds. Within a part exact names go before parts of
- * names: `relu` is the operation of that name, not another with this in it, and the kernels that begin with it.
+ * names: `relu` is the operation of that name, not another with this in it, and the kernels that begin with it. Kernels are
+ * called by their folder, `leaky-relu`, operations by their kind, `leakyRelu`: either word finds both.
  */
 function choose(jobs: readonly Job[], filter: string | undefined) {
   const chosen = (part: readonly Job[], test: (name: string) => boolean) =>
@@ -209,8 +217,8 @@ function choose(jobs: readonly Job[], filter: string | undefined) {
   if (filter === undefined) return chosen(jobs, () => true);
   const found = [...new Set(jobs.map(({ part }) => part))].flatMap((part) => {
     const own = jobs.filter((job) => job.part === part);
-    const exact = chosen(own, (name) => name === filter);
-    return exact.length > 0 ? exact : chosen(own, (name) => name.includes(filter));
+    const exact = chosen(own, (name) => spelled(name) === spelled(filter));
+    return exact.length > 0 ? exact : chosen(own, (name) => spelled(name).includes(spelled(filter)));
   });
   if (found.length > 0) return found;
   const all = jobs.flatMap(({ names }) => names);

@@ -1,11 +1,35 @@
 /** Joining activations channel by channel, as DenseNet, SqueezeNet and GoogLeNet do. */
 import { checkArguments } from '../../arguments.ts';
-import { apply, type ForwardEmitter } from '../../graph/operation.ts';
-import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { apply, type ForwardEmitter, refuse, shapeText } from '../../graph/operation.ts';
+import { checkTensors, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, windows } from '../../graph/windows.ts';
 import { concatCopy } from '../../kernels/concat/concat.ts';
 import { shapesOf } from '../operator.ts';
 import { rule } from './rule.ts';
+
+/** In the numbers of tensors, whose batch is dimension 0; the rule counts those of an item. */
+function checkAxis(name: string, parts: readonly Tensor[], axis: number): void {
+  parts.forEach((part, i) => {
+    checkTensors(name, { [`part ${i}`]: part });
+  });
+  if (parts.length === 0) return;
+  const rank = parts[0].shape.length;
+  if (!Number.isInteger(axis) || axis < 1 || axis >= rank) {
+    refuse(
+      name,
+      `axis ${axis} of ${shapeText(parts[0].shape)}`,
+      `Give 1 to ${rank - 1}: batches, 0, cannot be joined.`,
+    );
+  }
+  const rest = ({ shape }: Tensor) => String(shape.with(axis, 0));
+  const other = parts.find((part) => part.shape.length !== rank || rest(part) !== rest(parts[0]));
+  if (other === undefined || other.shape[0] !== parts[0].shape[0]) return;
+  refuse(
+    name,
+    `joins ${shapeText(parts[0].shape)} and ${shapeText(other.shape)} along axis ${axis}`,
+    'They may differ in that one alone.',
+  );
+}
 
 /**
  * Joins along an axis behind the batch, by default the channels: [N, C1, ...], [N, C2, ...], ... to
@@ -13,6 +37,7 @@ import { rule } from './rule.ts';
  */
 export function concat(parts: readonly Tensor[], name = 'concat', axis = 1): Tensor {
   checkArguments(name, { parts: [parts, { is: Array.isArray, words: 'a list of tensors' }] });
+  checkAxis(name, parts, axis);
   const [shape] = shapesOf(name, rule, { axis: axis - 1 }, parts);
   const [{ shape: first }] = parts;
   const items = first[0];

@@ -3,6 +3,17 @@
  * kinds (Add: add, affine, a bias), and one kind may be several ONNX operators (affine: Mul, Add). So reading is keyed by
  * the ONNX operator, each owned by one kind; writing by the kind.
  */
+import {
+  checkArguments,
+  type Expectation,
+  FUNCTION,
+  listOf,
+  NUMBERS,
+  OBJECT,
+  oneOf,
+  TEXT,
+  withMembers,
+} from '../../arguments.ts';
 import type { Attribute, AttributeValues, OnnxNode } from '../../onnx/model.ts';
 import type { OnnxTensor } from '../../onnx/tensor.ts';
 import type { Shape } from '../operator.ts';
@@ -102,17 +113,55 @@ export const int = (value: number): Attribute => ({ type: 'int', value });
 export const ints = (value: readonly number[]): Attribute => ({ type: 'ints', value });
 export const float = (value: number): Attribute => ({ type: 'float', value });
 
-export const field = <T extends keyof AttributeValues>(
+const NUMBER: Expectation = { is: (value) => typeof value === 'number', words: 'a number' };
+const TEXTS = listOf(TEXT, 'a list of texts');
+const TYPES: Readonly<Record<keyof AttributeValues, Expectation>> = {
+  float: NUMBER,
+  int: NUMBER,
+  string: TEXT,
+  tensor: OBJECT,
+  floats: NUMBERS,
+  ints: NUMBERS,
+  strings: TEXTS,
+  tensors: listOf(OBJECT, 'a list of tensors'),
+};
+
+/**
+ * An attribute that ONNX has under a name and a type of its own, in both directions: for `sameInOnnx`.
+ * @param otherwise its value where a node does not give it
+ * @throws FrostlineError, as a file is read, where a node gives it in another type
+ */
+export function field<T extends keyof AttributeValues>(
   name: string,
   type: T,
   otherwise: AttributeValues[T],
-): Field<AttributeValues[T]> => ({
-  read: (node) => attribute(node, name, type) ?? otherwise,
-  write: (value) => ({ [name]: { type, value } as Attribute }),
-});
+): Field<AttributeValues[T]> {
+  checkArguments('an attribute of ONNX', { name: [name, TEXT], type: [type, oneOf(...Object.keys(TYPES))] });
+  checkArguments(`ONNX's attribute '${name}'`, { otherwise: [otherwise, TYPES[type]] });
+  return {
+    read: (node) => attribute(node, name, type) ?? otherwise,
+    write: (value) => ({ [name]: { type, value } as Attribute }),
+  };
+}
 
-/** An operator of one activation and no parameters that is the same in ONNX, up to the names of its attributes. */
+const FIELD = withMembers('', { read: FUNCTION.is, write: FUNCTION.is });
+const FIELDS = {
+  is: (value: unknown) => OBJECT.is(value) && Object.values(value as object).every(FIELD.is),
+  words: 'for each attribute { read, write }, as `onnxField` makes them',
+};
+
+/**
+ * The ONNX form of an operator of one activation and no parameters that is the same in ONNX, up to the names of its
+ * attributes.
+ *
+ * @param kind of the operator
+ * @param opType 'Name' of ONNX, or 'domain.Name'
+ * @param fields one a attribute, by its name here: `onnxField('alpha', 'float', 1)`
+ */
 export function sameInOnnx<A extends object>(kind: string, opType: string, fields: Fields<A>): OnnxForm<A, never> {
+  checkArguments('sameInOnnx', { kind: [kind, TEXT], opType: [opType, TEXT], fields: [fields, FIELDS] });
+  const dot = opType.lastIndexOf('.');
+  const [domain, word] = [opType.slice(0, Math.max(dot, 0)), opType.slice(dot + 1)];
   const all = Object.entries(fields) as [keyof A & string, Field<A[keyof A]>][];
   return {
     reads: {
@@ -123,7 +172,7 @@ export function sameInOnnx<A extends object>(kind: string, opType: string, field
     },
     write({ name, attributes, inputs, outputs }, to) {
       const written = all.map(([key, { write }]) => write(attributes[key]));
-      to.node(opType, inputs, outputs, { name, attributes: Object.assign({}, ...written) });
+      to.node(word, inputs, outputs, { name, domain, attributes: Object.assign({}, ...written) });
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Padding the dimensions of an item; the mathematics stands in ../../kernels/pad/pad.ts. */
 import { checkArguments, NUMBERS, OBJECT } from '../../arguments.ts';
-import { apply, type ForwardEmitter, refuse } from '../../graph/operation.ts';
+import { apply, type ForwardEmitter, refuse, shapeText } from '../../graph/operation.ts';
 import { checkTensors, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { rows, type Window, windows } from '../../graph/windows.ts';
 import { type PadMode, padBackward, padForward, padModes } from '../../kernels/pad/pad.ts';
@@ -27,6 +27,10 @@ export function pad(x: Tensor, options: PadOptions): Tensor {
   checkArguments(name, { before: [before, NUMBERS], after: [after, NUMBERS] });
   const rank = x.shape.length;
   if (before[0] !== 0 || after[0] !== 0) refuse(name, 'the batch is padded', 'Only items can be: begin with 0.');
+  if (before.length !== rank || after.length !== rank) {
+    const given = `${before.length} numbers before and ${after.length} behind for ${shapeText(x.shape)}`;
+    refuse(name, given, `Give ${rank} each, 0 for the batch.`);
+  }
   shapesOf(name, rule, { before: before.slice(1), after: after.slice(1), mode, value, ...rest }, [x]);
   let padded = x;
   for (let axis = 1; axis < rank; axis++) {

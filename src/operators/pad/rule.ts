@@ -25,7 +25,7 @@ export const rule: Rule<PadAttributes> = {
       shape.some((size, axis) => !(size >= 1) || Math.max(before[axis], after[axis]) > most[axis])
     ) {
       refuse(
-        `pads '${x.name}' of shape ${show(x.shape)} by ${show(before)} before and ${show(after)} behind (${mode})`,
+        `pads an item of '${x.name}', ${show(x.shape)}, by ${show(before)} before and ${show(after)} behind (${mode})`,
         'A whole number for each dimension is expected; something must be left, and a reflection is shorter than what it reflects.',
       );
     }

@@ -39,6 +39,15 @@ function normalised(
   if (axes === undefined && x.size !== x.shape[0] * (x.shape[1] ?? 1)) {
     refuse(name, `input ${x.name} has shape ${shapeText(x.shape)}`, 'Give [N, classes], or the axes.');
   }
+  const rank = x.shape.length;
+  const inside = [first, end].every(Number.isInteger) && first >= 1 && first <= end && end <= rank;
+  if (axes !== undefined && !(axes.length === 2 && inside)) {
+    refuse(
+      name,
+      `axes [${axes.join(', ')}] of input ${x.name}, ${shapeText(x.shape)}`,
+      `Give [first, end], from 1 on (0 is the batch), end at most ${rank}: the one behind the last.`,
+    );
+  }
   shapesOf(name, rule, { axes: [first - 1, end - 1] }, [x]);
   const items = x.shape[0];
   const columns = sizeOf(x.shape.slice(first, end));

@@ -26,6 +26,9 @@ export function transpose(x: Tensor, perm: readonly number[], name = 'transpose'
 function moved(x: Tensor, perm: readonly number[], name: string): Tensor {
   const rank = x.shape.length;
   if (perm[0] !== 0) refuse(name, `order ${shapeText(perm)}`, 'The batch, 0, must stay first.');
+  if (String(perm.toSorted((a, b) => a - b)) !== String([...x.shape.keys()])) {
+    refuse(name, `order ${shapeText(perm)} of ${shapeText(x.shape)}`, `Give each of 0 to ${rank - 1} once.`);
+  }
   const [shape] = shapesOf(name, rule, { perm: perm.slice(1).map((axis) => axis - 1) }, [x]);
   sixExtents(name, x.shape);
   const inverse = perm.map((_, axis) => perm.indexOf(axis));
