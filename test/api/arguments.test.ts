@@ -77,7 +77,6 @@ const map = () =>
     value: () => 'value',
     derivative: () => 'gradient',
     derivativeOf: 'output',
-    flops: 0,
   }) as const;
 const operator = () => ({
   kind: 'own:word',
