@@ -38,7 +38,8 @@ export const caseName = ({ network, batch, layer, direction, kernel }: LayerCase
 
 /** The distinct kernel runs of a training step in which everything is trained, in its order. */
 export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase[] {
-  const { logits } = buildNetwork(network, { batch, parameters: parametersOf(network) });
+  const parameters = parametersOf(network);
+  const { logits } = buildNetwork(network, { batch, parameters });
   const loss = softmaxCrossEntropy(logits, input('labels', [batch], 'u32'));
   const operations = tapeOf([loss]).filter((tensor) => tensor.source?.operation.alias !== 'always' && tensor.source);
   const runs = new DistinctRuns();
@@ -46,6 +47,8 @@ export function layerCases(gpu: Gpu, network: Network, batch: number): LayerCase
   for (const tensor of operations) step.forward(tensor);
   for (const tensor of operations.toReversed()) step.backward(tensor);
   const whole = planGraph(gpu, { loss, update: true }).dispatches as KernelDispatch[];
+  // A plan gives parameters their places on the device.
+  for (const parameter of parameters.values()) parameter.release(gpu);
   return runs.all().map((run) => ({ network: network.name, batch, ...run, inStep: appliedInStep(run, whole) }));
 }
 

@@ -3,7 +3,8 @@
  * twice, against the case's float64 reference; and where the reference is a derivative, that against differences.
  */
 import { checkArguments, INTEGER, OBJECT, orNothing } from '../arguments.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Choice } from '../kernels/kernel.ts';
 import { Random } from '../random.ts';
 import { CASES, describeKernelCase, type KernelCase } from './case.ts';

@@ -13,7 +13,8 @@ import {
   withMembers,
 } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { type Choice, choiceText, type Kernel } from '../kernels/kernel.ts';
 import { type Broken, broken, parameter } from './broken.ts';
 import { CASES, describeKernelCase, type KernelCase } from './case.ts';

@@ -107,12 +107,6 @@ const OPEN_OPTIONS: OptionNames<OpenOptions> = {
 
 const KINDS: { readonly [K in AdapterKind]: true } = { hardware: true, software: true, embedded: true };
 
-/** A device to compute on, as an argument. */
-export const GPU: Expectation = {
-  is: (value) => typeof (value as Gpu | undefined)?.storage === 'function',
-  words: 'what Gpu.open() or Gpu.from() gives',
-};
-
 /** What `Gpu.from` takes: an opened device brings its adapter, so there is none to choose. */
 export type FromOptions = Omit<OpenOptions, 'adapter'>;
 

@@ -22,7 +22,8 @@
  * else has changed the values, and by the update that changes them. Losses are scaled: loss-scaling.ts.
  */
 import { checkArguments, OBJECT } from '../arguments.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { Program } from '../gpu/program.ts';
 import { bufferOf } from '../gpu/storage.ts';
 import type { Cost, KernelDispatch } from '../kernels/kernel.ts';

@@ -15,7 +15,8 @@
  */
 import { checkArguments, FUNCTION, OBJECT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { checkInput } from './gradcheck/check-input.ts';
 import { gradientsOf, UNWRITTEN, unwrittenAt } from './gradcheck/consistency.ts';
 import { type GradcheckInput, type GradcheckOptions, settingsOf, tensorOf } from './gradcheck/options.ts';

@@ -5,7 +5,8 @@
  */
 import { checkArguments, describeValue, type Expectation, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Storage } from '../gpu/storage.ts';
 import { checkOptions, type OptionNames } from '../options.ts';
 import type { Operation } from './operation.ts';

@@ -382,7 +382,7 @@ function checkViews(
 /** Of a kernel that updates by what it writes: what windows before have left there would be the parameter. */
 function checkOverwrites(kernel: string, params: Readonly<Record<string, unknown>>): void {
   if (params['accumulate'] !== 1) return;
-  throw new FrostlineError(`${kernel} adds to what lies there, which an update has changed. Run it with accumulate 0.`);
+  throw new FrostlineError(`${kernel} adds to what it updates, the parameter itself. Run it with accumulate 0.`);
 }
 
 /** A kernel's texts, each made once, and the hash of all that are tuned. */

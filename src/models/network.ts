@@ -40,7 +40,10 @@ export interface Node {
 /** Values of a parameter, or where they are read from. */
 export interface ParameterValue {
   readonly shape: readonly number[];
-  /** Row-major values; a getter may read them late from the file's buffer. */
+  /**
+   * Row-major values. A getter may make them late, and anew when nobody holds them any more: what is written into them may be
+   * lost. For other values make another network: { ...network, parameters: new Map([...network.parameters, [name, value]]) }
+   */
   readonly data: Float32Array;
 }
 

@@ -1,6 +1,7 @@
 /** Inference over a data set with the parameters as they are on the device. */
 import { checkArguments, wholeFrom } from '../arguments.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import { type Parameter, type Tensor, unchanged } from '../graph/tensor.ts';
 import { buildNetwork } from '../models/build.ts';

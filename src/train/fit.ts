@@ -16,7 +16,8 @@ import {
 import { type AugmentPreset, drawTransforms } from '../data/augment.ts';
 import { batchesOf, epochOrder, type Shuffle } from '../data/batches.ts';
 import { FrostlineError } from '../errors.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Precision } from '../gpu/storage.ts';
 import { type CompiledGraph, compile } from '../graph/compile.ts';
 import { argMax, countCorrect, softmaxCrossEntropy } from '../graph/ops/classification.ts';

@@ -4,7 +4,8 @@
  */
 import { checkArguments, OBJECT, PATH } from '../arguments.ts';
 import { writeFilesIn } from '../files.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { EXPERIMENT, type Experiment } from './experiment.ts';
 import { GridFolder } from './grid-folder.ts';
 import type { GridHooks } from './grid-hooks.ts';

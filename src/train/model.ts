@@ -11,7 +11,8 @@ import {
   withMembers,
 } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { type Parameter, unchanged } from '../graph/tensor.ts';
 import { parametersOf } from '../models/build.ts';
 import { exportOnnx } from '../models/export-onnx.ts';

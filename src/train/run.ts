@@ -2,7 +2,8 @@
 import { checkArguments, FLAG, listOf, NOT_NEGATIVE, OBJECT, PATH, SHARE, TEXT } from '../arguments.ts';
 import { FrostlineError } from '../errors.ts';
 import { checkWritable, isFolder, makeFolder, writeFilesIn } from '../files.ts';
-import { GPU, type Gpu } from '../gpu/device.ts';
+import { GPU } from '../gpu/argument.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { CompiledMemory } from '../graph/compiled-graph.ts';
 import { createHash, dirname, join } from '../host.ts';
 import { writeModelFile } from '../onnx/write.ts';

@@ -27,10 +27,9 @@ const settings: FitSettings = {
 /** Its last layer multiplies the loss's gradient until no half holds it any more. */
 function largeNetwork() {
   const network = alexnetSmall({ classes: 2, seed: 3, filters: [4, 4, 4, 4, 4], hidden: 8 });
-  network.parameters.get('fc8.weight')!.data.forEach((value, i, all) => {
-    all[i] = value < 0 ? -1000 : 1000;
-  });
-  return network;
+  const { shape, data: drawn } = network.parameters.get('fc8.weight')!;
+  const large = { shape, data: drawn.map((value) => (value < 0 ? -1000 : 1000)) };
+  return { ...network, parameters: new Map([...network.parameters, ['fc8.weight', large]]) };
 }
 
 async function valuesOf(model: Model): Promise<Map<string, Float32Array>> {

@@ -192,9 +192,10 @@ async function benchOn(gpu: Gpu, sampling: Sampling, context: Context) {
 
 const resultOf = ({ choice, verdict, timing }: KernelRow) => ({ choice, verdict, timing });
 
-/** A text of somebody's own that does not compile is not our defect. */
+/** A text of somebody's own that does not compile is told of with its file. */
 const asOwnFault = (file: string | undefined) => (error: unknown) => {
-  if (file === undefined || error instanceof FrostlineError || !(error instanceof Error)) throw error;
+  const isOfText = error instanceof Error && error.message.startsWith('Kernel ');
+  if (file === undefined || !isOfText) throw error;
   throw new FrostlineError(`--kernel ${file}: ${error.message}`);
 };
 
