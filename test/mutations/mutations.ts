@@ -400,7 +400,7 @@ export const mutations: Readonly<Record<string, readonly Mutation[]>> = {
   ],
   'softmax-loss/weights': [
     broken('last row left out', 'n < p.batch', 'n + 1u < p.batch'),
-    stale(/(own|weights) \+= weight_of/, '$1 = weight_of'),
+    stale(/(own|weights) \+= weight_of/g, '$1 = weight_of'),
     broken('sign', '= weights;', '= -weights;'),
     broken('rows for weights', '= weights;', '= f32(p.batch);'),
     broken('weight of the row, not of its class', 'labels[p.labels_base + n]', 'min(n, 1u)'),
