@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import sharp from 'sharp';
 import { removeLeftovers, writeFileAtomically } from '../files.ts';
 import { readBytes } from '../read-files.ts';
 import type { ImageSource } from './dataset.ts';
+import { loadSharp } from './sharp.ts';
 
 /** Raise it whenever the same file would decode to other pixels. */
 const DECODER = 'frostline-pixels-2';
@@ -20,7 +20,8 @@ export async function cacheFile(
   height: number,
   width: number,
 ): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([DECODER, sharp.versions.vips, height, width]));
+  const { versions: of } = await loadSharp();
+  const hash = createHash('sha256').update(JSON.stringify([DECODER, of.vips, height, width]));
   const versions = new Map<string, string>();
   for (const source of sources) {
     const file = 'file' in source ? source.file : source.array.file;

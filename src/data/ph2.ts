@@ -1,6 +1,5 @@
 import { basename, dirname, extname } from 'node:path';
 // Its reader for Node goes through streams, which a damaged archive keeps waiting, or turning, for ever.
-import { readSheet } from 'read-excel-file/universal';
 import { FrostlineError } from '../errors.ts';
 import type { ImageDataset, Sample } from './dataset.ts';
 import { entriesBelow, entriesOf, hasImageExtension, kindOf, readWhole, relativeId } from './files.ts';
@@ -138,6 +137,8 @@ async function readTxt(file: string): Promise<Case[]> {
 async function readXlsx(file: string, maxUnpacked?: number): Promise<Case[]> {
   const bytes = await readWhole(file);
   checkWorkbook(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), file, maxUnpacked);
+  // Its 40 modules are for this one format.
+  const { readSheet } = await import('read-excel-file/universal');
   const rows = await readSheet(bytes.slice().buffer).catch((error: Error) => {
     throw new FrostlineError(`${file} is no readable Excel file (${error.message}); use PH2_dataset.txt instead`);
   });

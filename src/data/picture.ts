@@ -1,5 +1,5 @@
 /** Pictures for a page: small, and text by themselves, so that one file holds all. */
-import sharp from 'sharp';
+import { loadSharp } from './sharp.ts';
 
 /** CSS pixels of the longer side at most. */
 const MOST = 144;
@@ -11,6 +11,7 @@ const EXACT = 96;
  * @returns a data URI: PNG for small pictures, else JPEG, shrunk where it is large
  */
 export async function pictureUri(rgb: Uint8Array, height: number, width: number): Promise<string> {
+  const sharp = await loadSharp();
   const image = sharp(rgb, { raw: { width, height, channels: 3 } }).resize(MOST, MOST, {
     fit: 'inside',
     withoutEnlargement: true,

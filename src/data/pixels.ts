@@ -1,4 +1,3 @@
-import sharp from 'sharp';
 import { FrostlineError } from '../errors.ts';
 import { readBytes } from '../read-files.ts';
 import { decodeBmp } from './bmp.ts';
@@ -6,6 +5,7 @@ import type { ImageArray } from './dataset.ts';
 import { imageFormats, typeOf } from './image-type.ts';
 import { mendJpeg } from './jpeg.ts';
 import type { Pixels } from './resize.ts';
+import { loadSharp } from './sharp.ts';
 
 /** An image in its own size, and how many channels its file has (an alpha channel counts). */
 export interface DecodedImage {
@@ -73,6 +73,7 @@ export async function decodeImage(bytes: Uint8Array, maxPixels = MOST_PIXELS): P
     return { pixels, fileChannels: bytes[28] <= 8 ? 1 : bytes[28] === 32 ? 4 : 3 };
   }
   const mended = format === 'JPEG' ? mendJpeg(bytes) : { bytes, remarks: [] };
+  const sharp = await loadSharp();
   const { width, height } = await sharp(mended.bytes, { failOn: 'error', limitInputPixels: false }).metadata();
   checkSize(height, width, maxPixels);
   const work = async () => {
@@ -107,6 +108,7 @@ function harmlessRemark(message: string, format: string): string | undefined {
 }
 
 async function decodeBySharp(bytes: Uint8Array, failOn: 'warning' | 'error'): Promise<DecodedImage> {
+  const sharp = await loadSharp();
   const image = sharp(bytes, { failOn, limitInputPixels: false });
   const { depth, channels } = await image.metadata();
   if (depth !== 'uchar' && depth !== 'ushort') {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import sharp from 'sharp';
+import { loadSharp } from '../data/sharp.ts';
 import { writeFilesAtomically } from '../files.ts';
 import type { GridResult } from '../train/results.ts';
 import { resultsCsv } from './csv.ts';
@@ -40,6 +40,7 @@ export async function writeReport(folder: string, input: ReportInput): Promise<R
 /** Figures at twice their size for slides, and as SVG; tables as CSV. */
 export async function writeSupplement(folder: string, { figures, tables }: Supplement): Promise<void> {
   const files: Record<string, string | Uint8Array> = {};
+  const sharp = await loadSharp();
   for (const { name, svg } of figures) {
     const alone = standalone(svg);
     files[`${name}.svg`] = alone;
