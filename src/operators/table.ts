@@ -51,7 +51,7 @@ export function operatorTable(): string {
     '`FROSTLINE_WRITE_DOCS=1 npx vitest run test/operators/documentation.test.ts`. Shapes are of one item: the batch comes first',
     'and stands in no attribute. An operator of ONNX may become another kind than the one in its row: `Add` with a constant is',
     '`affine`, an average pool over one place is `identity`. "Folded": of constants alone a constant is made at import. "Numbered": it counts',
-    "among MATLAB's layers, by which freeze points are named; nothing but this column checks that.",
+    "among MATLAB's layers, by which freeze points are named.",
     '',
     '| kind | formula | inputs → outputs | attributes | parameters | read from ONNX | folded | numbered |',
     '| --- | --- | --- | --- | --- | --- | --- | --- |',

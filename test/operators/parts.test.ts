@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { FrostlineError } from '../../src/errors.ts';
-import { compile } from '../../src/graph/compile.ts';
+import { compile, tapeOf } from '../../src/graph/compile.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { flopsOf } from '../../src/kernels/map.ts';
 import { exportOnnx } from '../../src/models/export-onnx.ts';
@@ -135,6 +135,19 @@ function bare(opType: string, [batch, ...item]: readonly number[]): OnnxModel {
   };
 }
 
+/** The first output of a layer called layer7. */
+function built(operator: AnyOperator, { attributes, inputs, parameters = {} }: Drawn<object>): Tensor {
+  const tensors = (given: Drawn<object>['inputs']) =>
+    Object.entries(given).map(([name, { shape }]) => [name, input(name, shape)] as const);
+  const [first] = operator.build({
+    name: 'layer7',
+    attributes,
+    inputs: tensors(inputs).map(([, tensor]) => tensor),
+    parameters: Object.fromEntries(tensors(parameters)),
+  });
+  return first;
+}
+
 describe.each(checkedOperators)('$operator.kind', (one) => {
   const { operator } = one;
   const cases = draws(one, 24);
@@ -190,18 +203,17 @@ describe.each(checkedOperators)('$operator.kind', (one) => {
     }
   });
 
+  it('is numbered among the layers where it computes something, and only there', () => {
+    const made = tapeOf([built(operator, cases[0])]);
+    const computes = made.some(({ source }) => source !== undefined && source.operation.alias !== 'always');
+    expect(operator.numbered !== 'never', `${operator.kind}: numbered`).toBe(computes);
+  });
+
   it('names what it builds as the layer', () => {
-    for (const { attributes, inputs, parameters = {} } of cases.slice(0, 4)) {
-      const tensors = (given: Drawn<object>['inputs']) =>
-        Object.entries(given).map(([name, { shape }]) => [name, input(name, shape)] as const);
-      const [first] = operator.build({
-        name: 'layer7',
-        attributes,
-        inputs: tensors(inputs).map(([, tensor]) => tensor),
-        parameters: Object.fromEntries(tensors(parameters)),
-      });
+    for (const drawn of cases.slice(0, 4)) {
+      const first = built(operator, drawn);
       // Where there is nothing to do its input is handed on.
-      if (!(first.name in inputs)) expect(first.name).toBe('layer7');
+      if (!(first.name in drawn.inputs)) expect(first.name).toBe('layer7');
     }
   });
 });
