@@ -161,20 +161,27 @@ describe('a fully connected layer', () => {
   });
 });
 
-it('a gradient that windows of images add up is in memory, and its update apart', async () => {
-  const shape = [4, 2, 30, 30];
-  const build = () => {
-    const parameters = parametersOf([3, 2, 3, 3], () => 1);
-    const x = input('x', shape);
-    return { parameters, x, y: conv2d(x, parameters[0], parameters[1]) };
-  };
-  const device = await Gpu.open({ limits: { maxBinding: 4 * sizeOf(shape.slice(1)) * 2 + 256 }, tuning: false });
-  const { labels, state } = await train(device, build, 'sgdm', false);
-  expect(labels.filter((label) => passes.test(label)).length).toBe(2);
-  expect(labels.filter((label) => updating.test(label))).toEqual([]);
-  expect((await train(device, build, 'sgdm', true)).state).toEqual(state);
-  device.destroy();
-});
+it.each(['implicit-gemm', 'direct', 'winograd', 'winograd-fused'])(
+  'a gradient that windows of images add up is in memory, and its update apart: %s',
+  async (algorithm) => {
+    const shape = [4, 2, 30, 30];
+    const build = () => {
+      const parameters = parametersOf([3, 2, 3, 3], () => 1);
+      const x = input('x', shape);
+      return { parameters, x, y: conv2d(x, parameters[0], parameters[1]) };
+    };
+    const device = await Gpu.open({
+      limits: { maxBinding: 4 * sizeOf(shape.slice(1)) * 2 + 256 },
+      algorithms: { 'conv2d filter gradient': algorithm },
+      tuning: false,
+    });
+    const { labels, state } = await train(device, build, 'sgdm', false);
+    expect(labels.filter((label) => passes.test(label)).length).toBe(2);
+    expect(labels.filter((label) => updating.test(label))).toEqual([]);
+    expect((await train(device, build, 'sgdm', true)).state).toEqual(state);
+    device.destroy();
+  },
+);
 
 it('a weight of two convolutions is updated once, by the sum of both gradients', async () => {
   const build = () => {
